@@ -1,0 +1,1 @@
+"""Who you are: users, and the API keys that act for them."""

@@ -1,0 +1,29 @@
+"""`create_user EMAIL [--password P] [--staff]`"""
+
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.validators import validate_email
+from django.db import IntegrityError
+
+from accounts.models import User
+
+
+class Command(BaseCommand):
+    help = "Create a user. Without a password they set one through “Forgot your password?”."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("email")
+        parser.add_argument("--password")
+        parser.add_argument("--staff", action="store_true", help="may open the admin and do everything there")
+
+    def handle(self, *, email: str, password: str | None, staff: bool, **options: Any) -> None:
+        try:
+            validate_email(email)
+            user = User.objects.create_user(email, password, is_staff=staff, is_superuser=staff)
+        except ValidationError:
+            raise CommandError(f"{email!r} is not an email address.") from None
+        except IntegrityError:
+            raise CommandError(f"{email} has an account already.") from None
+        self.stdout.write(f"Created {user.email}.")

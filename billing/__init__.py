@@ -1,0 +1,1 @@
+"""What a credit is, who has how many, and what changes that."""

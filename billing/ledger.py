@@ -1,0 +1,214 @@
+"""The only writer of credits.
+
+Every change is one `CreditEntry` under a unique reference, with a `CreditLine` for each grant that it touches. All of
+an account's changes are serialised by its row's lock (on SQLite by the transaction, which is IMMEDIATE), so a check
+and the change that rests on it cannot be torn apart.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.db import IntegrityError, transaction
+from django.db.models import F
+from django.utils import timezone
+
+from billing.errors import InsufficientCredits, UnknownHold
+from billing.models import Account, CreditEntry, CreditGrant, CreditLine
+
+Kind = CreditEntry.Kind
+
+RETURNED_LATE = timedelta(days=7)  # how long credits stay usable that come back to a grant which has expired
+
+
+def account_of(user_id: int) -> Account:
+    """Return the user's account, opened with the welcome credits the first time it is asked for."""
+    account = Account.objects.filter(user_id=user_id).first()
+    return account or _open(user_id)
+
+
+@transaction.atomic
+def grant(
+    *,
+    account: Account,
+    credits: int,
+    source: CreditGrant.Source,
+    reference: str,
+    cause: str,
+    expires_at: datetime | None = None,
+) -> CreditEntry:
+    """Add `credits` as a new bucket. Idempotent: the same `reference` returns the first entry."""
+    if credits <= 0:
+        raise ValueError("A grant adds at least 1 credit.")
+    account = _lock(account)
+    if known := _entry(reference):
+        return known
+    bucket = CreditGrant.objects.create(
+        account=account, source=source, amount=credits, remaining=credits, expires_at=expires_at
+    )
+    Account.objects.filter(pk=account.pk).update(balance=F("balance") + credits)
+    return _write(account, Kind.GRANT, reference, cause, [(bucket, credits)])
+
+
+@transaction.atomic
+def hold(*, account: Account, credits: int, reference: str, cause: str) -> CreditEntry:
+    """Set `credits` aside for one piece of work, from the grants that expire soonest.
+
+    Idempotent: the same `reference` returns the first entry. Raises InsufficientCredits; nothing is written then.
+    """
+    account = _lock(account)
+    if known := _entry(reference):
+        return known
+    if not _spendable(account, credits):
+        raise InsufficientCredits(balance=account.balance, needed=credits)
+    return _draw(account, Kind.HOLD, credits, reference, cause)
+
+
+@transaction.atomic
+def settle(*, reference: str) -> CreditEntry:
+    """Spend what `hold` set aside under `reference`. Idempotent; a hold that was released stays so.
+
+    Raises UnknownHold.
+    """
+    held, known = _held(reference)
+    return known or _write(held.account, Kind.SETTLE, _outcome(reference), held.cause, [])
+
+
+@transaction.atomic
+def release(*, reference: str, cause: str) -> CreditEntry:
+    """Give back what `hold` set aside under `reference`, to the grants it came from.
+
+    Idempotent; a hold that was settled stays so. Credits of a grant that has expired meanwhile come back with
+    `RETURNED_LATE` to use. Raises UnknownHold.
+    """
+    held, known = _held(reference)
+    if known:
+        return known
+    return _give_back(held, Kind.RELEASE, _outcome(reference), cause)
+
+
+@transaction.atomic
+def take(*, account: Account, credits: int, reference: str, cause: str) -> CreditEntry:
+    """Take up to `credits` away, as many as there are: the balance never goes below zero. Idempotent."""
+    account = _lock(account)
+    if known := _entry(reference):
+        return known
+    return _draw(account, Kind.TAKE, min(credits, account.balance), reference, cause)
+
+
+@transaction.atomic
+def expire(grant: CreditGrant) -> CreditEntry | None:
+    """Write off what is left of `grant` if its time is up; None when there is nothing to write off."""
+    account = _lock(grant.account)
+    bucket = CreditGrant.objects.get(pk=grant.pk)
+    if not bucket.remaining or bucket.expires_at is None or bucket.expires_at > timezone.now():
+        return None
+    left = bucket.remaining
+    CreditGrant.objects.filter(pk=bucket.pk).update(remaining=0)
+    Account.objects.filter(pk=account.pk).update(balance=F("balance") - left)
+    # A grant can expire more than once: credits that come back late give it a second end.
+    reference = f"grant:{bucket.pk}:expired:{int(bucket.expires_at.timestamp())}"
+    return _write(account, Kind.EXPIRE, reference, f"{bucket.get_source_display()} expired", [(bucket, -left)])
+
+
+def expire_due(limit: int = 500) -> int:
+    """Write off every grant whose time is up, at most `limit`, and return how many there were."""
+    due = CreditGrant.objects.filter(remaining__gt=0, expires_at__lte=timezone.now())
+    return sum(expire(bucket) is not None for bucket in due.select_related("account")[:limit])
+
+
+def _open(user_id: int) -> Account:
+    user = get_user_model().objects.get(pk=user_id)
+    with transaction.atomic():
+        try:
+            with transaction.atomic():
+                account = Account.objects.create(user=user)
+        except IntegrityError:  # another request opened it first
+            return Account.objects.get(user=user)
+        if settings.WELCOME_CREDITS:
+            grant(
+                account=account,
+                credits=settings.WELCOME_CREDITS,
+                source=CreditGrant.Source.WELCOME,
+                reference=f"welcome:{user.pk}",
+                cause="Welcome to " + settings.SITE_NAME,
+            )
+            account.refresh_from_db()
+        return account
+
+
+def _lock(account: Account) -> Account:
+    return Account.objects.select_for_update(of=("self",)).get(pk=account.pk)
+
+
+def _entry(reference: str) -> CreditEntry | None:
+    return CreditEntry.objects.filter(reference=reference).first()
+
+
+def _outcome(reference: str) -> str:
+    """A settlement and a release share this reference, so that a hold ends in only one of them."""
+    return f"{reference}:outcome"
+
+
+def _held(reference: str) -> tuple[CreditEntry, CreditEntry | None]:
+    held = CreditEntry.objects.select_related("account").filter(reference=reference, kind=Kind.HOLD).first()
+    if held is None:
+        raise UnknownHold(reference)
+    held.account = _lock(held.account)
+    return held, _entry(_outcome(reference))
+
+
+def _spendable(account: Account, credits: int) -> bool:
+    """Tell whether `account`, locked, covers `credits`; grants whose time is up are written off on the way."""
+    overdue = CreditGrant.objects.filter(account=account, remaining__gt=0, expires_at__lte=timezone.now())
+    for bucket in overdue:
+        expire(bucket)
+    if overdue:
+        account.refresh_from_db()
+    return account.balance >= credits
+
+
+def _draw(account: Account, kind: Kind, credits: int, reference: str, cause: str) -> CreditEntry:
+    lines: list[tuple[CreditGrant, int]] = []
+    left = credits
+    spendable = CreditGrant.objects.filter(account=account, remaining__gt=0)
+    for bucket in spendable.order_by(F("expires_at").asc(nulls_last=True), "id"):
+        if not left:
+            break
+        part = min(left, bucket.remaining)
+        CreditGrant.objects.filter(pk=bucket.pk).update(remaining=F("remaining") - part)
+        lines.append((bucket, -part))
+        left -= part
+    if left:
+        raise InsufficientCredits(balance=account.balance, needed=credits)
+    Account.objects.filter(pk=account.pk).update(balance=F("balance") - credits)
+    return _write(account, kind, reference, cause, lines)
+
+
+def _give_back(spent: CreditEntry, kind: Kind, reference: str, cause: str) -> CreditEntry:
+    now = timezone.now()
+    lines = [(line.grant, -line.amount) for line in spent.lines.select_related("grant")]
+    for bucket, credits in lines:
+        CreditGrant.objects.filter(pk=bucket.pk).update(remaining=F("remaining") + credits)
+        CreditGrant.objects.filter(pk=bucket.pk, expires_at__lte=now).update(expires_at=now + RETURNED_LATE)
+    Account.objects.filter(pk=spent.account_id).update(balance=F("balance") - spent.amount)
+    return _write(spent.account, kind, reference, cause, lines)
+
+
+def _write(
+    account: Account, kind: Kind, reference: str, cause: str, lines: Iterable[tuple[CreditGrant, int]]
+) -> CreditEntry:
+    lines = list(lines)
+    amount = sum(credits for _, credits in lines)
+    entry = CreditEntry.objects.create(
+        account=account,
+        kind=kind,
+        amount=amount,
+        balance_after=account.balance + amount,
+        reference=reference,
+        cause=cause,
+    )
+    CreditLine.objects.bulk_create(CreditLine(entry=entry, grant=bucket, amount=credits) for bucket, credits in lines)
+    account.balance += amount
+    return entry

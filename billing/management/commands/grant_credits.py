@@ -1,0 +1,40 @@
+"""`grant_credits EMAIL N --reason TEXT`"""
+
+import uuid
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from accounts.models import User
+from billing import ledger
+from billing.models import CreditGrant
+
+
+class Command(BaseCommand):
+    help = "Grant N credits, or take -N away (never below zero), and print the new balance."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("email")
+        parser.add_argument("credits", type=int, metavar="N")
+        parser.add_argument("--reason", required=True, help="kept in the account's history")
+
+    def handle(self, *, email: str, credits: int, reason: str, **options: Any) -> None:
+        user = User.objects.find(email)
+        if user is None:
+            raise CommandError(f"Nobody is registered as {email}.")
+        if not credits or abs(credits) > 1_000_000:
+            raise CommandError("N is 1 to 1000000 credits to grant, or -1 to -1000000 to take.")
+        if not reason.strip() or len(reason) > 300:
+            raise CommandError("--reason is 1 to 300 characters.")
+        account, reference = ledger.account_of(user.pk), f"staff:{uuid.uuid4()}"
+        if credits > 0:
+            entry = ledger.grant(
+                account=account,
+                credits=credits,
+                source=CreditGrant.Source.STAFF,
+                reference=reference,
+                cause=reason.strip(),
+            )
+        else:
+            entry = ledger.take(account=account, credits=-credits, reference=reference, cause=reason.strip())
+        self.stdout.write(str(entry.balance_after))

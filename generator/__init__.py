@@ -1,0 +1,1 @@
+"""What the product is for: one request becomes one image."""

@@ -1,0 +1,173 @@
+"""The image endpoints of `/v1`: translate HTTP in and out, call one domain function each."""
+
+import re
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from ninja import Router
+from ninja.security import HttpBearer
+
+from accounts import keys
+from accounts.models import ApiKey
+from accounts.requests import client_ip
+from billing import ledger
+from billing.models import Account
+from generator import admission, limits, live
+from generator.admission import Admission, ImageRequest
+from generator.errors import GenerationNotFound, InvalidIdempotencyKey, LimiterUnavailable, RateLimit
+from generator.models import Generation
+from generator.schemas import ErrorBody, GenerateBody, GenerationBody, describe
+from generator.threads import in_thread
+
+router = Router(tags=["Images"])
+
+_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_PUBLIC_ID = re.compile(r"img_[0-9A-Za-z]{1,36}")
+
+
+class ApiRequest(HttpRequest):
+    """A request whose key was verified."""
+
+    api_key: ApiKey
+    account: Account
+
+
+class KeyAuth(HttpBearer):
+    """`Authorization: Bearer rv_…`"""
+
+    openapi_name = "API key"
+
+    async def __call__(self, request: HttpRequest) -> Any:
+        secret = keys.from_header(request.headers.get("Authorization"))
+
+        def look_up() -> tuple[ApiKey, Account]:
+            key = keys.verify(secret, ip=client_ip(request))
+            return key, ledger.account_of(key.user_id)
+
+        request.api_key, request.account = await in_thread(look_up)  # type: ignore[attr-defined]
+        return request.api_key  # type: ignore[attr-defined]
+
+    async def authenticate(self, request: HttpRequest, token: str) -> Any:
+        raise NotImplementedError  # __call__ does it all
+
+
+auth = KeyAuth()
+ERRORS = {status: ErrorBody for status in (400, 401, 402, 409, 413, 415, 422, 429, 502, 503)}
+
+
+@router.post(
+    "/reve-image/generate",
+    auth=auth,
+    response={200: GenerationBody, 202: GenerationBody, **ERRORS},
+    summary="Generate an image",
+    operation_id="generate_image",
+)
+@router.post("/reve-image/generate/", auth=auth, include_in_schema=False)
+@router.post("/images/generate", auth=auth, include_in_schema=False)
+@router.post("/images/generate/", auth=auth, include_in_schema=False)
+async def generate(request: ApiRequest, body: GenerateBody) -> HttpResponse:
+    """Draw an image for 1 credit. Waits for it, or answers at once when `async` is true; a failure costs nothing."""
+    wanted = ImageRequest(
+        prompt=body.prompt,
+        negative_prompt=body.negative_prompt,
+        aspect_ratio=body.aspect_ratio,
+        wait=not body.asynchronous,
+    )
+    idempotency_key = _idempotency_key(request)
+    admitted = await in_thread(
+        lambda: admission.admit(
+            account=request.account, api_key=request.api_key, request=wanted, idempotency_key=idempotency_key
+        )
+    )
+    generation = admitted.generation
+    if wanted.wait and not generation.is_final:
+        generation = await live.wait_until_final(generation, settings.SYNC_WAIT_SECONDS)
+    response = _generated(request, generation)
+    _add_headers(response, await _rate(request, admitted), *await _credits(request, generation, admitted))
+    if admitted.replayed:
+        response["Idempotent-Replayed"] = "true"
+    return response
+
+
+@router.get(
+    "/reve-image/status/{image_id}",
+    auth=auth,
+    response={200: GenerationBody, 401: ErrorBody, 404: ErrorBody, 429: ErrorBody},
+    summary="Check an image's status",
+    operation_id="image_status",
+)
+@router.get("/reve-image/status/{image_id}/", auth=auth, include_in_schema=False)
+@router.get("/images/status/{image_id}", auth=auth, include_in_schema=False)
+@router.get("/images/status/{image_id}/", auth=auth, include_in_schema=False)
+async def status(request: ApiRequest, image_id: str) -> HttpResponse:
+    """Tell how a generation is doing. Poll once a second; it costs nothing."""
+
+    def look_up() -> Generation:
+        limits.take_status(request.account)
+        found = _PUBLIC_ID.fullmatch(image_id) and request.account.generations.filter(public_id=image_id).first()
+        if not found:
+            raise GenerationNotFound
+        return found
+
+    return JsonResponse(describe(await in_thread(look_up), site_of(request), with_model=True))
+
+
+def site_of(request: HttpRequest) -> str:
+    """Return where this site is reached, without a trailing slash: `PUBLIC_URL`, or else as the request came."""
+    return settings.PUBLIC_URL or f"{request.scheme}://{request.get_host()}"
+
+
+def describe_standing(request: HttpRequest, response: HttpResponse, rate: RateLimit | None) -> None:
+    """Add the credit and limit headers to a refused generate request, where its account is known."""
+    account = getattr(request, "account", None)
+    if account is not None and "/generate" in request.path:
+        _add_headers(response, rate, 0, account.balance)
+
+
+def _generated(request: HttpRequest, generation: Generation) -> HttpResponse:
+    body = describe(generation, site_of(request))
+    if generation.status == Generation.Status.COMPLETED:
+        return JsonResponse(body)
+    if generation.status == Generation.Status.FAILED:
+        refused = generation.error_code == "invalid_request"
+        code = generation.error_code if refused else "upstream_failed"
+        error = {**body, "error": {**body["error"], "code": code}}
+        return JsonResponse(error, status=422 if refused else 502)
+    return JsonResponse(body, status=202)
+
+
+async def _rate(request: ApiRequest, admitted: Admission) -> RateLimit | None:
+    if admitted.rate is not None:
+        return admitted.rate
+    try:
+        return await in_thread(lambda: limits.peek_generate(request.account, request.api_key))
+    except LimiterUnavailable:
+        return None
+
+
+async def _credits(request: ApiRequest, generation: Generation, admitted: Admission) -> tuple[int, int]:
+    """Return what this answer charged and what is left, in credits."""
+    if generation.status != Generation.Status.FAILED:
+        return admitted.credits_charged, admitted.credits_remaining
+    balance = Account.objects.values_list("balance", flat=True)
+    return 0, await in_thread(lambda: balance.get(pk=request.account.pk))
+
+
+def _add_headers(response: HttpResponse, rate: RateLimit | None, charged: int, remaining: int) -> None:
+    response["X-Credits-Charged"] = str(charged)
+    response["X-Credits-Remaining"] = str(remaining)
+    if rate is not None:
+        response["RateLimit-Limit"] = str(rate.limit)
+        response["RateLimit-Remaining"] = str(rate.remaining)
+        response["RateLimit-Reset"] = str(rate.reset)
+        response["RateLimit-Policy"] = f"{rate.limit};w=60"
+
+
+def _idempotency_key(request: HttpRequest) -> str | None:
+    key = request.headers.get("Idempotency-Key")
+    if key is None:
+        return None
+    if not _IDEMPOTENCY_KEY.fullmatch(key):
+        raise InvalidIdempotencyKey
+    return key

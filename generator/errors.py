@@ -1,0 +1,57 @@
+"""What can stop a request for an image before it becomes a generation.
+
+GeneratorError
+├─ OutOfCredits            the balance does not cover the image
+├─ RateLimited             too many requests; carries when to come back
+├─ LimiterUnavailable      the rate limiter's server cannot be reached
+├─ IdempotencyConflict     the same Idempotency-Key came with another body
+└─ GenerationNotFound      no such generation of this account
+"""
+
+from dataclasses import dataclass
+
+
+class GeneratorError(Exception):
+    """Root of this app's errors (the module draws the tree)."""
+
+
+@dataclass(frozen=True)
+class RateLimit:
+    """Where an account stands in its sliding window. `reset` is seconds until a request is free again."""
+
+    limit: int
+    remaining: int
+    reset: int
+
+
+class OutOfCredits(GeneratorError):
+    """The balance of `balance` credits does not cover the image; nothing was charged."""
+
+    def __init__(self, *, balance: int, rate: RateLimit) -> None:
+        super().__init__(f"{balance} credits left")
+        self.balance = balance
+        self.rate = rate
+
+
+class RateLimited(GeneratorError):
+    """The limit is used up; nothing was charged."""
+
+    def __init__(self, rate: RateLimit) -> None:
+        super().__init__(f"{rate.limit} requests a minute")
+        self.rate = rate
+
+
+class LimiterUnavailable(GeneratorError):
+    """Limits cannot be counted now, so nothing is admitted."""
+
+
+class IdempotencyConflict(GeneratorError):
+    """This Idempotency-Key belongs to an earlier request with another body."""
+
+
+class InvalidIdempotencyKey(GeneratorError):
+    """An Idempotency-Key is 1 to 255 printable ASCII characters without spaces."""
+
+
+class GenerationNotFound(GeneratorError):
+    """There is no such generation, or it is somebody else's."""

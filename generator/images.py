@@ -1,0 +1,94 @@
+"""Bytes from outside become a verified image in storage, with its thumbnails; and how they are read and deleted."""
+
+import io
+import warnings
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from PIL import Image, UnidentifiedImageError
+
+from generator.reve import BadImage
+
+FORMATS = {"PNG": "png", "JPEG": "jpg", "WEBP": "webp"}
+CONTENT_TYPES = {"png": "image/png", "jpg": "image/jpeg", "webp": "image/webp"}
+THUMBNAIL_SIDES = (480, 960)  # pixels of the longer side
+MIN_SIDE = 16
+
+
+@dataclass(frozen=True)
+class StoredImage:
+    """An image in storage. `size` is in bytes, `colour` its mean as #rrggbb."""
+
+    extension: str
+    size: int
+    width: int
+    height: int
+    colour: str
+
+
+def store(data: bytes, token: str) -> StoredImage:
+    """Verify `data` by decoding it, and save it with its thumbnails under `token`; saving again overwrites.
+
+    Raises BadImage when it is no PNG, JPEG or WebP, is broken, or has more than `IMAGE_MAX_PIXELS`.
+    """
+    image, extension = _decoded(data)
+    small = image.convert("RGBA" if image.has_transparency_data else "RGB")
+    for side in sorted(THUMBNAIL_SIDES, reverse=True):
+        small.thumbnail((side, side), Image.Resampling.LANCZOS)
+        _save(thumbnail_name(token, side), _webp(small))
+    _save(path_of(f"{token}.{extension}"), data)
+    return StoredImage(extension, len(data), image.width, image.height, _mean_colour(small))
+
+
+def path_of(file_name: str) -> str:
+    """Return where `file_name` lies in storage: spread over folders, so that none holds a million files."""
+    return f"{file_name[:2]}/{file_name}"
+
+
+def thumbnail_name(token: str, side: int) -> str:
+    """Return the path of the thumbnail whose longer side is `side` pixels."""
+    return path_of(f"{token}_{side}.webp")
+
+
+def read(file_name: str) -> bytes:
+    """Return a stored file's bytes. Raises FileNotFoundError."""
+    with default_storage.open(path_of(file_name)) as file:
+        return bytes(file.read())
+
+
+def delete(token: str, extension: str) -> None:
+    """Remove an image and its thumbnails; what is gone already is fine."""
+    for path in [path_of(f"{token}.{extension}"), *(thumbnail_name(token, side) for side in THUMBNAIL_SIDES)]:
+        default_storage.delete(path)
+
+
+def _decoded(data: bytes) -> tuple[Image.Image, str]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(io.BytesIO(data), formats=tuple(FORMATS))
+        if image.width * image.height > settings.IMAGE_MAX_PIXELS:
+            raise BadImage(f"the image has {image.width} x {image.height} pixels")
+        if min(image.size) < MIN_SIDE:
+            raise BadImage(f"the image has only {image.width} x {image.height} pixels")
+        image.load()
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError, EOFError) as error:
+        raise BadImage(f"the image cannot be decoded: {error}") from error
+    return image, FORMATS[image.format or ""]
+
+
+def _webp(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "WEBP", quality=80, method=4)
+    return buffer.getvalue()
+
+
+def _save(path: str, data: bytes) -> None:
+    default_storage.save(path, ContentFile(data))
+
+
+def _mean_colour(image: Image.Image) -> str:
+    red, green, blue = image.convert("RGB").resize((1, 1), Image.Resampling.BOX).getpixel((0, 0))  # type: ignore[misc]
+    return f"#{red:02x}{green:02x}{blue:02x}"

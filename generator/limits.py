@@ -1,0 +1,69 @@
+"""Rate limits: sliding windows on the shared Redis or Valkey, so that every web process counts the same."""
+
+import math
+import time
+from functools import lru_cache
+
+from django.conf import settings
+from limits import RateLimitItemPerMinute
+from limits.storage import RedisStorage
+from limits.strategies import MovingWindowRateLimiter
+
+from accounts.models import ApiKey
+from billing.models import Account
+from generator.errors import LimiterUnavailable, RateLimit, RateLimited
+
+
+def take_generate(account: Account, api_key: ApiKey | None) -> RateLimit:
+    """Count one generate request of `account` (of `api_key`, when that has a limit of its own).
+
+    Raises RateLimited when the last minute is full, LimiterUnavailable.
+    """
+    return _take(*_generate_window(account, api_key))
+
+
+def peek_generate(account: Account, api_key: ApiKey | None) -> RateLimit:
+    """Tell where `account` stands without counting a request. Raises LimiterUnavailable."""
+    return _peek(*_generate_window(account, api_key))
+
+
+def take_status(account: Account) -> RateLimit:
+    """Count one status look-up of `account`. Raises RateLimited, LimiterUnavailable."""
+    return _take("status", account.pk, settings.STATUS_RATE_LIMIT_PER_MINUTE)
+
+
+def _generate_window(account: Account, api_key: ApiKey | None) -> tuple[str, int, int]:
+    if api_key is not None and api_key.rate_limit is not None:
+        return "generate-key", api_key.pk, api_key.rate_limit
+    return "generate", account.pk, account.rate_limit or settings.RATE_LIMIT_PER_MINUTE
+
+
+def _take(kind: str, owner: int, per_minute: int) -> RateLimit:
+    try:
+        allowed = _limiter().hit(RateLimitItemPerMinute(per_minute, namespace="reveweb"), kind, str(owner))
+    except _storage().base_exceptions as error:
+        raise LimiterUnavailable from error
+    rate = _peek(kind, owner, per_minute)
+    if not allowed:
+        raise RateLimited(rate)
+    return rate
+
+
+def _peek(kind: str, owner: int, per_minute: int) -> RateLimit:
+    item = RateLimitItemPerMinute(per_minute, namespace="reveweb")
+    try:
+        stats = _limiter().get_window_stats(item, kind, str(owner))
+    except _storage().base_exceptions as error:
+        raise LimiterUnavailable from error
+    wait = math.ceil(stats.reset_time - time.time())
+    return RateLimit(limit=per_minute, remaining=stats.remaining, reset=min(60, max(1, wait)))
+
+
+@lru_cache(maxsize=1)
+def _storage() -> RedisStorage:
+    return RedisStorage(settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=2)
+
+
+@lru_cache(maxsize=1)
+def _limiter() -> MovingWindowRateLimiter:
+    return MovingWindowRateLimiter(_storage())

@@ -1,0 +1,143 @@
+"""Wake-ups: publish on commit, wait for one generation, stream an account's changes to a page.
+
+A message only says "look now"; the row is the truth, and whoever waits also looks by themselves every few seconds, so
+a lost message costs a moment and nothing else. A process holds one subscription however many wait in it.
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Iterator
+from functools import lru_cache
+
+import redis
+import redis.asyncio
+from django.conf import settings
+from django.db import transaction
+
+from generator.models import Generation
+from generator.threads import in_thread
+
+log = logging.getLogger(__name__)
+
+CHANNEL = "reveweb:live"
+RECHECK_SECONDS = 2.0  # how long a waiter trusts the silence
+
+
+def publish_on_commit(generation: Generation) -> None:
+    """Wake whoever waits for this generation or watches its account, once the transaction is committed."""
+    topics = [generation_topic(generation.public_id), account_topic(generation.account_id)]
+    transaction.on_commit(lambda: publish(topics))
+
+
+def publish(topics: list[str]) -> None:
+    """Wake everybody who listens to one of `topics`, in every process."""
+    try:
+        _publisher().publish(CHANNEL, json.dumps(topics))
+    except redis.RedisError as error:
+        log.warning("Nobody was woken: %s", error)
+
+
+def generation_topic(public_id: str) -> str:
+    """The topic of one generation."""
+    return f"generation:{public_id}"
+
+
+def account_topic(account_id: int) -> str:
+    """The topic of everything that happens to one account."""
+    return f"account:{account_id}"
+
+
+@contextlib.contextmanager
+def listen(topic: str) -> Iterator[asyncio.Event]:
+    """Give an event that is set whenever somebody publishes to `topic`; the listener clears it."""
+    hub = _hub()
+    event = asyncio.Event()
+    hub.listeners[topic].add(event)
+    try:
+        yield event
+    finally:
+        hub.listeners[topic].discard(event)
+        if not hub.listeners[topic]:
+            del hub.listeners[topic]
+
+
+async def wakeups(topic: str, seconds: float) -> AsyncGenerator[None]:
+    """Yield at once, then at each wake-up of `topic` or after a while of silence, until `seconds` have passed."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + seconds
+    with listen(topic) as event:
+        await _hub().ready()
+        yield
+        while (left := end - loop.time()) > 0:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(event.wait(), min(left, RECHECK_SECONDS))
+            event.clear()
+            yield
+
+
+async def wait_until_final(generation: Generation, seconds: float) -> Generation:
+    """Return the generation once it has ended, or as it is after `seconds`; holds no thread meanwhile."""
+    async with contextlib.aclosing(wakeups(generation_topic(generation.public_id), seconds)) as looks:
+        async for _ in looks:
+            generation = await in_thread(lambda: Generation.objects.get(pk=generation.pk))
+            if generation.is_final:
+                break
+    return generation
+
+
+class _Hub:
+    """One process's subscription, dispatched in memory."""
+
+    def __init__(self) -> None:
+        self.listeners: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+        self.subscribed = asyncio.Event()
+        self.task = asyncio.create_task(self.run(), name="live-hub")
+
+    async def ready(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.subscribed.wait(), 1.0)
+
+    async def run(self) -> None:
+        while True:
+            try:
+                await self.dispatch()
+            except (redis.RedisError, OSError) as error:
+                self.subscribed.clear()
+                log.warning("Wake-ups are away, looking by the clock: %s", error)
+                await asyncio.sleep(1.0)
+
+    async def dispatch(self) -> None:
+        client = redis.asyncio.Redis.from_url(settings.REDIS_URL, health_check_interval=15)
+        async with client, client.pubsub() as pubsub:
+            await pubsub.subscribe(CHANNEL)
+            async for message in pubsub.listen():
+                if message["type"] == "subscribe":
+                    self.subscribed.set()
+                elif message["type"] == "message":
+                    self.wake(json.loads(message["data"]))
+
+    def wake(self, topics: list[str]) -> None:
+        for topic in topics:
+            for event in self.listeners.get(topic, ()):
+                event.set()
+
+
+_hubs: dict[asyncio.AbstractEventLoop, _Hub] = {}
+
+
+def _hub() -> _Hub:
+    loop = asyncio.get_running_loop()
+    hub = _hubs.get(loop)
+    if hub is None or hub.task.done():
+        for stale in [other for other in _hubs if other.is_closed()]:
+            del _hubs[stale]
+        hub = _hubs[loop] = _Hub()
+    return hub
+
+
+@lru_cache(maxsize=1)
+def _publisher() -> redis.Redis:
+    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=2)

@@ -1,0 +1,108 @@
+"""A generation: the row is the truth about one image, and the queue it waits in."""
+
+import secrets
+import string
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from accounts.models import ApiKey
+from billing.models import Account
+
+ASPECT_RATIOS = ("1:1", "16:9", "4:3", "3:4", "9:16", "2:3", "3:2")
+PROMPT_MAX_LENGTH = 4000
+
+_ALPHABET = string.digits + string.ascii_letters
+
+
+def new_public_id() -> str:
+    """Return a fresh `img_…` with 142 random bits."""
+    return "img_" + "".join(secrets.choice(_ALPHABET) for _ in range(24))
+
+
+def new_file_token() -> str:
+    """Return an unguessable name for an image file, 190 random bits."""
+    return "".join(secrets.choice(_ALPHABET) for _ in range(32))
+
+
+class Generation(models.Model):
+    """One image asked for by one account. Only `lifecycle` changes `status`."""
+
+    class Status(models.TextChoices):
+        QUEUED = "queued", "Queued"
+        SUBMITTING = "submitting", "Being sent"
+        DRAWING = "drawing", "Drawing"
+        COMPLETED = "completed", "Completed"
+        FAILED = "failed", "Failed"
+
+    UNFINISHED = (Status.QUEUED, Status.SUBMITTING, Status.DRAWING)
+
+    public_id = models.CharField(max_length=40, unique=True, default=new_public_id)
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="generations")
+    api_key = models.ForeignKey(
+        ApiKey, on_delete=models.SET_NULL, null=True, blank=True, related_name="generations", help_text="Empty: studio."
+    )
+    prompt = models.TextField()
+    negative_prompt = models.TextField(blank=True)
+    aspect_ratio = models.CharField(max_length=5, choices=[(ratio, ratio) for ratio in ASPECT_RATIOS])
+    idempotency_key = models.CharField(max_length=255, null=True, blank=True)
+    request_digest = models.CharField(max_length=64)
+
+    status = models.CharField(max_length=12, choices=Status, default=Status.QUEUED)
+    due_at = models.DateTimeField(
+        default=timezone.now, help_text="When a worker should look next; while one works on it, when its claim lapses."
+    )
+    deadline_at = models.DateTimeField(help_text="Unfinished by then, it fails and the credit returns.")
+    submits = models.PositiveIntegerField(default=0, help_text="How often sending was tried.")
+    looks = models.PositiveIntegerField(default=0, help_text="How often the upstream was asked.")
+    strikes = models.PositiveIntegerField(default=0, help_text="How many of its answers were of no use.")
+    upstream_id = models.CharField(max_length=255, blank=True)
+    error_code = models.CharField(max_length=40, blank=True)
+    error_message = models.CharField(max_length=500, blank=True)
+
+    file_token = models.CharField(max_length=40, unique=True, default=new_file_token)
+    file_extension = models.CharField(max_length=4, blank=True)
+    file_size = models.PositiveIntegerField(null=True, help_text="Bytes.")
+    width = models.PositiveIntegerField(null=True, help_text="Pixels.")
+    height = models.PositiveIntegerField(null=True, help_text="Pixels.")
+    colour = models.CharField(max_length=7, blank=True, help_text="The image's mean, as #rrggbb.")
+    model = models.CharField(max_length=120, blank=True)
+
+    created_at = models.DateTimeField(default=timezone.now)
+    submitted_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["account", "idempotency_key"], name="generation_idempotent"),
+        ]
+        indexes = [
+            models.Index(fields=["account", "-id"], name="generation_history"),
+            models.Index(
+                fields=["status", "due_at"],
+                condition=Q(status__in=["queued", "submitting", "drawing"]),
+                name="generation_due",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.public_id
+
+    @property
+    def is_final(self) -> bool:
+        return self.status in (self.Status.COMPLETED, self.Status.FAILED)
+
+    @property
+    def credit_reference(self) -> str:
+        """The ledger's reference of this generation's hold."""
+        return f"generation:{self.public_id}"
+
+    @property
+    def file_name(self) -> str:
+        return f"{self.file_token}.{self.file_extension}"
+
+    def image_url(self, base: str) -> str:
+        """Return the image's permanent public URL on a site at `base` (without a trailing slash)."""
+        return f"{settings.IMAGE_BASE_URL or base}/images/{self.file_name}"

@@ -1,0 +1,56 @@
+"""Celery tasks, thin. A lost, late or doubled message is harmless: rows say what is due."""
+
+import logging
+
+from celery import shared_task
+from kombu.exceptions import OperationalError
+
+from generator import lifecycle, worker
+
+log = logging.getLogger(__name__)
+
+SLACK_SECONDS = 0.02  # a look must not come a moment before its row is due
+
+
+@shared_task
+def submit(pk: int) -> None:
+    """Send one queued generation to the upstream, if nobody else has."""
+    generation = lifecycle.claim_submission(pk)
+    if generation is None:
+        return
+    after = worker.send(generation)
+    if after is not None:
+        wake_looker(after + SLACK_SECONDS)
+
+
+@shared_task
+def look_due() -> None:
+    """Look at every drawing that is due, batch by batch."""
+    while claimed := lifecycle.claim_due_looks(worker.LOOK_BATCH):
+        worker.look(claimed)
+        if len(claimed) < worker.LOOK_BATCH:
+            break
+
+
+@shared_task
+def sweep() -> None:
+    """Send what was left behind, end what is stuck."""
+    for pk in lifecycle.due_submissions(500):
+        enqueue(pk)
+    worker.sweep()
+
+
+def enqueue(pk: int) -> None:
+    """Tell a worker to send generation `pk`. With the broker away nothing is lost: the sweep finds the row."""
+    try:
+        submit.delay(pk)
+    except (OperationalError, OSError) as error:
+        log.warning("The broker is away, the sweep will find generation %s: %s", pk, error)
+
+
+def wake_looker(after: float) -> None:
+    """Have the due drawings looked at in `after` seconds, more exactly than the beat would."""
+    try:
+        look_due.apply_async(countdown=after)
+    except (OperationalError, OSError) as error:
+        log.warning("The broker is away, the beat will look: %s", error)

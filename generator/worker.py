@@ -1,0 +1,164 @@
+"""What a worker does with a generation: send it, look at it, fetch and keep its image.
+
+The upstream is asked from one event loop per process, which a background thread runs, so that thousands of jobs share
+one pooled client; database and image work runs beside it on threads.
+"""
+
+import logging
+from functools import lru_cache
+
+import anyio
+import anyio.from_thread
+from django.conf import settings
+
+from generator import images, lifecycle, reve
+from generator.models import Generation
+from generator.threads import in_thread
+
+log = logging.getLogger(__name__)
+
+LOOK_BATCH = 100
+MAX_STRIKES = 5  # useless answers about one job before it is given up
+DOWNLOADS_AT_ONCE = 4  # bounds what images take in memory: four times IMAGE_MAX_BYTES and as many decoded
+BUSY_SECONDS = 2.0
+
+UNAVAILABLE = "The image service is not available right now. Your credit was returned."
+NO_IMAGE = "The image service did not deliver a usable image. Your credit was returned."
+
+
+def send(generation: Generation) -> float | None:
+    """Submit a generation that the caller has claimed; return the seconds until its first look, None when it ended or waits."""
+    try:
+        job = _portal().call(_submit, generation)
+    except reve.Busy as error:
+        lifecycle.requeue(generation, after=error.retry_after)
+    except reve.NotAccepted as error:
+        log.warning("%s was not accepted, it waits: %s", generation, error)
+        lifecycle.requeue(generation, after=min(30.0, BUSY_SECONDS * generation.submits))
+    except reve.PromptRefused as error:
+        message = str(error) or "The image service refused this prompt."
+        lifecycle.fail(generation, code="invalid_request", message=message)
+    except reve.UpstreamError as error:
+        # Unclear: it may have been accepted, but without an id nobody can ask for it, and it is never sent twice.
+        log.error("%s could not be sent: %r", generation, error)
+        lifecycle.fail(generation, code="upstream_failed", message=UNAVAILABLE)
+    else:
+        after = 0.0 if job.state != "pending" else lifecycle.first_look_after()
+        if lifecycle.accepted(generation, upstream_id=job.id, look_after=after):
+            return after
+    return None
+
+
+def look(generations: list[Generation]) -> None:
+    """Ask the upstream about claimed drawings, all at once, and act on each answer as it comes."""
+    _portal().call(_look_at_all, generations)
+
+
+def sweep() -> None:
+    """End what is stuck: submissions whose sender was lost, and generations past their deadline."""
+    for generation in lifecycle.lapsed_submissions()[:200]:
+        lifecycle.fail(
+            generation, code="upstream_failed", message=UNAVAILABLE, only_from=[Generation.Status.SUBMITTING]
+        )
+    for generation in lifecycle.past_deadline()[:200]:
+        lifecycle.fail(
+            generation,
+            code="timed_out",
+            message=f"No image after {settings.GENERATION_DEADLINE_SECONDS} seconds. Your credit was returned.",
+        )
+
+
+async def _submit(generation: Generation) -> reve.Job:
+    return await _client().submit(
+        prompt=generation.prompt,
+        negative_prompt=generation.negative_prompt,
+        aspect_ratio=generation.aspect_ratio,
+    )
+
+
+async def _look_at_all(generations: list[Generation]) -> None:
+    async with anyio.create_task_group() as group:
+        for generation in generations:
+            group.start_soon(_look_at, generation)
+
+
+async def _look_at(generation: Generation) -> None:
+    try:
+        await _ask(generation)
+    except Exception:
+        # One odd job must not stop the others of its batch; its claim lapses and it is looked at again.
+        log.exception("%s: a look went wrong", generation)
+
+
+async def _ask(generation: Generation) -> None:
+    try:
+        job = await _client().look(generation.upstream_id)
+    except reve.Busy as error:
+        await in_thread(lambda: lifecycle.look_again(generation, after=error.retry_after))
+    except reve.Gone as error:
+        await _strike(generation, error)
+    except reve.UpstreamError as error:
+        log.warning("%s: no news: %r", generation, error)
+        await in_thread(lambda: lifecycle.look_again(generation, after=lifecycle.next_look_after(generation.looks)))
+    else:
+        await _act_on(generation, job)
+
+
+async def _act_on(generation: Generation, job: reve.Job) -> None:
+    if job.state == "failed":
+        message = job.message or "The image service could not make this image."
+        await in_thread(lambda: lifecycle.fail(generation, code="upstream_failed", message=message))
+    elif job.state == "pending":
+        await in_thread(lambda: lifecycle.look_again(generation, after=lifecycle.next_look_after(generation.looks)))
+    elif not job.url:
+        await _strike(generation, reve.BadImage("completed without a URL"))
+    else:
+        await _keep_image(generation, job)
+
+
+async def _keep_image(generation: Generation, job: reve.Job) -> None:
+    try:
+        async with _downloads():
+            await in_thread(lambda: lifecycle.keep(generation, seconds=reve.DOWNLOAD_SECONDS + 30))
+            with anyio.fail_after(reve.DOWNLOAD_SECONDS):
+                data = await _client().download(job.url)
+            stored = await in_thread(lambda: images.store(data, generation.file_token))
+    except (reve.ImageUnreachable, TimeoutError) as error:
+        await _strike(generation, error)
+    except reve.BadImage as error:
+        log.error("%s: %s", generation, error)
+        await in_thread(lambda: lifecycle.fail(generation, code="upstream_failed", message=NO_IMAGE))
+    except OSError as error:  # our own storage: full, or away
+        log.error("%s: the image could not be saved: %r", generation, error)
+        await in_thread(lambda: lifecycle.look_again(generation, after=lifecycle.next_look_after(generation.looks)))
+    else:
+        await in_thread(lambda: lifecycle.complete(generation, image=stored, model=job.model))
+
+
+async def _strike(generation: Generation, error: Exception) -> None:
+    """Count a useless answer; after a few of them the generation fails."""
+    log.warning("%s: %r", generation, error)
+    if generation.strikes + 1 >= MAX_STRIKES:
+        await in_thread(lambda: lifecycle.fail(generation, code="upstream_failed", message=NO_IMAGE))
+    else:
+        after = 1.0 * 2**generation.strikes
+        await in_thread(lambda: lifecycle.look_again(generation, after=after, strike=True))
+
+
+_provider = anyio.from_thread.BlockingPortalProvider()
+
+
+@lru_cache(maxsize=1)
+def _portal() -> anyio.from_thread.BlockingPortal:
+    """The process's event loop, started on first use and running until the process ends."""
+    return _provider.__enter__()
+
+
+@lru_cache(maxsize=1)
+def _client() -> reve.ReveClient:
+    return reve.ReveClient(settings.REVE_API_URL, settings.UPSTREAM_API_KEY)
+
+
+@lru_cache(maxsize=1)
+def _downloads() -> anyio.Semaphore:
+    return anyio.Semaphore(DOWNLOADS_AT_ONCE)

@@ -1,0 +1,153 @@
+"""Assembles `/v1` from the apps' routers, and says for every domain error what the caller gets to see."""
+
+import json
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from ninja import NinjaAPI
+from ninja.errors import HttpError, ValidationError
+from ninja.parser import Parser
+
+from accounts.errors import InvalidApiKey, MissingApiKey
+from generator.api import describe_standing
+from generator.api import router as images_router
+from generator.errors import (
+    GenerationNotFound,
+    IdempotencyConflict,
+    InvalidIdempotencyKey,
+    LimiterUnavailable,
+    OutOfCredits,
+    RateLimited,
+)
+
+log = logging.getLogger(__name__)
+
+MAX_BODY_BYTES = 64 * 1024
+
+
+class BodyTooLarge(Exception):
+    """The request's body has more than `MAX_BODY_BYTES`."""
+
+
+class NotJson(Exception):
+    """The request says that its body is something other than JSON."""
+
+
+class InvalidJson(Exception):
+    """The request's body cannot be parsed."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a caller gets to see of an error."""
+
+    status: int
+    code: str
+    message: str
+    param: str | None = None
+
+
+ANSWERS: dict[type[Exception], Answer] = {
+    MissingApiKey: Answer(401, "missing_api_key", "Send your API key as “Authorization: Bearer rv_…”."),
+    InvalidApiKey: Answer(401, "invalid_api_key", "This API key is unknown, revoked or expired. Check it on your dashboard."),
+    BodyTooLarge: Answer(413, "body_too_large", f"The body may have at most {MAX_BODY_BYTES // 1024} KiB."),
+    NotJson: Answer(415, "unsupported_media_type", "Send the body as JSON with “Content-Type: application/json”."),
+    InvalidJson: Answer(400, "invalid_json", "The body is not valid JSON in UTF-8."),
+    InvalidIdempotencyKey: Answer(
+        422, "invalid_request", "Idempotency-Key: must be 1 to 255 printable ASCII characters.", "Idempotency-Key"
+    ),
+    IdempotencyConflict: Answer(
+        409, "idempotency_conflict", "This Idempotency-Key was used with another body. Use a new key for a new request."
+    ),
+    OutOfCredits: Answer(
+        402, "insufficient_credits", "You have no credits left for this image. Upgrade your plan or buy more credits."
+    ),
+    RateLimited: Answer(429, "rate_limited", "Too many requests. Try again when Retry-After has passed."),
+    LimiterUnavailable: Answer(503, "unavailable", "The service is restarting. Nothing was charged; try again shortly."),
+    GenerationNotFound: Answer(404, "not_found", "There is no image with this id in your account."),
+    Http404: Answer(404, "not_found", "There is nothing at this address. The API's endpoints begin with /v1/reve-image/."),
+}
+METHOD_NOT_ALLOWED = Answer(405, "method_not_allowed", "This address does not take this method.")
+INTERNAL_ERROR = Answer(500, "internal_error", "Something went wrong on our side. Nothing was charged if no id came back.")
+
+
+class JsonParser(Parser):
+    """Takes JSON in UTF-8 within bounds and nothing else."""
+
+    def parse_body(self, request: HttpRequest) -> Any:
+        declared = request.META.get("CONTENT_LENGTH") or "0"
+        if declared.isdigit() and int(declared) > MAX_BODY_BYTES or len(request.body) > MAX_BODY_BYTES:
+            raise BodyTooLarge
+        kind = (request.content_type or "application/json").lower()
+        if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
+            raise NotJson
+        try:
+            return json.loads(request.body.decode("utf-8"), parse_constant=_refuse_constant)
+        except (ValueError, RecursionError) as error:
+            raise InvalidJson from error
+
+
+def error_response(answer: Answer) -> JsonResponse:
+    """Return the JSON of an error, always in the same shape."""
+    error = {"code": answer.code, "message": answer.message}
+    if answer.param:
+        error["param"] = answer.param
+    response = JsonResponse({"error": error}, status=answer.status)
+    response["Cache-Control"] = "no-store"
+    if answer.status == 401:
+        response["WWW-Authenticate"] = 'Bearer realm="api"'
+    return response
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _on_domain_error(request: HttpRequest, error: Exception) -> HttpResponse:
+    response = error_response(ANSWERS[type(error)])
+    rate = getattr(error, "rate", None)
+    describe_standing(request, response, rate)
+    if isinstance(error, RateLimited):
+        response["Retry-After"] = str(error.rate.reset)
+    elif isinstance(error, LimiterUnavailable):
+        response["Retry-After"] = "5"
+    return response
+
+
+def _on_invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
+    first = error.errors[0]
+    path = [str(part) for part in first["loc"] if part not in ("body", "path", "query")]
+    param = ".".join(path[:1])
+    words = first["msg"]
+    message = f"{param}: {words}" if param else f"The body must be a JSON object. {words}"
+    response = error_response(Answer(422, "invalid_request", message, param or None))
+    describe_standing(request, response, None)
+    return response
+
+
+def _on_http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
+    return error_response(Answer(error.status_code, "invalid_request", str(error)))
+
+
+def _on_bug(request: HttpRequest, error: Exception) -> HttpResponse:
+    log.error("%s %s failed", request.method, request.path, exc_info=error)
+    return error_response(INTERNAL_ERROR)
+
+
+api = NinjaAPI(
+    title=f"{settings.SITE_NAME} API",
+    version="1",
+    description="Draw images from words.",
+    parser=JsonParser(),
+    docs_url=None,
+    openapi_url="/openapi.json",
+)
+for _kind in ANSWERS:
+    api.add_exception_handler(_kind, _on_domain_error)
+api.add_exception_handler(ValidationError, _on_invalid)
+api.add_exception_handler(HttpError, _on_http_error)
+api.add_exception_handler(Exception, _on_bug)
+api.add_router("", images_router)

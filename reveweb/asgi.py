@@ -1,0 +1,67 @@
+"""The ASGI application. Requests that may wait for minutes are served without a thread of their own."""
+
+import os
+import tempfile
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import django
+from django.core.exceptions import RequestAborted
+from django.core.handlers.asgi import ASGIHandler
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "reveweb.settings")
+django.setup(set_prefix=False)
+
+from reveweb.api import MAX_BODY_BYTES  # noqa: E402 (settings must be there first)
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+HELD = ("/v1/", "/images/", "/healthz", "/readyz", "/events/")
+
+
+class HeldHandler(ASGIHandler):
+    """Django's handler without the thread that it reserves for each request's whole life.
+
+    The views behind it are async and take database work to a shared pool (`generator.threads`).
+    """
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.handle(scope, receive, send)
+
+    async def read_body(self, receive: Receive) -> Any:
+        """Keep no more of a body than shows that it is too large; the rest is read and thrown away."""
+        body = tempfile.SpooledTemporaryFile(max_size=2 * MAX_BODY_BYTES, mode="w+b")
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                body.close()
+                raise RequestAborted
+            if body.tell() <= MAX_BODY_BYTES:
+                body.write(message.get("body", b"")[: MAX_BODY_BYTES + 1])
+            if not message.get("more_body", False):
+                break
+        body.seek(0)
+        return body
+
+
+pages = ASGIHandler()
+held = HeldHandler()
+
+
+async def application(scope: Scope, receive: Receive, send: Send) -> None:
+    """Serve one HTTP request; the server's lifespan messages are acknowledged."""
+    if scope["type"] == "lifespan":
+        await _acknowledge(receive, send)
+    elif scope["type"] == "http":
+        handler = held if scope["path"].startswith(HELD) else pages
+        await handler(scope, receive, send)
+
+
+async def _acknowledge(receive: Receive, send: Send) -> None:
+    while True:
+        message = await receive()
+        await send({"type": message["type"] + ".complete"})
+        if message["type"] == "lifespan.shutdown":
+            return

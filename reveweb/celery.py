@@ -1,0 +1,18 @@
+"""The Celery app. Rows say what is due; messages and the beat only say "look now"."""
+
+import os
+
+from celery import Celery
+from django.conf import settings
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "reveweb.settings")
+
+app = Celery("reveweb")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()
+# `expires` keeps ticks from piling up while no worker runs.
+app.conf.beat_schedule = {
+    "look": {"task": "generator.tasks.look_due", "schedule": 1.0, "options": {"expires": 1}},
+    "sweep": {"task": "generator.tasks.sweep", "schedule": 2.0, "options": {"expires": 2}},
+}
+app.conf.beat_schedule_filename = str(settings.VAR_DIR / "celerybeat")

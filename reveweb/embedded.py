@@ -1,0 +1,72 @@
+"""What an installation makes for itself under `var/` when nobody configures it: a secret and free ports."""
+
+import json
+import os
+import secrets
+import socket
+from pathlib import Path
+
+DEFAULT_PORTS = {"valkey": 8001, "sandbox": 8002}
+
+
+def secret(name: str, var_dir: Path) -> str:
+    """Return this installation's secret `name`, made on first use in a file that only its owner can read."""
+    path = var_dir / name
+    try:
+        return path.read_text()
+    except FileNotFoundError:
+        var_dir.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(f".{os.getpid()}")
+    draft.touch(mode=0o600)
+    draft.write_text(secrets.token_urlsafe(50))
+    try:
+        os.link(draft, path)  # whoever links first wins; everybody reads the winner's
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
+    return path.read_text()
+
+
+def port(name: str, var_dir: Path) -> int:
+    """Return the loopback port on which the embedded service `name` runs, as `choose_ports` left it."""
+    return _known(var_dir).get(name, DEFAULT_PORTS[name])
+
+
+def choose_ports(names: list[str], var_dir: Path, near: int) -> dict[str, int]:
+    """Pick a free loopback port for each of `names`: the last one used, else just above `near`, else any; remember it."""
+    known = _known(var_dir)
+    for offset, name in enumerate(DEFAULT_PORTS, start=1):
+        if name in names:
+            known[name] = _first_free([known.get(name, near + offset), near + offset, 0])
+    draft = var_dir / f"ports.{os.getpid()}"
+    draft.write_text(json.dumps(known))
+    draft.replace(var_dir / "ports.json")
+    return known
+
+
+def is_free(port: int, host: str = "127.0.0.1") -> bool:
+    """Tell whether a server could listen on `host:port` now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def _known(var_dir: Path) -> dict[str, int]:
+    try:
+        return dict(json.loads((var_dir / "ports.json").read_text()))
+    except (FileNotFoundError, ValueError):
+        return {}
+
+
+def _first_free(candidates: list[int]) -> int:
+    for candidate in candidates:
+        if candidate and is_free(candidate):
+            return candidate
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

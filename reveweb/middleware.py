@@ -1,0 +1,76 @@
+"""What happens to a request before a view sees it."""
+
+import secrets
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from asgiref.sync import async_to_sync, iscoroutinefunction, markcoroutinefunction, sync_to_async
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.urls import Resolver404, resolve
+
+from reveweb.api import ANSWERS, METHOD_NOT_ALLOWED, error_response
+
+GetResponse = Callable[[HttpRequest], Any]
+
+# Paths that know no session, no cookie and no page: they skip the page middleware.
+COOKIELESS = ("/v1/", "/images/", "/healthz", "/readyz")
+
+
+class RequestId:
+    """Names every request, in a header that support can be given and logs can be searched for."""
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+        if iscoroutinefunction(get_response):
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+        request.id = f"req_{secrets.token_hex(12)}"  # type: ignore[attr-defined]
+        if iscoroutinefunction(self):
+            return self._named_async(request)
+        return self._named(request, self.get_response(request))
+
+    async def _named_async(self, request: HttpRequest) -> HttpResponseBase:
+        return self._named(request, await self.get_response(request))
+
+    def _named(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        response["X-Request-Id"] = request.id  # type: ignore[attr-defined]
+        return response
+
+
+class ApiDoor:
+    """Takes cookieless requests straight to their view, and lets no answer of `/v1` out that is not JSON."""
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+        if iscoroutinefunction(get_response):
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+        if not request.path_info.startswith(COOKIELESS):
+            response: HttpResponseBase | Awaitable[HttpResponseBase] = self.get_response(request)
+            return response
+        if iscoroutinefunction(self):
+            return self._pass(request)
+        return async_to_sync(self._pass)(request)
+
+    async def _pass(self, request: HttpRequest) -> HttpResponseBase:
+        is_api = request.path_info.startswith("/v1/")
+        try:
+            match = resolve(request.path_info)
+        except Resolver404:
+            return error_response(ANSWERS[Http404]) if is_api else HttpResponse(status=404)
+        request.resolver_match = match
+        view = match.func if iscoroutinefunction(match.func) else sync_to_async(match.func, thread_sensitive=False)
+        response: HttpResponseBase = await view(request, *match.args, **match.kwargs)
+        if is_api and response.status_code == 405:
+            allowed = response.get("Allow", "")
+            response = error_response(METHOD_NOT_ALLOWED)
+            response["Allow"] = allowed
+        return response
