@@ -16,6 +16,8 @@ assert get_args(AspectRatio) == ASPECT_RATIOS
 def _text(value: str) -> str:
     if "\x00" in value:
         raise PydanticCustomError("nul", "must not contain the NUL character")
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        raise PydanticCustomError("surrogate", "must not contain half of a surrogate pair")
     if len(value.strip()) > PROMPT_MAX_LENGTH:
         raise PydanticCustomError("too_long", f"must have at most {PROMPT_MAX_LENGTH} characters")
     return value

@@ -1,12 +1,20 @@
-"""Database and image work beside an event loop."""
+"""Blocking work beside an event loop, and an event loop beside blocking work."""
 
-from collections.abc import Callable
-from typing import TypeVar
+import asyncio
+import contextvars
+import threading
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from typing import Any, TypeVar
 
-import anyio.to_thread
 from django.db import close_old_connections
 
 T = TypeVar("T")
+
+POOL_SIZE = 16
+
+_pool = ThreadPoolExecutor(POOL_SIZE, thread_name_prefix="database")
 
 
 async def in_thread(work: Callable[[], T]) -> T:
@@ -22,4 +30,21 @@ async def in_thread(work: Callable[[], T]) -> T:
         finally:
             close_old_connections()
 
-    return await anyio.to_thread.run_sync(run)
+    context = contextvars.copy_context()
+    return await asyncio.get_running_loop().run_in_executor(_pool, context.run, run)
+
+
+def in_loop(work: Coroutine[Any, Any, T]) -> T:
+    """Run `work` on the process's background event loop and return what it returns.
+
+    All threads share the loop, so that thousands of upstream jobs use one pooled client.
+    """
+    return asyncio.run_coroutine_threadsafe(work, _background_loop()).result()
+
+
+@lru_cache(maxsize=1)
+def _background_loop() -> asyncio.AbstractEventLoop:
+    loop = asyncio.new_event_loop()
+    # A daemon: the loop never ends, and must not keep a process alive that wants to.
+    threading.Thread(target=loop.run_forever, name="upstream-loop", daemon=True).start()
+    return loop

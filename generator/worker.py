@@ -4,16 +4,15 @@ The upstream is asked from one event loop per process, which a background thread
 one pooled client; database and image work runs beside it on threads.
 """
 
+import asyncio
 import logging
 from functools import lru_cache
 
-import anyio
-import anyio.from_thread
 from django.conf import settings
 
 from generator import images, lifecycle, reve
 from generator.models import Generation
-from generator.threads import in_thread
+from generator.threads import in_loop, in_thread
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +28,7 @@ NO_IMAGE = "The image service did not deliver a usable image. Your credit was re
 def send(generation: Generation) -> float | None:
     """Submit a generation that the caller has claimed; return the seconds until its first look, None when it ended or waits."""
     try:
-        job = _portal().call(_submit, generation)
+        job = in_loop(_submit(generation))
     except reve.Busy as error:
         lifecycle.requeue(generation, after=error.retry_after)
     except reve.NotAccepted as error:
@@ -51,7 +50,7 @@ def send(generation: Generation) -> float | None:
 
 def look(generations: list[Generation]) -> None:
     """Ask the upstream about claimed drawings, all at once, and act on each answer as it comes."""
-    _portal().call(_look_at_all, generations)
+    in_loop(_look_at_all(generations))
 
 
 def sweep() -> None:
@@ -77,9 +76,7 @@ async def _submit(generation: Generation) -> reve.Job:
 
 
 async def _look_at_all(generations: list[Generation]) -> None:
-    async with anyio.create_task_group() as group:
-        for generation in generations:
-            group.start_soon(_look_at, generation)
+    await asyncio.gather(*map(_look_at, generations))
 
 
 async def _look_at(generation: Generation) -> None:
@@ -120,7 +117,7 @@ async def _keep_image(generation: Generation, job: reve.Job) -> None:
     try:
         async with _downloads():
             await in_thread(lambda: lifecycle.keep(generation, seconds=reve.DOWNLOAD_SECONDS + 30))
-            with anyio.fail_after(reve.DOWNLOAD_SECONDS):
+            async with asyncio.timeout(reve.DOWNLOAD_SECONDS):
                 data = await _client().download(job.url)
             stored = await in_thread(lambda: images.store(data, generation.file_token))
     except (reve.ImageUnreachable, TimeoutError) as error:
@@ -145,20 +142,11 @@ async def _strike(generation: Generation, error: Exception) -> None:
         await in_thread(lambda: lifecycle.look_again(generation, after=after, strike=True))
 
 
-_provider = anyio.from_thread.BlockingPortalProvider()
-
-
-@lru_cache(maxsize=1)
-def _portal() -> anyio.from_thread.BlockingPortal:
-    """The process's event loop, started on first use and running until the process ends."""
-    return _provider.__enter__()
-
-
 @lru_cache(maxsize=1)
 def _client() -> reve.ReveClient:
     return reve.ReveClient(settings.REVE_API_URL, settings.UPSTREAM_API_KEY)
 
 
 @lru_cache(maxsize=1)
-def _downloads() -> anyio.Semaphore:
-    return anyio.Semaphore(DOWNLOADS_AT_ONCE)
+def _downloads() -> asyncio.Semaphore:
+    return asyncio.Semaphore(DOWNLOADS_AT_ONCE)

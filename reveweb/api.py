@@ -36,6 +36,10 @@ class NotJson(Exception):
     """The request says that its body is something other than JSON."""
 
 
+class NotAnObject(Exception):
+    """The request's body is JSON, but no object."""
+
+
 class InvalidJson(Exception):
     """The request's body cannot be parsed."""
 
@@ -51,10 +55,11 @@ class Answer:
 
 
 ANSWERS: dict[type[Exception], Answer] = {
-    MissingApiKey: Answer(401, "missing_api_key", "Send your API key as “Authorization: Bearer rv_…”."),
+    MissingApiKey: Answer(401, "missing_api_key", "Send your API key as 'Authorization: Bearer rv_...'."),
     InvalidApiKey: Answer(401, "invalid_api_key", "This API key is unknown, revoked or expired. Check it on your dashboard."),
     BodyTooLarge: Answer(413, "body_too_large", f"The body may have at most {MAX_BODY_BYTES // 1024} KiB."),
-    NotJson: Answer(415, "unsupported_media_type", "Send the body as JSON with “Content-Type: application/json”."),
+    NotJson: Answer(415, "unsupported_media_type", "Send the body as JSON with 'Content-Type: application/json'."),
+    NotAnObject: Answer(422, "invalid_request", "The body must be a JSON object with a 'prompt'."),
     InvalidJson: Answer(400, "invalid_json", "The body is not valid JSON in UTF-8."),
     InvalidIdempotencyKey: Answer(
         422, "invalid_request", "Idempotency-Key: must be 1 to 255 printable ASCII characters.", "Idempotency-Key"
@@ -85,9 +90,12 @@ class JsonParser(Parser):
         if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
             raise NotJson
         try:
-            return json.loads(request.body.decode("utf-8"), parse_constant=_refuse_constant)
+            body = json.loads(request.body.decode("utf-8"), parse_constant=_refuse_constant)
         except (ValueError, RecursionError) as error:
             raise InvalidJson from error
+        if not isinstance(body, dict):
+            raise NotAnObject
+        return body
 
 
 def error_response(answer: Answer) -> JsonResponse:
@@ -122,13 +130,14 @@ def _on_invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
     path = [str(part) for part in first["loc"] if part not in ("body", "path", "query")]
     param = ".".join(path[:1])
     words = first["msg"]
-    message = f"{param}: {words}" if param else f"The body must be a JSON object. {words}"
-    response = error_response(Answer(422, "invalid_request", message, param or None))
+    response = error_response(Answer(422, "invalid_request", f"{param}: {words}", param))
     describe_standing(request, response, None)
     return response
 
 
 def _on_http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
+    if type(error.__cause__) in ANSWERS:  # the framework wraps what its parser raises
+        return _on_domain_error(request, error.__cause__)
     return error_response(Answer(error.status_code, "invalid_request", str(error)))
 
 

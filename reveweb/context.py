@@ -1,5 +1,6 @@
 """What every template may know."""
 
+from functools import cache
 from typing import Any
 
 from django.conf import settings
@@ -7,12 +8,28 @@ from django.http import HttpRequest
 
 from billing import ledger
 
+THEMES = ("light", "dark")
+
 
 def site(request: HttpRequest) -> dict[str, Any]:
-    """Give the site's name, whether it is a sandbox, and the signed-in person's balance (looked up only when shown)."""
+    """Give the site's name and address, whether it is a sandbox, the chosen theme, and the signed-in person's balance.
 
+    The address and the balance are looked up only where they are shown.
+    """
+
+    @cache
     def balance() -> int | None:
         user = getattr(request, "user", None)
         return ledger.account_of(user.pk).balance if user is not None and user.is_authenticated else None
 
-    return {"SITE_NAME": settings.SITE_NAME, "SANDBOX": settings.SANDBOX, "credit_balance": balance}
+    def address() -> str:
+        return settings.PUBLIC_URL or f"{request.scheme}://{request.get_host()}"
+
+    theme = request.COOKIES.get("theme", "")
+    return {
+        "SITE_NAME": settings.SITE_NAME,
+        "SITE_URL": address,
+        "SANDBOX": settings.SANDBOX,
+        "THEME": theme if theme in THEMES else "",
+        "credit_balance": balance,
+    }

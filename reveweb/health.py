@@ -50,7 +50,8 @@ def _broker() -> bool:
 
 
 def _worker() -> bool:
-    return bool(app.control.broadcast("ping", reply=True, limit=1, timeout=2.0))
+    # Several short calls instead of a long one: a worker that comes up meanwhile has missed the earlier ones.
+    return any(app.control.broadcast("ping", reply=True, limit=1, timeout=seconds) for seconds in (0.3, 0.7, 1.5))
 
 
 def _uncached(response: HttpResponse) -> HttpResponse:

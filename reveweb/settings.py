@@ -23,7 +23,10 @@ if env_file and Path(env_file).is_file():
 
 DEBUG = env.bool("DEBUG", False)
 VAR_DIR = Path(env.str("VAR_DIR", str(BASE_DIR / "var"))).resolve()
+HOST = env.str("HOST", "127.0.0.1")
 PORT = env.int("PORT", 8000)
+WEB_WORKERS = env.int("WEB_WORKERS", 1)
+WORKER_THREADS = env.int("WORKER_THREADS", 16)
 PUBLIC_URL = env.str("PUBLIC_URL", "").rstrip("/")
 
 REVE_API_KEY = env.str("REVE_API_KEY", "")
@@ -150,6 +153,7 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         "timeout": 20,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-16000;",
     }
+    DATABASES["default"]["TEST"] = {"NAME": VAR_DIR / "test.sqlite3"}  # on disk: tests use several connections
 elif DATABASES["default"]["ENGINE"].endswith("postgresql"):
     # Requests run on short-lived threads, so connections are kept by a pool and not by a thread.
     DATABASES["default"]["OPTIONS"] = {
@@ -278,7 +282,7 @@ LOGGING = {
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": "WARNING"},
     "loggers": {
-        name: {"level": LOG_LEVEL} for name in ("reveweb", "accounts", "billing", "generator", "celery.worker")
+        **{name: {"level": LOG_LEVEL} for name in ("reveweb", "accounts", "billing", "generator")},
+        "django.request": {"level": "ERROR"},  # what a client did wrong is the client's news
     },
 }
-# A broker that is away is retried in the background; one warning a try says enough.

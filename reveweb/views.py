@@ -1,12 +1,22 @@
 """Pages that compose several apps."""
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.template.loader import render_to_string
+from django.views.decorators.http import require_safe
+
+EXAMPLES = (
+    "A lighthouse keeper's kitchen at dawn, steam rising from a copper kettle",
+    "A concert poster with the words “Night Garden” in hand-painted letters",
+    "A paper-cut fox crossing a river of folded blue ribbons",
+)
 
 
+@require_safe
 def home(request: HttpRequest) -> HttpResponse:
     """Show what the site is."""
-    return render(request, "home.html")
+    return render(request, "home.html", {"examples": EXAMPLES, "welcome_credits": settings.WELCOME_CREDITS})
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -25,5 +35,10 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """500"""
-    return render(request, "errors/500.html", status=500)
+    """500, rendered without session, database or static files' manifest: any of them may be what broke."""
+    context = {
+        "SITE_NAME": settings.SITE_NAME,
+        "STATIC_URL": settings.STATIC_URL,
+        "request_id": getattr(request, "id", ""),
+    }
+    return HttpResponse(render_to_string("errors/500.html", context), status=500)

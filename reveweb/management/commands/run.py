@@ -1,0 +1,118 @@
+"""`run`: prepare the database and the demo account, then hand over to the supervisor in deploy/supervisord.conf."""
+
+import fcntl
+import json
+import os
+import sys
+import sysconfig
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+from django.conf import settings
+from django.contrib.staticfiles.finders import get_finders
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+from django.db import connection
+
+from reveweb import demo, embedded
+
+READY_SECONDS = 60
+
+
+class Command(BaseCommand):
+    help = "Start everything that is not provided from outside, and stop it on Ctrl-C or SIGTERM."
+    requires_system_checks: list[str] = []  # noqa: RUF012 (Django's own declaration)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        for folder in ("log", "valkey", "images", "mail"):
+            (settings.VAR_DIR / folder).mkdir(parents=True, exist_ok=True)
+        self._claim_folder()
+        if not embedded.is_free(settings.PORT, settings.HOST):
+            raise CommandError(
+                f"Port {settings.PORT} is taken. Choose another, as in: PORT={settings.PORT + 80} make run"
+            )
+        ports = embedded.choose_ports(["valkey", "sandbox"], settings.VAR_DIR, settings.PORT)
+        call_command("migrate", verbosity=0, interactive=False)
+        _collect_static()
+        block = demo.describe_running(f"http://localhost:{settings.PORT}")
+        connection.close()
+        supervisor = os.getpid()
+        if os.fork() == 0:
+            _announce(block, supervisor)
+            os._exit(0)
+        sys.stdout.flush()
+        os.chdir(settings.BASE_DIR)
+        bin_dir = sysconfig.get_path("scripts")
+        config = str(settings.BASE_DIR / "deploy" / "supervisord.conf")
+        os.execve(f"{bin_dir}/supervisord", ["supervisord", "-c", config], _environment(ports, bin_dir))
+
+    def _claim_folder(self) -> None:
+        """Hold a lock for as long as the supervisor lives: two runs must not share one `var/`."""
+        lock = os.open(settings.VAR_DIR / "run.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CommandError(
+                f"reveweb is running from {settings.VAR_DIR} already. Stop it first, or set VAR_DIR to run another one."
+            ) from None
+        os.set_inheritable(lock, True)
+
+
+def _environment(ports: dict[str, int], bin_dir: str) -> dict[str, str]:
+    def flag(on: bool) -> str:
+        return "true" if on else "false"
+
+    return {
+        **os.environ,
+        "BIN": bin_dir,
+        "HOST": settings.HOST,
+        "PORT": str(settings.PORT),
+        "PYTHONUNBUFFERED": "1",
+        "RUN_SANDBOX": flag(settings.EMBEDDED_SANDBOX),
+        "RUN_VALKEY": flag(settings.EMBEDDED_REDIS),
+        "SANDBOX_DIR": str(settings.VAR_DIR / "sandbox"),
+        "SANDBOX_PORT": str(ports["sandbox"]),
+        "SANDBOX_SECONDS": str(settings.SANDBOX_SECONDS),
+        "VALKEY_PORT": str(ports["valkey"]),
+        "VALKEY_SERVER": str(embedded.valkey_server()),
+        "VAR_DIR": str(settings.VAR_DIR),
+        "WEB_WORKERS": str(settings.WEB_WORKERS),
+        "WORKER_THREADS": str(settings.WORKER_THREADS),
+    }
+
+
+def _collect_static() -> None:
+    """Collect, hash and compress the static files when one of them has changed since the last time."""
+    stamp: Path = settings.STATIC_ROOT / ".stamp"
+    newest = 0.0
+    count = 0
+    for finder in get_finders():
+        for name, storage in finder.list([]):
+            newest, count = max(newest, Path(storage.path(name)).stat().st_mtime), count + 1
+    state = json.dumps([newest, count])
+    if stamp.is_file() and stamp.read_text() == state:
+        return
+    call_command("collectstatic", verbosity=0, interactive=False)
+    stamp.write_text(state)
+
+
+def _announce(block: str, supervisor: int) -> None:
+    """Wait until everything answers, then print `block`; say what is missing when that takes too long."""
+    url = f"http://127.0.0.1:{settings.PORT}/readyz"
+    end, last = time.monotonic() + READY_SECONDS, "no answer"
+    with httpx.Client(timeout=5, trust_env=False) as client:
+        while time.monotonic() < end and os.getppid() == supervisor:
+            try:
+                answer = client.get(url)
+            except httpx.HTTPError:
+                time.sleep(0.1)
+                continue
+            if answer.is_success:
+                print(block, flush=True)
+                return
+            last = answer.text
+            time.sleep(0.1)
+    if os.getppid() == supervisor:
+        print(f"Not ready after {READY_SECONDS} seconds: {last}\nThe logs are in {settings.VAR_DIR}/log.", flush=True)

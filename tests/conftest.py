@@ -1,0 +1,121 @@
+"""People and things that many tests need: Alice owns, Bob is a stranger, Sam is staff."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import redis
+from django.conf import settings
+from django.core.management import call_command
+from django.test import Client
+
+from accounts import keys
+from accounts.models import ApiKey, User
+from billing import ledger
+from billing.models import Account, CreditGrant
+from generator import admission, tasks
+from generator.models import Generation
+from tests.environment import SANDBOX_PORT, wait_for_port
+
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture(autouse=True)
+def _fresh_redis() -> None:
+    redis.Redis.from_url(settings.REDIS_URL).flushdb()
+
+
+@pytest.fixture
+def alice(transactional_db: None) -> User:
+    return User.objects.create_user("alice@example.com", PASSWORD)
+
+
+@pytest.fixture
+def bob(transactional_db: None) -> User:
+    return User.objects.create_user("bob@example.com", PASSWORD)
+
+
+@pytest.fixture
+def sam(transactional_db: None) -> User:
+    return User.objects.create_superuser("sam@example.com", PASSWORD)
+
+
+@pytest.fixture
+def account(alice: User) -> Account:
+    """Alice's account, with the 3 welcome credits."""
+    return ledger.account_of(alice.pk)
+
+
+@pytest.fixture
+def give(account: Account) -> Callable[[int], None]:
+    """Give Alice more credits."""
+
+    def grant(credits: int) -> None:
+        source = CreditGrant.Source.STAFF
+        reference = f"test:{CreditGrant.objects.count()}"
+        ledger.grant(account=account, credits=credits, source=source, reference=reference, cause="test")
+
+    return grant
+
+
+@pytest.fixture
+def sandbox() -> str:
+    """The address of the running sandbox upstream."""
+    wait_for_port(SANDBOX_PORT)
+    return f"http://127.0.0.1:{SANDBOX_PORT}"
+
+
+@pytest.fixture(autouse=True)
+def enqueued(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> list[int]:
+    """What was handed to the broker; no worker runs in this process, tests drive the tasks themselves."""
+    sent: list[int] = []
+    monkeypatch.setattr(tasks, "enqueue", sent.append)
+    monkeypatch.setattr(tasks, "wake_looker", lambda after: None)
+    return sent
+
+
+@dataclass
+class Api:
+    """A developer's view of the API: a client and a key."""
+
+    client: Client
+    key: ApiKey
+    secret: str
+
+    def post(self, body: Any, path: str = "/v1/reve-image/generate", **headers: str) -> Any:
+        headers = {"Authorization": f"Bearer {self.secret}", **headers}
+        return self.client.post(path, body, content_type="application/json", headers=headers)
+
+    def get(self, path: str, **headers: str) -> Any:
+        return self.client.get(path, headers={"Authorization": f"Bearer {self.secret}", **headers})
+
+
+@pytest.fixture
+def api(alice: User, client: Client) -> Api:
+    """The API with a key of Alice's that no rate limit gets in the way of."""
+    key, secret = keys.mint(user=alice, name="test", rate_limit=100_000)
+    return Api(client, key, secret)
+
+
+@pytest.fixture
+def generation(account: Account) -> Generation:
+    """A queued generation of Alice's, its credit held."""
+    request = admission.ImageRequest(prompt="a lighthouse")
+    return admission.admit(account=account, request=request).generation
+
+
+@pytest.fixture
+def images(tmp_path: Any, settings: Any) -> Iterator[None]:
+    """Keep this test's images to itself."""
+    settings.STORAGES = {
+        **settings.STORAGES,
+        "default": {**settings.STORAGES["default"], "OPTIONS": {"location": tmp_path, "allow_overwrite": True}},
+    }
+    yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _static_files() -> None:
+    """Collect the static files: pages name them by their hashes, as in production."""
+    call_command("collectstatic", verbosity=0, interactive=False)
