@@ -16,7 +16,7 @@ class UserManager(BaseUserManager["User"]):
         return self.filter(email=email.strip().lower()).first()
 
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":
-        """Create a user; without a password they can only log in after a reset. Raises IntegrityError on a known email."""
+        """Create a user; one without a password logs in after a reset. Raises IntegrityError on a known email."""
         user = self.model(email=email.strip().lower(), **fields)
         user.set_password(password)
         user.save(using=self._db)

@@ -53,7 +53,7 @@ class KeyAuth(HttpBearer):
 
 
 auth = KeyAuth()
-ERRORS = {status: ErrorBody for status in (400, 401, 402, 409, 413, 415, 422, 429, 502, 503)}
+ERRORS = dict.fromkeys((400, 401, 402, 409, 413, 415, 422, 429, 502, 503), ErrorBody)
 
 
 @router.post(

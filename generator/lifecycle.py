@@ -115,7 +115,9 @@ def complete(generation: Generation, *, image: StoredImage, model: str) -> bool:
 
 
 @transaction.atomic
-def fail(generation: Generation, *, code: str, message: str, only_from: Iterable[Status] = Generation.UNFINISHED) -> bool:
+def fail(
+    generation: Generation, *, code: str, message: str, only_from: Iterable[Status] = Generation.UNFINISHED
+) -> bool:
     """End a generation without an image and return the credit, together; False when it had ended already."""
     moved = Generation.objects.filter(pk=generation.pk, status__in=list(only_from)).update(
         status=Status.FAILED, error_code=code, error_message=message[:500], finished_at=timezone.now()

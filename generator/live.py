@@ -10,7 +10,7 @@ import json
 import logging
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import redis
 import redis.asyncio
@@ -80,9 +80,10 @@ async def wakeups(topic: str, seconds: float) -> AsyncGenerator[None]:
 
 async def wait_until_final(generation: Generation, seconds: float) -> Generation:
     """Return the generation once it has ended, or as it is after `seconds`; holds no thread meanwhile."""
+    row = partial(Generation.objects.get, pk=generation.pk)
     async with contextlib.aclosing(wakeups(generation_topic(generation.public_id), seconds)) as looks:
         async for _ in looks:
-            generation = await in_thread(lambda: Generation.objects.get(pk=generation.pk))
+            generation = await in_thread(row)
             if generation.is_final:
                 break
     return generation

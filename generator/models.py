@@ -47,7 +47,8 @@ class Generation(models.Model):
     prompt = models.TextField()
     negative_prompt = models.TextField(blank=True)
     aspect_ratio = models.CharField(max_length=5, choices=[(ratio, ratio) for ratio in ASPECT_RATIOS])
-    idempotency_key = models.CharField(max_length=255, null=True, blank=True)
+    # NULL where there is none, so that the unique constraint lets any number of those through.
+    idempotency_key = models.CharField(max_length=255, null=True, blank=True)  # noqa: DJ001
     request_digest = models.CharField(max_length=64)
 
     status = models.CharField(max_length=12, choices=Status, default=Status.QUEUED)

@@ -62,7 +62,7 @@ class Problem(Schema):
 
 
 class GenerationBody(Schema):
-    """A generation. `status` is `pending` until it is `completed` or `failed`; `stage` tells more while it is pending."""
+    """A generation. `status` is `pending` until it is `completed` or `failed`; `stage` tells more meanwhile."""
 
     id: str
     status: Literal["pending", "completed", "failed"]

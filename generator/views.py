@@ -23,7 +23,7 @@ from generator.admission import Admission
 from generator.cards import card_context, card_html, card_of
 from generator.errors import GeneratorError, IdempotencyConflict, LimiterUnavailable, OutOfCredits, RateLimited
 from generator.forms import SHAPES, GenerateForm
-from generator.models import PROMPT_MAX_LENGTH, Generation
+from generator.models import ASPECT_RATIOS, PROMPT_MAX_LENGTH, Generation
 from generator.threads import in_thread
 
 _FILE_NAME = re.compile(r"[0-9A-Za-z]{32}(?:_(?:480|960))?\.(png|jpg|webp)")
@@ -144,7 +144,9 @@ def _initial(request: HttpRequest, account: Account) -> dict[str, str]:
             "negative_prompt": earlier.negative_prompt,
             "aspect_ratio": earlier.aspect_ratio,
         }
-    given = {name: request.GET.get(name, "") for name in ("prompt", "negative_prompt", "aspect_ratio")}
+    given = {name: request.GET.get(name, "") for name in ("prompt", "negative_prompt")}
+    if request.GET.get("aspect_ratio") in ASPECT_RATIOS:
+        given["aspect_ratio"] = request.GET["aspect_ratio"]
     return {name: value for name, value in given.items() if value}
 
 

@@ -26,7 +26,7 @@ NO_IMAGE = "The image service did not deliver a usable image. Your credit was re
 
 
 def send(generation: Generation) -> float | None:
-    """Submit a generation that the caller has claimed; return the seconds until its first look, None when it ended or waits."""
+    """Submit a claimed generation; return the seconds until its first look, None when it ended or waits."""
     try:
         job = in_loop(_submit(generation))
     except reve.Busy as error:
@@ -91,7 +91,8 @@ async def _ask(generation: Generation) -> None:
     try:
         job = await _client().look(generation.upstream_id)
     except reve.Busy as error:
-        await in_thread(lambda: lifecycle.look_again(generation, after=error.retry_after))
+        after = error.retry_after
+        await in_thread(lambda: lifecycle.look_again(generation, after=after))
     except reve.Gone as error:
         await _strike(generation, error)
     except reve.UpstreamError as error:

@@ -56,7 +56,9 @@ class Answer:
 
 ANSWERS: dict[type[Exception], Answer] = {
     MissingApiKey: Answer(401, "missing_api_key", "Send your API key as 'Authorization: Bearer rv_...'."),
-    InvalidApiKey: Answer(401, "invalid_api_key", "This API key is unknown, revoked or expired. Check it on your dashboard."),
+    InvalidApiKey: Answer(
+        401, "invalid_api_key", "This API key is unknown, revoked or expired. Check it on your dashboard."
+    ),
     BodyTooLarge: Answer(413, "body_too_large", f"The body may have at most {MAX_BODY_BYTES // 1024} KiB."),
     NotJson: Answer(415, "unsupported_media_type", "Send the body as JSON with 'Content-Type: application/json'."),
     NotAnObject: Answer(422, "invalid_request", "The body must be a JSON object with a 'prompt'."),
@@ -71,12 +73,18 @@ ANSWERS: dict[type[Exception], Answer] = {
         402, "insufficient_credits", "You have no credits left for this image. Upgrade your plan or buy more credits."
     ),
     RateLimited: Answer(429, "rate_limited", "Too many requests. Try again when Retry-After has passed."),
-    LimiterUnavailable: Answer(503, "unavailable", "The service is restarting. Nothing was charged; try again shortly."),
+    LimiterUnavailable: Answer(
+        503, "unavailable", "The service is restarting. Nothing was charged; try again shortly."
+    ),
     GenerationNotFound: Answer(404, "not_found", "There is no image with this id in your account."),
-    Http404: Answer(404, "not_found", "There is nothing at this address. The API's endpoints begin with /v1/reve-image/."),
+    Http404: Answer(
+        404, "not_found", "There is nothing at this address. The API's endpoints begin with /v1/reve-image/."
+    ),
 }
 METHOD_NOT_ALLOWED = Answer(405, "method_not_allowed", "This address does not take this method.")
-INTERNAL_ERROR = Answer(500, "internal_error", "Something went wrong on our side. Nothing was charged if no id came back.")
+INTERNAL_ERROR = Answer(
+    500, "internal_error", "Something went wrong on our side. Nothing was charged if no id came back."
+)
 
 
 class JsonParser(Parser):
@@ -84,7 +92,7 @@ class JsonParser(Parser):
 
     def parse_body(self, request: HttpRequest) -> Any:
         declared = request.META.get("CONTENT_LENGTH") or "0"
-        if declared.isdigit() and int(declared) > MAX_BODY_BYTES or len(request.body) > MAX_BODY_BYTES:
+        if (declared.isdigit() and int(declared) > MAX_BODY_BYTES) or len(request.body) > MAX_BODY_BYTES:
             raise BodyTooLarge
         kind = (request.content_type or "application/json").lower()
         if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
@@ -136,8 +144,9 @@ def _on_invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
 
 
 def _on_http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
-    if type(error.__cause__) in ANSWERS:  # the framework wraps what its parser raises
-        return _on_domain_error(request, error.__cause__)
+    cause = error.__cause__  # the framework wraps what its parser raises
+    if isinstance(cause, Exception) and type(cause) in ANSWERS:
+        return _on_domain_error(request, cause)
     return error_response(Answer(error.status_code, "invalid_request", str(error)))
 
 
@@ -155,8 +164,8 @@ api = NinjaAPI(
     openapi_url="/openapi.json",
 )
 for _kind in ANSWERS:
-    api.add_exception_handler(_kind, _on_domain_error)
-api.add_exception_handler(ValidationError, _on_invalid)
-api.add_exception_handler(HttpError, _on_http_error)
-api.add_exception_handler(Exception, _on_bug)
+    api.exception_handler(_kind)(_on_domain_error)
+api.exception_handler(ValidationError)(_on_invalid)
+api.exception_handler(HttpError)(_on_http_error)
+api.exception_handler(Exception)(_on_bug)
 api.add_router("", images_router)

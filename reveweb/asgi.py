@@ -1,8 +1,8 @@
 """The ASGI application. Requests that may wait for minutes are served without a thread of their own."""
 
 import os
-import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from tempfile import SpooledTemporaryFile
 from typing import Any
 
 import django
@@ -15,8 +15,8 @@ django.setup(set_prefix=False)
 from reveweb.api import MAX_BODY_BYTES  # noqa: E402 (settings must be there first)
 
 Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 HELD = ("/v1/", "/images/", "/healthz", "/readyz", "/events/")
 
@@ -32,7 +32,7 @@ class HeldHandler(ASGIHandler):
 
     async def read_body(self, receive: Receive) -> Any:
         """Keep no more of a body than shows that it is too large; the rest is read and thrown away."""
-        body = tempfile.SpooledTemporaryFile(max_size=2 * MAX_BODY_BYTES, mode="w+b")
+        body = SpooledTemporaryFile(max_size=2 * MAX_BODY_BYTES, mode="w+b")  # noqa: SIM115 (Django closes it)
         while True:
             message = await receive()
             if message["type"] == "http.disconnect":

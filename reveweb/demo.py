@@ -50,5 +50,3 @@ def _demo_key() -> str:
         with os.fdopen(descriptor, "w") as file:
             file.write(secret)
     return path.read_text()
-
-

@@ -35,7 +35,7 @@ def port(name: str, var_dir: Path) -> int:
 
 
 def choose_ports(names: list[str], var_dir: Path, near: int) -> dict[str, int]:
-    """Pick a free loopback port for each of `names`: the last one used, else just above `near`, else any; remember it."""
+    """Pick and remember a free loopback port for each of `names`: its last one, else just above `near`, else any."""
     known = _known(var_dir)
     for offset, name in enumerate(DEFAULT_PORTS, start=1):
         if name in names:

@@ -25,7 +25,10 @@ async def readyz(request: HttpRequest) -> HttpResponse:
     checks = {"database": _database, "broker": _broker, "worker": _worker}
     results = dict(zip(checks, await asyncio.gather(*map(_passes, checks.values())), strict=True))
     ready = all(results.values())
-    body = {"status": "ok" if ready else "unavailable", "checks": {k: "ok" if v else "failed" for k, v in results.items()}}
+    body = {
+        "status": "ok" if ready else "unavailable",
+        "checks": {k: "ok" if v else "failed" for k, v in results.items()},
+    }
     return _uncached(JsonResponse(body, status=200 if ready else 503))
 
 
@@ -51,7 +54,12 @@ def _broker() -> bool:
 
 def _worker() -> bool:
     # Several short calls instead of a long one: a worker that comes up meanwhile has missed the earlier ones.
-    return any(app.control.broadcast("ping", reply=True, limit=1, timeout=seconds) for seconds in (0.3, 0.7, 1.5))
+    return any(_ping(seconds) for seconds in (0.3, 0.7, 1.5))
+
+
+def _ping(seconds: float) -> bool:
+    replies: list[object] = app.control.broadcast("ping", reply=True, limit=1, timeout=seconds)
+    return bool(replies)
 
 
 def _uncached(response: HttpResponse) -> HttpResponse:

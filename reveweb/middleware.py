@@ -11,6 +11,7 @@ from django.urls import Resolver404, resolve
 from reveweb.api import ANSWERS, METHOD_NOT_ALLOWED, error_response
 
 GetResponse = Callable[[HttpRequest], Any]
+Response = HttpResponseBase | Awaitable[HttpResponseBase]
 
 # Paths that know no session, no cookie and no page: they skip the page middleware.
 COOKIELESS = ("/v1/", "/images/", "/healthz", "/readyz")
@@ -24,12 +25,13 @@ class RequestId:
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
-        if iscoroutinefunction(get_response):
+        self.is_async = iscoroutinefunction(get_response)
+        if self.is_async:
             markcoroutinefunction(self)
 
-    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+    def __call__(self, request: HttpRequest) -> Response:
         request.id = f"req_{secrets.token_hex(12)}"  # type: ignore[attr-defined]
-        if iscoroutinefunction(self):
+        if self.is_async:
             return self._named_async(request)
         return self._named(request, self.get_response(request))
 
@@ -49,14 +51,15 @@ class ApiDoor:
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
-        if iscoroutinefunction(get_response):
+        self.is_async = iscoroutinefunction(get_response)
+        if self.is_async:
             markcoroutinefunction(self)
 
-    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+    def __call__(self, request: HttpRequest) -> Response:
         if not request.path_info.startswith(COOKIELESS):
-            response: HttpResponseBase | Awaitable[HttpResponseBase] = self.get_response(request)
+            response: Response = self.get_response(request)
             return response
-        if iscoroutinefunction(self):
+        if self.is_async:
             return self._pass(request)
         return async_to_sync(self._pass)(request)
 

@@ -6,10 +6,11 @@ import os
 import sys
 import sysconfig
 import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 from typing import Any
 
-import httpx
 from django.conf import settings
 from django.contrib.staticfiles.finders import get_finders
 from django.core.management import call_command
@@ -46,7 +47,7 @@ class Command(BaseCommand):
         os.chdir(settings.BASE_DIR)
         bin_dir = sysconfig.get_path("scripts")
         config = str(settings.BASE_DIR / "deploy" / "supervisord.conf")
-        os.execve(f"{bin_dir}/supervisord", ["supervisord", "-c", config], _environment(ports, bin_dir))
+        os.execve(f"{bin_dir}/supervisord", ["supervisord", "-c", config], _environment(ports, bin_dir))  # noqa: S606 (meant)
 
     def _claim_folder(self) -> None:
         """Hold a lock for as long as the supervisor lives: two runs must not share one `var/`."""
@@ -102,17 +103,17 @@ def _announce(block: str, supervisor: int) -> None:
     """Wait until everything answers, then print `block`; say what is missing when that takes too long."""
     url = f"http://127.0.0.1:{settings.PORT}/readyz"
     end, last = time.monotonic() + READY_SECONDS, "no answer"
-    with httpx.Client(timeout=5, trust_env=False) as client:
-        while time.monotonic() < end and os.getppid() == supervisor:
-            try:
-                answer = client.get(url)
-            except httpx.HTTPError:
-                time.sleep(0.1)
-                continue
-            if answer.is_success:
-                print(block, flush=True)
-                return
-            last = answer.text
-            time.sleep(0.1)
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    while time.monotonic() < end and os.getppid() == supervisor:
+        try:
+            direct.open(url, timeout=5).close()
+        except urllib.error.HTTPError as error:
+            last = error.read().decode()
+        except OSError:
+            pass
+        else:
+            print(block, flush=True)
+            return
+        time.sleep(0.1)
     if os.getppid() == supervisor:
         print(f"Not ready after {READY_SECONDS} seconds: {last}\nThe logs are in {settings.VAR_DIR}/log.", flush=True)
