@@ -1,0 +1,52 @@
+"""Assembles the stand-ins into one ASGI app."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from sandbox import index
+from sandbox.answers import Refusal, error, on_http_exception, on_refusal
+from sandbox.gallery import Gallery
+from sandbox.pauses import Pauses
+from sandbox.reve import Reve
+from sandbox.settings import Settings
+from sandbox.store import Store
+
+
+def create_app(settings: Settings, pauses: Pauses) -> Starlette:
+    """Return the app. `pauses` is shared with the server, which wakes all sleepers when it is told to stop."""
+    store = Store(settings.directory)
+    gallery = Gallery(settings.directory)
+    reve = Reve(settings=settings, store=store, gallery=gallery, pauses=pauses)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        yield
+        gallery.close()
+        store.close()
+
+    async def home(request: Request) -> Response:
+        return HTMLResponse(index.page(settings))
+
+    app = Starlette(
+        routes=[Route("/", home), Route("/healthz", _healthz), *reve.routes()],
+        exception_handlers={Refusal: on_refusal, HTTPException: on_http_exception, Exception: _on_bug},
+        lifespan=lifespan,
+    )
+    app.router.redirect_slashes = False
+    return app
+
+
+async def _healthz(request: Request) -> Response:
+    return JSONResponse({"status": "ok", "service": "reveweb sandbox"})
+
+
+async def _on_bug(request: Request, exc: Exception) -> Response:
+    return error(500, "sandbox_bug", f"The sandbox itself failed: {type(exc).__name__}.")

@@ -1,0 +1,67 @@
+"""What the sandbox reads from its environment, checked once at start."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sandbox.failures import Mode
+
+HOST = "127.0.0.1"
+"""Loopback only: a stand-in that accepts any key has no business on a network."""
+
+
+class SettingsError(ValueError):
+    """An environment variable holds something the sandbox can't use; the message says which."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One process's settings. `seconds` is how long a generation takes."""
+
+    port: int = 8002
+    seconds: float = 3.0
+    fail: Mode | None = None
+    directory: Path = Path("var/sandbox")
+    api_key: str = ""
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] | None = None) -> Settings:
+        """Read `SANDBOX_PORT`, `_SECONDS`, `_FAIL`, `_DIR` and `_API_KEY`. Raises SettingsError."""
+        source = os.environ if environ is None else environ
+        return cls(
+            port=_port(source.get("SANDBOX_PORT", "").strip() or "8002"),
+            seconds=_seconds(source.get("SANDBOX_SECONDS", "").strip() or "3"),
+            fail=_mode(source.get("SANDBOX_FAIL", "").strip()),
+            directory=Path(source.get("SANDBOX_DIR", "").strip() or "var/sandbox"),
+            api_key=source.get("SANDBOX_API_KEY", "").strip(),
+        )
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) > 65535:
+        raise SettingsError(f"SANDBOX_PORT must be a port number from 0 to 65535, not {text!r}")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds <= 86_400:
+        raise SettingsError(f"SANDBOX_SECONDS must be a number of seconds, 0 or more, not {text!r}")
+    return seconds
+
+
+def _mode(text: str) -> Mode | None:
+    if not text:
+        return None
+    try:
+        return Mode(text)
+    except ValueError:
+        known = ", ".join(mode.value for mode in Mode)
+        raise SettingsError(f"SANDBOX_FAIL is {text!r}, which is none of: {known}") from None

@@ -1,0 +1,124 @@
+"""The jobs, in one small SQLite file, so that they survive a restart of the process."""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+
+from sandbox.failures import Mode
+
+KEEP_JOBS = 10_000
+"""Older jobs are forgotten at start, so that the file stays small."""
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS job (
+    id TEXT PRIMARY KEY,
+    prompt TEXT NOT NULL,
+    negative_prompt TEXT NOT NULL,
+    aspect_ratio TEXT NOT NULL,
+    mode TEXT NOT NULL,
+    image TEXT NOT NULL UNIQUE,
+    created_at REAL NOT NULL,
+    ready_at REAL NOT NULL
+);
+CREATE INDEX IF NOT EXISTS job_created_at ON job (created_at);
+"""
+_SELECT = "SELECT id, prompt, negative_prompt, aspect_ratio, mode, image, created_at, ready_at FROM job "
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One accepted generation. Times are Unix seconds; `image` is the unguessable name under /cdn/."""
+
+    id: str
+    prompt: str
+    negative_prompt: str
+    aspect_ratio: str
+    mode: Mode | None
+    image: str
+    created_at: float
+    ready_at: float
+
+
+class Store:
+    """Calls take well under a millisecond, so they run on the event loop's thread, the only one to use them."""
+
+    def __init__(self, directory: Path) -> None:
+        directory.mkdir(parents=True, exist_ok=True)
+        self._db = sqlite3.connect(directory / "reve.sqlite3", isolation_level=None)
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=NORMAL")
+        self._db.executescript(_SCHEMA)
+        self._db.execute(
+            "DELETE FROM job WHERE rowid NOT IN (SELECT rowid FROM job ORDER BY created_at DESC LIMIT ?)",
+            (KEEP_JOBS,),
+        )
+
+    def close(self) -> None:
+        """Close the file; the store is of no use afterwards."""
+        self._db.close()
+
+    def add(
+        self,
+        *,
+        prompt: str,
+        negative_prompt: str,
+        aspect_ratio: str,
+        mode: Mode | None,
+        now: float,
+        seconds: float,
+    ) -> Job:
+        """Accept one generation that takes `seconds` from `now`."""
+        job = Job(
+            id=f"img_{secrets.token_hex(10)}",
+            prompt=prompt,
+            negative_prompt=negative_prompt,
+            aspect_ratio=aspect_ratio,
+            mode=mode,
+            image=secrets.token_urlsafe(24),
+            created_at=now,
+            ready_at=now + seconds,
+        )
+        self._db.execute(
+            "INSERT INTO job VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                job.id,
+                prompt,
+                negative_prompt,
+                aspect_ratio,
+                mode or "",
+                job.image,
+                job.created_at,
+                job.ready_at,
+            ),
+        )
+        return job
+
+    def by_id(self, job_id: str) -> Job | None:
+        """Return the job with this id."""
+        return self._one(_SELECT + "WHERE id = ?", job_id)
+
+    def by_image(self, image: str) -> Job | None:
+        """Return the job whose image has this name."""
+        return self._one(_SELECT + "WHERE image = ?", image)
+
+    def newest(self, limit: int) -> list[Job]:
+        """Return up to `limit` jobs, the newest first."""
+        rows = self._db.execute(_SELECT + "ORDER BY created_at DESC, rowid DESC LIMIT ?", (limit,))
+        return [_job(row) for row in rows]
+
+    def count(self) -> int:
+        """Return how many jobs are kept."""
+        return int(self._db.execute("SELECT count(*) FROM job").fetchone()[0])
+
+    def _one(self, query: str, value: str) -> Job | None:
+        row = self._db.execute(query, (value,)).fetchone()
+        return _job(row) if row else None
+
+
+def _job(row: tuple[str, str, str, str, str, str, float, float]) -> Job:
+    job_id, prompt, negative_prompt, aspect_ratio, mode, image, created_at, ready_at = row
+    known = Mode(mode) if mode in set(Mode) else None
+    return Job(job_id, prompt, negative_prompt, aspect_ratio, known, image, created_at, ready_at)

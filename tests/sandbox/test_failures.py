@@ -1,0 +1,216 @@
+"""Each failure mode, as a client observes it."""
+
+from __future__ import annotations
+
+import io
+import threading
+import time
+from collections.abc import Callable
+
+import httpx
+import pytest
+from PIL import Image
+
+from sandbox.failures import DESCRIPTIONS, Mode
+from sandbox.spoiled import HUGE_BYTES
+
+from .conftest import KEY, Sandbox
+
+Start = Callable[..., Sandbox]
+
+
+def test_it_documents_every_mode() -> None:
+    assert set(DESCRIPTIONS) == set(Mode)
+
+
+@pytest.mark.parametrize(
+    ("mode", "status", "code"),
+    [
+        ("refuse", 422, "content_policy_violation"),
+        ("error500", 500, "internal_error"),
+        ("unauthorized", 401, "unauthorized"),
+        ("payment", 402, "insufficient_credits"),
+        ("forbidden", 403, "forbidden"),
+    ],
+)
+def test_it_refuses_at_submit_and_accepts_nothing(sandbox: Sandbox, mode: str, status: int, code: str) -> None:
+    prompt = f"refused [sandbox:{mode}]"
+    answer = sandbox.generate(prompt)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+    assert sandbox.jobs(prompt)["jobs"] == []
+
+
+def test_it_fails_later_with_a_reason(sandbox: Sandbox) -> None:
+    answer = sandbox.finished("a storm [sandbox:fail]")
+    assert answer["status"] == "failed"
+    assert answer["error"]["code"] == "generation_failed"
+    assert "url" not in answer
+
+
+def test_it_accepts_the_job_and_yet_answers_500(sandbox: Sandbox) -> None:
+    prompt = "ambiguous [sandbox:error500-accepted]"
+    assert sandbox.generate(prompt).status_code == 500
+    assert len(sandbox.jobs(prompt)["jobs"]) == 1
+
+
+@pytest.mark.parametrize(("mode", "status"), [("error503", 503), ("busy", 429)])
+def test_it_turns_the_first_two_submits_away_and_takes_the_third(sandbox: Sandbox, mode: str, status: int) -> None:
+    prompt = f"patience [sandbox:{mode}]"
+    answers = [sandbox.generate(prompt) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [status, status, 202]
+    assert answers[0].headers["Retry-After"] == "1"
+    assert len(sandbox.jobs(prompt)["jobs"]) == 1
+
+
+def test_it_accepts_the_job_and_never_answers_the_submit(sandbox: Sandbox) -> None:
+    prompt = "silence [sandbox:timeout-submit]"
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.post(
+            f"{sandbox.url}/v1/images/generate", json={"prompt": prompt, "async": True}, headers=KEY, timeout=0.4
+        )
+    jobs = sandbox.jobs(prompt)["jobs"]
+    assert len(jobs) == 1
+    assert sandbox.status(jobs[0]["id"]).status_code == 200
+
+
+def test_it_ignores_async_and_answers_completed(sandbox: Sandbox) -> None:
+    answer = sandbox.generate("at once [sandbox:sync-anyway]")
+    assert answer.status_code == 200
+    assert answer.json()["status"] == "completed"
+
+
+@pytest.mark.parametrize(("mode", "status", "times"), [("status500", 500, 3), ("status-busy", 429, 2)])
+def test_it_spoils_the_first_status_calls(sandbox: Sandbox, mode: str, status: int, times: int) -> None:
+    job_id = sandbox.generate(f"first calls [sandbox:{mode}]").json()["id"]
+    assert [sandbox.status(job_id).status_code for _ in range(times + 1)] == [status] * times + [200]
+
+
+def test_it_answers_the_first_status_calls_with_garbage(sandbox: Sandbox) -> None:
+    job_id = sandbox.generate("garbage [sandbox:status-garbage]").json()["id"]
+    for _ in range(2):
+        answer = sandbox.status(job_id)
+        assert answer.status_code == 200
+        with pytest.raises(ValueError, match="Unterminated"):
+            answer.json()
+    assert sandbox.status(job_id).json()["id"] == job_id
+
+
+def test_it_leaves_the_first_status_call_unanswered(sandbox: Sandbox) -> None:
+    job_id = sandbox.generate("hang [sandbox:status-timeout]").json()["id"]
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.get(f"{sandbox.url}/v1/images/status/{job_id}", headers=KEY, timeout=0.4)
+    assert sandbox.status(job_id).status_code == 200
+
+
+def test_it_loses_the_job(sandbox: Sandbox) -> None:
+    answer = sandbox.generate("gone [sandbox:lost]")
+    assert answer.status_code == 202
+    assert sandbox.status(answer.json()["id"]).status_code == 404
+
+
+def test_it_stays_pending_for_ever(sandbox: Sandbox) -> None:
+    job_id = sandbox.generate("waiting [sandbox:never]").json()["id"]
+    time.sleep(0.3)
+    assert sandbox.status(job_id).json() == {"id": job_id, "status": "pending"}
+
+
+def test_it_uses_unusual_words_for_waiting(start: Start) -> None:
+    sandbox = start(SANDBOX_SECONDS="0.6")
+    job_id = sandbox.generate("words [sandbox:processing-words]").json()["id"]
+    seen = set()
+    while "completed" not in seen:
+        seen.add(sandbox.status(job_id).json()["status"])
+        time.sleep(0.02)
+    assert seen == {"queued", "in_progress", "completed"}
+
+
+def test_it_completes_without_a_url(sandbox: Sandbox) -> None:
+    answer = sandbox.finished("nothing to fetch [sandbox:no-url]")
+    assert answer["status"] == "completed"
+    assert "url" not in answer
+
+
+def test_it_serves_a_page_where_the_image_should_be(sandbox: Sandbox) -> None:
+    answer = httpx.get(sandbox.finished("page [sandbox:html]")["url"])
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/html")
+
+
+def test_it_serves_half_an_image_that_only_decoding_reveals(sandbox: Sandbox) -> None:
+    answer = httpx.get(sandbox.finished("half [sandbox:truncated]")["url"])
+    assert answer.status_code == 200
+    assert int(answer.headers["content-length"]) == len(answer.content)
+    picture = Image.open(io.BytesIO(answer.content))
+    with pytest.raises(OSError, match="truncated"):
+        picture.load()
+
+
+def test_it_streams_more_than_sixty_megabytes(sandbox: Sandbox) -> None:
+    url = sandbox.finished("huge [sandbox:huge]")["url"]
+    with httpx.stream("GET", url) as answer:
+        assert "content-length" not in answer.headers
+        received = sum(len(chunk) for chunk in answer.iter_raw())
+    assert received > HUGE_BYTES > 60_000_000
+
+
+def test_it_serves_a_tiny_file_that_claims_thirty_thousand_pixels_square(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
+    answer = httpx.get(sandbox.finished("bomb [sandbox:bomb]")["url"])
+    assert len(answer.content) < 2000
+    assert Image.open(io.BytesIO(answer.content)).size == (30_000, 30_000)
+
+
+def test_it_redirects_to_a_private_address(sandbox: Sandbox) -> None:
+    answer = httpx.get(sandbox.finished("inward [sandbox:private-redirect]")["url"])
+    assert answer.status_code == 302
+    assert answer.headers["location"] == "http://127.0.0.1:1/"
+
+
+@pytest.mark.parametrize(
+    ("mode", "media_type", "form"),
+    [("wrong-type", "image/png", "GIF"), ("jpeg", "image/jpeg", "JPEG"), ("webp", "image/webp", "WEBP")],
+)
+def test_it_serves_other_formats(sandbox: Sandbox, mode: str, media_type: str, form: str) -> None:
+    answer = httpx.get(sandbox.finished(f"another format [sandbox:{mode}]")["url"], timeout=20)
+    assert answer.headers["content-type"] == media_type
+    picture = Image.open(io.BytesIO(answer.content))
+    picture.load()
+    assert picture.format == form
+
+
+def test_it_lets_an_image_trickle(sandbox: Sandbox) -> None:
+    url = sandbox.finished("slowly [sandbox:slow-image]")["url"]
+    with httpx.stream("GET", url) as answer:
+        begun = time.monotonic()
+        pieces = answer.iter_raw()
+        received = sum(len(next(pieces)) for _ in range(4))
+        assert 0.3 < time.monotonic() - begun < 5
+        assert received < int(answer.headers["content-length"]) / 2
+
+
+def test_it_applies_one_mode_to_everything_but_lets_a_prompt_choose_another(start: Start) -> None:
+    sandbox = start(SANDBOX_FAIL="payment", SANDBOX_SECONDS="0")
+    assert sandbox.generate("anything").status_code == 402
+    assert sandbox.generate("anything [sandbox:refuse]").status_code == 422
+
+
+def test_it_stops_promptly_while_a_client_waits(start: Start) -> None:
+    sandbox = start(SANDBOX_SECONDS="60")
+    answers: list[int] = []
+
+    def submit() -> None:
+        body = {"prompt": "patience", "aspect_ratio": "1:1"}
+        answers.append(httpx.post(f"{sandbox.url}/v1/images/generate", json=body, headers=KEY).status_code)
+
+    waiting = threading.Thread(target=submit)
+    waiting.start()
+    while not sandbox.jobs("patience")["jobs"]:
+        time.sleep(0.02)
+    begun = time.monotonic()
+    assert sandbox.stop() == 0
+    waiting.join(5)
+    assert time.monotonic() - begun < 4
+    assert answers == [503]
+    assert sandbox.errors == ""
