@@ -73,9 +73,9 @@ def revoke(key: ApiKey) -> None:
 
 def _note_use(key: ApiKey, ip: str | None) -> None:
     now = timezone.now()
-    if key.last_used_at and now - key.last_used_at < LAST_USED_STEP and (ip is None or ip == key.last_used_ip):
+    if key.last_used_at and now - key.last_used_at < LAST_USED_STEP:
         return
-    stale = Q(last_used_at=None) | Q(last_used_at__lt=now - LAST_USED_STEP) | ~Q(last_used_ip=ip)
+    stale = Q(last_used_at=None) | Q(last_used_at__lte=now - LAST_USED_STEP)
     ApiKey.objects.filter(stale, pk=key.pk).update(last_used_at=now, last_used_ip=ip or key.last_used_ip)
 
 

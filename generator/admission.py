@@ -60,12 +60,12 @@ def admit(
     rate = limits.take_generate(account, api_key)
     try:
         generation, balance = _create(account, request, api_key, idempotency_key)
-    except InsufficientCredits as error:
-        raise OutOfCredits(balance=error.balance, rate=rate) from error
-    except IntegrityError:
-        # The same key came twice at the same moment; the other request won.
+    except (InsufficientCredits, IntegrityError) as error:
+        # The same key came twice at the same moment; the other request won, and perhaps took the last credit.
         if idempotency_key and (earlier := _replay(account, request, idempotency_key)):
             return earlier
+        if isinstance(error, InsufficientCredits):
+            raise OutOfCredits(balance=error.balance, rate=rate) from error
         raise
     return Admission(generation, CREDITS_PER_IMAGE, balance, rate)
 

@@ -10,7 +10,7 @@ from ninja.security import HttpBearer
 
 from accounts import keys
 from accounts.models import ApiKey
-from accounts.requests import client_ip
+from accounts.requests import client_ip, site_of
 from billing import ledger
 from billing.models import Account
 from generator import admission, limits, live
@@ -111,11 +111,6 @@ async def status(request: ApiRequest, image_id: str) -> HttpResponse:
         return found
 
     return JsonResponse(describe(await in_thread(look_up), site_of(request), with_model=True))
-
-
-def site_of(request: HttpRequest) -> str:
-    """Return where this site is reached, without a trailing slash: `PUBLIC_URL`, or else as the request came."""
-    return settings.PUBLIC_URL or f"{request.scheme}://{request.get_host()}"
 
 
 def describe_standing(request: HttpRequest, response: HttpResponse, rate: RateLimit | None) -> None:

@@ -10,7 +10,7 @@ from django.utils import timezone
 from generator.images import THUMBNAIL_SIDES
 from generator.models import Generation
 
-ROW_HEIGHT = 300  # CSS pixels of a row of tiles, as static/css/tiles.css has it
+ROW_HEIGHT = 240  # CSS pixels of a row of tiles, as static/css/tiles.css has it
 
 
 @dataclass(frozen=True)

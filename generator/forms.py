@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django import forms
-from django.core.validators import MaxLengthValidator
+from django.core.exceptions import ValidationError
 
 from generator.admission import ImageRequest
 from generator.models import ASPECT_RATIOS, PROMPT_MAX_LENGTH
@@ -42,15 +42,19 @@ def _width_to_height(ratio: str) -> float:
 SHAPES = tuple(_shape(ratio) for ratio in sorted(ASPECT_RATIOS, key=_width_to_height, reverse=True))
 
 
+def _short_enough(text: str) -> None:
+    if len(text) > PROMPT_MAX_LENGTH:
+        raise ValidationError(f"Shorten this to {PROMPT_MAX_LENGTH:,} characters. It has {len(text):,} now.")
+
+
 class TextField(forms.CharField):
     """Free text for the model. A browser sends a line break as two characters; it counts as one."""
 
     def __init__(self, **kwargs: Any) -> None:
         kwargs.setdefault("error_messages", {}).update(
-            max_length=f"Shorten this to {PROMPT_MAX_LENGTH:,} characters. It has %(show_value)s now.",
-            null_characters_not_allowed="Remove the invisible NUL character from this text.",
+            null_characters_not_allowed="Remove the invisible NUL character from this text."
         )
-        super().__init__(validators=[MaxLengthValidator(PROMPT_MAX_LENGTH)], **kwargs)
+        super().__init__(validators=[_short_enough], **kwargs)
 
     def to_python(self, value: Any) -> str:
         if isinstance(value, str):

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from django.conf import settings
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from generator.reve import BadImage
 
-FORMATS = {"PNG": "png", "JPEG": "jpg", "WEBP": "webp"}
+FORMATS = ("PNG", "JPEG", "WEBP")
+EXTENSIONS = {"PNG": "png", "JPEG": "jpg", "MPO": "jpg", "WEBP": "webp"}  # an MPO is a JPEG with a second picture in it
 CONTENT_TYPES = {"png": "image/png", "jpg": "image/jpeg", "webp": "image/webp"}
 THUMBNAIL_SIDES = (480, 960)  # pixels of the longer side
 MIN_SIDE = 16
@@ -19,7 +20,7 @@ MIN_SIDE = 16
 
 @dataclass(frozen=True)
 class StoredImage:
-    """An image in storage. `size` is in bytes, `colour` its mean as #rrggbb."""
+    """An image in storage, `width` by `height` as viewers show it. `size` is in bytes, `colour` its mean as #rrggbb."""
 
     extension: str
     size: int
@@ -68,20 +69,31 @@ def _decoded(data: bytes) -> tuple[Image.Image, str]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(data), formats=tuple(FORMATS))
+            image = Image.open(io.BytesIO(data), formats=FORMATS)
         if image.width * image.height > settings.IMAGE_MAX_PIXELS:
             raise BadImage(f"the image has {image.width} x {image.height} pixels")
         if min(image.size) < MIN_SIDE:
             raise BadImage(f"the image has only {image.width} x {image.height} pixels")
         image.load()
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError, ValueError, EOFError) as error:
-        raise BadImage(f"the image cannot be decoded: {error}") from error
-    return image, FORMATS[image.format or ""]
+        return _eight_bits(ImageOps.exif_transpose(image)), EXTENSIONS[image.format or ""]
+    except (BadImage, MemoryError):
+        raise
+    except Exception as error:  # on broken files Pillow raises nearly anything
+        raise BadImage(f"the image cannot be decoded: {error!r}") from error
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Return 16-bit grey scaled to 8 bits, which a plain conversion would clip to white."""
+    if not image.mode.startswith("I"):
+        return image
+    grey = image.convert("I").point(lambda value: value * (1 / 256)).convert("L")
+    grey.info.pop("transparency", None)  # a 16-bit value, of no use any more
+    return grey
 
 
 def _webp(image: Image.Image) -> bytes:
     buffer = io.BytesIO()
-    image.save(buffer, "WEBP", quality=80, method=4)
+    image.save(buffer, "WEBP", quality=80, method=2)  # 2: half the time of 4 for 4 % more bytes
     return buffer.getvalue()
 
 

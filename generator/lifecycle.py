@@ -25,16 +25,15 @@ from generator.models import Generation
 
 Status = Generation.Status
 
-LOOK_LEASE = timedelta(seconds=20)  # a claimed look lapses after this, past the upstream's time limit for one answer
+LEASE = timedelta(seconds=20)  # a claim lapses after this unless its worker renews it
 MODEL_MAX_LENGTH = 120
 
 
 def claim_submission(pk: int) -> Generation | None:
     """Take a queued, due generation for sending; None when another worker has it or it is not due."""
     now = timezone.now()
-    lease = timedelta(seconds=settings.UPSTREAM_TIMEOUT_SECONDS + 15)
     claimed = Generation.objects.filter(pk=pk, status=Status.QUEUED, due_at__lte=now).update(
-        status=Status.SUBMITTING, due_at=now + lease, submits=F("submits") + 1
+        status=Status.SUBMITTING, due_at=now + LEASE, submits=F("submits") + 1
     )
     if not claimed:
         return None
@@ -77,14 +76,16 @@ def claim_due_looks(limit: int) -> list[Generation]:
         claimed = list(due[:limit])
         if claimed:
             Generation.objects.filter(pk__in=[generation.pk for generation in claimed]).update(
-                due_at=now + LOOK_LEASE, looks=F("looks") + 1
+                due_at=now + LEASE, looks=F("looks") + 1
             )
     return claimed
 
 
-def keep(generation: Generation, *, seconds: float) -> None:
-    """Hold on to a claimed drawing for `seconds` more, while its image is fetched and saved."""
-    _reschedule(generation, seconds)
+def renew(generation: Generation) -> None:
+    """Hold on to a claimed generation for another `LEASE`, while its worker is still at it."""
+    Generation.objects.filter(pk=generation.pk, status__in=(Status.SUBMITTING, Status.DRAWING)).update(
+        due_at=timezone.now() + LEASE
+    )
 
 
 def look_again(generation: Generation, *, after: float, strike: bool = False) -> None:

@@ -10,44 +10,32 @@ import json
 import logging
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Iterator
-from functools import lru_cache, partial
+from functools import partial
 
 import redis
 import redis.asyncio
 from django.conf import settings
-from django.db import transaction
 
+from billing import wakeups
+from billing.wakeups import account_topic
 from generator.models import Generation
 from generator.threads import in_thread
 
 log = logging.getLogger(__name__)
 
-CHANNEL = "reveweb:live"
+__all__ = ["account_topic", "generation_topic", "listen", "looks", "publish_on_commit", "wait_until_final"]
+
 RECHECK_SECONDS = 2.0  # how long a waiter trusts the silence
 
 
 def publish_on_commit(generation: Generation) -> None:
     """Wake whoever waits for this generation or watches its account, once the transaction is committed."""
-    topics = [generation_topic(generation.public_id), account_topic(generation.account_id)]
-    transaction.on_commit(lambda: publish(topics))
-
-
-def publish(topics: list[str]) -> None:
-    """Wake everybody who listens to one of `topics`, in every process."""
-    try:
-        _publisher().publish(CHANNEL, json.dumps(topics))
-    except redis.RedisError as error:
-        log.warning("Nobody was woken: %s", error)
+    wakeups.publish_on_commit(generation_topic(generation.public_id), account_topic(generation.account_id))
 
 
 def generation_topic(public_id: str) -> str:
     """The topic of one generation."""
     return f"generation:{public_id}"
-
-
-def account_topic(account_id: int) -> str:
-    """The topic of everything that happens to one account."""
-    return f"account:{account_id}"
 
 
 @contextlib.contextmanager
@@ -64,25 +52,29 @@ def listen(topic: str) -> Iterator[asyncio.Event]:
             del hub.listeners[topic]
 
 
-async def wakeups(topic: str, seconds: float) -> AsyncGenerator[None]:
-    """Yield at once, then at each wake-up of `topic` or after a while of silence, until `seconds` have passed."""
+async def looks(topic: str, seconds: float) -> AsyncGenerator[bool]:
+    """Yield at once, then at each wake-up of `topic` or after a while of silence, until `seconds` have passed.
+
+    What is yielded tells a wake-up (and the first look) from silence.
+    """
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
     with listen(topic) as event:
         await _hub().ready()
-        yield
+        yield True
         while (left := end - loop.time()) > 0:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(event.wait(), min(left, RECHECK_SECONDS))
+            woken = event.is_set()
             event.clear()
-            yield
+            yield woken
 
 
 async def wait_until_final(generation: Generation, seconds: float) -> Generation:
     """Return the generation once it has ended, or as it is after `seconds`; holds no thread meanwhile."""
     row = partial(Generation.objects.get, pk=generation.pk)
-    async with contextlib.aclosing(wakeups(generation_topic(generation.public_id), seconds)) as looks:
-        async for _ in looks:
+    async with contextlib.aclosing(looks(generation_topic(generation.public_id), seconds)) as ticks:
+        async for _ in ticks:
             generation = await in_thread(row)
             if generation.is_final:
                 break
@@ -113,7 +105,7 @@ class _Hub:
     async def dispatch(self) -> None:
         client = redis.asyncio.Redis.from_url(settings.REDIS_URL, health_check_interval=15)
         async with client, client.pubsub() as pubsub:
-            await pubsub.subscribe(CHANNEL)
+            await pubsub.subscribe(wakeups.CHANNEL)
             async for message in pubsub.listen():
                 if message["type"] == "subscribe":
                     self.subscribed.set()
@@ -137,8 +129,3 @@ def _hub() -> _Hub:
             del _hubs[stale]
         hub = _hubs[loop] = _Hub()
     return hub
-
-
-@lru_cache(maxsize=1)
-def _publisher() -> redis.Redis:
-    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=2)

@@ -81,6 +81,7 @@ class Generation(models.Model):
         ]
         indexes = [
             models.Index(fields=["account", "-id"], name="generation_history"),
+            models.Index(fields=["account", "-id"], condition=Q(api_key=None), name="generation_studio"),
             models.Index(
                 fields=["status", "due_at"],
                 condition=Q(status__in=["queued", "submitting", "drawing"]),

@@ -11,6 +11,8 @@ import socket
 import httpx
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+# Global unicast: the rest of IPv6 is reserved, private, or another way to write an IPv4 address.
+_PUBLIC_IPV6 = ipaddress.ip_network("2000::/3")
 
 
 class ForbiddenAddress(Exception):
@@ -28,17 +30,11 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         if request.url.scheme not in ("http", "https"):
             raise ForbiddenAddress(f"images are not fetched over {request.url.scheme}")
         if _origin(request.url) != self._trusted:
-            await self._pin(request)
+            request = await _pinned(request)
         return await self._inner.handle_async_request(request)
 
     async def aclose(self) -> None:
         await self._inner.aclose()
-
-    async def _pin(self, request: httpx.Request) -> None:
-        host = request.url.host
-        address = await _public_address(host, request.url.port or (443 if request.url.scheme == "https" else 80))
-        request.extensions["sni_hostname"] = host  # TLS still names and verifies the host, not the address
-        request.url = request.url.copy_with(host=address)
 
 
 def is_public(address: str) -> bool:
@@ -50,7 +46,26 @@ def is_public(address: str) -> bool:
             inner = ipaddress.IPv4Address(int(ip) & 0xFFFF_FFFF)
         if inner is not None:
             return is_public(str(inner))
+        if ip not in _PUBLIC_IPV6:
+            return False
     return ip.is_global and not ip.is_multicast
+
+
+async def _pinned(request: httpx.Request) -> httpx.Request:
+    """Return a copy of `request` that goes to its host's resolved address.
+
+    A copy, because a relative redirect is resolved against the original, which must still name the host.
+    """
+    _, host, port = _origin(request.url)
+    address = await _public_address(host, port)
+    return httpx.Request(
+        request.method,
+        request.url.copy_with(host=address),
+        headers=request.headers,
+        stream=request.stream,
+        # TLS still names and verifies the host, not the address.
+        extensions={**request.extensions, "sni_hostname": host},
+    )
 
 
 async def _public_address(host: str, port: int) -> str:

@@ -31,6 +31,7 @@ LOOK_TIMEOUT_SECONDS = 10.0
 DOWNLOAD_SECONDS = 45.0  # for the whole image
 MAX_ANSWER_BYTES = 1024 * 1024
 MAX_REDIRECTS = 3
+ID_MAX_LENGTH = 255
 
 
 class UpstreamError(Exception):
@@ -114,7 +115,7 @@ class ReveClient:
         if negative_prompt:
             body["negative_prompt"] = negative_prompt
         try:
-            answer = await self._api.post("/v1/reve-image/generate", json=body)
+            answer = await self._ask("POST", "/v1/reve-image/generate", json=body)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             raise NotAccepted(f"no connection: {error}") from error
         except httpx.HTTPError as error:
@@ -123,15 +124,15 @@ class ReveClient:
             job = _job(_checked(answer))
         except Gone as error:
             raise OperatorTrouble(f"REVE_API_URL has no generate endpoint: {error}") from error
-        if not job.id:
-            raise Unclear("an answer without an id")
+        if not 1 <= len(job.id) <= ID_MAX_LENGTH:
+            raise Unclear("an answer without a usable id")
         return job
 
     async def look(self, upstream_id: str) -> Job:
         """Ask how a job is doing. Raises every UpstreamError except BadImage."""
         path = f"/v1/reve-image/status/{_quoted(upstream_id)}"
         try:
-            answer = await self._api.get(path, timeout=httpx.Timeout(LOOK_TIMEOUT_SECONDS, connect=5.0))
+            answer = await self._ask("GET", path, timeout=httpx.Timeout(LOOK_TIMEOUT_SECONDS, connect=5.0))
         except httpx.HTTPError as error:
             raise Unclear(f"no answer: {error!r}") from error
         return _job(_checked(answer))
@@ -141,13 +142,25 @@ class ReveClient:
         try:
             async with self._images.stream("GET", self._base_url.join(url)) as answer:
                 _check_download(answer)
-                return await _read_limited(answer, settings.IMAGE_MAX_BYTES)
+                data = await _read_limited(answer, settings.IMAGE_MAX_BYTES)
         except ForbiddenAddress as error:
             raise BadImage(str(error)) from error
         except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.TooManyRedirects, ValueError) as error:
             raise BadImage(f"the image's address is of no use: {error}") from error
         except httpx.HTTPError as error:
             raise ImageUnreachable(f"the image could not be fetched: {error!r}") from error
+        if data is None:
+            raise BadImage(f"the image has more than {settings.IMAGE_MAX_BYTES} bytes")
+        return data
+
+    async def _ask(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """Return a whole answer of at most `MAX_ANSWER_BYTES`. Raises Unclear for a longer one."""
+        async with self._api.stream(method, path, **options) as answer:
+            data = await _read_limited(answer, MAX_ANSWER_BYTES)
+        if data is None:
+            raise Unclear(f"{answer.status_code}: an answer of more than {MAX_ANSWER_BYTES} bytes")
+        kept = {name: answer.headers[name] for name in ("Retry-After",) if name in answer.headers}
+        return httpx.Response(answer.status_code, headers=kept, content=data)
 
 
 def _quoted(upstream_id: str) -> str:
@@ -170,7 +183,7 @@ def _checked(answer: httpx.Response) -> Any:
         raise Unclear(f"{status}: {message}")
     try:
         return answer.json()
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Unclear("an answer that is no JSON") from error
 
 
@@ -181,10 +194,10 @@ def _job(data: Any) -> Job:
     word = str(data.get("status", "")).lower()
     state = "completed" if word in COMPLETED_WORDS else "failed" if word in FAILED_WORDS else "pending"
     return Job(
-        id=str(data.get("id") or ""),
+        id=_word(data.get("id")),
         state=state,
-        url=str(data.get("url") or ""),
-        model=str((metadata.get("model") if isinstance(metadata, dict) else "") or ""),
+        url=_word(data.get("url")),
+        model=_word(metadata.get("model")) if isinstance(metadata, dict) else "",
         message=_error_message(data) if state == "failed" else "",
     )
 
@@ -192,7 +205,7 @@ def _job(data: Any) -> Job:
 def _message(answer: httpx.Response) -> str:
     try:
         return _error_message(answer.json())
-    except ValueError:
+    except (ValueError, RecursionError):
         return answer.reason_phrase or str(answer.status_code)
 
 
@@ -201,7 +214,16 @@ def _error_message(data: Any) -> str:
     while isinstance(data, dict):
         data = next((data[key] for key in ("error", "message", "detail") if data.get(key)), "")
     words = data if isinstance(data, str) else json.dumps(data)
-    return words.strip()[:400]
+    return _storable(words).strip()[:400]
+
+
+def _word(value: Any) -> str:
+    return _storable(str(value)) if isinstance(value, str | int) else ""
+
+
+def _storable(text: str) -> str:
+    """Return `text` without what JSON can spell and a database cannot keep: NUL and halves of surrogate pairs."""
+    return text.replace("\x00", "").encode(errors="replace").decode()
 
 
 def _retry_after(answer: httpx.Response) -> float:
@@ -230,10 +252,11 @@ def _check_download(answer: httpx.Response) -> None:
         raise BadImage(f"the image has {length} bytes")
 
 
-async def _read_limited(answer: httpx.Response, most: int) -> bytes:
+async def _read_limited(answer: httpx.Response, most: int) -> bytes | None:
+    """Return an answer's body, or None when it has more than `most` bytes."""
     body = bytearray()
     async for chunk in answer.aiter_bytes():
         body += chunk
         if len(body) > most:
-            raise BadImage(f"the image has more than {most} bytes")
+            return None
     return bytes(body)

@@ -9,6 +9,7 @@ from pydantic_core import PydanticCustomError
 
 from generator.models import ASPECT_RATIOS, PROMPT_MAX_LENGTH, Generation
 
+CREDIT_RETURNED = "Your credit was returned."
 AspectRatio = Literal["1:1", "16:9", "4:3", "3:4", "9:16", "2:3", "3:2"]
 assert get_args(AspectRatio) == ASPECT_RATIOS
 
@@ -86,7 +87,8 @@ def describe(generation: Generation, base: str, *, with_model: bool = False) -> 
         return body
     body["status"] = str(generation.status)
     if generation.status == Generation.Status.FAILED:
-        body["error"] = {"code": generation.error_code, "message": generation.error_message}
+        message = f"{generation.error_message} {CREDIT_RETURNED}"
+        body["error"] = {"code": generation.error_code, "message": message}
         if generation.error_code == "invalid_request":
             body["error"]["param"] = "prompt"
         return body

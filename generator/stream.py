@@ -30,6 +30,11 @@ class Watch:
         self.balance: int | None = None
         self.told: dict[int, str] | None = None
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether an image is on its way, so that even a lost wake-up is soon made good."""
+        return self.told is None or any(status in Generation.UNFINISHED for status in self.told.values())
+
     def news(self) -> list[str] | None:
         """Return the events since the last look; None when the account's user may no longer look.
 
@@ -76,8 +81,10 @@ async def events(account_id: int, seconds: float = STREAM_SECONDS) -> AsyncGener
     clock = asyncio.get_running_loop().time
     watch, spoken = Watch(account_id), clock()
     yield "retry: 1000\n\n"
-    async with contextlib.aclosing(live.wakeups(live.account_topic(account_id), seconds)) as looks:
-        async for _ in looks:
+    async with contextlib.aclosing(live.looks(live.account_topic(account_id), seconds)) as looks:
+        async for woken in looks:
+            if not woken and not watch.is_waiting and clock() - spoken < HEARTBEAT_SECONDS:
+                continue
             news = await in_thread(watch.news)
             if news is None:
                 return

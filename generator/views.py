@@ -1,6 +1,7 @@
 """The pages around images, and the images themselves."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlencode
 from uuid import uuid4
@@ -50,6 +51,10 @@ async def image(request: HttpRequest, file_name: str) -> HttpResponse:
     response["Content-Security-Policy"] = "default-src 'none'; sandbox"
     response["Cross-Origin-Resource-Policy"] = "cross-origin"
     return response
+
+
+WORDS = ("prompt", "negative_prompt", "aspect_ratio")
+DRAFT_MAX_LENGTH = 8_000  # characters of each that are kept over a log-in, so that a text that is too long is kept too
 
 
 @dataclass(frozen=True)
@@ -136,18 +141,20 @@ def _account(request: HttpRequest) -> Account:
 
 
 def _initial(request: HttpRequest, account: Account) -> dict[str, str]:
-    """Return what the composer starts with: an earlier generation's words, or those in the address."""
+    """Return what the composer starts with: words kept over a log-in, an earlier generation's, or the address's."""
+    if kept := request.session.pop("studio_draft", None):
+        return _given(kept)
     source = request.GET.get("from", "")
     if source and (earlier := account.generations.filter(public_id=source[:40].replace("\x00", "")).first()):
-        return {
-            "prompt": earlier.prompt,
-            "negative_prompt": earlier.negative_prompt,
-            "aspect_ratio": earlier.aspect_ratio,
-        }
-    given = {name: request.GET.get(name, "") for name in ("prompt", "negative_prompt")}
-    if request.GET.get("aspect_ratio") in ASPECT_RATIOS:
-        given["aspect_ratio"] = request.GET["aspect_ratio"]
-    return {name: value for name, value in given.items() if value}
+        return {name: getattr(earlier, name) for name in WORDS}
+    return _given(request.GET)
+
+
+def _given(words: Mapping[str, str]) -> dict[str, str]:
+    given = {name: words.get(name, "") for name in WORDS}
+    if given["aspect_ratio"] not in ASPECT_RATIOS:
+        del given["aspect_ratio"]
+    return {name: text for name, text in given.items() if text}
 
 
 def _studio(request: HttpRequest, account: Account, form: GenerateForm, status: int = 200) -> HttpResponse:
@@ -216,12 +223,13 @@ def _refusal_of(error: GeneratorError) -> Refusal:
 
 
 def _log_in_first(request: HttpRequest) -> HttpResponse:
-    """Send somebody whose session ended to the log-in page, with their words in the address to come back to."""
+    """Send somebody whose session ended to the log-in page, and keep their words for when they come back."""
     if _wants_json(request):  # the page's script keeps the words itself
         login = f"{reverse('account_login')}?{urlencode({'next': reverse('create')})}"
         return JsonResponse({"login": login}, status=401)
-    words = {name: request.POST.get(name, "") for name in ("prompt", "negative_prompt", "aspect_ratio")}
-    return redirect_to_login(f"{reverse('create')}?{urlencode({name: text for name, text in words.items() if text})}")
+    # In the session and not in the address: 4,000 characters in a URL are more than some servers take.
+    request.session["studio_draft"] = {name: request.POST.get(name, "")[:DRAFT_MAX_LENGTH] for name in WORDS}
+    return redirect_to_login(reverse("create"))
 
 
 def _wants_json(request: HttpRequest) -> bool:

@@ -5,10 +5,13 @@ one pooled client; database and image work runs beside it on threads.
 """
 
 import asyncio
+import contextlib
 import logging
+from collections.abc import AsyncIterator
 from functools import lru_cache
 
 from django.conf import settings
+from django.db import DatabaseError
 
 from generator import images, lifecycle, reve
 from generator.models import Generation
@@ -21,8 +24,8 @@ MAX_STRIKES = 5  # useless answers about one job before it is given up
 DOWNLOADS_AT_ONCE = 4  # bounds what images take in memory: four times IMAGE_MAX_BYTES and as many decoded
 BUSY_SECONDS = 2.0
 
-UNAVAILABLE = "The image service is not available right now. Your credit was returned."
-NO_IMAGE = "The image service did not deliver a usable image. Your credit was returned."
+UNAVAILABLE = "The image service is not available right now."
+NO_IMAGE = "The image service did not deliver a usable image."
 
 
 def send(generation: Generation) -> float | None:
@@ -63,16 +66,42 @@ def sweep() -> None:
         lifecycle.fail(
             generation,
             code="timed_out",
-            message=f"No image after {settings.GENERATION_DEADLINE_SECONDS} seconds. Your credit was returned.",
+            message=f"No image after {settings.GENERATION_DEADLINE_SECONDS} seconds.",
         )
 
 
 async def _submit(generation: Generation) -> reve.Job:
-    return await _client().submit(
-        prompt=generation.prompt,
-        negative_prompt=generation.negative_prompt,
-        aspect_ratio=generation.aspect_ratio,
-    )
+    async with _renewing(generation):
+        return await _client().submit(
+            prompt=generation.prompt,
+            negative_prompt=generation.negative_prompt,
+            aspect_ratio=generation.aspect_ratio,
+        )
+
+
+@contextlib.asynccontextmanager
+async def _renewing(generation: Generation) -> AsyncIterator[None]:
+    """Renew the claim on a generation for as long as the block takes; it lapses soon after its worker dies."""
+
+    ended = asyncio.Event()
+
+    async def renew() -> None:
+        while not ended.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(ended.wait(), lifecycle.LEASE.total_seconds() / 3)
+                return
+            try:
+                await in_thread(lambda: lifecycle.renew(generation))
+            except DatabaseError as error:
+                log.warning("%s: its claim could not be renewed: %s", generation, error)
+
+    renewal = asyncio.create_task(renew())
+    try:
+        yield
+    finally:
+        # A renewal that runs on a thread is waited for: one that came late would overwrite what is due next.
+        ended.set()
+        await renewal
 
 
 async def _look_at_all(generations: list[Generation]) -> None:
@@ -116,8 +145,7 @@ async def _act_on(generation: Generation, job: reve.Job) -> None:
 
 async def _keep_image(generation: Generation, job: reve.Job) -> None:
     try:
-        async with _downloads():
-            await in_thread(lambda: lifecycle.keep(generation, seconds=reve.DOWNLOAD_SECONDS + 30))
+        async with _renewing(generation), _downloads():
             async with asyncio.timeout(reve.DOWNLOAD_SECONDS):
                 data = await _client().download(job.url)
             stored = await in_thread(lambda: images.store(data, generation.file_token))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import DisallowedHost
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
@@ -77,6 +78,7 @@ ANSWERS: dict[type[Exception], Answer] = {
         503, "unavailable", "The service is restarting. Nothing was charged; try again shortly."
     ),
     GenerationNotFound: Answer(404, "not_found", "There is no image with this id in your account."),
+    DisallowedHost: Answer(400, "invalid_host", "The Host header names another site or is malformed."),
     Http404: Answer(
         404, "not_found", "There is nothing at this address. The API's endpoints begin with /v1/reve-image/."
     ),

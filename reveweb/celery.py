@@ -3,6 +3,7 @@
 import os
 
 from celery import Celery
+from celery.schedules import crontab
 from django.conf import settings
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "reveweb.settings")
@@ -14,5 +15,7 @@ app.autodiscover_tasks()
 app.conf.beat_schedule = {
     "look": {"task": "generator.tasks.look_due", "schedule": 1.0, "options": {"expires": 1}},
     "sweep": {"task": "generator.tasks.sweep", "schedule": 2.0, "options": {"expires": 2}},
+    "billing": {"task": "billing.tasks.sweep", "schedule": 5.0, "options": {"expires": 5}},
+    "reconcile": {"task": "billing.tasks.reconcile", "schedule": crontab(hour=3, minute=17)},
 }
 app.conf.beat_schedule_filename = str(settings.VAR_DIR / "celerybeat")

@@ -6,6 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest
 
+from accounts.requests import site_of
 from billing import ledger
 
 THEMES = ("light", "dark")
@@ -22,13 +23,10 @@ def site(request: HttpRequest) -> dict[str, Any]:
         user = getattr(request, "user", None)
         return ledger.account_of(user.pk).balance if user is not None and user.is_authenticated else None
 
-    def address() -> str:
-        return settings.PUBLIC_URL or f"{request.scheme}://{request.get_host()}"
-
     theme = request.COOKIES.get("theme", "")
     return {
         "SITE_NAME": settings.SITE_NAME,
-        "SITE_URL": address,
+        "SITE_URL": lambda: site_of(request),
         "SANDBOX": settings.SANDBOX,
         "THEME": theme if theme in THEMES else "",
         "credit_balance": balance,

@@ -43,7 +43,7 @@ async def _passes(check: Callable[[], bool]) -> bool:
 def _database() -> bool:
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1")
-        return cursor.fetchone() == (1,)
+        return bool(cursor.fetchone() == (1,))
 
 
 def _broker() -> bool:
@@ -58,8 +58,7 @@ def _worker() -> bool:
 
 
 def _ping(seconds: float) -> bool:
-    replies: list[object] = app.control.broadcast("ping", reply=True, limit=1, timeout=seconds)
-    return bool(replies)
+    return bool(app.control.broadcast("ping", reply=True, limit=1, timeout=seconds))
 
 
 def _uncached(response: HttpResponse) -> HttpResponse:

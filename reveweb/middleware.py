@@ -5,16 +5,18 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from asgiref.sync import async_to_sync, iscoroutinefunction, markcoroutinefunction, sync_to_async
+from django.core.exceptions import DisallowedHost
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
-from django.urls import Resolver404, resolve
+from django.urls import resolve
 
+from accounts.requests import site_of
 from reveweb.api import ANSWERS, METHOD_NOT_ALLOWED, error_response
 
 GetResponse = Callable[[HttpRequest], Any]
 Response = HttpResponseBase | Awaitable[HttpResponseBase]
 
 # Paths that know no session, no cookie and no page: they skip the page middleware.
-COOKIELESS = ("/v1/", "/images/", "/healthz", "/readyz")
+COOKIELESS = ("/images/", "/healthz", "/readyz")
 
 
 class RequestId:
@@ -56,7 +58,7 @@ class ApiDoor:
             markcoroutinefunction(self)
 
     def __call__(self, request: HttpRequest) -> Response:
-        if not request.path_info.startswith(COOKIELESS):
+        if not (_is_api(request) or request.path_info.startswith(COOKIELESS)):
             response: Response = self.get_response(request)
             return response
         if self.is_async:
@@ -64,16 +66,27 @@ class ApiDoor:
         return async_to_sync(self._pass)(request)
 
     async def _pass(self, request: HttpRequest) -> HttpResponseBase:
-        is_api = request.path_info.startswith("/v1/")
+        is_api = _is_api(request)
         try:
-            match = resolve(request.path_info)
-        except Resolver404:
+            if is_api:
+                site_of(request)  # an answer names it: better refused now than after something was charged
+            response = await self._view(request)
+        except Http404:
             return error_response(ANSWERS[Http404]) if is_api else HttpResponse(status=404)
-        request.resolver_match = match
-        view = match.func if iscoroutinefunction(match.func) else sync_to_async(match.func, thread_sensitive=False)
-        response: HttpResponseBase = await view(request, *match.args, **match.kwargs)
+        except DisallowedHost:
+            return error_response(ANSWERS[DisallowedHost])
         if is_api and response.status_code == 405:
             allowed = response.get("Allow", "")
             response = error_response(METHOD_NOT_ALLOWED)
             response["Allow"] = allowed
         return response
+
+    async def _view(self, request: HttpRequest) -> HttpResponseBase:
+        match = request.resolver_match = resolve(request.path_info)
+        view = match.func if iscoroutinefunction(match.func) else sync_to_async(match.func, thread_sensitive=False)
+        response: HttpResponseBase = await view(request, *match.args, **match.kwargs)
+        return response
+
+
+def _is_api(request: HttpRequest) -> bool:
+    return request.path_info == "/v1" or request.path_info.startswith("/v1/")

@@ -4,7 +4,9 @@ The defaults run everything on one machine with nothing else installed. Setting 
 sandbox: from then on, with `DEBUG` off, the process is in production and refuses to start without its secrets.
 """
 
+import hashlib
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import environ
@@ -14,7 +16,19 @@ from reveweb import embedded
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-env = environ.Env()
+
+class Env(environ.Env):  # type: ignore[misc]
+    """The environment; a value of the wrong kind is told by its variable's name."""
+
+    def get_value(self, var: str, cast: Any = None, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().get_value(var, cast, *args, **kwargs)
+        except ValueError:
+            kind = getattr(cast, "__name__", str(cast))
+            raise ImproperlyConfigured(f"{var} is set to something that is no {kind}.") from None
+
+
+env = Env()
 env_file = env.str("ENV_FILE", str(BASE_DIR / ".env"))
 if env_file and Path(env_file).is_file():
     environ.Env.read_env(env_file)
@@ -226,6 +240,27 @@ UPSTREAM_TIMEOUT_SECONDS = env.float("UPSTREAM_TIMEOUT_SECONDS", 30.0)
 UPSTREAM_TYPICAL_SECONDS = env.float("UPSTREAM_TYPICAL_SECONDS", SANDBOX_SECONDS if SANDBOX else 8.0)
 GENERATION_DEADLINE_SECONDS = env.int("GENERATION_DEADLINE_SECONDS", 600)
 SYNC_WAIT_SECONDS = env.float("SYNC_WAIT_SECONDS", 120.0)
+
+# --- Payments --------------------------------------------------------------------------------------------------
+
+STRIPE_SECRET_KEY = env.str("STRIPE_SECRET_KEY", "")
+STRIPE_WEBHOOK_SECRET = env.str("STRIPE_WEBHOOK_SECRET", "")
+STRIPE_API_BASE = env.str("STRIPE_API_BASE", "").rstrip("/") or "https://api.stripe.com"
+# Without a key payments are simulated, and in production, where that would give credits away, there are none.
+PAYMENTS = bool(STRIPE_SECRET_KEY) or not PRODUCTION
+EMBEDDED_STRIPE = PAYMENTS and not STRIPE_SECRET_KEY
+if EMBEDDED_STRIPE:
+    STRIPE_SECRET_KEY = "sk_test_sandbox"  # noqa: S105 (opens nothing but the stand-in)
+    STRIPE_WEBHOOK_SECRET = STRIPE_WEBHOOK_SECRET or "whsec_" + embedded.secret("stripe-webhook-secret", VAR_DIR)
+    STRIPE_API_BASE = env.str("STRIPE_API_BASE", "").rstrip("/") or (
+        f"http://127.0.0.1:{embedded.port('sandbox', VAR_DIR)}"
+    )
+elif STRIPE_SECRET_KEY and not STRIPE_WEBHOOK_SECRET:
+    raise ImproperlyConfigured(
+        "STRIPE_WEBHOOK_SECRET is not set; with STRIPE_SECRET_KEY it is needed to hear of payments."
+    )
+# Part of idempotency keys, so that two installations on one Stripe account do not meet.
+INSTALLATION_ID = hashlib.sha256(SECRET_KEY.encode()).hexdigest()[:12]
 
 # --- Limits and credits ----------------------------------------------------------------------------------------
 

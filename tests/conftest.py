@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import pytest
 import redis
 from django.conf import settings
+from django.contrib.auth.hashers import make_password
 from django.core.management import call_command
 from django.test import Client
 
@@ -28,17 +30,26 @@ def _fresh_redis() -> None:
 
 @pytest.fixture
 def alice(transactional_db: None) -> User:
-    return User.objects.create_user("alice@example.com", PASSWORD)
+    return _person("alice@example.com")
 
 
 @pytest.fixture
 def bob(transactional_db: None) -> User:
-    return User.objects.create_user("bob@example.com", PASSWORD)
+    return _person("bob@example.com")
 
 
 @pytest.fixture
 def sam(transactional_db: None) -> User:
-    return User.objects.create_superuser("sam@example.com", PASSWORD)
+    return _person("sam@example.com", is_staff=True, is_superuser=True)
+
+
+def _person(email: str, **fields: bool) -> User:
+    return User.objects.create(email=email, password=_hashed_password(), **fields)
+
+
+@lru_cache(maxsize=1)
+def _hashed_password() -> str:
+    return make_password(PASSWORD)  # as slow as it should be, so once is enough
 
 
 @pytest.fixture
@@ -112,7 +123,7 @@ def images(tmp_path: Any, settings: Any) -> Iterator[None]:
         **settings.STORAGES,
         "default": {**settings.STORAGES["default"], "OPTIONS": {"location": tmp_path, "allow_overwrite": True}},
     }
-    yield
+    return
 
 
 @pytest.fixture(autouse=True, scope="session")

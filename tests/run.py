@@ -20,7 +20,7 @@ REDIS = "redis://127.0.0.1:6379/9"
 # Long and random enough that only the settings themselves are judged.
 PRODUCTION = {
     "REVE_API_KEY": "checked-only",
-    "SECRET_KEY": "kQ8vZr3Tn5Yw1Xc7Bm9Lp2Hs6Jd4Fg0Aq-zEuIoKyTrWxVbNm",
+    "SECRET_KEY": "kQ8vZr3Tn5Yw1Xc7Bm9Lp2Hs6Jd4Fg0Aq-zEuIoKyTrWxVbNmPqRs",
     "PUBLIC_URL": "https://images.example.com",
     "SSL_REDIRECT": "1",
     "ENV_FILE": "",

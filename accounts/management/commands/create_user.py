@@ -4,7 +4,6 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.core.validators import validate_email
 from django.db import IntegrityError
 
 from accounts.models import User
@@ -20,7 +19,7 @@ class Command(BaseCommand):
 
     def handle(self, *, email: str, password: str | None, staff: bool, **options: Any) -> None:
         try:
-            validate_email(email)
+            User._meta.get_field("email").clean(email, None)
             user = User.objects.create_user(email, password, is_staff=staff, is_superuser=staff)
         except ValidationError:
             raise CommandError(f"{email!r} is not an email address.") from None

@@ -24,7 +24,7 @@ READY_SECONDS = 60
 
 class Command(BaseCommand):
     help = "Start everything that is not provided from outside, and stop it on Ctrl-C or SIGTERM."
-    requires_system_checks: list[str] = []  # noqa: RUF012 (Django's own declaration)
+    requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:
         for folder in ("log", "valkey", "images", "mail"):
@@ -71,11 +71,14 @@ def _environment(ports: dict[str, int], bin_dir: str) -> dict[str, str]:
         "HOST": settings.HOST,
         "PORT": str(settings.PORT),
         "PYTHONUNBUFFERED": "1",
-        "RUN_SANDBOX": flag(settings.EMBEDDED_SANDBOX),
+        "RUN_SANDBOX": flag(settings.EMBEDDED_SANDBOX or settings.EMBEDDED_STRIPE),
         "RUN_VALKEY": flag(settings.EMBEDDED_REDIS),
         "SANDBOX_DIR": str(settings.VAR_DIR / "sandbox"),
         "SANDBOX_PORT": str(ports["sandbox"]),
         "SANDBOX_SECONDS": str(settings.SANDBOX_SECONDS),
+        "SANDBOX_STRIPE_KEY": settings.STRIPE_SECRET_KEY if settings.EMBEDDED_STRIPE else "",
+        "SANDBOX_STRIPE_WEBHOOK_SECRET": settings.STRIPE_WEBHOOK_SECRET if settings.EMBEDDED_STRIPE else "",
+        "SANDBOX_STRIPE_WEBHOOK_URL": f"http://127.0.0.1:{settings.PORT}/stripe/webhook/",
         "VALKEY_PORT": str(ports["valkey"]),
         "VALKEY_SERVER": str(embedded.valkey_server()),
         "VAR_DIR": str(settings.VAR_DIR),

@@ -1,0 +1,70 @@
+// Listens to the account's event stream while the page is visible, and asks by itself when the stream is away.
+// Says "generation" {id, status, html?, studio} and "balance" {balance} on the document; other modules act on it.
+
+const POLL_MS = 2000;
+const RECONNECT_MS = 5000;
+
+let source = null;
+let poller = null;
+let reconnect = null;
+
+const say = (name, detail) => document.dispatchEvent(new CustomEvent(name, { detail }));
+
+function connect() {
+  if (source) return;
+  source = new EventSource(document.body.dataset.events);
+  source.addEventListener("generation", (event) => say("generation", JSON.parse(event.data)));
+  source.addEventListener("balance", (event) => say("balance", JSON.parse(event.data)));
+  source.addEventListener("ready", () => {
+    stopPolling();
+    askForPending(); // what ended before the stream began
+  });
+  source.addEventListener("error", () => {
+    startPolling();
+    if (source?.readyState !== EventSource.CLOSED) return; // else the browser connects again by itself
+    disconnect();
+    startPolling();
+    reconnect = setTimeout(connect, RECONNECT_MS);
+  });
+}
+
+function disconnect() {
+  clearTimeout(reconnect);
+  source?.close();
+  source = null;
+  stopPolling();
+}
+
+function startPolling() {
+  poller ??= setInterval(askForPending, POLL_MS);
+}
+
+function stopPolling() {
+  clearInterval(poller);
+  poller = null;
+}
+
+async function askForPending() {
+  for (const card of document.querySelectorAll("[data-generation][data-pending]")) {
+    const id = card.dataset.generation;
+    try {
+      const response = await fetch(`/create/generations/${id}/`);
+      if (!response.ok || response.redirected) continue;
+      say("generation", { id, html: await response.text(), studio: true });
+      say("balance", { balance: Number(response.headers.get("X-Credits-Remaining")) });
+    } catch {
+      return; // no network: the next round asks again
+    }
+  }
+}
+
+// A hidden page lets go of its connection: browsers allow a site six of them over HTTP/1.1, across all tabs.
+function follow() {
+  if (document.visibilityState === "visible") connect();
+  else disconnect();
+}
+
+document.addEventListener("visibilitychange", follow);
+addEventListener("pagehide", disconnect);
+addEventListener("pageshow", follow);
+follow();

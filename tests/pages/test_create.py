@@ -1,0 +1,215 @@
+"""The studio's form: what it starts, what it refuses and in which words, and that nothing is charged twice or lost."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.conf import LazySettings
+from django.test import Client
+
+from accounts.models import User
+from billing.models import Account
+from generator import limits
+from generator.errors import LimiterUnavailable
+from generator.models import Generation
+from tests.conftest import PASSWORD
+
+SEND = "/create/generate/"
+SCRIPT = {"Accept": "application/json"}
+
+
+def fields(**changed: str) -> dict[str, str]:
+    return {"nonce": str(uuid4()), "prompt": "a lighthouse", "negative_prompt": "", "aspect_ratio": "3:2", **changed}
+
+
+def balance(account: Account) -> int:
+    account.refresh_from_db()
+    return account.balance
+
+
+def test_sending_starts_an_image_and_comes_back_to_the_studio(browser: Client, account: Account) -> None:
+    response = browser.post(SEND, fields(negative_prompt="fog"))
+    assert response.status_code == 302
+    assert response["Location"] == "/create/"
+    generation = Generation.objects.get()
+    assert (generation.prompt, generation.negative_prompt, generation.aspect_ratio) == ("a lighthouse", "fog", "3:2")
+    assert balance(account) == 2
+    html = browser.get("/create/").content.decode()
+    assert f'id="{generation.public_id}"' in html
+    assert '<noscript><meta http-equiv="refresh"' in html
+
+
+def test_the_pages_script_gets_the_card_the_balance_and_a_new_nonce(browser: Client, account: Account) -> None:
+    sent = fields()
+    response = browser.post(SEND, sent, headers=SCRIPT)
+    body = response.json()
+    assert response.status_code == 201
+    assert body["balance"] == 2
+    assert body["nonce"] != sent["nonce"]
+    assert 'data-status="queued"' in body["html"]
+    assert 'data-ratio="3:2"' in body["html"]
+
+
+@pytest.mark.parametrize("headers", [{}, SCRIPT])
+def test_a_form_sent_twice_is_charged_once(browser: Client, account: Account, headers: dict[str, str]) -> None:
+    sent = fields()
+    first = browser.post(SEND, sent, headers=headers)
+    second = browser.post(SEND, sent, headers=headers)
+    assert first.status_code in (201, 302)
+    assert second.status_code in (200, 302)
+    assert Generation.objects.count() == 1
+    assert balance(account) == 2
+
+
+def test_a_used_form_with_other_words_is_refused_and_can_be_sent_again(browser: Client, account: Account) -> None:
+    sent = fields()
+    browser.post(SEND, sent)
+    response = browser.post(SEND, {**sent, "prompt": "a castle"})
+    html = response.content.decode()
+    assert response.status_code == 409
+    assert "Press Generate again" in html
+    assert "a castle</textarea>" in html
+    nonce = re.search(r'name="nonce" value="([^"]+)"', html)
+    assert nonce
+    assert browser.post(SEND, {**sent, "prompt": "a castle", "nonce": nonce[1]}).status_code == 302
+    assert balance(account) == 1
+
+
+@pytest.mark.parametrize(
+    ("changed", "field", "words"),
+    [
+        ({"prompt": ""}, "prompt", "Describe the image you want first."),
+        ({"prompt": " \r\n\t "}, "prompt", "Describe the image you want first."),
+        ({"prompt": "x" * 4001}, "prompt", "Shorten this to 4,000 characters. It has 4,001 now."),
+        ({"prompt": "a\x00b"}, "prompt", "Remove the invisible NUL character"),
+        ({"negative_prompt": "x" * 4001}, "negative_prompt", "Shorten this to 4,000 characters."),
+        ({"aspect_ratio": "5:4"}, "aspect_ratio", "Choose one of the seven shapes."),
+        ({"nonce": ""}, "nonce", "This page was out of date."),
+    ],
+)
+def test_what_is_wrong_is_told_in_words_and_nothing_is_charged(
+    browser: Client, account: Account, changed: dict[str, str], field: str, words: str
+) -> None:
+    page = browser.post(SEND, fields(**changed))
+    assert page.status_code == 422
+    assert words in page.content.decode()
+    answer = browser.post(SEND, fields(**changed), headers=SCRIPT)
+    assert answer.status_code == 422
+    assert answer.json()["errors"][field][0].startswith(words)
+    assert balance(account) == 3
+
+
+def test_a_line_break_counts_as_one_character(browser: Client, account: Account) -> None:
+    browser.post(SEND, fields(prompt="x\r\n" * 1998 + "end"))
+    assert Generation.objects.get().prompt == "x\n" * 1998 + "end"
+
+
+@pytest.mark.parametrize("prompt", ["灯台" * 2000, "🏮" * 4000, '<script>alert("x")</script>', "‮מגדלור‬"])
+def test_any_language_arrives_as_it_was_written(browser: Client, account: Account, prompt: str) -> None:
+    body = browser.post(SEND, fields(prompt=prompt), headers=SCRIPT).json()
+    assert Generation.objects.get().prompt == prompt
+    assert "<script" not in body["html"]
+
+
+def test_without_credits_nothing_starts_and_the_words_stay(browser: Client, account: Account) -> None:
+    Account.objects.filter(pk=account.pk).update(balance=0)
+    response = browser.post(SEND, fields(prompt="a castle", negative_prompt="fog", aspect_ratio="9:16"))
+    html = response.content.decode()
+    assert response.status_code == 402
+    assert "You have no credits left for this image." in html
+    assert "a castle</textarea>" in html
+    assert "fog</textarea>" in html
+    assert re.search(r'value="9:16" checked', html)
+    assert not Generation.objects.exists()
+
+
+def test_too_many_at_once_says_when_to_come_back(browser: Client, account: Account, settings: LazySettings) -> None:
+    settings.RATE_LIMIT_PER_MINUTE = 1
+    browser.post(SEND, fields())
+    response = browser.post(SEND, fields(), headers=SCRIPT)
+    assert response.status_code == 429
+    assert 1 <= int(response["Retry-After"]) <= 60
+    assert "You can start 1 image a minute." in response.json()["errors"]["__all__"][0]
+    assert balance(account) == 2
+
+
+def test_without_the_limiter_nothing_is_charged(
+    browser: Client, account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: Any) -> None:
+        raise LimiterUnavailable
+
+    monkeypatch.setattr(limits, "take_generate", away)
+    response = browser.post(SEND, fields())
+    assert response.status_code == 503
+    assert "Nothing was charged" in response.content.decode()
+    assert balance(account) == 3
+
+
+def test_a_session_that_ended_keeps_the_words(client: Client, alice: User) -> None:
+    page = client.post(SEND, fields(prompt="灯" * 4000, aspect_ratio="9:16"), follow=True)
+    assert page.redirect_chain == [("/accounts/login/?next=/create/", 302)]
+    login = {"login": alice.email, "password": PASSWORD, "next": "/create/"}
+    html = client.post("/accounts/login/", login, follow=True).content.decode()
+    assert "灯" * 4000 + "</textarea>" in html
+    assert re.search(r'value="9:16" checked', html)
+    assert "灯灯</textarea>" not in client.get("/create/").content.decode()
+
+
+def test_the_pages_script_is_told_where_to_log_in(client: Client, db: None) -> None:
+    answer = client.post(SEND, fields(), headers=SCRIPT)
+    assert answer.status_code == 401
+    assert answer.json()["login"] == "/accounts/login/?next=%2Fcreate%2F"
+
+
+def test_the_forms_address_leads_back_to_the_studio(browser: Client) -> None:
+    assert browser.get(SEND)["Location"] == "/create/"
+
+
+def test_retry_fills_the_form_with_the_same_settings(browser: Client, draw: Callable[..., Generation]) -> None:
+    failed = draw("a broken brush", until="failed", negative_prompt="fog", aspect_ratio="9:16")
+    page = browser.get("/create/").content.decode()
+    assert "The brush broke. Your credit came back." in page
+    assert f'href="/create/?from={failed.public_id}"' in page
+    html = browser.get("/create/", {"from": failed.public_id}).content.decode()
+    assert "a broken brush</textarea>" in html
+    assert "fog</textarea>" in html
+    assert re.search(r'value="9:16" checked', html)
+
+
+def test_a_strangers_prompt_cannot_be_taken_up(strangers_browser: Client, draw: Callable[..., Generation]) -> None:
+    mine = draw("a secret garden")
+    assert "a secret garden" not in strangers_browser.get("/create/", {"from": mine.public_id}).content.decode()
+
+
+def test_a_made_up_shape_in_the_address_is_ignored(browser: Client) -> None:
+    html = browser.get("/create/", {"prompt": "x", "aspect_ratio": "5:4"}).content.decode()
+    assert re.search(r'value="1:1" checked', html)
+
+
+def test_the_history_has_the_newest_first_and_no_api_images(
+    browser: Client, draw: Callable[..., Generation], api: Any
+) -> None:
+    first, second, other = draw("first"), draw("second"), draw("from the api", api_key=api.key)
+    html = browser.get("/create/").content.decode()
+    assert html.index(second.public_id) < html.index(first.public_id)
+    assert other.public_id not in html
+
+
+def test_the_studio_asks_the_database_as_often_for_many_images_as_for_one(
+    browser: Client, draw: Callable[..., Generation], django_assert_num_queries: Any
+) -> None:
+    draw()
+    with django_assert_num_queries(5):
+        browser.get("/create/")
+    for _ in range(8):
+        draw()
+    with django_assert_num_queries(5):
+        browser.get("/create/")
+
+
+def test_a_first_visit_opens_the_account_with_the_welcome_credits(browser: Client, alice: User) -> None:
+    assert "Your images appear here" in browser.get("/create/").content.decode()
+    assert Account.objects.get(user=alice).balance == 3

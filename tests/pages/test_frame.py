@@ -1,0 +1,108 @@
+"""What every page keeps: one heading, a title, a description, nothing inline, the way to everywhere else."""
+
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+
+import pytest
+from django.test import Client
+
+from accounts.models import ApiKey
+from generator.models import Generation
+
+PUBLIC = ["/", "/accounts/login/", "/accounts/signup/", "/accounts/password/reset/", "/accounts/inactive/"]
+PRIVATE = [
+    "/create/",
+    "/gallery/",
+    "/dashboard/api-keys/",
+    "/accounts/email/",
+    "/accounts/password/change/",
+    "/nowhere/",
+]
+
+
+VOID = {"meta", "link", "input", "img", "br", "hr", "path", "circle", "rect"}
+
+
+class Balance(HTMLParser):
+    """Notices a tag that is left open or closed where it was not open."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: object) -> None:
+        pass
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def assert_well_made(html: str) -> None:
+    balance = Balance()
+    balance.feed(html)
+    assert balance.open == []
+    assert len(re.findall(r"<h1\b", html)) == 1
+    assert re.search(r"<title>[^<]{3,}</title>", html)
+    assert re.search(r'<meta name="description" content="[^"]{20,}">', html)
+    assert 'href="#main"' in html
+    assert 'id="main"' in html
+    assert not re.search(r"<script(?![^>]*\bsrc=)", html)
+    assert not re.search(r'\s(style|on[a-z]+)="', html)
+    assert "<style" not in html
+
+
+@pytest.mark.parametrize("path", PUBLIC)
+def test_a_public_page_is_well_made(client: Client, db: None, path: str) -> None:
+    html = client.get(path).content.decode()
+    assert_well_made(html)
+    assert "Log in" in html
+    assert 'id="balance"' not in html
+
+
+@pytest.mark.parametrize("path", PRIVATE)
+def test_a_private_page_is_well_made(browser: Client, path: str) -> None:
+    html = browser.get(path).content.decode()
+    assert_well_made(html)
+    assert re.search(r'id="balance" data-balance="3"', html)
+    assert 'action="/accounts/logout/"' in html
+
+
+@pytest.mark.parametrize("path", ["/create/", "/gallery/", "/dashboard/api-keys/", "/create/generations/img_1/"])
+def test_a_private_page_asks_a_stranger_to_log_in_and_comes_back(client: Client, db: None, path: str) -> None:
+    response = client.get(path)
+    assert response.status_code == 302
+    assert response["Location"] == f"/accounts/login/?next={path}"
+
+
+def test_the_studio_with_every_kind_of_card_is_well_made(browser: Client, draw: Callable[..., Generation]) -> None:
+    for until in ("queued", "drawing", "completed", "failed"):
+        draw(until=until)
+    assert_well_made(browser.get("/create/").content.decode())
+
+
+def test_the_revoke_page_is_well_made(browser: Client, api: object) -> None:
+    assert_well_made(browser.get(f"/dashboard/api-keys/{ApiKey.objects.get().pk}/revoke/").content.decode())
+
+
+def test_the_sandbox_says_that_it_is_one(client: Client, db: None, settings: object) -> None:
+    assert "drawn locally" in client.get("/").content.decode()
+    settings.SANDBOX = False  # type: ignore[attr-defined]
+    assert "drawn locally" not in client.get("/").content.decode()
+
+
+@pytest.mark.parametrize(("cookie", "attribute"), [("dark", 'data-theme="dark"'), ("light", 'data-theme="light"')])
+def test_a_chosen_theme_comes_with_the_page(client: Client, db: None, cookie: str, attribute: str) -> None:
+    client.cookies["theme"] = cookie
+    assert attribute in client.get("/").content.decode()
+
+
+def test_a_made_up_theme_is_ignored(client: Client, db: None) -> None:
+    client.cookies["theme"] = 'x"onload="alert(1)'
+    html = client.get("/").content.decode()
+    assert "data-theme=" not in html
+    assert "onload" not in html

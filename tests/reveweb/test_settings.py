@@ -1,0 +1,50 @@
+"""Settings come from the environment, are all documented, and say plainly what is wrong."""
+
+import os
+import re
+import subprocess
+import sys
+
+from tests.environment import ROOT
+
+VARIABLES = set(re.findall(r'env\.\w+\(\s*"([A-Z0-9_]+)"', (ROOT / "reveweb" / "settings.py").read_text()))
+
+
+def manage(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    kept = {"PATH": os.environ["PATH"], "VAR_DIR": os.environ["VAR_DIR"], "ENV_FILE": ""}
+    command = [sys.executable, "manage.py", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=kept | environment, capture_output=True, text=True, timeout=60)
+
+
+def test_every_variable_is_documented() -> None:
+    text = (ROOT / "docs" / "configuration.md").read_text()
+    assert len(VARIABLES) > 30
+    assert {name for name in VARIABLES if f"`{name}`" not in text} == set()
+
+
+def test_every_variable_is_in_the_example_file() -> None:
+    text = (ROOT / ".env.example").read_text()
+    assert {name for name in VARIABLES if not re.search(rf"^#{name}=", text, re.MULTILINE)} == set()
+
+
+def test_production_names_the_secret_it_misses() -> None:
+    answer = manage("check", REVE_API_KEY="live")
+    assert answer.returncode == 1
+    assert answer.stderr.startswith("reveweb: SECRET_KEY is not set")
+    assert answer.stderr.count("\n") == 1
+
+
+def test_production_refuses_a_placeholder_secret() -> None:
+    answer = manage("check", REVE_API_KEY="live", SECRET_KEY="changeme")
+    assert answer.returncode == 1
+    assert "SECRET_KEY" in answer.stderr
+
+
+def test_a_value_of_the_wrong_kind_is_one_line_naming_the_variable() -> None:
+    answer = manage("check", PORT="eight thousand")
+    assert (answer.returncode, answer.stderr) == (1, "reveweb: PORT is set to something that is no int.\n")
+
+
+def test_a_sandbox_makes_a_secret_of_its_own() -> None:
+    assert manage("check").returncode == 0
+    assert len((ROOT / os.environ["VAR_DIR"] / "secret-key").read_text()) > 50

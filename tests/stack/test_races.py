@@ -1,0 +1,58 @@
+"""Real concurrency against real servers: the last credit is spent once."""
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg
+import pytest
+
+from tests.stack.conftest import Stack, wait_until
+
+pytestmark = [pytest.mark.stack, pytest.mark.services]
+
+
+@pytest.fixture(scope="module")
+def busy(start_stack: Callable[..., Stack]) -> Iterator[Stack]:
+    """An installation on SQLite; in the second pass on PostgreSQL and Redis."""
+    url = os.environ.get("DATABASE_URL", "")
+    if not url.startswith("postgres"):
+        yield start_stack(SANDBOX_SECONDS="0")
+        return
+    name = f"reveweb_stack_{os.getpid()}"
+    with psycopg.connect(url, autocommit=True) as server:
+        server.execute(f"CREATE DATABASE {name}")
+        stack = start_stack(
+            SANDBOX_SECONDS="0", DATABASE_URL=url.rpartition("/")[0] + f"/{name}", REDIS_URL=os.environ["REDIS_URL"]
+        )
+        yield stack
+        stack.stop()
+        server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def test_fifty_parallel_requests_with_three_credits_make_three_images(busy: Stack) -> None:
+    email = "race@example.com"
+    with busy.developer(email) as api, ThreadPoolExecutor(50) as pool:
+        answers = list(
+            pool.map(
+                lambda number: api.post("/v1/reve-image/generate", json={"prompt": f"race {number}", "async": True}),
+                range(50),
+            )
+        )
+        assert Counter(answer.status_code for answer in answers) == {202: 3, 402: 47}
+        for answer in answers:
+            if answer.status_code == 202:
+                path = f"/v1/reve-image/status/{answer.json()['id']}"
+                wait_until(lambda path=path: api.get(path).json()["status"] == "completed")
+    assert busy.balance(email) == 0
+
+
+def test_one_idempotency_key_sent_twenty_times_at_once_is_one_image(busy: Stack) -> None:
+    email = "resend@example.com"
+    with busy.developer(email) as api, ThreadPoolExecutor(20) as pool:
+        ask = {"json": {"prompt": "once", "async": True}, "headers": {"Idempotency-Key": "once"}}
+        answers = list(pool.map(lambda _: api.post("/v1/reve-image/generate", **ask), range(20)))
+    assert len({answer.json()["id"] for answer in answers}) == 1
+    assert sum("Idempotent-Replayed" in answer.headers for answer in answers) == 19
+    assert busy.balance(email) == 2
