@@ -2,7 +2,11 @@
 
 BillingError
 ├─ InsufficientCredits   the balance does not cover what was asked for
-└─ UnknownHold           a hold was to be ended that nobody made
+├─ UnknownHold           a hold was to be ended that nobody made
+├─ AlreadySubscribed     a second subscription was asked for
+├─ NotSubscribed         a subscription was to be changed that is not there
+├─ NotForSale            the plan or pack is not sold
+└─ NotYet                an event came before the one it builds on: try again later
 """
 
 
@@ -21,3 +25,19 @@ class InsufficientCredits(BillingError):
 
 class UnknownHold(BillingError):
     """There is no hold under this reference."""
+
+
+class AlreadySubscribed(BillingError):
+    """The account has a subscription, or has just paid for one."""
+
+
+class NotSubscribed(BillingError):
+    """The account has no subscription that could be changed."""
+
+
+class NotForSale(BillingError):
+    """This plan or pack is not sold (any more)."""
+
+
+class NotYet(BillingError):
+    """What this event builds on is not in the books yet; handling it is tried again later."""

@@ -11,14 +11,16 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db import IntegrityError, transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.utils import timezone
 
+from billing import wakeups
 from billing.errors import InsufficientCredits, UnknownHold
 from billing.models import Account, CreditEntry, CreditGrant, CreditLine
 
 Kind = CreditEntry.Kind
 
+PERIOD_GRACE = timedelta(days=3)  # a renewal may arrive late; the old credits wait for it
 RETURNED_LATE = timedelta(days=7)  # how long credits stay usable that come back to a grant which has expired
 
 
@@ -57,10 +59,13 @@ def hold(*, account: Account, credits: int, reference: str, cause: str) -> Credi
 
     Idempotent: the same `reference` returns the first entry. Raises InsufficientCredits; nothing is written then.
     """
+    if credits <= 0:
+        raise ValueError("A hold sets at least 1 credit aside.")
     account = _lock(account)
     if known := _entry(reference):
         return known
-    if not _spendable(account, credits):
+    _write_off(account)
+    if account.balance < credits:
         raise InsufficientCredits(balance=account.balance, needed=credits)
     return _draw(account, Kind.HOLD, credits, reference, cause)
 
@@ -85,15 +90,19 @@ def release(*, reference: str, cause: str) -> CreditEntry:
     held, known = _held(reference)
     if known:
         return known
+    _write_off(held.account)  # first, so that only what comes back gets more time
     return _give_back(held, Kind.RELEASE, _outcome(reference), cause)
 
 
 @transaction.atomic
 def take(*, account: Account, credits: int, reference: str, cause: str) -> CreditEntry:
     """Take up to `credits` away, as many as there are: the balance never goes below zero. Idempotent."""
+    if credits <= 0:
+        raise ValueError("At least 1 credit is taken.")
     account = _lock(account)
     if known := _entry(reference):
         return known
+    _write_off(account)
     return _draw(account, Kind.TAKE, min(credits, account.balance), reference, cause)
 
 
@@ -110,6 +119,51 @@ def expire(grant: CreditGrant) -> CreditEntry | None:
     # A grant can expire more than once: credits that come back late give it a second end.
     reference = f"grant:{bucket.pk}:expired:{int(bucket.expires_at.timestamp())}"
     return _write(account, Kind.EXPIRE, reference, f"{bucket.get_source_display()} expired", [(bucket, -left)])
+
+
+@transaction.atomic
+def write_off(*, grant: CreditGrant, reference: str, cause: str) -> CreditEntry | None:
+    """Expire what is left of `grant` before its time; None when nothing is. Idempotent."""
+    _lock(grant.account)
+    left = CreditGrant.objects.values_list("remaining", flat=True).get(pk=grant.pk)
+    return _take_from(grant, Kind.EXPIRE, left, reference, cause)
+
+
+@transaction.atomic
+def claw_back(*, grant: CreditGrant, credits: int, reference: str, cause: str) -> CreditEntry | None:
+    """Take up to `credits` back out of `grant`, never more than is left; None when nothing is. Idempotent."""
+    _lock(grant.account)
+    left = CreditGrant.objects.values_list("remaining", flat=True).get(pk=grant.pk)
+    return _take_from(grant, Kind.CLAW_BACK, min(left, credits), reference, cause)
+
+
+@transaction.atomic
+def freeze(*, grant: CreditGrant, reference: str, cause: str) -> CreditEntry | None:
+    """Keep all of `grant` from being spent, also what comes back to it later, until `thaw`. Idempotent."""
+    _lock(grant.account)
+    CreditGrant.objects.filter(pk=grant.pk, frozen_by="").update(frozen_by=reference)
+    return claw_back(grant=grant, credits=grant.amount, reference=reference, cause=cause)
+
+
+@transaction.atomic
+def thaw(*, grant: CreditGrant, reference: str, cause: str) -> None:
+    """End the freeze that `reference` began and give back all that it kept. Idempotent."""
+    _lock(grant.account)
+    CreditGrant.objects.filter(pk=grant.pk, frozen_by=reference).update(frozen_by="")
+    kept = Q(reference=reference) | Q(reference__startswith=f"{reference}:late:")
+    for entry in CreditEntry.objects.filter(kept, kind=Kind.CLAW_BACK):
+        restore(reference=entry.reference, cause=cause)
+
+
+@transaction.atomic
+def restore(*, reference: str, cause: str) -> CreditEntry | None:
+    """Give back what `claw_back` took under `reference`; None when it took nothing. Idempotent."""
+    taken = CreditEntry.objects.select_related("account").filter(reference=reference, kind=Kind.CLAW_BACK).first()
+    if taken is None:
+        return None
+    taken.account = _lock(taken.account)
+    back = f"{reference}:restored"
+    return _entry(back) or _give_back(taken, Kind.RESTORE, back, cause)
 
 
 def expire_due(limit: int = 500) -> int:
@@ -159,14 +213,13 @@ def _held(reference: str) -> tuple[CreditEntry, CreditEntry | None]:
     return held, _entry(_outcome(reference))
 
 
-def _spendable(account: Account, credits: int) -> bool:
-    """Tell whether `account`, locked, covers `credits`; grants whose time is up are written off on the way."""
+def _write_off(account: Account) -> None:
+    """Expire every grant of `account`, locked, whose time is up."""
     overdue = CreditGrant.objects.filter(account=account, remaining__gt=0, expires_at__lte=timezone.now())
     for bucket in overdue:
         expire(bucket)
     if overdue:
         account.refresh_from_db()
-    return account.balance >= credits
 
 
 def _draw(account: Account, kind: Kind, credits: int, reference: str, cause: str) -> CreditEntry:
@@ -186,6 +239,18 @@ def _draw(account: Account, kind: Kind, credits: int, reference: str, cause: str
     return _write(account, kind, reference, cause, lines)
 
 
+def _take_from(grant: CreditGrant, kind: Kind, credits: int, reference: str, cause: str) -> CreditEntry | None:
+    """Take `credits` out of one grant of a locked account."""
+    if known := _entry(reference):
+        return known
+    if not credits:
+        return None
+    account = Account.objects.get(pk=grant.account_id)
+    CreditGrant.objects.filter(pk=grant.pk).update(remaining=F("remaining") - credits)
+    Account.objects.filter(pk=account.pk).update(balance=F("balance") - credits)
+    return _write(account, kind, reference, cause, [(grant, -credits)])
+
+
 def _give_back(spent: CreditEntry, kind: Kind, reference: str, cause: str) -> CreditEntry:
     now = timezone.now()
     lines = [(line.grant, -line.amount) for line in spent.lines.select_related("grant")]
@@ -193,7 +258,12 @@ def _give_back(spent: CreditEntry, kind: Kind, reference: str, cause: str) -> Cr
         CreditGrant.objects.filter(pk=bucket.pk).update(remaining=F("remaining") + credits)
         CreditGrant.objects.filter(pk=bucket.pk, expires_at__lte=now).update(expires_at=now + RETURNED_LATE)
     Account.objects.filter(pk=spent.account_id).update(balance=F("balance") - spent.amount)
-    return _write(spent.account, kind, reference, cause, lines)
+    entry = _write(spent.account, kind, reference, cause, lines)
+    for bucket, credits in lines:
+        if bucket.frozen_by:
+            late = f"{bucket.frozen_by}:late:{reference}"
+            claw_back(grant=bucket, credits=credits, reference=late, cause="Kept back: the payment is disputed")
+    return entry
 
 
 def _write(
@@ -211,4 +281,5 @@ def _write(
     )
     CreditLine.objects.bulk_create(CreditLine(entry=entry, grant=bucket, amount=credits) for bucket, credits in lines)
     account.balance += amount
+    wakeups.publish_on_commit(wakeups.account_topic(account.pk))
     return entry

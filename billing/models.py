@@ -12,14 +12,89 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 
+class Product(models.Model):
+    """Something for sale that an operator edits. Prices are in minor units (cents) of `currency`."""
+
+    slug = models.SlugField(max_length=40, unique=True)
+    name = models.CharField(max_length=80)
+    credits = models.PositiveIntegerField()
+    price = models.PositiveIntegerField(default=0, help_text="Minor units, as in 900 for 9.00.")
+    currency = models.CharField(max_length=3, default="usd", help_text="ISO 4217, lower case.")
+    active = models.BooleanField(default=True, help_text="Off: no longer sold; whoever has it keeps it.")
+    order = models.PositiveSmallIntegerField(default=0)
+    stripe_product_id = models.CharField(max_length=255, blank=True, editable=False)
+
+    class Meta:
+        abstract = True
+        ordering = ["order", "price"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Plan(Product):
+    """What an account has: credits each period, and limits. The plan without a price is the free one."""
+
+    class Interval(models.TextChoices):
+        ONCE = "", "Once"
+        MONTH = "month", "Month"
+        YEAR = "year", "Year"
+
+    interval = models.CharField(max_length=8, choices=Interval, blank=True, default=Interval.MONTH)
+    rate_limit = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Generate requests a minute; empty: the site's default."
+    )
+    max_in_flight = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Unfinished images at a time; empty: as many as there are credits."
+    )
+
+    class Meta(Product.Meta):
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(price=0, interval="") | Q(price__gt=0, interval__in=["month", "year"]),
+                name="plan_is_free_or_recurring",
+            )
+        ]
+
+
+class Pack(Product):
+    """Credits that are bought once and never expire."""
+
+    class Meta(Product.Meta):
+        constraints = [models.CheckConstraint(condition=Q(price__gt=0), name="pack_has_a_price")]
+
+
+class StripePrice(models.Model):
+    """A price that Stripe knows. A changed price is a new row; subscribers stay on the row they came in at."""
+
+    stripe_id = models.CharField(max_length=255, unique=True)
+    plan = models.ForeignKey(Plan, on_delete=models.PROTECT, null=True, blank=True, related_name="stripe_prices")
+    pack = models.ForeignKey(Pack, on_delete=models.PROTECT, null=True, blank=True, related_name="stripe_prices")
+    amount = models.PositiveIntegerField(help_text="Minor units.")
+    currency = models.CharField(max_length=3)
+    retired_at = models.DateTimeField(null=True, blank=True, help_text="Since then nothing is sold at it.")
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(plan=None) ^ Q(pack=None), name="price_of_a_plan_or_a_pack"),
+        ]
+
+    def __str__(self) -> str:
+        return self.stripe_id
+
+
 class Account(models.Model):
     """What a user's credits belong to."""
 
     user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="account")
     balance = models.PositiveIntegerField(default=0, help_text="Credits that can be spent now.")
+    plan = models.ForeignKey(Plan, on_delete=models.PROTECT, null=True, blank=True, help_text="Empty: the free plan.")
     rate_limit = models.PositiveIntegerField(
-        null=True, blank=True, help_text="Generate requests a minute; empty: the site's default."
+        null=True, blank=True, help_text="Generate requests a minute; empty: as the plan says."
     )
+    stripe_customer_id = models.CharField(max_length=255, null=True, blank=True, unique=True)
+    low_balance_at = models.DateTimeField(null=True, blank=True, help_text="When a mail last said that few are left.")
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
@@ -43,6 +118,9 @@ class CreditGrant(models.Model):
     amount = models.PositiveIntegerField()
     remaining = models.PositiveIntegerField()
     expires_at = models.DateTimeField(null=True, blank=True)
+    frozen_by = models.CharField(
+        max_length=120, blank=True, help_text="The dispute that keeps its credits back, as an entry's reference."
+    )
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
@@ -70,33 +148,13 @@ class AppendOnly(models.QuerySet[Any]):
         raise TypeError("Entries are never deleted.")
 
 
-class CreditEntry(models.Model):
-    """One change of an account's balance. `reference` names the business event and can happen only once."""
+class Written(models.Model):
+    """A row of the history: written once, then only read."""
 
-    class Kind(models.TextChoices):
-        GRANT = "grant", "Granted"
-        HOLD = "hold", "Set aside"
-        SETTLE = "settle", "Spent"
-        RELEASE = "release", "Returned"
-        EXPIRE = "expire", "Expired"
-        TAKE = "take", "Taken"
-
-    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="entries")
-    kind = models.CharField(max_length=16, choices=Kind)
-    amount = models.IntegerField(help_text="Signed credits.")
-    balance_after = models.PositiveIntegerField()
-    reference = models.CharField(max_length=120, unique=True)
-    cause = models.CharField(max_length=300, help_text="Why, for people.")
-    created_at = models.DateTimeField(default=timezone.now)
-    objects: ClassVar[models.Manager["CreditEntry"]] = AppendOnly.as_manager()
+    objects: ClassVar[models.Manager[Any]] = AppendOnly.as_manager()
 
     class Meta:
-        ordering = ["-id"]
-        indexes = [models.Index(fields=["account", "-id"], name="entry_history")]
-        verbose_name_plural = "credit entries"
-
-    def __str__(self) -> str:
-        return f"{self.amount:+d} {self.reference}"
+        abstract = True
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         if self.pk is not None:
@@ -107,16 +165,201 @@ class CreditEntry(models.Model):
         raise TypeError("Entries are never deleted.")
 
 
-class CreditLine(models.Model):
+class CreditEntry(Written):
+    """One change of an account's balance. `reference` names the business event and can happen only once."""
+
+    class Kind(models.TextChoices):
+        GRANT = "grant", "Granted"
+        HOLD = "hold", "Set aside"
+        SETTLE = "settle", "Spent"
+        RELEASE = "release", "Returned"
+        EXPIRE = "expire", "Expired"
+        TAKE = "take", "Taken"
+        CLAW_BACK = "claw_back", "Taken back"
+        RESTORE = "restore", "Restored"
+
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="entries")
+    kind = models.CharField(max_length=16, choices=Kind)
+    amount = models.IntegerField(help_text="Signed credits.")
+    balance_after = models.PositiveIntegerField()
+    reference = models.CharField(max_length=200, unique=True)
+    cause = models.CharField(max_length=300, help_text="Why, for people.")
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["account", "-id"], name="entry_history")]
+        verbose_name_plural = "credit entries"
+
+    def __str__(self) -> str:
+        return f"{self.amount:+d} {self.reference}"
+
+
+class CreditLine(Written):
     """The share of an entry that went into or came out of one grant."""
 
     entry = models.ForeignKey(CreditEntry, on_delete=models.PROTECT, related_name="lines")
     grant = models.ForeignKey(CreditGrant, on_delete=models.PROTECT, related_name="lines")
     amount = models.IntegerField()
-    objects: ClassVar[models.Manager["CreditLine"]] = AppendOnly.as_manager()
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["entry", "grant"], name="line_once_per_grant")]
 
     def __str__(self) -> str:
         return f"{self.amount:+d}"
+
+
+class Subscription(models.Model):
+    """A Stripe subscription as it last stood there. An account has at most one that is live."""
+
+    # Stripe's statuses; those of LIVE hold the account's place.
+    LIVE = ("trialing", "active", "past_due", "unpaid", "paused", "incomplete")
+    ENTITLED = ("trialing", "active", "past_due")  # these give the plan's limits
+
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="subscriptions")
+    stripe_id = models.CharField(max_length=255, unique=True)
+    plan = models.ForeignKey(Plan, on_delete=models.PROTECT, null=True, related_name="subscriptions")
+    price_id = models.CharField(max_length=255, blank=True)
+    item_id = models.CharField(max_length=255, blank=True)
+    status = models.CharField(max_length=32)
+    period_start = models.DateTimeField(null=True, blank=True)
+    period_end = models.DateTimeField(null=True, blank=True)
+    cancel_at = models.DateTimeField(null=True, blank=True, help_text="When it ends, if it was cancelled.")
+    created_at = models.DateTimeField(default=timezone.now)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["account"],
+                condition=Q(status__in=("trialing", "active", "past_due", "unpaid", "paused")),
+                name="subscription_one_live",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.plan or 'Unknown plan'}, {self.status}"
+
+
+class Order(models.Model):
+    """One hosted checkout, from the click to its end."""
+
+    class Status(models.TextChoices):
+        OPEN = "open", "Open"
+        PENDING = "pending", "Paid, money on its way"
+        PAID = "paid", "Paid"
+        FAILED = "failed", "Failed"
+        EXPIRED = "expired", "Expired"
+
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="orders")
+    plan = models.ForeignKey(Plan, on_delete=models.PROTECT, null=True, blank=True, related_name="orders")
+    pack = models.ForeignKey(Pack, on_delete=models.PROTECT, null=True, blank=True, related_name="orders")
+    stripe_session_id = models.CharField(max_length=255, null=True, blank=True, unique=True)
+    url = models.TextField(blank=True)
+    status = models.CharField(max_length=8, choices=Status, default=Status.OPEN)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["account"], condition=Q(status="open", pack=None), name="order_one_open_for_a_plan"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.plan or self.pack}, {self.get_status_display()}"
+
+
+class Payment(models.Model):
+    """Money that arrived: what refunds and disputes are matched with. Amounts are in minor units."""
+
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="payments")
+    reference = models.CharField(max_length=255, unique=True, help_text="`checkout:cs_…` or `invoice:in_…`")
+    payment_intent = models.CharField(max_length=255, null=True, blank=True, unique=True)
+    amount = models.PositiveIntegerField()
+    currency = models.CharField(max_length=3)
+    refunded = models.PositiveIntegerField(default=0)
+    description = models.CharField(max_length=200)
+    grant = models.OneToOneField(CreditGrant, on_delete=models.PROTECT, null=True, blank=True, related_name="payment")
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.description}: {self.amount / 100:.2f} {self.currency.upper()}"
+
+
+class Dispute(models.Model):
+    """A payment that its payer's bank questions."""
+
+    stripe_id = models.CharField(max_length=255, unique=True)
+    payment = models.ForeignKey(Payment, on_delete=models.PROTECT, related_name="disputes")
+    status = models.CharField(max_length=40)
+    reason = models.CharField(max_length=80, blank=True)
+    amount = models.PositiveIntegerField(help_text="Minor units.")
+    created_at = models.DateTimeField(default=timezone.now)
+    closed_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.stripe_id}, {self.status}"
+
+
+class StripeEvent(models.Model):
+    """A webhook as it came in; handled when the books have followed it."""
+
+    id = models.CharField(primary_key=True, max_length=255)
+    type = models.CharField(max_length=100)
+    api_version = models.CharField(max_length=40, blank=True)
+    payload = models.JSONField()
+    received_at = models.DateTimeField(default=timezone.now)
+    handled_at = models.DateTimeField(null=True, blank=True)
+    attempts = models.PositiveIntegerField(default=0)
+    due_at = models.DateTimeField(default=timezone.now, help_text="When it is tried next.")
+    last_error = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["-received_at"]
+        indexes = [models.Index(fields=["due_at"], condition=Q(handled_at=None), name="event_unhandled")]
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.id}"
+
+
+class SentMail(models.Model):
+    """A mail that was handed over; its reference makes sure that it goes out once."""
+
+    reference = models.CharField(max_length=255, unique=True)
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="mails")
+    template = models.CharField(max_length=40)
+    context = models.JSONField(default=dict)
+    created_at = models.DateTimeField(default=timezone.now)
+    sent_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return self.reference
+
+
+class AuditRecord(Written):
+    """What a member of staff did, to whom, and why. Never edited."""
+
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="audit_records"
+    )
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, null=True, blank=True, related_name="audit_records")
+    action = models.CharField(max_length=60)
+    reason = models.CharField(max_length=300)
+    before = models.JSONField(default=dict)
+    after = models.JSONField(default=dict)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.action} by {self.actor}"

@@ -1,0 +1,115 @@
+"""Start a checkout, open the portal, change the plan. Nothing here grants anything: only Stripe's events do."""
+
+from datetime import timedelta
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from billing import catalogue, gateway
+from billing.errors import AlreadySubscribed, NotForSale, NotSubscribed
+from billing.models import Account, Order, Pack, Plan, Subscription
+
+REUSED_FOR = timedelta(minutes=30)  # Stripe keeps a session open for 24 hours; an older one may show an old price
+
+
+def start(*, account: Account, product: Plan | Pack, site: str) -> str:
+    """Return the address of a hosted checkout for `product`; `site` is where the browser comes back to.
+
+    A plan has one open checkout at a time, which further tabs share. Raises AlreadySubscribed, NotForSale,
+    PaymentUnavailable, PaymentRefused.
+    """
+    if not product.active or not product.price:
+        raise NotForSale(product.name)
+    order = _plan_order(account, product) if isinstance(product, Plan) else _pack_order(account, product)
+    if order.url:
+        return order.url
+    session = gateway.create_checkout(
+        _session(account, product, order, site), idempotency_key=f"order:{gateway.installation()}:{order.pk}"
+    )
+    Order.objects.filter(pk=order.pk).update(stripe_session_id=session["id"], url=session["url"])
+    return str(session["url"])
+
+
+def portal(*, account: Account, site: str) -> str:
+    """Return the address of the billing portal: card, invoices, cancel, resume. Raises as `start` does."""
+    return gateway.create_portal(customer_of(account), f"{site}/dashboard/billing/")
+
+
+def change_plan(*, account: Account, plan: Plan) -> None:
+    """Move a running subscription to another paid plan, prorated by Stripe and invoiced at once.
+
+    Raises NotSubscribed, NotForSale, PaymentUnavailable, PaymentRefused.
+    """
+    if not plan.active or not plan.price:
+        raise NotForSale(plan.name)
+    subscription = live_subscription(account)
+    if subscription is None:
+        raise NotSubscribed
+    price = catalogue.current_price(plan)
+    gateway.update_subscription(
+        subscription.stripe_id,
+        {
+            "items": [{"id": subscription.item_id, "price": price.stripe_id}],
+            "proration_behavior": "always_invoice",
+        },
+    )
+
+
+def live_subscription(account: Account) -> Subscription | None:
+    """Return the account's subscription that has not ended, if there is one."""
+    return account.subscriptions.filter(status__in=Subscription.LIVE).select_related("plan").first()
+
+
+def customer_of(account: Account) -> str:
+    """Return the account's Stripe customer, created the first time; concurrent calls get the same one."""
+    if account.stripe_customer_id:
+        return account.stripe_customer_id
+    customer = gateway.create_customer(email=account.user.email, name=account.user.name, account_id=account.pk)
+    Account.objects.filter(pk=account.pk, stripe_customer_id=None).update(stripe_customer_id=customer)
+    account.refresh_from_db(fields=["stripe_customer_id"])
+    return str(account.stripe_customer_id)
+
+
+def _plan_order(account: Account, plan: Plan) -> Order:
+    if live_subscription(account):
+        raise AlreadySubscribed
+    earlier = account.orders.filter(status=Order.Status.OPEN, pack=None).first()
+    if earlier:
+        if earlier.plan_id == plan.pk and earlier.created_at > timezone.now() - REUSED_FOR:
+            return earlier
+        _close(earlier)
+    try:
+        with transaction.atomic():
+            return Order.objects.create(account=account, plan=plan)
+    except IntegrityError:  # another tab was a moment faster
+        return account.orders.get(status=Order.Status.OPEN, pack=None)
+
+
+def _close(order: Order) -> None:
+    if order.stripe_session_id:
+        try:
+            gateway.expire_checkout(order.stripe_session_id)
+        except gateway.PaymentRefused as error:
+            # It is complete already: its event is on the way, and a second one must not be sold meanwhile.
+            if gateway.retrieve_checkout(order.stripe_session_id)["status"] == "complete":
+                raise AlreadySubscribed from error
+    Order.objects.filter(pk=order.pk, status=Order.Status.OPEN).update(status=Order.Status.EXPIRED)
+
+
+def _pack_order(account: Account, pack: Pack) -> Order:
+    return Order.objects.create(account=account, pack=pack)
+
+
+def _session(account: Account, product: Plan | Pack, order: Order, site: str) -> gateway.Data:
+    metadata = {"account": str(account.pk), "order": str(order.pk), "product": catalogue.lookup_key(product)}
+    params: gateway.Data = {
+        "customer": customer_of(account),
+        "client_reference_id": str(account.pk),
+        "line_items": [{"price": catalogue.current_price(product).stripe_id, "quantity": 1}],
+        "success_url": f"{site}/dashboard/billing/success/?session={{CHECKOUT_SESSION_ID}}",
+        "cancel_url": f"{site}/dashboard/billing/",
+        "metadata": metadata,
+    }
+    if isinstance(product, Plan):
+        return {**params, "mode": "subscription", "subscription_data": {"metadata": metadata}}
+    return {**params, "mode": "payment", "payment_intent_data": {"metadata": metadata}}

@@ -1,0 +1,201 @@
+"""The only importer of `stripe`: one client, and calls that give and take plain data.
+
+Without `STRIPE_SECRET_KEY` the client points at the local stand-in; nothing here or above knows the difference. No call
+is made inside a database transaction. Network failures are retried by the SDK under one automatic idempotency key.
+
+PaymentError
+├─ PaymentUnavailable   Stripe cannot be reached or is in trouble: try again
+├─ PaymentRefused       Stripe understood and said no; the message is its own
+└─ BadSignature         a webhook that Stripe did not sign, or not lately
+"""
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+import stripe
+from django.conf import settings
+
+API_VERSION = "2026-10-28.endive"  # the shapes that `events` reads; webhook endpoints are created with it
+SIGNATURE_TOLERANCE_SECONDS = 300  # both ways: the SDK itself accepts any time in the future
+
+Data = dict[str, Any]
+
+
+class PaymentError(Exception):
+    """Root of what can go wrong with payments (the module draws the tree)."""
+
+
+class PaymentUnavailable(PaymentError):
+    """Stripe cannot be reached or answers with an error of its own; trying again is safe."""
+
+
+class PaymentRefused(PaymentError):
+    """Stripe will not do what was asked; the message is its own."""
+
+
+class BadSignature(PaymentError):
+    """A webhook whose signature is missing, wrong, too old or from the future."""
+
+
+def verify_webhook(payload: bytes, signature: str) -> Data:
+    """Return the event in `payload` if Stripe signed it within the last or next 5 minutes. Raises BadSignature."""
+    sent_at = re.search(r"(?:^|,)t=(\d+)", signature)
+    if not sent_at or int(sent_at[1]) > time.time() + SIGNATURE_TOLERANCE_SECONDS:
+        raise BadSignature("no signature, or one from the future")
+    try:
+        stripe.WebhookSignature.verify_header(
+            payload.decode(), signature, settings.STRIPE_WEBHOOK_SECRET, SIGNATURE_TOLERANCE_SECONDS
+        )
+        event = json.loads(payload)
+    except (stripe.SignatureVerificationError, ValueError) as error:
+        raise BadSignature(str(error)) from error
+    if not isinstance(event, dict) or event.get("object") != "event" or not isinstance(event.get("id"), str):
+        raise BadSignature("no event")
+    return event
+
+
+def installation() -> str:
+    """Return what tells this installation's idempotency keys from another's on the same Stripe account."""
+    return str(settings.INSTALLATION_ID)
+
+
+def create_customer(*, email: str, name: str, account_id: int) -> str:
+    """Create the account's customer and return its id; asked again it is the same one."""
+    return str(
+        _call(
+            _client().v1.customers.create,
+            {"email": email, "name": name or email, "metadata": {"account": str(account_id)}},
+            {"idempotency_key": f"customer:{installation()}:{account_id}"},
+        )["id"]
+    )
+
+
+def create_checkout(params: Data, *, idempotency_key: str) -> Data:
+    """Create a hosted checkout session."""
+    return _call(_client().v1.checkout.sessions.create, params, {"idempotency_key": idempotency_key})
+
+
+def retrieve_checkout(session_id: str) -> Data:
+    """Return a checkout session as it stands."""
+    return _call(_client().v1.checkout.sessions.retrieve, session_id)
+
+
+def expire_checkout(session_id: str) -> None:
+    """Close an open checkout session. Raises PaymentRefused when it is closed already."""
+    _call(_client().v1.checkout.sessions.expire, session_id)
+
+
+def create_portal(customer_id: str, return_url: str) -> str:
+    """Return the address of a billing-portal session."""
+    return str(
+        _call(_client().v1.billing_portal.sessions.create, {"customer": customer_id, "return_url": return_url})["url"]
+    )
+
+
+def retrieve_subscription(subscription_id: str) -> Data:
+    """Return a subscription as it stands."""
+    return _call(_client().v1.subscriptions.retrieve, subscription_id)
+
+
+def update_subscription(subscription_id: str, params: Data) -> Data:
+    """Change a subscription."""
+    return _call(_client().v1.subscriptions.update, subscription_id, params)
+
+
+def cancel_subscription(subscription_id: str) -> Data:
+    """End a subscription at once."""
+    return _call(_client().v1.subscriptions.cancel, subscription_id)
+
+
+def retrieve_invoice(invoice_id: str) -> Data:
+    """Return an invoice with its payments."""
+    return _call(_client().v1.invoices.retrieve, invoice_id, {"expand": ["payments"]})
+
+
+def retrieve_charge(charge_id: str) -> Data:
+    """Return a charge as it stands."""
+    return _call(_client().v1.charges.retrieve, charge_id)
+
+
+def refund_payment(payment_intent: str, *, idempotency_key: str) -> Data:
+    """Pay a whole payment back."""
+    return _call(_client().v1.refunds.create, {"payment_intent": payment_intent}, {"idempotency_key": idempotency_key})
+
+
+def upsert_product(product_id: str, *, name: str, metadata: dict[str, str]) -> str:
+    """Create a product, or name an existing one anew, and return its id."""
+    if product_id:
+        return str(_call(_client().v1.products.update, product_id, {"name": name, "metadata": metadata})["id"])
+    return str(_call(_client().v1.products.create, {"name": name, "metadata": metadata})["id"])
+
+
+def find_prices(lookup_key: str) -> list[Data]:
+    """Return the price that holds `lookup_key`, with its product, as a list of none or one."""
+    return list(_pages(_client().v1.prices.list, {"lookup_keys": [lookup_key], "limit": 1}))
+
+
+def create_price(params: Data) -> Data:
+    """Create a price."""
+    return _call(_client().v1.prices.create, params)
+
+
+def retire_price(price_id: str) -> None:
+    """Sell no more at a price; who subscribed at it keeps it."""
+    _call(_client().v1.prices.update, price_id, {"active": False})
+
+
+def events_since(since: int) -> Iterator[Data]:
+    """Yield every event from `since` (Unix seconds) on, newest first. Stripe keeps 30 days."""
+    return _pages(_client().v1.events.list, {"created": {"gte": since}, "limit": 100})
+
+
+def paid_invoices_since(since: int) -> Iterator[Data]:
+    """Yield every paid invoice created from `since` (Unix seconds) on."""
+    params = {"created": {"gte": since}, "status": "paid", "limit": 100, "expand": ["data.payments"]}
+    return _pages(_client().v1.invoices.list, params)
+
+
+def checkouts_since(since: int) -> Iterator[Data]:
+    """Yield every completed checkout session created from `since` (Unix seconds) on."""
+    params = {"created": {"gte": since}, "status": "complete", "limit": 100}
+    return _pages(_client().v1.checkout.sessions.list, params)
+
+
+def charges_since(since: int) -> Iterator[Data]:
+    """Yield every charge created from `since` (Unix seconds) on."""
+    return _pages(_client().v1.charges.list, {"created": {"gte": since}, "limit": 100})
+
+
+def _pages(listing: Any, params: Data) -> Iterator[Data]:
+    while True:
+        page = _call(listing, params)
+        yield from page["data"]
+        if not page.get("has_more") or not page["data"]:
+            return
+        params = {**params, "starting_after": page["data"][-1]["id"]}
+
+
+def _call(method: Any, *arguments: Any) -> Data:
+    """Call the SDK and return plain data; its errors become ours."""
+    try:
+        answer: Data = method(*arguments).to_dict()
+    except (stripe.CardError, stripe.InvalidRequestError, stripe.IdempotencyError) as error:
+        raise PaymentRefused(error.user_message or str(error)) from error
+    except stripe.StripeError as error:
+        raise PaymentUnavailable(str(error)) from error
+    return answer
+
+
+@lru_cache(maxsize=1)
+def _client() -> stripe.StripeClient:
+    return stripe.StripeClient(
+        settings.STRIPE_SECRET_KEY,
+        stripe_version=API_VERSION,
+        base_addresses={"api": settings.STRIPE_API_BASE},
+        max_network_retries=2,
+        http_client=stripe.RequestsClient(timeout=20),
+    )

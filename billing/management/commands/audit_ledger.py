@@ -1,0 +1,21 @@
+"""`audit_ledger`"""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from billing import audit
+from billing.models import Account
+
+
+class Command(BaseCommand):
+    help = "Prove that every balance follows from its entries; name each drift and exit 1 if there is one."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        found = 0
+        for drift in audit.drifts():
+            self.stdout.write(drift)
+            found += 1
+        if found:
+            raise CommandError(f"{found} drifts.")
+        self.stdout.write(f"{Account.objects.count()} accounts, no drift.")

@@ -1,0 +1,32 @@
+"""Celery tasks, thin. A lost or doubled message is harmless: rows say what is due."""
+
+from celery import shared_task
+from django.core.management import call_command
+
+from billing import ledger, mail, webhooks
+
+
+@shared_task
+def handle_event(event_id: str) -> None:
+    """Follow one stored Stripe event."""
+    webhooks.handle(event_id)
+
+
+@shared_task
+def send_mail(pk: int) -> None:
+    """Send one mail."""
+    mail.send(pk)
+
+
+@shared_task
+def sweep() -> None:
+    """Try again what was left behind: events, mails; write off what has expired."""
+    webhooks.handle_due()
+    mail.send_due()
+    ledger.expire_due()
+
+
+@shared_task
+def reconcile() -> None:
+    """Compare the books with Stripe's, every night, and mend what is certain."""
+    call_command("reconcile_stripe", since=3, repair=True)
