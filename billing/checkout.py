@@ -32,7 +32,7 @@ def start(*, account: Account, product: Plan | Pack, site: str) -> str:
 
 def portal(*, account: Account, site: str) -> str:
     """Return the address of the billing portal: card, invoices, cancel, resume. Raises as `start` does."""
-    return gateway.create_portal(customer_of(account), f"{site}/dashboard/billing/")
+    return gateway.create_portal(customer_of(account), f"{site}/dashboard/billing/?settling=1")
 
 
 def change_plan(*, account: Account, plan: Plan) -> None:

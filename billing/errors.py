@@ -6,6 +6,9 @@ BillingError
 ├─ AlreadySubscribed     a second subscription was asked for
 ├─ NotSubscribed         a subscription was to be changed that is not there
 ├─ NotForSale            the plan or pack is not sold
+├─ NothingToTake         credits were to be taken from an empty balance
+├─ NotSpent              a credit was to be returned that was never spent
+├─ SubscriptionDecides   a plan was to be changed that a subscription decides on
 └─ NotYet                an event came before the one it builds on: try again later
 """
 
@@ -37,6 +40,18 @@ class NotSubscribed(BillingError):
 
 class NotForSale(BillingError):
     """This plan or pack is not sold (any more)."""
+
+
+class NothingToTake(BillingError):
+    """The balance is zero."""
+
+
+class NotSpent(BillingError):
+    """The hold has not ended, or it ended by giving its credits back."""
+
+
+class SubscriptionDecides(BillingError):
+    """The account has a running subscription, and that says which plan it has."""
 
 
 class NotYet(BillingError):

@@ -182,7 +182,7 @@ def _pages(listing: Any, params: Data) -> Iterator[Data]:
 def _call(method: Any, *arguments: Any) -> Data:
     """Call the SDK and return plain data; its errors become ours."""
     try:
-        answer: Data = method(*arguments).to_dict()
+        answer: Data = method(*arguments).to_dict(for_json=True)
     except (stripe.CardError, stripe.InvalidRequestError, stripe.IdempotencyError) as error:
         raise PaymentRefused(error.user_message or str(error)) from error
     except stripe.StripeError as error:

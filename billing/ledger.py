@@ -15,7 +15,7 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 from billing import wakeups
-from billing.errors import InsufficientCredits, UnknownHold
+from billing.errors import InsufficientCredits, NotSpent, UnknownHold
 from billing.models import Account, CreditEntry, CreditGrant, CreditLine
 
 Kind = CreditEntry.Kind
@@ -92,6 +92,23 @@ def release(*, reference: str, cause: str) -> CreditEntry:
         return known
     _write_off(held.account)  # first, so that only what comes back gets more time
     return _give_back(held, Kind.RELEASE, _outcome(reference), cause)
+
+
+@transaction.atomic
+def give_back(*, reference: str, cause: str) -> CreditEntry:
+    """Return what was held and then spent under `reference`, to the grants it came from.
+
+    Idempotent: it is returned once. Credits of a grant that has expired meanwhile come back with `RETURNED_LATE` to
+    use. Raises UnknownHold, NotSpent.
+    """
+    held, outcome = _held(reference)
+    returned = f"{reference}:returned"
+    if known := _entry(returned):
+        return known
+    if outcome is None or outcome.kind != Kind.SETTLE:
+        raise NotSpent(reference)
+    _write_off(held.account)  # first, so that only what comes back gets more time
+    return _give_back(held, Kind.RELEASE, returned, cause)
 
 
 @transaction.atomic

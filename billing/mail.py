@@ -7,6 +7,7 @@ from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.db import transaction
 from django.template.loader import render_to_string
+from django.urls import reverse
 from django.utils import timezone
 
 from billing.models import Account, SentMail
@@ -40,18 +41,8 @@ def send(pk: int) -> None:
         if mail.sent_at is not None:
             return
         SentMail.objects.filter(pk=pk).update(sent_at=timezone.now())
-    site = settings.PUBLIC_URL or f"http://localhost:{settings.PORT}"
-    context = {**mail.context, "account": mail.account, "user": mail.account.user, "SITE_NAME": settings.SITE_NAME}
-    context |= {"site": site, "billing_url": f"{site}/dashboard/billing/"}
-    subject = SUBJECTS[mail.template].format(site=settings.SITE_NAME)
-    message = EmailMultiAlternatives(
-        subject, render_to_string(f"email/{mail.template}.txt", context), to=[mail.account.user.email]
-    )
-    message.attach_alternative(
-        render_to_string(f"email/{mail.template}.html", context | {"subject": subject}), "text/html"
-    )
     try:
-        message.send()
+        _message(mail).send()
     except Exception:
         SentMail.objects.filter(pk=pk).update(sent_at=None)  # it did not go out: the beat tries again
         raise
@@ -64,3 +55,23 @@ def send_due(limit: int = 50) -> None:
             send(pk)
         except Exception:
             log.exception("Mail %s did not go out", pk)
+
+
+def _message(mail: SentMail) -> EmailMultiAlternatives:
+    site = settings.PUBLIC_URL or f"http://localhost:{settings.PORT}"
+    subject = SUBJECTS[mail.template].format(site=settings.SITE_NAME)
+    context = {
+        **mail.context,
+        "account": mail.account,
+        "user": mail.account.user,
+        "date": mail.created_at,
+        "subject": subject,
+        "site": site,
+        "billing_url": f"{site}{reverse('billing')}",
+        "SITE_NAME": settings.SITE_NAME,
+        "simulated": settings.EMBEDDED_STRIPE,
+    }
+    text, html = (render_to_string(f"email/{mail.template}.{kind}", context) for kind in ("txt", "html"))
+    message = EmailMultiAlternatives(subject, text, to=[mail.account.user.email])
+    message.attach_alternative(html, "text/html")
+    return message

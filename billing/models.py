@@ -99,6 +99,17 @@ class Account(models.Model):
 
     class Meta:
         constraints = [models.CheckConstraint(condition=Q(balance__gte=0), name="account_balance_not_negative")]
+        permissions = [  # what `billing.staff` asks for
+            ("grant_few", "Can grant credits up to SUPPORT_GRANT_LIMIT in one act"),
+            ("grant_any", "Can grant any number of credits"),
+            ("take_credits", "Can take credits"),
+            ("return_credit", "Can return the credit of an image"),
+            ("change_limits", "Can change somebody's plan and rate limit"),
+            ("suspend_user", "Can suspend and restore people"),
+            ("revoke_key", "Can revoke people's API keys"),
+            ("retry_event", "Can try a Stripe event again"),
+            ("assign_role", "Can give people a role"),
+        ]
 
     def __str__(self) -> str:
         return str(self.user)

@@ -3,7 +3,7 @@
 from celery import shared_task
 from django.core.management import call_command
 
-from billing import ledger, mail, webhooks
+from billing import ledger, mail, notices, webhooks
 
 
 @shared_task
@@ -20,10 +20,11 @@ def send_mail(pk: int) -> None:
 
 @shared_task
 def sweep() -> None:
-    """Try again what was left behind: events, mails; write off what has expired."""
+    """Try again what was left behind: events, mails; write off what has expired; tell who runs low."""
     webhooks.handle_due()
     mail.send_due()
     ledger.expire_due()
+    notices.send_low_balance()
 
 
 @shared_task

@@ -52,13 +52,14 @@ def stop(process: subprocess.Popen[bytes], seconds: float = 15) -> None:
 VAR_DIR = Path(tempfile.mkdtemp(prefix="reveweb-test-"))
 SANDBOX_PORT = free_port()
 EMBEDDED_VALKEY_PORT = 0 if os.environ.get("REDIS_URL") else free_port()
-for name in ("REVE_API_KEY", "SECRET_KEY", "PUBLIC_URL", "DEBUG", "EMAIL_URL", "S3_BUCKET", "ALLOWED_HOSTS"):
+for name in ("STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET", "REVE_API_KEY", "SECRET_KEY", "PUBLIC_URL", "DEBUG", "EMAIL_URL", "S3_BUCKET", "ALLOWED_HOSTS"):
     os.environ.pop(name, None)
 os.environ |= {
     "ENV_FILE": "",
     "VAR_DIR": str(VAR_DIR),
     "REVE_API_URL": f"http://127.0.0.1:{SANDBOX_PORT}",
     "SANDBOX_SECONDS": "0",
+    "STRIPE_API_BASE": f"http://127.0.0.1:{SANDBOX_PORT}",
 }
 os.environ.setdefault("REDIS_URL", f"redis://127.0.0.1:{EMBEDDED_VALKEY_PORT}/0")
 

@@ -6,8 +6,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.models import User
-from billing import ledger
-from billing.models import CreditGrant
+from billing import ledger, staff
+from billing.errors import NothingToTake
 
 
 class Command(BaseCommand):
@@ -27,14 +27,10 @@ class Command(BaseCommand):
         if not reason.strip() or len(reason) > 300:
             raise CommandError("--reason is 1 to 300 characters.")
         account, reference = ledger.account_of(user.pk), f"staff:{uuid.uuid4()}"
-        if credits > 0:
-            entry = ledger.grant(
-                account=account,
-                credits=credits,
-                source=CreditGrant.Source.STAFF,
-                reference=reference,
-                cause=reason.strip(),
-            )
+        try:
+            act = staff.grant if credits > 0 else staff.take
+            entry = act(actor=None, account=account, credits=abs(credits), reason=reason, reference=reference)
+        except NothingToTake:
+            self.stdout.write("0")
         else:
-            entry = ledger.take(account=account, credits=-credits, reference=reference, cause=reason.strip())
-        self.stdout.write(str(entry.balance_after))
+            self.stdout.write(str(entry.balance_after))

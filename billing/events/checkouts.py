@@ -1,0 +1,111 @@
+"""A checkout was completed, failed or expired."""
+
+import logging
+from typing import Any
+
+from billing import catalogue, gateway, ledger, mail
+from billing.errors import NotYet
+from billing.events.shared import Books, Data, account_of_customer, note_payment
+from billing.models import (
+    Account,
+    CreditGrant,
+    Order,
+    Pack,
+)
+
+log = logging.getLogger(__name__)
+
+
+def checkout_completed(session: Data) -> Books | None:
+    """Link the customer; grant a pack that is paid. A subscription's credits come with its invoice."""
+    session = gateway.retrieve_checkout(session["id"])
+    account = _account_of_session(session)
+    if account is None:
+        return None
+    paid = session["payment_status"] in ("paid", "no_payment_required")
+
+    def write() -> None:
+        _link_customer(account, session.get("customer"))
+        _close_order(session, Order.Status.PAID if paid else Order.Status.PENDING)
+        if session["mode"] == "payment" and paid:
+            _grant_pack(account, session)
+
+    return write
+
+
+def checkout_failed(session: Data) -> Books | None:
+    """A payment that was on its way did not arrive."""
+    account = _account_of_session(session)
+    if account is None:
+        return None
+
+    def write() -> None:
+        _close_order(session, Order.Status.FAILED)
+        mail.queue(
+            account,
+            "payment_failed",
+            reference=f"checkout_failed:{session['id']}",
+            amount=session.get("amount_total") or 0,
+            currency=session.get("currency") or "",
+        )
+
+    return write
+
+
+def checkout_expired(session: Data) -> Books | None:
+    """Nobody paid in time."""
+    return lambda: _close_order(session, Order.Status.EXPIRED)
+
+
+def _grant_pack(account: Account, session: Data) -> None:
+    product = (session.get("metadata") or {}).get("product", "")
+    pack = next((pack for pack in Pack.objects.all() if catalogue.lookup_key(pack) == product), None)
+    order = Order.objects.select_related("pack").filter(stripe_session_id=session["id"]).first()
+    pack = pack or (order.pack if order else None)
+    if pack is None:
+        log.error("Checkout %s paid for a pack that is not in the catalogue", session["id"])
+        raise NotYet(f"no pack for {session['id']}")
+    reference = f"checkout:{session['id']}"
+    granted = ledger.grant(
+        account=account,
+        credits=pack.credits,
+        source=CreditGrant.Source.PACK,
+        reference=reference,
+        cause=f"{pack.name} bought",
+    )
+    note_payment(
+        account,
+        reference,
+        granted,
+        amount=session["amount_total"] or 0,
+        currency=session["currency"],
+        description=pack.name,
+        payment_intent=session.get("payment_intent"),
+    )
+    mail.queue(
+        account,
+        "receipt",
+        reference=f"receipt:{reference}",
+        product=pack.name,
+        credits=pack.credits,
+        amount=session["amount_total"] or 0,
+        currency=session["currency"],
+    )
+
+
+def _account_of_session(session: Data) -> Account | None:
+    account = Account.objects.filter(pk=_number(session.get("client_reference_id")) or 0).select_related("user").first()
+    return account or account_of_customer(session.get("customer"))
+
+
+def _link_customer(account: Account, customer: str | None) -> None:
+    if customer:
+        Account.objects.filter(pk=account.pk, stripe_customer_id=None).update(stripe_customer_id=customer)
+
+
+def _close_order(session: Data, status: Order.Status) -> None:
+    Order.objects.filter(stripe_session_id=session["id"]).exclude(status=Order.Status.PAID).update(status=status)
+
+
+def _number(text: Any) -> int | None:
+    return int(text) if str(text).isdigit() else None

@@ -1,0 +1,172 @@
+"""Invoices of subscriptions: each paid one brings its period's credits, once."""
+
+import logging
+from datetime import UTC, datetime
+
+from billing import catalogue, gateway, ledger, mail
+from billing.errors import NotYet
+from billing.events.shared import Books, Data, account_of_customer, note_payment, payment_intent_of
+from billing.events.subscriptions import first_or_undone, upsert
+from billing.models import (
+    Account,
+    CreditEntry,
+    CreditGrant,
+    Plan,
+    Subscription,
+)
+
+log = logging.getLogger(__name__)
+
+
+def invoice_paid(invoice: Data) -> Books | None:
+    """Grant the credits of a plan's period, once per invoice; one-off invoices are none of ours."""
+    invoice = gateway.retrieve_invoice(invoice["id"])
+    subscription_id = _subscription_of(invoice)
+    account = account_of_customer(invoice.get("customer"))
+    if not subscription_id or account is None or invoice["status"] != "paid":
+        return None
+    subscription, is_second = first_or_undone(account, gateway.retrieve_subscription(subscription_id))
+    payment_intent = payment_intent_of(invoice)
+
+    def write() -> None:
+        upsert(account, subscription)
+        if is_second:
+            _note_invoice(account, invoice, payment_intent, None, "A second subscription, paid back")
+        elif invoice["billing_reason"] == "subscription_update":
+            _grant_upgrade(account, invoice, payment_intent)
+        else:
+            _grant_period(account, invoice, payment_intent)
+
+    return write
+
+
+def invoice_failed(invoice: Data) -> Books | None:
+    """Tell the user that their card was refused or that their bank wants to hear from them."""
+    account = account_of_customer(invoice.get("customer"))
+    if account is None or not _subscription_of(invoice):
+        return None
+    attempt = invoice.get("attempt_count") or 1
+    return lambda: mail.queue(
+        account,
+        "payment_failed",
+        reference=f"invoice_failed:{invoice['id']}:{attempt}",
+        amount=invoice.get("amount_due") or 0,
+        currency=invoice.get("currency") or "",
+        renewal=invoice.get("billing_reason") == "subscription_cycle",
+    )
+
+
+def _grant_period(account: Account, invoice: Data, payment_intent: str | None) -> None:
+    line = _plan_line(invoice)
+    plan = catalogue.product_of(_price_of(line)) if line else None
+    if line is None or not isinstance(plan, Plan):
+        raise NotYet(f"no plan for the price of {invoice['id']}")
+    reference = f"invoice:{invoice['id']}"
+    period_end = datetime.fromtimestamp(line["period"]["end"], UTC)
+    known = CreditEntry.objects.filter(reference=reference).exists()
+    later = CreditGrant.objects.filter(
+        account=account, source=CreditGrant.Source.PLAN, expires_at__gt=period_end + ledger.PERIOD_GRACE
+    )
+    superseded = not known and later.exists()  # events out of order: a later period's credits are here already
+    granted = ledger.grant(
+        account=account,
+        credits=plan.credits,
+        source=CreditGrant.Source.PLAN,
+        reference=reference,
+        cause=f"{plan.name}: credits until {period_end:%d %B %Y}",
+        expires_at=period_end + ledger.PERIOD_GRACE,
+    )
+    if not known:
+        _end_earlier_periods(account, granted, period_end, superseded=superseded)
+    _note_invoice(account, invoice, payment_intent, granted, plan.name)
+    template = "receipt" if invoice["billing_reason"] == "subscription_create" else "renewal"
+    mail.queue(
+        account,
+        template,
+        reference=f"{template}:{reference}",
+        product=plan.name,
+        credits=plan.credits,
+        amount=invoice["amount_paid"],
+        currency=invoice["currency"],
+        until=f"{period_end.day} {period_end:%B %Y}",
+    )
+
+
+def _end_earlier_periods(account: Account, granted: CreditEntry, period_end: datetime, *, superseded: bool) -> None:
+    """A period's credits end when the next period's arrive."""
+    buckets = CreditGrant.objects.filter(account=account, source=CreditGrant.Source.PLAN, remaining__gt=0)
+    ending = buckets.filter(lines__entry=granted) if superseded else buckets.exclude(lines__entry=granted)
+    for bucket in ending:
+        ledger.write_off(
+            grant=bucket, reference=f"grant:{bucket.pk}:superseded", cause="Expired: the next period has begun"
+        )
+
+
+def _grant_upgrade(account: Account, invoice: Data, payment_intent: str | None) -> None:
+    """Moving to a bigger plan adds the difference in credits for the share of the period that is left."""
+    lines = invoice["lines"]["data"]
+    old = next((line for line in lines if line["amount"] < 0), None)
+    new = next((line for line in lines if line["amount"] > 0), None)
+    plans = [catalogue.product_of(_price_of(line)) if line else None for line in (old, new)]
+    subscription = Subscription.objects.filter(stripe_id=_subscription_of(invoice)).first()
+    if new is None or subscription is None or not all(isinstance(plan, Plan) for plan in plans):
+        return
+    before, after = plans
+    assert before
+    assert after
+    assert subscription.period_start
+    assert subscription.period_end
+    left = new["period"]["end"] - new["period"]["start"]
+    whole = int((subscription.period_end - subscription.period_start).total_seconds())
+    credits = max(0, after.credits - before.credits) * min(left, whole) // max(whole, 1)
+    reference = f"invoice:{invoice['id']}"
+    granted = None
+    if credits:
+        granted = ledger.grant(
+            account=account,
+            credits=credits,
+            source=CreditGrant.Source.PLAN,
+            reference=reference,
+            cause=f"Changed from {before.name} to {after.name}",
+            expires_at=subscription.period_end + ledger.PERIOD_GRACE,
+        )
+    _note_invoice(account, invoice, payment_intent, granted, f"{before.name} to {after.name}")
+    mail.queue(
+        account,
+        "receipt",
+        reference=f"receipt:{reference}",
+        product=f"{before.name} to {after.name}",
+        credits=credits,
+        amount=invoice["amount_paid"],
+        currency=invoice["currency"],
+    )
+
+
+def _note_invoice(
+    account: Account, invoice: Data, payment_intent: str | None, granted: CreditEntry | None, description: str
+) -> None:
+    note_payment(
+        account,
+        f"invoice:{invoice['id']}",
+        granted,
+        amount=invoice["amount_paid"],
+        currency=invoice["currency"],
+        description=description,
+        payment_intent=payment_intent,
+    )
+
+
+def _subscription_of(invoice: Data) -> str | None:
+    """Return the invoice's subscription, where it lies since version basil (2025-03)."""
+    parent = invoice.get("parent") or {}
+    subscription = (parent.get("subscription_details") or {}).get("subscription")
+    return str(subscription) if subscription else None
+
+
+def _plan_line(invoice: Data) -> Data | None:
+    lines: list[Data] = [line for line in invoice["lines"]["data"] if line["amount"] >= 0]
+    return max(lines, key=lambda line: int(line["period"]["end"]), default=None)
+
+
+def _price_of(line: Data) -> str:
+    return str(((line.get("pricing") or {}).get("price_details") or {}).get("price") or "")

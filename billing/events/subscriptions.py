@@ -1,0 +1,80 @@
+"""Our copy of a subscription, the account's plan that follows from it, and what becomes of a second one."""
+
+import logging
+from datetime import UTC, datetime
+
+from billing import catalogue, gateway, ledger, mail
+from billing.events.shared import Books, Data, account_of_customer, payment_intent_of
+from billing.models import (
+    Account,
+    CreditGrant,
+    Plan,
+    Subscription,
+)
+
+log = logging.getLogger(__name__)
+
+
+def subscription_changed(subscription: Data) -> Books | None:
+    """Keep our copy of a subscription as it stands at Stripe; of two that are live, end the younger and pay it back."""
+    subscription = gateway.retrieve_subscription(subscription["id"])
+    account = account_of_customer(subscription.get("customer"))
+    if account is None:
+        return None
+    subscription, _ = first_or_undone(account, subscription)
+    return lambda: upsert(account, subscription)
+
+
+def first_or_undone(account: Account, data: Data) -> tuple[Data, bool]:
+    """Return a subscription as it stands, and whether the account has another; a second live one is undone first."""
+    if not account.subscriptions.filter(status__in=Subscription.LIVE).exclude(stripe_id=data["id"]).exists():
+        return data, False
+    if data["status"] in Subscription.LIVE:
+        _undo_second(data)
+        data = gateway.retrieve_subscription(data["id"])
+    return data, True
+
+
+def _undo_second(data: Data) -> None:
+    log.error("Subscription %s is a second one for its customer: it is ended and paid back", data["id"])
+    invoice_id = data.get("latest_invoice")
+    gateway.cancel_subscription(data["id"])
+    if invoice_id and (payment_intent := payment_intent_of(gateway.retrieve_invoice(invoice_id))):
+        gateway.refund_payment(payment_intent, idempotency_key=f"second:{data['id']}")
+
+
+def upsert(account: Account, data: Data) -> None:
+    """Bring our row in line with `data`, which was just read from Stripe, and the account's plan with the row."""
+    item = data["items"]["data"][0]
+    price = item["price"]["id"]
+    plan = catalogue.product_of(price)
+    ended = data["status"] in ("canceled", "incomplete_expired")
+    cancel_at = data.get("cancel_at") or (item["current_period_end"] if data.get("cancel_at_period_end") else None)
+    was_live = Subscription.objects.filter(stripe_id=data["id"], status__in=Subscription.LIVE).exists()
+    Subscription.objects.update_or_create(
+        stripe_id=data["id"],
+        defaults={
+            "account": account,
+            "plan": plan if isinstance(plan, Plan) else None,
+            "price_id": price,
+            "item_id": item["id"],
+            "status": data["status"],
+            "period_start": _time(item["current_period_start"]),
+            "period_end": _time(item["current_period_end"]),
+            "cancel_at": _time(cancel_at) if not ended else None,
+            "ended_at": _time(data.get("ended_at")) if ended else None,
+        },
+    )
+    entitled = account.subscriptions.filter(status__in=Subscription.ENTITLED).first()
+    Account.objects.filter(pk=account.pk).update(plan=entitled.plan if entitled else None)
+    if ended and was_live and not entitled:
+        for bucket in CreditGrant.objects.filter(account=account, source=CreditGrant.Source.PLAN, remaining__gt=0):
+            ledger.write_off(
+                grant=bucket, reference=f"grant:{bucket.pk}:plan_ended", cause="Expired: the plan has ended"
+            )
+        product = plan.name if isinstance(plan, Plan) else ""
+        mail.queue(account, "plan_ended", reference=f"plan_ended:{data['id']}", product=product)
+
+
+def _time(seconds: int | None) -> datetime | None:
+    return datetime.fromtimestamp(seconds, UTC) if seconds else None

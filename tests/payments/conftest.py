@@ -1,0 +1,142 @@
+"""A customer of the stand-in for Stripe, reached by the real gateway over a real socket.
+
+Webhooks are not delivered here: tests take events from Stripe's own list and choose in which order, and how often, the
+books hear of them.
+"""
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+from django.apps import apps
+
+from accounts.models import User
+from billing import catalogue, checkout, gateway, ledger, webhooks
+from billing.models import Account, Order, Pack, Plan, StripeEvent, Subscription
+
+GOOD, DECLINED, FAILS_LATER = "4242424242424242", "4000000000000002", "4000000000000341"
+SITE = "http://shop.example"
+
+
+class Customer:
+    """Somebody with an account, and what they and their bank do at the stand-in."""
+
+    def __init__(self, account: Account, desk: "Desk") -> None:
+        self.account = account
+        self.desk = desk
+        self.taken: set[str] = set()
+
+    def pay(self, product: Plan | Pack, method: str = GOOD) -> str:
+        """Go through the hosted checkout and return its session id."""
+        url = checkout.start(account=self.account, product=product, site=SITE)
+        session = Order.objects.get(url=url).stripe_session_id
+        assert session
+        self.desk(f"checkout/{session}/pay", method=method)
+        return session
+
+    @property
+    def id(self) -> str:
+        self.account.refresh_from_db()
+        return str(self.account.stripe_customer_id)
+
+    @property
+    def balance(self) -> int:
+        self.account.refresh_from_db()
+        return self.account.balance
+
+    @property
+    def plan(self) -> Plan | None:
+        return Account.objects.select_related("plan").get(pk=self.account.pk).plan
+
+    @property
+    def subscription(self) -> Subscription:
+        return self.account.subscriptions.get()
+
+    def charge(self, reference: str) -> str:
+        """Return the charge behind a payment in the books."""
+        intent = self.account.payments.get(reference=reference).payment_intent
+        return next(charge["id"] for charge in gateway.charges_since(0) if charge["payment_intent"] == intent)
+
+    def news(self) -> list[gateway.Data]:
+        """Return this customer's events that were not asked for before, oldest first."""
+        mine = [event for event in gateway.events_since(0) if _is_of(event, self.id) and event["id"] not in self.taken]
+        self.taken |= {event["id"] for event in mine}
+        return mine[::-1]
+
+    def follow(self) -> list[gateway.Data]:
+        """Let the books hear of everything new, in order, and return it."""
+        news = self.news()
+        deliver(news)
+        return news
+
+
+class Desk:
+    """The operator's desk of the stand-in."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def __call__(self, path: str, **body: Any) -> Any:
+        answer = httpx.post(f"{self.url}/sandbox/stripe/{path}", json=body)
+        assert answer.is_success, answer.text
+        return answer.json()
+
+
+def deliver(events: list[gateway.Data], tries: int = 12) -> None:
+    """Store the events in this order and handle them until all are handled, as the beat would."""
+    for event in events:
+        webhooks.store(event)
+    for _ in range(tries):
+        StripeEvent.objects.filter(handled_at=None).update(due_at="2000-01-01T00:00:00Z")
+        webhooks.handle_due()
+        if not StripeEvent.objects.filter(handled_at=None).exists():
+            return
+    raise AssertionError([(event.type, event.last_error) for event in StripeEvent.objects.filter(handled_at=None)])
+
+
+def seed_catalogue() -> None:
+    """Put in the plans and packs that a new installation has."""
+    importlib.import_module("billing.migrations.0003_seed_catalogue").seed(apps, None)
+
+
+@pytest.fixture
+def desk(sandbox: str) -> Desk:
+    return Desk(sandbox)
+
+
+@pytest.fixture
+def customer(alice: User, desk: Desk, settings: Any) -> Customer:
+    seed_catalogue()
+    settings.INSTALLATION_ID = f"test{User.objects.count()}{id(desk)}"
+    return Customer(ledger.account_of(alice.pk), desk)
+
+
+@pytest.fixture
+def basic(customer: Customer) -> Plan:
+    return Plan.objects.get(slug="basic")
+
+
+@pytest.fixture
+def pack(customer: Customer) -> Pack:
+    return Pack.objects.get(slug="pack-50")
+
+
+@pytest.fixture
+def bigger(customer: Customer) -> Plan:
+    """A plan beside Basic, 400 credits for four times its price."""
+    return Plan.objects.create(slug="pro", name="Pro", credits=400, price=3600, interval="month", order=2)
+
+
+@pytest.fixture
+def lookup_key() -> Callable[[Plan | Pack], str]:
+    return catalogue.lookup_key
+
+
+def _is_of(event: gateway.Data, customer: str) -> bool:
+    data = event["data"]["object"]
+    if data.get("customer"):
+        return bool(data["customer"] == customer)
+    charge = data.get("charge")
+    return bool(charge and gateway.retrieve_charge(charge)["customer"] == customer)

@@ -1,0 +1,121 @@
+"""Any order, duplication and concurrency of events and spends ends with the books of the tidy order."""
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from django.db import close_old_connections, transaction
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from billing import audit, ledger, webhooks
+from billing.errors import InsufficientCredits
+from billing.models import CreditGrant, Pack, Plan, StripeEvent
+from tests.payments.conftest import FAILS_LATER, GOOD, Customer, Desk, deliver
+
+pytestmark = pytest.mark.services
+
+
+class Undo(Exception):
+    """Ends an example's transaction, so that the next one begins with the same books."""
+
+
+@pytest.fixture
+def story(customer: Customer, basic: Plan, pack: Pack, desk: Desk) -> list[dict[str, Any]]:
+    """A customer's events that nobody has heard of yet: plan, renewals, packs, refunds, disputes."""
+    customer.pay(basic)
+    subscription = next(event for event in customer.news() if event["type"] == "customer.subscription.created")
+    name = subscription["data"]["object"]["id"]
+    customer.taken.clear()
+    desk(f"subscriptions/{name}/renew")
+    sessions = [customer.pay(pack) for _ in range(3)]
+    charges = {}
+    for event in customer.news():
+        if event["type"] == "charge.succeeded" and not event["data"]["object"].get("invoice"):
+            charges[event["data"]["object"]["payment_intent"]] = event["data"]["object"]["id"]
+    intents = [webhooks.gateway.retrieve_checkout(session)["payment_intent"] for session in sessions]
+    customer.taken.clear()
+    desk(f"charges/{charges[intents[0]]}/refund", amount=200)
+    desk(f"charges/{charges[intents[0]]}/refund", amount=100)
+    won = desk(f"charges/{charges[intents[1]]}/dispute")
+    desk(f"disputes/{won['id']}/close", won=True)
+    lost = desk(f"charges/{charges[intents[2]]}/dispute")
+    desk(f"disputes/{lost['id']}/close", won=False)
+    desk(f"customers/{customer.id}/card", number=FAILS_LATER)
+    desk(f"subscriptions/{name}/renew")
+    desk(f"customers/{customer.id}/card", number=GOOD)
+    return customer.news()
+
+
+def books(customer: Customer) -> dict[str, Any]:
+    """What must come out the same: the balance, and what is left of what."""
+    left = CreditGrant.objects.filter(account=customer.account).values_list("source", "amount", "remaining")
+    return {
+        "balance": customer.balance,
+        "plan": customer.plan,
+        "left": Counter((source, amount, remaining) for source, amount, remaining in left if remaining),
+        "payments": sorted(customer.account.payments.values_list("reference", "amount", "refunded")),
+        "drift": list(audit.drifts()),
+    }
+
+
+def told(customer: Customer, events: list[dict[str, Any]]) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    try:
+        with transaction.atomic():
+            deliver(events)
+            result = books(customer)
+            raise Undo
+    except Undo:
+        return result
+
+
+def test_any_order_and_any_number_of_times_ends_in_the_same_books(
+    customer: Customer, story: list[dict[str, Any]]
+) -> None:
+    tidy = told(customer, story)
+    assert tidy["drift"] == []
+    assert tidy["balance"] == 3 + 100 + 20 + 50 + 0  # welcome, this period, a pack refunded by 3/5, one won, one lost
+
+    @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(st.permutations(story), st.lists(st.sampled_from(range(len(story))), max_size=6))
+    def shuffled(order: list[dict[str, Any]], again: list[int]) -> None:
+        assert told(customer, [*order, *(story[place] for place in again)]) == tidy
+
+    shuffled()
+
+
+def test_two_workers_on_every_event_while_credits_are_spent_never_go_below_zero(
+    customer: Customer, story: list[dict[str, Any]]
+) -> None:
+    for event in story:
+        webhooks.store(event)
+
+    def work(number: int) -> int:
+        spent = 0
+        try:
+            for event in story if number % 2 else reversed(story):
+                webhooks.handle(event["id"])
+                reference = f"generation:{number}:{event['id']}"
+                try:
+                    ledger.hold(account=customer.account, credits=2, reference=reference, cause="an image")
+                except InsufficientCredits:
+                    continue
+                spent += 2
+                if number == 0:
+                    ledger.release(reference=reference, cause="it failed")
+                    spent -= 2
+                else:
+                    ledger.settle(reference=reference)
+        finally:
+            close_old_connections()
+        return spent
+
+    with ThreadPoolExecutor(4) as pool:
+        spent = sum(pool.map(work, range(4)))
+    deliver([])
+    assert not StripeEvent.objects.filter(handled_at=None).exists()
+    assert customer.balance >= 0
+    assert spent > 0
+    assert list(audit.drifts()) == []
