@@ -5,6 +5,7 @@ an account's changes are serialised by its row's lock (on SQLite by the transact
 and the change that rests on it cannot be torn apart.
 """
 
+import hashlib
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
@@ -14,9 +15,10 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
+from accounts import emails
 from billing import wakeups
 from billing.errors import InsufficientCredits, NotSpent, UnknownHold
-from billing.models import Account, CreditEntry, CreditGrant, CreditLine
+from billing.models import Account, CreditEntry, CreditGrant, CreditLine, Plan
 
 Kind = CreditEntry.Kind
 
@@ -26,8 +28,22 @@ RETURNED_LATE = timedelta(days=7)  # how long credits stay usable that come back
 
 def account_of(user_id: int) -> Account:
     """Return the user's account, opened with the welcome credits the first time it is asked for."""
-    account = Account.objects.filter(user_id=user_id).first()
+    account = Account.objects.select_related("plan").filter(user_id=user_id).first()
     return account or _open(user_id)
+
+
+def welcome(account: Account) -> None:
+    """Grant the welcome credits, once for each mailbox, as soon as its owner has confirmed it. Idempotent."""
+    if not settings.WELCOME_CREDITS or not emails.is_confirmed(account.user):
+        return
+    mailbox = hashlib.sha256(emails.mailbox(account.user.email).encode()).hexdigest()
+    grant(
+        account=account,
+        credits=settings.WELCOME_CREDITS,
+        source=CreditGrant.Source.WELCOME,
+        reference=f"welcome:{mailbox}",
+        cause="Welcome to " + settings.SITE_NAME,
+    )
 
 
 @transaction.atomic
@@ -191,22 +207,14 @@ def expire_due(limit: int = 500) -> int:
 
 def _open(user_id: int) -> Account:
     user = get_user_model().objects.get(pk=user_id)
-    with transaction.atomic():
-        try:
-            with transaction.atomic():
-                account = Account.objects.create(user=user)
-        except IntegrityError:  # another request opened it first
-            return Account.objects.get(user=user)
-        if settings.WELCOME_CREDITS:
-            grant(
-                account=account,
-                credits=settings.WELCOME_CREDITS,
-                source=CreditGrant.Source.WELCOME,
-                reference=f"welcome:{user.pk}",
-                cause="Welcome to " + settings.SITE_NAME,
-            )
-            account.refresh_from_db()
-        return account
+    free = Plan.objects.filter(price=0, active=True).order_by("order").first()
+    try:
+        with transaction.atomic():
+            account = Account.objects.create(user=user, plan=free)
+            welcome(account)
+    except IntegrityError:  # another request opened it first
+        pass
+    return Account.objects.select_related("plan").get(user=user)
 
 
 def _lock(account: Account) -> Account:

@@ -15,7 +15,7 @@ from billing import ledger
 from billing.errors import InsufficientCredits
 from billing.models import Account
 from generator import limits, live, tasks
-from generator.errors import IdempotencyConflict, OutOfCredits, RateLimit
+from generator.errors import IdempotencyConflict, OutOfCredits, RateLimit, TooManyAtOnce
 from generator.models import Generation, new_public_id
 
 CREDITS_PER_IMAGE = 1
@@ -53,13 +53,15 @@ def admit(
 ) -> Admission:
     """Turn a request into a queued generation with its credit held, or return the one it became before.
 
-    Raises IdempotencyConflict, RateLimited, LimiterUnavailable, OutOfCredits; nothing is charged then.
+    Raises IdempotencyConflict, RateLimited, LimiterUnavailable, TooManyAtOnce, OutOfCredits; nothing is charged then.
     """
     if idempotency_key and (earlier := _replay(account, request, idempotency_key)):
         return earlier
     rate = limits.take_generate(account, api_key)
     try:
         generation, balance = _create(account, request, api_key, idempotency_key)
+    except _Full as error:
+        raise TooManyAtOnce(most=error.most, rate=rate) from error
     except (InsufficientCredits, IntegrityError) as error:
         # The same key came twice at the same moment; the other request won, and perhaps took the last credit.
         if idempotency_key and (earlier := _replay(account, request, idempotency_key)):
@@ -91,10 +93,23 @@ def _create(
         reference=generation.credit_reference,
         cause=f"Image {generation.public_id}",
     )
+    _check_room(account)
     generation.save(force_insert=True)
     live.publish_on_commit(generation)
     transaction.on_commit(partial(tasks.enqueue, generation.pk))
     return generation, held.balance_after
+
+
+class _Full(Exception):
+    def __init__(self, most: int) -> None:
+        self.most = most
+
+
+def _check_room(account: Account) -> None:
+    """Undo the transaction when the plan's images in flight are all taken; the hold's lock makes the count exact."""
+    most = account.plan.max_in_flight if account.plan else None
+    if most is not None and account.generations.filter(status__in=Generation.UNFINISHED).count() >= most:
+        raise _Full(most)
 
 
 def _replay(account: Account, request: ImageRequest, idempotency_key: str) -> Admission | None:

@@ -2,6 +2,7 @@
 
 GeneratorError
 ├─ OutOfCredits            the balance does not cover the image
+├─ TooManyAtOnce           as many unfinished images as the plan allows
 ├─ RateLimited             too many requests; carries when to come back
 ├─ LimiterUnavailable      the rate limiter's server cannot be reached
 ├─ IdempotencyConflict     the same Idempotency-Key came with another body
@@ -30,6 +31,15 @@ class OutOfCredits(GeneratorError):
     def __init__(self, *, balance: int, rate: RateLimit) -> None:
         super().__init__(f"{balance} credits left")
         self.balance = balance
+        self.rate = rate
+
+
+class TooManyAtOnce(GeneratorError):
+    """The account has `most` unfinished images, as many as its plan allows; nothing was charged."""
+
+    def __init__(self, *, most: int, rate: RateLimit) -> None:
+        super().__init__(f"{most} at a time")
+        self.most = most
         self.rate = rate
 
 

@@ -44,8 +44,12 @@ def take_status(account: Account) -> None:
 def _generate_window(account: Account, api_key: ApiKey | None) -> tuple[str, int, int]:
     if api_key is not None and api_key.rate_limit is not None:
         return "generate-key", api_key.pk, api_key.rate_limit
-    per_minute = settings.RATE_LIMIT_PER_MINUTE if account.rate_limit is None else account.rate_limit
-    return "generate", account.pk, per_minute
+    return "generate", account.pk, _per_minute(account)
+
+
+def _per_minute(account: Account) -> int:
+    own_then_plans = (account.rate_limit, account.plan.rate_limit if account.plan else None)
+    return next((limit for limit in own_then_plans if limit is not None), int(settings.RATE_LIMIT_PER_MINUTE))
 
 
 def _take(kind: str, owner: int, per_minute: int) -> RateLimit:

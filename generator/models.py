@@ -87,6 +87,7 @@ class Generation(models.Model):
                 condition=Q(status__in=["queued", "submitting", "drawing"]),
                 name="generation_due",
             ),
+            models.Index(fields=["created_at"], condition=Q(status="failed"), name="generation_failed"),
         ]
 
     def __str__(self) -> str:

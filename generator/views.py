@@ -22,7 +22,7 @@ from generator import admission, images, stream
 from generator import gallery as shelves
 from generator.admission import Admission
 from generator.cards import card_context, card_html, card_of
-from generator.errors import GeneratorError, IdempotencyConflict, LimiterUnavailable, OutOfCredits, RateLimited
+from generator.errors import GeneratorError, IdempotencyConflict, LimiterUnavailable, OutOfCredits, RateLimited, TooManyAtOnce
 from generator.forms import SHAPES, GenerateForm
 from generator.models import ASPECT_RATIOS, PROMPT_MAX_LENGTH, Generation
 from generator.threads import in_thread
@@ -122,6 +122,17 @@ def gallery(request: HttpRequest) -> HttpResponse:
     return render(request, "generator/gallery.html", context)
 
 
+@login_required
+@require_safe
+@never_cache
+def generation(request: HttpRequest, public_id: str) -> HttpResponse:
+    """One of one's own generations; what is not finished is best watched in the studio."""
+    generation = get_object_or_404(Generation, account=_account(request), public_id=public_id.replace("\x00", "")[:40])
+    if not generation.is_final:
+        return redirect(f"{reverse('create')}#{generation.public_id}")
+    return render(request, "generator/generation.html", card_context(generation))
+
+
 async def events(request: HttpRequest) -> HttpResponseBase:
     """The signed-in account's changes as server-sent events, for about ten minutes at a time."""
     user = await request.auser()
@@ -213,6 +224,9 @@ def _refusal_of(error: GeneratorError) -> Refusal:
                 f"try again in {_count(rate.reset, 'second')}.",
                 rate.reset,
             )
+        case TooManyAtOnce(most=most):
+            words = f"Your plan makes {_count(most, 'image')} at a time. Nothing was charged; try again when one is done."
+            return Refusal(429, words, 2)
         case LimiterUnavailable():
             return Refusal(503, "New images can't be taken for a moment. Nothing was charged; try again shortly.", 5)
         case IdempotencyConflict():

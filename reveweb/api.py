@@ -22,6 +22,7 @@ from generator.errors import (
     LimiterUnavailable,
     OutOfCredits,
     RateLimited,
+    TooManyAtOnce,
 )
 
 log = logging.getLogger(__name__)
@@ -72,6 +73,9 @@ ANSWERS: dict[type[Exception], Answer] = {
     ),
     OutOfCredits: Answer(
         402, "insufficient_credits", "You have no credits left for this image. Upgrade your plan or buy more credits."
+    ),
+    TooManyAtOnce: Answer(
+        429, "rate_limited", "Your plan allows no more unfinished images at a time. Try again when one is done."
     ),
     RateLimited: Answer(429, "rate_limited", "Too many requests. Try again when Retry-After has passed."),
     LimiterUnavailable: Answer(
@@ -130,6 +134,8 @@ def _on_domain_error(request: HttpRequest, error: Exception) -> HttpResponse:
     describe_standing(request, response, rate)
     if isinstance(error, RateLimited):
         response["Retry-After"] = str(error.rate.reset)
+    elif isinstance(error, TooManyAtOnce):
+        response["Retry-After"] = "2"
     elif isinstance(error, LimiterUnavailable):
         response["Retry-After"] = "5"
     return response

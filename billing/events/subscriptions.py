@@ -66,7 +66,7 @@ def upsert(account: Account, data: Data) -> None:
         },
     )
     entitled = account.subscriptions.filter(status__in=Subscription.ENTITLED).first()
-    Account.objects.filter(pk=account.pk).update(plan=entitled.plan if entitled else None)
+    Account.objects.filter(pk=account.pk).update(plan=entitled.plan if entitled else catalogue.free_plan())
     if ended and was_live and not entitled:
         for bucket in CreditGrant.objects.filter(account=account, source=CreditGrant.Source.PLAN, remaining__gt=0):
             ledger.write_off(

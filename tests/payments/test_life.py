@@ -91,7 +91,7 @@ def test_a_plan_that_is_never_paid_again_ends_and_leaves_what_was_bought(
     desk("clock/advance", days=30)
     customer.follow()
     assert customer.subscription.status == "canceled"
-    assert customer.plan is None
+    assert customer.plan == Plan.objects.get(slug="free")
     assert customer.balance == 53
     assert "plan_ended" in mails(customer)
 
@@ -105,7 +105,7 @@ def test_cancelling_keeps_the_plan_to_the_end_of_its_period(customer: Customer, 
     assert customer.balance == 103
     desk("clock/advance", days=32)
     customer.follow()
-    assert (customer.plan, customer.balance) == (None, 3)
+    assert (customer.plan, customer.balance) == (Plan.objects.get(slug="free"), 3)
 
 
 def test_an_upgrade_adds_the_difference_and_a_downgrade_takes_nothing(

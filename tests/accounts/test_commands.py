@@ -1,0 +1,159 @@
+"""The operator's commands for users and keys: `create_user`, `create_api_key`, `revoke_api_key`."""
+
+import io
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from accounts import keys
+from accounts.errors import InvalidApiKey
+from accounts.models import ApiKey, User
+from billing.models import Account
+
+pytestmark = pytest.mark.services
+
+
+def run(*arguments: str) -> str:
+    """Run a command as typed and return what it prints; the other stream must stay silent."""
+    out, err = io.StringIO(), io.StringIO()
+    call_command(*arguments, stdout=out, stderr=err)
+    assert err.getvalue() == ""
+    return out.getvalue()
+
+
+def refused(*arguments: str) -> str:
+    """Run a command that must fail; return its error, which is one line, with nothing printed before it."""
+    out = io.StringIO()
+    with pytest.raises(CommandError) as error:
+        call_command(*arguments, stdout=out)
+    assert out.getvalue() == ""
+    message = str(error.value)
+    assert message
+    assert "\n" not in message
+    return message
+
+
+# --- create_user -----------------------------------------------------------------------------------------------
+
+
+def test_create_user_creates_somebody_who_can_log_in(transactional_db: None) -> None:
+    assert run("create_user", "Alice@Example.com", "--password", "correct horse") == "Created alice@example.com.\n"
+    alice = User.objects.get()
+    assert alice.check_password("correct horse")
+    assert alice.is_active
+    assert not alice.is_staff
+    assert not alice.is_superuser
+
+
+def test_create_user_without_a_password_leaves_setting_one_to_them(transactional_db: None) -> None:
+    run("create_user", "alice@example.com")
+    assert not User.objects.get().has_usable_password()
+
+
+def test_create_user_makes_staff_on_request(transactional_db: None) -> None:
+    run("create_user", "sam@example.com", "--staff")
+    sam = User.objects.get()
+    assert sam.is_staff
+    assert sam.is_superuser
+
+
+@pytest.mark.parametrize("email", ["alice@example.com", "ALICE@EXAMPLE.COM"])
+def test_create_user_refuses_an_email_that_is_taken(alice: User, email: str) -> None:
+    assert "has an account already" in refused("create_user", email, "--password", "another password")
+    alice.refresh_from_db()
+    assert User.objects.count() == 1
+    assert not alice.check_password("another password")
+
+
+@pytest.mark.parametrize(
+    "email", ["alice", "alice@", "", "a b@example.com", "a\n@example.com", f"{'a' * 250}@example.com"]
+)
+def test_create_user_refuses_what_is_no_email(transactional_db: None, email: str) -> None:
+    assert "is not an email address" in refused("create_user", email)
+    assert not User.objects.exists()
+
+
+# --- create_api_key --------------------------------------------------------------------------------------------
+
+
+def test_create_api_key_prints_only_the_secret(alice: User) -> None:
+    printed = run("create_api_key", "alice@example.com")
+    assert printed.count("\n") == 1
+    key = keys.verify(printed.strip())
+    assert key.user == alice
+    assert key.rate_limit is None
+
+
+def test_create_api_key_takes_a_name_and_a_limit(alice: User) -> None:
+    run("create_api_key", "Alice@Example.COM", "--name", " Nightly ", "--rate-limit", "250")
+    key = ApiKey.objects.get()
+    assert (key.name, key.rate_limit) == ("Nightly", 250)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["nobody@example.com"], "Nobody is registered as nobody@example.com"),
+        (["alice@example.com", "--rate-limit", "0"], "--rate-limit"),
+        (["alice@example.com", "--rate-limit", "-1"], "--rate-limit"),
+        (["alice@example.com", "--rate-limit", "1000001"], "--rate-limit"),
+        (["alice@example.com", "--rate-limit", "many"], "--rate-limit"),
+        (["alice@example.com", "--name", " "], "--name"),
+        (["alice@example.com", "--name", "n" * 81], "--name"),
+        ([], "email"),
+    ],
+)
+def test_create_api_key_refuses_in_one_line_and_makes_nothing(
+    alice: User, arguments: list[str], complaint: str
+) -> None:
+    assert complaint in refused("create_api_key", *arguments)
+    assert not ApiKey.objects.exists()
+    assert not Account.objects.exists()
+
+
+# --- revoke_api_key --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_revoke_api_key_takes_the_prefix_or_the_whole_key(alice: User, whole: bool) -> None:
+    key, secret = keys.mint(user=alice, name="test")
+    _, other = keys.mint(user=alice, name="other")
+    assert run("revoke_api_key", secret if whole else key.prefix) == f"Revoked {key.prefix} of alice@example.com.\n"
+    with pytest.raises(InvalidApiKey):
+        keys.verify(secret)
+    assert keys.verify(other)
+
+
+def test_revoke_api_key_says_when_that_was_done_already(alice: User) -> None:
+    key, _ = keys.mint(user=alice, name="test")
+    run("revoke_api_key", key.prefix)
+    revoked_at = ApiKey.objects.get().revoked_at
+    assert f"was revoked on {timezone.now():%Y-%m-%d}" in run("revoke_api_key", key.prefix)
+    assert ApiKey.objects.get().revoked_at == revoked_at
+
+
+@pytest.mark.parametrize("prefix", ["rv_00000000", "rv_", "", "%", "rv_________"])
+def test_revoke_api_key_refuses_an_unknown_prefix(alice: User, prefix: str) -> None:
+    keys.mint(user=alice, name="test")
+    assert "No API key begins with" in refused("revoke_api_key", prefix)
+    assert ApiKey.objects.get().revoked_at is None
+
+
+def test_revoke_api_key_never_revokes_by_a_shared_beginning(alice: User) -> None:
+    key, _ = keys.mint(user=alice, name="test")
+    refused("revoke_api_key", key.prefix[:10])
+    assert ApiKey.objects.get().revoked_at is None
+
+
+def test_no_error_shows_a_secret(alice: User) -> None:
+    key, secret = keys.mint(user=alice, name="test")
+    key.delete()
+    assert secret[12:] not in refused("revoke_api_key", secret)
+
+
+def test_users_are_found_in_whatever_case_their_email_is_written(alice: User) -> None:
+    found: Any = User.objects.find(" ALICE@example.com ")
+    assert found == alice
+    assert User.objects.find("alice@example.org") is None

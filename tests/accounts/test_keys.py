@@ -1,0 +1,236 @@
+"""API keys: what they look like, what is stored of them, and which ones open the API."""
+
+import hashlib
+import math
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.utils import timezone
+
+from accounts import keys
+from accounts.errors import InvalidApiKey, MissingApiKey
+from accounts.models import ApiKey, User
+
+pytestmark = pytest.mark.services
+
+
+def mint(user: User, **options: Any) -> tuple[ApiKey, str]:
+    return keys.mint(user=user, name="test", **options)
+
+
+def used(key: ApiKey, *, seconds_ago: float, ip: str = "192.0.2.1") -> Any:
+    """Pretend that `key` was last used a while ago; return that moment."""
+    moment = timezone.now() - timedelta(seconds=seconds_ago)
+    ApiKey.objects.filter(pk=key.pk).update(last_used_at=moment, last_used_ip=ip)
+    return moment
+
+
+# --- What they look like ---------------------------------------------------------------------------------------
+
+
+def test_a_key_is_a_prefix_a_visible_id_a_secret_and_a_checksum(alice: User) -> None:
+    key, secret = mint(alice)
+    shape = re.fullmatch(r"(rv_[0-9A-Za-z]{8})_([0-9A-Za-z]{32})([0-9A-Za-z]{6})", secret)
+    assert shape
+    assert shape[1] == key.prefix
+
+
+def test_a_keys_secret_has_at_least_160_random_bits(alice: User) -> None:
+    secrets = [mint(alice)[1][12:44] for _ in range(200)]
+    alphabet = set("".join(secrets))
+    assert len(secrets[0]) * math.log2(len(alphabet)) >= 160
+    # Every place varies, so no part of the secret is derived from the user, the clock or a counter.
+    assert min(len(set(place)) for place in zip(*secrets, strict=True)) > 20
+
+
+def test_two_keys_share_neither_id_nor_secret(alice: User) -> None:
+    (one, first), (two, second) = mint(alice), mint(alice)
+    assert one.prefix != two.prefix
+    assert first[12:] != second[12:]
+
+
+def test_only_the_digest_of_a_key_is_stored(alice: User) -> None:
+    key, secret = mint(alice)
+    stored = [str(value) for value in ApiKey.objects.filter(pk=key.pk).values_list()[0]]
+    assert hashlib.sha256(secret.encode()).hexdigest() in stored
+    assert not [value for value in stored if secret[12:] in value or secret[12:44] in value]
+
+
+# --- Which ones open the API -----------------------------------------------------------------------------------
+
+
+def test_a_key_opens_the_api_for_its_user(alice: User, bob: User) -> None:
+    key, secret = mint(alice)
+    mint(bob)
+    opened = keys.verify(secret)
+    assert opened == key
+    assert opened.user == alice
+
+
+def test_a_key_survives_a_change_of_the_secret_key(alice: User, settings: Any) -> None:
+    key, secret = mint(alice)
+    settings.SECRET_KEY = "another secret than before"
+    assert keys.verify(secret) == key
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda secret: secret[:-1] + ("a" if secret[-1] != "a" else "b"),
+        lambda secret: secret[:20] + ("a" if secret[20] != "a" else "b") + secret[21:],
+        lambda secret: secret[:5] + ("a" if secret[5] != "a" else "b") + secret[6:],
+        lambda secret: secret.swapcase(),
+        lambda secret: secret[:-1],
+        lambda secret: secret + "a",
+        lambda secret: secret + "\n",
+        lambda secret: " " + secret,
+        lambda secret: secret.replace("rv_", "sk_"),
+        lambda secret: secret[:12] + "é" * 38,
+        lambda secret: secret + "\x00",
+        lambda secret: "rv_",
+        lambda secret: "",
+        lambda secret: "x" * 100_000,
+    ],
+)
+def test_a_mistyped_key_is_refused_without_a_look_into_the_database(
+    alice: User, spoil: Any, django_assert_num_queries: Any
+) -> None:
+    _, secret = mint(alice)
+    with django_assert_num_queries(0), pytest.raises(InvalidApiKey):
+        keys.verify(spoil(secret))
+
+
+def test_a_well_formed_key_that_nobody_made_is_refused(alice: User) -> None:
+    key, secret = mint(alice)
+    key.delete()
+    with pytest.raises(InvalidApiKey):
+        keys.verify(secret)
+
+
+def test_a_guessed_secret_behind_a_known_id_is_refused(alice: User) -> None:
+    key, _ = mint(alice)
+    body = f"{key.prefix}_{'0' * 32}"
+    with pytest.raises(InvalidApiKey):
+        keys.verify(body + keys._checksum(body))
+
+
+def test_another_keys_secret_behind_a_known_id_is_refused(alice: User, bob: User) -> None:
+    (key, _), (_, secret) = mint(alice), mint(bob)
+    body = key.prefix + secret[11:44]
+    with pytest.raises(InvalidApiKey):
+        keys.verify(body + keys._checksum(body))
+
+
+def test_a_revoked_key_is_refused_at_once(alice: User) -> None:
+    key, secret = mint(alice)
+    assert keys.verify(secret) == key
+    keys.revoke(key)
+    with pytest.raises(InvalidApiKey):
+        keys.verify(secret)
+
+
+def test_revoking_twice_keeps_the_first_moment(alice: User) -> None:
+    key, _ = mint(alice)
+    keys.revoke(key)
+    first = ApiKey.objects.get(pk=key.pk).revoked_at
+    keys.revoke(key)
+    assert ApiKey.objects.get(pk=key.pk).revoked_at == first
+
+
+def test_revoking_one_key_leaves_the_others_alone(alice: User) -> None:
+    (key, _), (other, secret) = mint(alice), mint(alice)
+    keys.revoke(key)
+    assert keys.verify(secret) == other
+
+
+def test_a_key_is_refused_from_the_moment_it_expires(alice: User) -> None:
+    _, expired = mint(alice, expires_at=timezone.now())
+    _, lasting = mint(alice, expires_at=timezone.now() + timedelta(minutes=1))
+    assert keys.verify(lasting)
+    with pytest.raises(InvalidApiKey):
+        keys.verify(expired)
+
+
+def test_a_suspended_users_key_is_refused_until_they_are_back(alice: User) -> None:
+    key, secret = mint(alice)
+    User.objects.filter(pk=alice.pk).update(is_active=False)
+    with pytest.raises(InvalidApiKey):
+        keys.verify(secret)
+    User.objects.filter(pk=alice.pk).update(is_active=True)
+    assert keys.verify(secret) == key
+
+
+# --- When they were last used ----------------------------------------------------------------------------------
+
+
+def test_the_first_use_is_noted_with_its_address(alice: User) -> None:
+    key, secret = mint(alice)
+    keys.verify(secret, ip="2001:db8::1")
+    key.refresh_from_db()
+    assert key.last_used_at is not None
+    assert timezone.now() - key.last_used_at < timedelta(seconds=10)
+    assert key.last_used_ip == "2001:db8::1"
+
+
+@pytest.mark.parametrize("ip", ["192.0.2.1", "192.0.2.2", None])
+def test_further_uses_within_a_minute_write_nothing(
+    alice: User, ip: str | None, django_assert_num_queries: Any
+) -> None:
+    key, secret = mint(alice)
+    moment = used(key, seconds_ago=50)
+    with django_assert_num_queries(1):
+        keys.verify(secret, ip=ip)
+    key.refresh_from_db()
+    assert key.last_used_at == moment
+
+
+def test_a_use_after_a_minute_is_noted(alice: User) -> None:
+    key, secret = mint(alice)
+    moment = used(key, seconds_ago=61)
+    keys.verify(secret, ip="192.0.2.2")
+    key.refresh_from_db()
+    assert key.last_used_at is not None
+    assert key.last_used_at > moment
+    assert key.last_used_ip == "192.0.2.2"
+
+
+def test_a_use_from_nowhere_keeps_the_last_known_address(alice: User) -> None:
+    key, secret = mint(alice)
+    used(key, seconds_ago=61)
+    keys.verify(secret, ip=None)
+    key.refresh_from_db()
+    assert key.last_used_ip == "192.0.2.1"
+
+
+def test_a_refused_use_is_not_noted(alice: User) -> None:
+    key, secret = mint(alice)
+    keys.revoke(key)
+    with pytest.raises(InvalidApiKey):
+        keys.verify(secret, ip="192.0.2.2")
+    key.refresh_from_db()
+    assert key.last_used_at is None
+
+
+# --- The header ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "header", ["Bearer KEY", "bearer KEY", "BEARER KEY", "bEaReR   KEY", "  Bearer KEY  ", "Bearer \tKEY"]
+)
+def test_the_schemes_case_and_spaces_around_the_key_do_not_matter(header: str) -> None:
+    assert keys.from_header(header) == "KEY"
+
+
+@pytest.mark.parametrize("header", [None, "", " ", "Bearer", "Bearer ", "KEY", "Basic KEY", "BearerKEY", "Token KEY"])
+def test_a_header_without_a_bearer_key_is_a_missing_key(header: str | None) -> None:
+    with pytest.raises(MissingApiKey):
+        keys.from_header(header)
+
+
+def test_a_digest_depends_on_nothing_but_the_key() -> None:
+    """The digests in the database must open with the keys that people have, whatever else changes."""
+    assert settings.SECRET_KEY
+    assert keys._digest("rv_abc") == hashlib.sha256(b"rv_abc").hexdigest()

@@ -1,0 +1,29 @@
+"""An auditor: the invariants that hold after every change of credits."""
+
+from django.db.models import Sum
+
+from billing.models import Account, CreditEntry, CreditGrant
+
+
+def audit(account: Account) -> int:
+    """Check that every way to count an account's credits gives the same, and return the balance."""
+    account = Account.objects.get(pk=account.pk)
+    entries = list(CreditEntry.objects.filter(account=account).order_by("id").prefetch_related("lines"))
+    grants = list(CreditGrant.objects.filter(account=account).annotate(moved=Sum("lines__amount")))
+    assert account.balance >= 0
+    assert account.balance == sum(entry.amount for entry in entries)
+    assert account.balance == sum(grant.remaining for grant in grants)
+    running = 0
+    for entry in entries:
+        running += entry.amount
+        assert entry.balance_after == running >= 0
+        assert entry.amount == sum(line.amount for line in entry.lines.all())
+    for grant in grants:
+        assert 0 <= grant.remaining <= grant.amount
+        assert grant.remaining == grant.moved
+    return account.balance
+
+
+def history(account: Account) -> list[tuple[str, int]]:
+    """Return an account's entries as (kind, credits), oldest first."""
+    return list(CreditEntry.objects.filter(account=account).order_by("id").values_list("kind", "amount"))

@@ -1,0 +1,206 @@
+"""The ledger against a model of it: any sequence of operations, on two accounts, as time passes."""
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db import transaction
+from django.utils import timezone
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from accounts.models import User
+from billing import ledger
+from billing.errors import InsufficientCredits
+from billing.models import Account, CreditEntry, CreditGrant
+from tests.billing.books import audit
+
+pytestmark = [pytest.mark.services, pytest.mark.django_db]
+
+NEVER = datetime.max.replace(tzinfo=UTC)
+WEEK = timedelta(days=7)
+
+people = itertools.count()
+credits = st.integers(1, 6)
+owners = st.sampled_from([0, 1])
+
+
+@dataclass
+class Bucket:
+    """What the model knows of a grant."""
+
+    left: int
+    ends: datetime
+
+
+@dataclass
+class Books:
+    """What the model knows of an account: its buckets, and from which of them each open hold was drawn."""
+
+    account: Account
+    buckets: dict[int, Bucket] = field(default_factory=dict)
+    holds: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
+
+    def overdue(self, now: datetime) -> dict[int, Bucket]:
+        return {key: bucket for key, bucket in self.buckets.items() if bucket.left and bucket.ends <= now}
+
+    def write_off(self, now: datetime) -> None:
+        for bucket in self.overdue(now).values():
+            bucket.left = 0
+
+    def spendable(self, now: datetime) -> int:
+        return sum(bucket.left for bucket in self.buckets.values() if bucket.ends > now)
+
+    def draw(self, wanted: int) -> list[tuple[int, int]]:
+        """Spend from what ends soonest; the older first where both end together."""
+        drawn = []
+        for key, bucket in sorted(self.buckets.items(), key=lambda item: (item[1].ends, item[0])):
+            part = min(wanted, bucket.left)
+            if part:
+                bucket.left -= part
+                wanted -= part
+                drawn.append((key, part))
+        return drawn
+
+    def give_back(self, drawn: list[tuple[int, int]], now: datetime) -> None:
+        """Return what was drawn; what comes back to an ended bucket can be spent for a week."""
+        for key, part in drawn:
+            bucket = self.buckets[key]
+            bucket.left += part
+            if bucket.ends <= now:
+                bucket.ends = now + WEEK
+
+
+class Ledger(RuleBasedStateMachine):
+    """Every rule calls the ledger and does the same to the model; the invariants compare the two."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock = datetime(2030, 1, 1, tzinfo=UTC)
+        self.references = (f"model:{next(people)}:{number}" for number in itertools.count())
+        self.patch = pytest.MonkeyPatch()
+        self.patch.setattr(timezone, "now", lambda: self.clock)
+        self.example = transaction.atomic()
+        self.example.__enter__()
+        users = [User.objects.create(email=f"person{next(people)}@example.com") for _ in range(2)]
+        self.books = [Books(Account.objects.create(user=user)) for user in users]
+
+    def teardown(self) -> None:
+        for books in self.books:
+            audit(books.account)
+        self.patch.undo()
+        transaction.set_rollback(True)  # the next example begins with an empty database
+        self.example.__exit__(None, None, None)
+
+    @initialize()
+    def begin_with_credits(self) -> None:
+        for who in (0, 1):
+            self.grant(who, 6, 4)
+            self.grant(who, 6, None)
+
+    @rule(who=owners, credits=credits, days=st.integers(1, 6) | st.none())
+    def grant(self, who: int, credits: int, days: int | None) -> None:
+        books, ends = self.books[who], self.clock + timedelta(days=days) if days else None
+        options: Any = {
+            "account": books.account,
+            "credits": credits,
+            "source": CreditGrant.Source.PACK,
+            "reference": next(self.references),
+            "cause": "model",
+            "expires_at": ends,
+        }
+        entry = self.twice(lambda: ledger.grant(**options))
+        books.buckets[entry.lines.get().grant_id] = Bucket(credits, ends or NEVER)
+
+    @rule(who=owners, credits=credits)
+    def hold(self, who: int, credits: int) -> None:
+        books, reference = self.books[who], next(self.references)
+
+        def hold() -> CreditEntry:
+            return ledger.hold(account=books.account, credits=credits, reference=reference, cause="model")
+
+        if books.spendable(self.clock) < credits:
+            with pytest.raises(InsufficientCredits) as error:
+                hold()
+            assert error.value.balance == books.spendable(self.clock)
+            return
+        self.twice(hold)
+        books.write_off(self.clock)
+        books.holds[reference] = books.draw(credits)
+
+    @precondition(lambda self: any(books.holds for books in self.books))
+    @rule(data=st.data(), settle=st.sampled_from([False, False, True]))
+    def end_a_hold(self, data: st.DataObject, settle: bool) -> None:
+        books = data.draw(st.sampled_from([books for books in self.books if books.holds]))
+        reference = data.draw(st.sampled_from(sorted(books.holds)))
+        drawn = books.holds.pop(reference)
+        ends = [
+            lambda: ledger.settle(reference=reference),
+            lambda: ledger.release(reference=reference, cause="model"),
+        ]
+        first, other = ends if settle else reversed(ends)
+        assert self.twice(first) == other()
+        if not settle:
+            books.write_off(self.clock)
+            books.give_back(drawn, self.clock)
+
+    @rule(who=owners, credits=credits)
+    def take(self, who: int, credits: int) -> None:
+        books, reference = self.books[who], next(self.references)
+        self.twice(lambda: ledger.take(account=books.account, credits=credits, reference=reference, cause="model"))
+        books.write_off(self.clock)
+        books.draw(credits)
+
+    @rule(days=st.integers(1, 5), swept=st.sampled_from([False, False, True]))
+    def time_passes(self, days: int, swept: bool) -> None:
+        self.clock += timedelta(days=days)
+        if not swept:
+            return
+        due = sum(len(books.overdue(self.clock)) for books in self.books)
+        assert ledger.expire_due() == due
+        assert ledger.expire_due() == 0
+        for books in self.books:
+            books.write_off(self.clock)
+
+    @invariant()
+    def the_ledger_is_as_the_model(self) -> None:
+        accounts = [books.account for books in self.books]
+        rows = CreditGrant.objects.filter(account__in=accounts).values_list("pk", "remaining", "expires_at")
+        assert {pk: Bucket(left, ends or NEVER) for pk, left, ends in rows} == (
+            self.books[0].buckets | self.books[1].buckets
+        )
+        balances = dict(Account.objects.values_list("pk", "balance"))
+        for books in self.books:
+            assert balances[books.account.pk] == sum(bucket.left for bucket in books.buckets.values())
+
+    def twice(self, operation: Callable[[], CreditEntry]) -> CreditEntry:
+        """Every operation may come again: it then writes nothing and returns the first entry."""
+        entry = operation()
+        count = CreditEntry.objects.count()
+        assert operation() == entry
+        assert CreditEntry.objects.count() == count
+        return entry
+
+
+def test_the_ledger_does_what_its_model_does() -> None:
+    # Without shrinking: a failure prints its at most 40 steps soon, instead of fewer of them minutes later.
+    quick = settings(
+        max_examples=35,
+        stateful_step_count=40,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    run_state_machine_as_test(Ledger, settings=quick)
