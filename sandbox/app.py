@@ -18,6 +18,7 @@ from sandbox.pauses import Pauses
 from sandbox.reve import Reve
 from sandbox.settings import Settings
 from sandbox.store import Store
+from sandbox.stripe.server import Stripe
 
 
 def create_app(settings: Settings, pauses: Pauses) -> Starlette:
@@ -25,10 +26,13 @@ def create_app(settings: Settings, pauses: Pauses) -> Starlette:
     store = Store(settings.directory)
     gallery = Gallery(settings.directory)
     reve = Reve(settings=settings, store=store, gallery=gallery, pauses=pauses)
+    stripe = Stripe(settings.stripe, directory=settings.directory, port=settings.port)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        await stripe.start()
         yield
+        await stripe.stop()
         gallery.close()
         store.close()
 
@@ -36,7 +40,7 @@ def create_app(settings: Settings, pauses: Pauses) -> Starlette:
         return HTMLResponse(index.page(settings))
 
     app = Starlette(
-        routes=[Route("/", home), Route("/healthz", _healthz), *reve.routes()],
+        routes=[Route("/", home), Route("/healthz", _healthz), *reve.routes(), *stripe.routes()],
         exception_handlers={Refusal: on_refusal, HTTPException: on_http_exception, Exception: _on_bug},
         lifespan=lifespan,
     )

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sandbox.failures import Mode
+from sandbox.stripe.config import StripeConfig
 
 HOST = "127.0.0.1"
 """Loopback only: a stand-in that accepts any key has no business on a network."""
@@ -27,6 +28,7 @@ class Settings:
     fail: Mode | None = None
     directory: Path = Path("var/sandbox")
     api_key: str = ""
+    stripe: StripeConfig = field(default_factory=StripeConfig)
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Settings:
@@ -38,6 +40,7 @@ class Settings:
             fail=_mode(source.get("SANDBOX_FAIL", "").strip()),
             directory=Path(source.get("SANDBOX_DIR", "").strip() or "var/sandbox"),
             api_key=source.get("SANDBOX_API_KEY", "").strip(),
+            stripe=StripeConfig.from_environment(source),
         )
 
 

@@ -1,0 +1,1 @@
+"""The operator's desk: what tests and the panel can make happen, over /sandbox/stripe/."""

@@ -1,0 +1,1 @@
+"""What changes objects: charging, invoicing, subscriptions, checkout, refunds, disputes, time."""

@@ -1,0 +1,106 @@
+"""The test cards and bank accounts, and what happens when each is charged.
+
+Numbers and behaviour from https://docs.stripe.com/testing; the bank accounts stand for any delayed method.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Outcome(Enum):
+    """How a charge ends. PENDING ones end later, as `TestMethod.settles` says."""
+
+    SUCCEEDS = "succeeds"
+    DECLINED = "declined"
+    NEEDS_ACTION = "needs action"
+    PENDING = "pending"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a bank says no: Stripe's code, its decline code, and words for the payer."""
+
+    code: str
+    decline_code: str
+    message: str
+
+
+DECLINED = Refusal("card_declined", "generic_decline", "Your card was declined.")
+NO_FUNDS = Refusal("card_declined", "insufficient_funds", "Your card has insufficient funds.")
+EXPIRED = Refusal("expired_card", "expired_card", "Your card has expired.")
+NEEDS_ACTION = Refusal(
+    "authentication_required",
+    "authentication_required",
+    "Your card was declined. This transaction requires authentication.",
+)
+BANK_REFUSED = Refusal("payment_intent_payment_attempt_failed", "insufficient_funds", "The bank returned the debit.")
+
+
+@dataclass(frozen=True, slots=True)
+class TestMethod:
+    """One way to pay: what happens while the payer is there (`now`) and at a renewal (`later`)."""
+
+    number: str
+    label: str
+    now: Outcome = Outcome.SUCCEEDS
+    later: Outcome = Outcome.SUCCEEDS
+    refusal: Refusal = DECLINED
+    brand: str = "visa"
+    bank: bool = False
+    settles: bool = True
+
+    @property
+    def last4(self) -> str:
+        """The digits that people see."""
+        return self.number[-4:] if not self.bank else "6789"
+
+    @property
+    def type(self) -> str:
+        """The payment method type."""
+        return "us_bank_account" if self.bank else "card"
+
+    @property
+    def words(self) -> str:
+        """How a person knows it."""
+        return f"Bank account ending in {self.last4}" if self.bank else f"Card ending in {self.last4}"
+
+
+BANK_SUCCEEDS = "bank_debit_succeeds"
+BANK_FAILS = "bank_debit_fails"
+
+_ALL = (
+    TestMethod("4242424242424242", "Succeeds"),
+    TestMethod("5555555555554444", "Succeeds (Mastercard)", brand="mastercard"),
+    TestMethod("4000000000000002", "Is declined", now=Outcome.DECLINED, later=Outcome.DECLINED),
+    TestMethod(
+        "4000000000009995", "Is declined: no funds", now=Outcome.DECLINED, later=Outcome.DECLINED, refusal=NO_FUNDS
+    ),
+    TestMethod("4000000000000069", "Has expired", now=Outcome.DECLINED, later=Outcome.DECLINED, refusal=EXPIRED),
+    TestMethod("4000000000000341", "Succeeds now, fails when charged at renewal", later=Outcome.DECLINED),
+    TestMethod(
+        "4000002760003184",
+        "Succeeds now, wants to be confirmed at renewal",
+        later=Outcome.NEEDS_ACTION,
+        refusal=NEEDS_ACTION,
+    ),
+    TestMethod(BANK_SUCCEEDS, "Bank debit: succeeds later", now=Outcome.PENDING, bank=True, refusal=BANK_REFUSED),
+    TestMethod(
+        BANK_FAILS,
+        "Bank debit: fails later",
+        now=Outcome.PENDING,
+        later=Outcome.DECLINED,
+        bank=True,
+        settles=False,
+        refusal=BANK_REFUSED,
+    ),
+)
+METHODS = {method.number: method for method in _ALL}
+CARDS = tuple(method for method in _ALL if not method.bank)
+BANKS = tuple(method for method in _ALL if method.bank)
+
+
+def named(number: str) -> TestMethod | None:
+    """Return the test method with this number (spaces and dashes are ignored), if there is one."""
+    return METHODS.get(number.replace(" ", "").replace("-", ""))

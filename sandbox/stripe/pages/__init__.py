@@ -1,0 +1,1 @@
+"""What a person sees: hosted checkout, billing portal, invoices, the operator panel."""

@@ -1,0 +1,1 @@
+"""What the stand-in remembers: one SQLite file and the simulated clock."""

@@ -1,0 +1,1 @@
+"""Stripe's HTTP conventions: forms, parameters, errors, idempotency, lists and expansion."""
