@@ -1,5 +1,6 @@
 """What a new user does: start, sign up, take a key, make images, run out."""
 
+import contextlib
 import io
 import re
 import subprocess
@@ -34,8 +35,9 @@ def sign_up(stack: Stack, email: str) -> httpx.Client:
 
 
 def create_key(browser: httpx.Client, name: str) -> str:
-    token = form_token(browser.get("/dashboard/api-keys/").text)
-    page = browser.post("/dashboard/api-keys/", data={"name": name, "csrfmiddlewaretoken": token}).text
+    form = next(form for form in browser.get("/dashboard/api-keys/").text.split("<form")[1:] if 'name="name"' in form)
+    hidden = dict(re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', form))
+    page = browser.post("/dashboard/api-keys/", data={**hidden, "name": name}).text
     found = re.search(r"rv_[0-9A-Za-z]{8}_[0-9A-Za-z]{38}", page)
     assert found, page
     return found[0]
@@ -52,7 +54,7 @@ def test_the_printed_curl_makes_a_real_image(stack: Stack) -> None:
 
 
 def test_a_new_user_signs_up_makes_a_key_and_spends_their_three_credits(stack: Stack) -> None:
-    with sign_up(stack, "first@example.com") as browser:
+    with contextlib.closing(sign_up(stack, "first@example.com")) as browser:
         secret = create_key(browser, "laptop")
     with httpx.Client(base_url=stack.url, headers={"Authorization": f"Bearer {secret}"}, timeout=60) as api:
         waited = api.post("/v1/reve-image/generate", json={"prompt": "a quiet harbour", "aspect_ratio": "3:2"})
@@ -76,7 +78,7 @@ def test_a_new_user_signs_up_makes_a_key_and_spends_their_three_credits(stack: S
 
 
 def test_the_eleventh_request_in_a_minute_is_told_when_to_come_back(stack: Stack) -> None:
-    with sign_up(stack, "eager@example.com") as browser:
+    with contextlib.closing(sign_up(stack, "eager@example.com")) as browser:
         secret = create_key(browser, "eager")
     with httpx.Client(base_url=stack.url, headers={"Authorization": f"Bearer {secret}"}) as api:
         ask = {"prompt": "x", "async": True}

@@ -1,0 +1,365 @@
+"""Every way to be refused: always JSON in one shape, never HTML, never a 5xx for what a client sent."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+from django.core.management import call_command
+from django.test import Client
+
+from accounts import keys
+from accounts.models import User
+from billing.models import Account
+from generator import limits
+from generator.models import Generation
+from tests.api.answers import GENERATE, STATUS, assert_error, assert_json
+from tests.billing.books import audit
+from tests.conftest import Api
+from tests.environment import free_port
+
+PROMPT = {"prompt": "a lighthouse", "async": True}
+PATHS = [(path, "POST") for path in GENERATE] + [(path + "img_1", "GET") for path in STATUS]
+
+
+def ask(client: Client, path: str, method: str = "POST", **headers: str) -> Any:
+    return client.generic(method, path, b'{"prompt": "x"}', "application/json", headers=headers)
+
+
+# --- 400 -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b'{"prompt": "a lighthouse"',
+        b"{'prompt': 'a lighthouse'}",
+        b'{"prompt": "a lighthouse",}',
+        b'{"prompt": NaN}',
+        b'{"prompt": "x", "n": Infinity}',
+        b'{"prompt": "x", "n": -Infinity}',
+        b'{"prompt": "\xff"}',
+        b'{"prompt": "\xed\xa0\x80"}',  # a surrogate, in what is not UTF-8
+        '{"prompt": "é"}'.encode("latin-1"),
+        '{"prompt": "x"}'.encode("utf-16"),
+        b'{"prompt": "a\nb"}',
+        b"\x00",
+        b"prompt=x",
+        b"[" * 60_000,
+        b'{"a":' * 12_000,
+    ],
+)
+def test_what_is_no_json_is_told_so(api: Api, account: Account, body: bytes) -> None:
+    assert_error(api.post(body), 400, "invalid_json")
+    assert audit(account) == 3
+
+
+@pytest.mark.parametrize("host", ["a_b", "example.com:port", "exa mple", "[::1", "'", "\xff"])
+def test_a_malformed_host_is_refused_before_anything_is_charged(api: Api, account: Account, host: str) -> None:
+    """An answer names the site's address, and with such a header nobody could tell it."""
+    assert_error(api.post(PROMPT, Host=host), 400, "invalid_host")
+    assert not Generation.objects.exists()
+    assert audit(account) == 3
+
+
+def test_with_a_public_url_the_host_does_not_matter(api: Api, settings: Any) -> None:
+    settings.PUBLIC_URL = "https://images.example.com"
+    assert api.post(PROMPT, Host="reveweb_app:8000").status_code == 202
+
+
+# --- 401 -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer ", "Basic YTpi", "rv_", "Token x"])
+def test_a_request_without_a_key_is_told_how_to_send_one(
+    client: Client, transactional_db: None, header: str | None
+) -> None:
+    for path, method in PATHS:
+        response = ask(client, path, method, **({} if header is None else {"Authorization": header}))
+        assert "Authorization: Bearer" in assert_error(response, 401, "missing_api_key")
+        assert response["WWW-Authenticate"].startswith("Bearer")
+
+
+@pytest.mark.parametrize("key", ["x", "rv_", "sk-123", "rv_00000000_" + "0" * 38, "\xff\xfe", "a b c", "x" * 5000])
+def test_a_key_that_opens_nothing_is_refused(client: Client, transactional_db: None, key: str) -> None:
+    for path, method in PATHS:
+        response = ask(client, path, method, Authorization=f"Bearer {key}")
+        assert f" {key} " not in assert_error(response, 401, "invalid_api_key")
+        assert response["WWW-Authenticate"].startswith("Bearer")
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
+def test_the_schemes_case_does_not_matter(api: Api, scheme: str) -> None:
+    assert api.post(PROMPT, Authorization=f"{scheme} {api.secret}").status_code == 202
+
+
+def test_a_key_in_the_address_is_not_a_key(api: Api) -> None:
+    response = ask(api.client, f"/v1/reve-image/generate?api_key={api.secret}&key={api.secret}")
+    assert_error(response, 401, "missing_api_key")
+
+
+def test_a_logged_in_page_is_not_a_key(alice: User, client: Client) -> None:
+    client.force_login(alice)
+    assert_error(ask(client, "/v1/reve-image/generate"), 401, "missing_api_key")
+
+
+def test_a_revoked_key_is_refused_on_the_next_request(api: Api) -> None:
+    assert api.post(PROMPT).status_code == 202
+    call_command("revoke_api_key", api.key.prefix)
+    assert_error(api.post(PROMPT), 401, "invalid_api_key")
+    assert_error(api.get("/v1/images/status/img_1"), 401, "invalid_api_key")
+
+
+def test_a_suspended_user_is_refused_on_the_next_request(api: Api, alice: User) -> None:
+    User.objects.filter(pk=alice.pk).update(is_active=False)
+    assert_error(api.post(PROMPT), 401, "invalid_api_key")
+
+
+def test_a_use_of_a_key_is_noted_with_its_address(api: Api) -> None:
+    api.post(PROMPT)
+    api.key.refresh_from_db()
+    assert api.key.last_used_at is not None
+    assert api.key.last_used_ip == "127.0.0.1"
+
+
+# --- 404 -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1",
+        "/v1/",
+        "/v1//",
+        "/v1/nothing",
+        "/v1/reve-image",
+        "/v1/reve-image/",
+        "/v1/reve-image/status",
+        "/v1/reve-image/status/",
+        "/v1/reve-image/generate/x",
+        "/v1/images/",
+        "/v1/IMAGES/generate",
+        "/v1/docs",
+        "/v1/../v1/x",
+        "/v1/%00",
+        "/v1/%ff%fe",
+        "/v1/images/status/a%2Fb",
+        "/v1/images/generate%0a",
+    ],
+)
+def test_an_unknown_address_is_not_found(client: Client, path: str) -> None:
+    for method in ("GET", "POST", "OPTIONS"):
+        assert_error(ask(client, path, method), 404, "not_found")
+
+
+# --- 405 -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE", "OPTIONS"])
+def test_generate_takes_only_post(client: Client, method: str) -> None:
+    for path in [path + slash for path in GENERATE for slash in ("", "/")]:
+        response = ask(client, path, method)
+        assert_error(response, 405, "method_not_allowed")
+        assert response["Allow"] == "POST"
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+def test_status_takes_only_get(client: Client, method: str) -> None:
+    for path in [path + "img_1" + slash for path in STATUS for slash in ("", "/")]:
+        response = ask(client, path, method)
+        assert_error(response, 405, "method_not_allowed")
+        assert response["Allow"] == "GET"
+
+
+# --- 413 -------------------------------------------------------------------------------------------------------
+
+
+def padded(size: int) -> bytes:
+    """A good request of `size` bytes."""
+    start, end = b'{"prompt": "a lighthouse", "async": true, "padding": "', b'"}'
+    return start + b"x" * (size - len(start) - len(end)) + end
+
+
+@pytest.mark.parametrize(("size", "fits"), [(64 * 1024, True), (64 * 1024 + 1, False), (3 * 1024 * 1024, False)])
+def test_a_body_has_at_most_64_kib(api: Api, size: int, fits: bool) -> None:
+    response = api.post(padded(size))
+    if fits:
+        assert response.status_code == 202
+    else:
+        assert "64 KiB" in assert_error(response, 413, "body_too_large")
+
+
+@pytest.mark.parametrize(("size", "fits"), [(64 * 1024, True), (64 * 1024 + 1, False), (3 * 1024 * 1024, False)])
+@pytest.mark.parametrize("chunk", [1000, 65_536, 100_000])
+def test_a_body_that_comes_in_chunks_without_a_length_has_the_same_limit(
+    serve: Callable[..., httpx.Response], size: int, fits: bool, chunk: int
+) -> None:
+    body = padded(size)
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for start in range(0, len(body), chunk):
+            yield body[start : start + chunk]
+
+    response = serve("POST", GENERATE[0], content=chunks(), headers={"Content-Type": "application/json"})
+    assert "content-length" not in response.request.headers
+    if fits:
+        assert response.status_code == 202
+    else:
+        assert_error(response, 413, "body_too_large")
+
+
+def test_a_declared_length_is_enough_to_refuse(api: Api) -> None:
+    response = api.client.generic(
+        "POST",
+        GENERATE[0],
+        b"{}",
+        "application/json",
+        headers={"Authorization": f"Bearer {api.secret}"},
+        CONTENT_LENGTH="65537",
+    )
+    assert_error(response, 413, "body_too_large")
+
+
+def test_no_more_of_a_body_is_kept_than_shows_that_it_is_too_large() -> None:
+    from reveweb.asgi import held
+
+    async def read() -> int:
+        left = 200
+
+        async def receive() -> dict[str, Any]:
+            nonlocal left
+            left -= 1
+            return {"type": "http.request", "body": b"x" * 65_000, "more_body": left > 0}
+
+        body = await held.read_body(receive)
+        size = body.seek(0, 2)
+        body.close()
+        assert left == 0
+        return int(size)
+
+    assert asyncio.run(read()) <= 3 * 65_536
+
+
+# --- 415 -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "text/plain",
+        "text/html",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=x",
+        "multipart/form-data",
+        "application/xml",
+        "application/jsonp",
+        "json",
+        "text/plain; charset=application/json",
+    ],
+)
+def test_another_kind_of_body_is_refused(api: Api, account: Account, kind: str) -> None:
+    response = api.client.post(
+        GENERATE[0], b'{"prompt": "x"}', content_type=kind, headers={"Authorization": f"Bearer {api.secret}"}
+    )
+    assert "application/json" in assert_error(response, 415, "unsupported_media_type")
+    assert audit(account) == 3
+
+
+@pytest.mark.parametrize(
+    "kind", ["application/json", "Application/JSON; charset=utf-8", "application/vnd.api+json", "application/json;", ""]
+)
+def test_json_is_taken_under_all_its_names(api: Api, kind: str) -> None:
+    response = api.client.generic(
+        "POST",
+        GENERATE[0],
+        b'{"prompt": "x", "async": true}',
+        kind,
+        headers={"Authorization": f"Bearer {api.secret}"},
+    )
+    assert response.status_code == 202
+
+
+@pytest.mark.parametrize("charset", ["latin-1", "utf-16", "nonsense", "\xff"])
+def test_a_charset_changes_nothing_json_is_utf8(api: Api, charset: str) -> None:
+    response = api.client.generic(
+        "POST",
+        GENERATE[0],
+        '{"prompt": "é", "async": true}'.encode(),
+        f"application/json; charset={charset}",
+        headers={"Authorization": f"Bearer {api.secret}"},
+    )
+    assert response.status_code == 202
+    assert Generation.objects.get().prompt == "é"
+
+
+# --- 503 and 500 -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def _limiter_away(settings: Any) -> Iterator[None]:
+    """Nothing listens where the limiter's server should be."""
+    for cached in (limits._storage, limits._limiter):
+        cached.cache_clear()
+    settings.REDIS_URL = f"redis://127.0.0.1:{free_port()}/0"
+    yield
+    for cached in (limits._storage, limits._limiter):
+        cached.cache_clear()
+
+
+@pytest.mark.usefixtures("_limiter_away")
+def test_without_the_limiters_server_nothing_is_taken_on_or_charged(api: Api, account: Account) -> None:
+    response = api.post(PROMPT)
+    assert_error(response, 503, "unavailable")
+    assert int(response["Retry-After"]) > 0
+    assert not Generation.objects.exists()
+    assert audit(account) == 3
+
+
+@pytest.mark.parametrize("path", [GENERATE[0], "/v1/images/status/img_1"])
+def test_a_bug_of_ours_shows_nothing_of_our_code(
+    api: Api, account: Account, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    def bug(*args: Any, **options: Any) -> Any:
+        raise RuntimeError("secret detail in /work/main")
+
+    monkeypatch.setattr(limits, "take_generate", bug)
+    monkeypatch.setattr(limits, "take_status", bug)
+    response = api.post(PROMPT) if path == GENERATE[0] else api.get(path)
+    assert "secret" not in assert_error(response, 500, "internal_error")
+    assert audit(account) == 3
+
+
+# --- The same for all ------------------------------------------------------------------------------------------
+
+
+def test_every_request_has_an_id_of_its_own(api: Api) -> None:
+    ids = {api.get("/v1/nothing")["X-Request-Id"] for _ in range(5)}
+    assert len(ids) == 5
+    assert all(re.fullmatch("req_[0-9a-f]{24}", id) for id in ids)
+
+
+def test_a_callers_request_id_is_not_taken_over(api: Api) -> None:
+    assert api.get("/v1/nothing", **{"X-Request-Id": "mine\r"})["X-Request-Id"].startswith("req_")
+
+
+@pytest.mark.parametrize("accept", ["text/html", "image/png", "*/*", ""])
+def test_an_error_is_json_whatever_is_accepted(api: Api, accept: str) -> None:
+    assert_error(api.get("/v1/nothing", Accept=accept), 404, "not_found")
+
+
+def test_errors_are_json_through_the_asgi_server_too(serve: Callable[..., httpx.Response]) -> None:
+    assert_error(serve("GET", "/v1/nothing"), 404, "not_found")
+    assert_error(serve("DELETE", GENERATE[0]), 405, "method_not_allowed")
+    assert_error(serve("POST", GENERATE[0], content=b"{"), 400, "invalid_json")
+    assert assert_json(serve("POST", GENERATE[0], json=PROMPT))["status"] == "pending"
+
+
+def test_a_key_with_an_expired_date_is_refused(api: Api, alice: User) -> None:
+    from django.utils import timezone
+
+    _, secret = keys.mint(user=alice, name="old", expires_at=timezone.now())
+    assert_error(api.post(PROMPT, Authorization=f"Bearer {secret}"), 401, "invalid_api_key")

@@ -1,0 +1,58 @@
+"""What Celery's worker does, done in the test's own process and without waiting for a row's time to come."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+
+from django.db import connections
+from django.utils import timezone
+
+from generator import lifecycle, tasks
+from generator.models import Generation
+
+Status = Generation.Status
+
+
+def step(generation: Generation) -> Generation:
+    """Do now whatever is next for `generation`, as if its time had come; return it as it is then."""
+    unfinished = Generation.objects.filter(pk=generation.pk, status__in=Generation.UNFINISHED)
+    unfinished.update(due_at=timezone.now() - timedelta(seconds=1))
+    if unfinished.filter(status=Status.QUEUED).exists():
+        tasks.submit(generation.pk)
+    else:
+        tasks.look_due()
+    return Generation.objects.get(pk=generation.pk)
+
+
+def finish(generation: Generation, seconds: float = 20) -> Generation:
+    """Take `generation` step by step to its end."""
+    end = time.monotonic() + seconds
+    generation = step(generation)
+    while not generation.is_final:
+        assert time.monotonic() < end, f"still {generation.status} after {generation.looks} looks"
+        time.sleep(0.02)
+        generation = step(generation)
+    return generation
+
+
+@contextlib.contextmanager
+def working() -> Iterator[None]:
+    """Run a worker on a thread for as long as the block takes; it keeps to the rows' times."""
+    ended = threading.Event()
+
+    def work() -> None:
+        while not ended.wait(0.02):
+            for pk in lifecycle.due_submissions(100):
+                tasks.submit(pk)
+            tasks.look_due()
+        connections.close_all()
+
+    thread = threading.Thread(target=work, name="worker")
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join(20)

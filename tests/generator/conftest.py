@@ -1,0 +1,88 @@
+"""A server on a real socket that answers as a test tells it to."""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import httpx
+import pytest
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_ssl_context() -> Iterator[None]:
+    """Read the certificates once: every client that a test makes would read them again, for 30 ms."""
+    context = httpx.create_ssl_context(trust_env=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("httpx._transports.default.create_ssl_context", lambda **options: context)
+        yield
+
+
+@dataclass
+class Reply:
+    """What the server answers. With `silent` it never does; with `chunked` it names no length."""
+
+    status: int = 200
+    body: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict)
+    silent: bool = False
+    chunked: bool = False
+
+
+class CannedServer(ThreadingHTTPServer):
+    """Answers each path with the reply that was set for it, and remembers what it was sent."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.replies: dict[str, Reply] = {}
+        self.default = Reply(404)
+        self.requests: list[tuple[str, str, dict[str, str], bytes]] = []
+        self.closing = threading.Event()
+        self.port = int(self.server_address[1])
+        self.url = f"http://127.0.0.1:{self.port}"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: CannedServer
+
+    def handle_one(self) -> None:
+        length = int(self.headers.get("Content-Length") or 0)
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        self.server.requests.append((self.command, self.path, headers, self.rfile.read(length)))
+        reply = self.server.replies.get(self.path, self.server.default)
+        if reply.silent:
+            self.server.closing.wait(30)
+            self.close_connection = True
+            return
+        self.send_response(reply.status)
+        for name, value in reply.headers.items():
+            self.send_header(name, value)
+        if reply.chunked:
+            self.close_connection = True
+            self.send_header("Connection", "close")
+        elif "Content-Length" not in reply.headers:
+            self.send_header("Content-Length", str(len(reply.body)))
+        self.end_headers()
+        self.wfile.write(reply.body)
+
+    do_GET = do_POST = handle_one  # noqa: N815 (the base class looks for these names)
+
+    def log_message(self, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def server() -> Iterator[CannedServer]:
+    """A running CannedServer."""
+    server = CannedServer()
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    yield server
+    server.closing.set()
+    server.shutdown()
+    thread.join(5)
+    server.server_close()

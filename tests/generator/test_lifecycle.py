@@ -1,0 +1,367 @@
+"""A generation's way from queued to completed or failed: each step is claimed once, however often it is tried."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from billing.models import Account
+from generator import admission, lifecycle
+from generator.images import StoredImage
+from generator.models import Generation
+from tests.billing.books import audit, history
+
+pytestmark = pytest.mark.services
+
+Status = Generation.Status
+IMAGE = StoredImage(extension="png", size=1234, width=1024, height=768, colour="#336699")
+
+
+def submitting(generation: Generation) -> Generation:
+    claimed = lifecycle.claim_submission(generation.pk)
+    assert claimed is not None
+    return claimed
+
+
+def drawing(generation: Generation) -> Generation:
+    claimed = submitting(generation)
+    assert lifecycle.accepted(claimed, upstream_id="img_up", look_after=0)
+    return Generation.objects.get(pk=generation.pk)
+
+
+def complete(generation: Generation) -> bool:
+    return lifecycle.complete(generation, image=IMAGE, model="reve-1")
+
+
+def fail(generation: Generation, **options: Any) -> bool:
+    return lifecycle.fail(generation, code="upstream_failed", message="No image.", **options)
+
+
+def due_in(generation: Generation, seconds: float) -> None:
+    Generation.objects.filter(pk=generation.pk).update(due_at=timezone.now() + timedelta(seconds=seconds))
+
+
+def in_seconds(generation: Generation) -> float:
+    """How far in the future a generation is due."""
+    return (Generation.objects.get(pk=generation.pk).due_at - timezone.now()).total_seconds()
+
+
+def status(generation: Generation) -> str:
+    return Generation.objects.get(pk=generation.pk).status
+
+
+# --- Being sent ------------------------------------------------------------------------------------------------
+
+
+def test_a_queued_generation_is_claimed_by_one_sender(generation: Generation) -> None:
+    claimed = lifecycle.claim_submission(generation.pk)
+    assert claimed is not None
+    assert (claimed.pk, claimed.status, claimed.submits) == (generation.pk, Status.SUBMITTING, 1)
+    assert lifecycle.claim_submission(generation.pk) is None
+    assert Generation.objects.get().submits == 1
+
+
+def test_a_generation_is_not_sent_before_it_is_due(generation: Generation) -> None:
+    due_in(generation, 5)
+    assert lifecycle.claim_submission(generation.pk) is None
+    assert lifecycle.due_submissions(10) == []
+    due_in(generation, -1)
+    assert lifecycle.due_submissions(10) == [generation.pk]
+    assert lifecycle.claim_submission(generation.pk) is not None
+    assert lifecycle.due_submissions(10) == []
+
+
+def test_claiming_what_does_not_exist_gives_nothing(transactional_db: None) -> None:
+    assert lifecycle.claim_submission(1) is None
+
+
+def test_due_submissions_come_oldest_first_and_no_more_than_asked(
+    account: Account, give: Callable[[int], None]
+) -> None:
+    give(10)
+    made = [
+        admission.admit(account=account, request=admission.ImageRequest(prompt=str(number))).generation
+        for number in range(4)
+    ]
+    due_in(made[2], -100)
+    assert lifecycle.due_submissions(3) == [made[2].pk, made[0].pk, made[1].pk]
+
+
+def test_a_claim_lapses_after_a_while(generation: Generation) -> None:
+    submitting(generation)
+    assert list(lifecycle.lapsed_submissions()) == []
+    assert 0 < in_seconds(generation) <= 60
+    due_in(generation, -1)
+    assert list(lifecycle.lapsed_submissions()) == [generation]
+
+
+def test_a_lapsed_submission_is_not_sent_again(generation: Generation) -> None:
+    submitting(generation)
+    due_in(generation, -1)
+    assert lifecycle.claim_submission(generation.pk) is None
+    assert lifecycle.due_submissions(10) == []
+
+
+def test_what_was_not_accepted_waits_in_the_queue(generation: Generation) -> None:
+    lifecycle.requeue(submitting(generation), after=7)
+    assert status(generation) == Status.QUEUED
+    assert 6 < in_seconds(generation) <= 7
+    due_in(generation, 0)
+    assert submitting(generation).submits == 2
+
+
+@pytest.mark.parametrize("end", [complete, fail])
+def test_what_has_ended_is_not_queued_again(generation: Generation, end: Callable[[Generation], bool]) -> None:
+    claimed = drawing(generation)
+    assert end(claimed)
+    ended = status(generation)
+    lifecycle.requeue(claimed, after=0)
+    assert status(generation) == ended
+
+
+def test_a_drawing_is_not_queued_again(generation: Generation) -> None:
+    lifecycle.requeue(drawing(generation), after=0)
+    assert status(generation) == Status.DRAWING
+
+
+def test_an_accepted_generation_is_drawn_and_looked_at_when_told(generation: Generation) -> None:
+    assert lifecycle.accepted(submitting(generation), upstream_id="img_up", look_after=9)
+    found = Generation.objects.get()
+    assert (found.status, found.upstream_id) == (Status.DRAWING, "img_up")
+    assert found.submitted_at is not None
+    assert 8 < in_seconds(found) <= 9
+
+
+def test_an_acceptance_that_comes_after_the_end_changes_nothing(generation: Generation) -> None:
+    claimed = submitting(generation)
+    assert fail(claimed)
+    assert not lifecycle.accepted(claimed, upstream_id="img_up", look_after=0)
+    found = Generation.objects.get()
+    assert (found.status, found.upstream_id) == (Status.FAILED, "")
+
+
+# --- Being drawn -----------------------------------------------------------------------------------------------
+
+
+def test_a_due_drawing_is_claimed_by_one_looker(generation: Generation) -> None:
+    drawing(generation)
+    assert lifecycle.claim_due_looks(10) == [generation]
+    assert lifecycle.claim_due_looks(10) == []
+    assert Generation.objects.get().looks == 1
+
+
+def test_a_drawing_whose_looker_died_is_looked_at_again(generation: Generation) -> None:
+    drawing(generation)
+    lifecycle.claim_due_looks(10)
+    assert 0 < in_seconds(generation) <= 60
+    due_in(generation, -1)
+    assert lifecycle.claim_due_looks(10) == [generation]
+
+
+def test_looks_are_claimed_in_batches_longest_overdue_first(account: Account, give: Callable[[int], None]) -> None:
+    give(10)
+    made = [
+        drawing(admission.admit(account=account, request=admission.ImageRequest(prompt=str(number))).generation)
+        for number in range(4)
+    ]
+    for number, generation in enumerate(made):
+        due_in(generation, -100 if number == 2 else -10 + number)
+    assert lifecycle.claim_due_looks(3) == [made[2], made[0], made[1]]
+    assert lifecycle.claim_due_looks(3) == [made[3]]
+
+
+def test_only_drawings_are_looked_at(generation: Generation) -> None:
+    assert lifecycle.claim_due_looks(10) == []
+    claimed = submitting(generation)
+    due_in(generation, -1)
+    assert lifecycle.claim_due_looks(10) == []
+    lifecycle.accepted(claimed, upstream_id="img_up", look_after=0)
+    complete(Generation.objects.get())
+    due_in(generation, -1)
+    assert lifecycle.claim_due_looks(10) == []
+
+
+def test_looking_again_waits_and_may_count_a_strike(generation: Generation) -> None:
+    found = drawing(generation)
+    lifecycle.look_again(found, after=5)
+    assert 4 < in_seconds(generation) <= 5
+    assert Generation.objects.get().strikes == 0
+    lifecycle.look_again(found, after=6, strike=True)
+    assert 5 < in_seconds(generation) <= 6
+    assert Generation.objects.get().strikes == 1
+
+
+def test_a_claim_that_is_renewed_does_not_lapse(generation: Generation) -> None:
+    for claimed in (submitting(generation), drawing_again(generation)):
+        due_in(generation, 1)
+        lifecycle.renew(claimed)
+        assert in_seconds(generation) > 10
+
+
+def drawing_again(generation: Generation) -> Generation:
+    lifecycle.accepted(generation, upstream_id="img_up", look_after=0)
+    return Generation.objects.get(pk=generation.pk)
+
+
+@pytest.mark.parametrize("prepare", [lambda generation: generation, lambda generation: ended(generation)])
+def test_nothing_is_renewed_that_nobody_works_on(generation: Generation, prepare: Any) -> None:
+    found = prepare(generation)
+    due_in(generation, 1)
+    lifecycle.renew(found)
+    lifecycle.look_again(found, after=100, strike=True)
+    assert in_seconds(generation) <= 1
+    assert Generation.objects.get().strikes == 0
+
+
+def ended(generation: Generation) -> Generation:
+    found = drawing(generation)
+    complete(found)
+    return found
+
+
+def test_the_first_look_comes_when_an_image_is_usually_ready(settings: Any) -> None:
+    settings.UPSTREAM_TYPICAL_SECONDS = 8.0
+    assert lifecycle.first_look_after() == 8.0
+    settings.UPSTREAM_TYPICAL_SECONDS = 0.0
+    assert 0 < lifecycle.first_look_after() < 1
+
+
+def test_looks_come_quickly_at_first_and_at_least_every_15_seconds_later() -> None:
+    pauses = [lifecycle.next_look_after(looks) for looks in range(200)]
+    assert pauses[0] < 1
+    assert pauses == sorted(pauses)
+    assert pauses[-1] == 15.0
+
+
+# --- Ending ----------------------------------------------------------------------------------------------------
+
+
+def test_completing_keeps_the_image_and_spends_the_credit(generation: Generation, account: Account) -> None:
+    assert complete(drawing(generation))
+    found = Generation.objects.get()
+    assert found.status == Status.COMPLETED
+    assert (found.width, found.height, found.file_size, found.colour) == (1024, 768, 1234, "#336699")
+    assert found.file_name == f"{generation.file_token}.png"
+    assert found.model == "reve-1"
+    assert found.finished_at is not None
+    assert history(account)[1:] == [("hold", -1), ("settle", 0)]
+    assert audit(account) == 2
+
+
+def test_completing_twice_does_nothing_more(generation: Generation, account: Account) -> None:
+    found = drawing(generation)
+    assert complete(found)
+    finished_at = Generation.objects.get().finished_at
+    assert not lifecycle.complete(found, image=StoredImage("jpg", 1, 1, 1, "#000000"), model="other")
+    again = Generation.objects.get()
+    assert (again.finished_at, again.file_extension, again.model) == (finished_at, "png", "reve-1")
+    assert history(account)[1:] == [("hold", -1), ("settle", 0)]
+
+
+@pytest.mark.parametrize("prepare", [lambda generation: generation, submitting])
+def test_only_a_drawing_can_be_completed(
+    generation: Generation, account: Account, prepare: Callable[[Generation], Generation]
+) -> None:
+    before = prepare(generation).status
+    assert not complete(generation)
+    assert status(generation) == before
+    assert audit(account) == 2
+
+
+@pytest.mark.parametrize("prepare", [lambda generation: generation, submitting, drawing])
+def test_failing_returns_the_credit_from_every_unfinished_state(
+    generation: Generation, account: Account, prepare: Callable[[Generation], Generation]
+) -> None:
+    assert fail(prepare(generation))
+    found = Generation.objects.get()
+    assert (found.status, found.error_code, found.error_message) == (Status.FAILED, "upstream_failed", "No image.")
+    assert found.finished_at is not None
+    assert history(account)[1:] == [("hold", -1), ("release", 1)]
+    assert audit(account) == 3
+
+
+def test_failing_twice_returns_the_credit_once(generation: Generation, account: Account) -> None:
+    assert fail(generation)
+    assert not lifecycle.fail(generation, code="timed_out", message="Too late.")
+    assert Generation.objects.get().error_code == "upstream_failed"
+    assert audit(account) == 3
+
+
+def test_failing_what_is_completed_returns_no_credit(generation: Generation, account: Account) -> None:
+    found = drawing(generation)
+    assert complete(found)
+    assert not fail(found)
+    assert status(generation) == Status.COMPLETED
+    assert audit(account) == 2
+
+
+def test_completing_what_has_failed_spends_no_credit(generation: Generation, account: Account) -> None:
+    found = drawing(generation)
+    assert fail(found)
+    assert not complete(found)
+    assert status(generation) == Status.FAILED
+    assert audit(account) == 3
+
+
+def test_failing_from_one_state_leaves_the_others_alone(generation: Generation, account: Account) -> None:
+    """The sweep's own case: a submission lapsed, but was accepted before the sweep came to it."""
+    found = drawing(generation)
+    assert not fail(found, only_from=[Status.SUBMITTING])
+    assert status(generation) == Status.DRAWING
+    assert audit(account) == 2
+
+
+def test_an_overlong_message_from_upstream_is_cut_and_the_credit_returned(
+    generation: Generation, account: Account
+) -> None:
+    assert lifecycle.fail(drawing(generation), code="upstream_failed", message="é" * 5000)
+    assert audit(account) == 3
+
+
+def test_an_overlong_model_name_is_cut(generation: Generation, account: Account) -> None:
+    assert lifecycle.complete(drawing(generation), image=IMAGE, model="m" * 5000)
+    assert audit(account) == 2
+
+
+def test_what_is_past_its_deadline_is_found_in_every_unfinished_state(generation: Generation) -> None:
+    assert list(lifecycle.past_deadline()) == []
+    Generation.objects.update(deadline_at=timezone.now())
+    assert list(lifecycle.past_deadline()) == [generation]
+    found = drawing(generation)
+    assert list(lifecycle.past_deadline()) == [generation]
+    fail(found)
+    assert list(lifecycle.past_deadline()) == []
+
+
+# --- Telling the others ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda generation: lifecycle.claim_submission(generation.pk),
+        lambda generation: drawing(generation),
+        lambda generation: complete(drawing(generation)),
+        fail,
+    ],
+)
+def test_every_visible_change_wakes_whoever_waits(
+    generation: Generation, monkeypatch: pytest.MonkeyPatch, change: Callable[[Generation], Any]
+) -> None:
+    woken: list[str] = []
+    monkeypatch.setattr("billing.wakeups.publish", lambda *topics: woken.extend(topics))
+    change(generation)
+    assert {f"generation:{generation.public_id}", f"account:{generation.account_id}"} == set(woken)
+
+
+def test_a_change_that_did_nothing_wakes_nobody(generation: Generation, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = drawing(generation)
+    complete(found)
+    woken: list[str] = []
+    monkeypatch.setattr("billing.wakeups.publish", lambda *topics: woken.extend(topics))
+    assert not complete(found)
+    assert not fail(found)
+    assert lifecycle.claim_submission(generation.pk) is None
+    assert woken == []

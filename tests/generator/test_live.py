@@ -1,0 +1,222 @@
+"""Wake-ups: whoever waits is woken promptly, and notices by themselves when no wake-up comes."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Coroutine, Iterator
+from typing import Any, TypeVar
+
+import pytest
+import redis
+from django.db import connections, transaction
+
+from billing import wakeups
+from generator import lifecycle, live
+from generator.models import Generation
+from tests.environment import free_port
+from tests.generator.test_lifecycle import drawing, fail
+
+pytestmark = pytest.mark.services
+
+T = TypeVar("T")
+
+
+def timed(work: Coroutine[Any, Any, T]) -> tuple[T, float]:
+    """Run `work` on a loop of its own; return its result and the seconds that it took."""
+    began = time.monotonic()
+    result = asyncio.run(work)
+    return result, time.monotonic() - began
+
+
+def after(seconds: float, work: Any) -> threading.Thread:
+    """Do `work` in a while, on a thread as another process would."""
+
+    def run() -> None:
+        time.sleep(seconds)
+        try:
+            work()
+        finally:
+            connections.close_all()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread
+
+
+@pytest.fixture
+def _redis_away(settings: Any) -> Iterator[None]:
+    """Nothing listens where Redis should be."""
+    wakeups._publisher.cache_clear()
+    settings.REDIS_URL = f"redis://127.0.0.1:{free_port()}/0"
+    yield
+    wakeups._publisher.cache_clear()
+
+
+@pytest.fixture
+def _never_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only a wake-up can make a waiter look."""
+    monkeypatch.setattr(live, "RECHECK_SECONDS", 60.0)
+
+
+async def count_looks(topic: str, seconds: float) -> int:
+    count = 0
+    async for _ in live.looks(topic, seconds):
+        count += 1
+    return count
+
+
+@pytest.mark.usefixtures("_never_looks")
+def test_a_waiter_is_woken_promptly_by_the_end_of_its_generation(generation: Generation) -> None:
+    found = drawing(generation)
+    thread = after(0.4, lambda: fail(found))
+    ended, seconds = timed(live.wait_until_final(found, 20))
+    thread.join()
+    assert ended.status == Generation.Status.FAILED
+    assert 0.3 < seconds < 3
+
+
+@pytest.mark.usefixtures("_never_looks")
+def test_a_waiter_sees_at_once_what_ended_before_it_came(generation: Generation) -> None:
+    stale = drawing(generation)
+    fail(stale)
+    ended, seconds = timed(live.wait_until_final(stale, 20))
+    assert ended.is_final
+    assert seconds < 2
+
+
+def test_a_waiter_whose_wake_up_was_lost_looks_by_itself(
+    generation: Generation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "RECHECK_SECONDS", 0.2)
+    found = drawing(generation)
+    monkeypatch.setattr(wakeups, "publish", lambda *topics: None)
+    thread = after(0.3, lambda: fail(found))
+    ended, seconds = timed(live.wait_until_final(found, 20))
+    thread.join()
+    assert ended.is_final
+    assert seconds < 3
+
+
+def test_a_waiter_gives_up_in_time(generation: Generation) -> None:
+    waited, seconds = timed(live.wait_until_final(generation, 0.4))
+    assert not waited.is_final
+    assert 0.4 <= seconds < 2
+
+
+@pytest.mark.usefixtures("_redis_away")
+def test_a_waiter_survives_that_redis_is_away(generation: Generation, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "RECHECK_SECONDS", 0.2)
+    found = drawing(generation)
+    thread = after(0.3, lambda: fail(found))
+    ended, seconds = timed(live.wait_until_final(found, 20))
+    thread.join()
+    assert ended.is_final
+    assert seconds < 4
+
+
+@pytest.mark.usefixtures("_redis_away")
+def test_a_change_is_made_though_redis_is_away(generation: Generation) -> None:
+    began = time.monotonic()
+    assert fail(drawing(generation))
+    assert Generation.objects.get().is_final
+    assert time.monotonic() - began < 5
+
+
+@pytest.mark.usefixtures("_never_looks")
+def test_a_waiter_is_woken_again_after_redis_lost_its_connection(settings: Any) -> None:
+    server = redis.Redis.from_url(settings.REDIS_URL)
+    before = {client["id"] for client in server.client_list(_type="pubsub")}
+
+    async def woken_after_loss() -> int:
+        woken = 0
+
+        async def wait() -> None:
+            nonlocal woken
+            async for _ in live.looks("generation:a", 10):
+                woken += 1
+
+        waiting = asyncio.create_task(wait())
+        await asyncio.sleep(0.3)
+        assert woken == 1
+        for client in server.client_list(_type="pubsub"):
+            if client["id"] not in before:
+                server.client_kill_filter(_id=client["id"])
+        for _ in range(50):
+            await asyncio.sleep(0.1)
+            wakeups.publish("generation:a")
+            if woken > 1:
+                break
+        waiting.cancel()
+        return woken
+
+    assert timed(woken_after_loss())[0] > 1
+
+
+@pytest.mark.usefixtures("_never_looks")
+def test_a_wake_up_is_for_its_topic_only() -> None:
+    thread = after(0.2, lambda: wakeups.publish("generation:b", "account:1"))
+    looks, _ = timed(count_looks("generation:a", 0.6))
+    thread.join()
+    assert looks == 2  # one at the start and one at the end
+
+
+@pytest.mark.usefixtures("_never_looks")
+def test_one_message_can_wake_several_topics() -> None:
+    async def both() -> tuple[int, int]:
+        return await asyncio.gather(count_looks("generation:a", 0.8), count_looks("account:1", 0.8))  # type: ignore[return-value]
+
+    thread = after(0.3, lambda: wakeups.publish("generation:a", "account:1"))
+    looks, _ = timed(both())
+    thread.join()
+    assert list(looks) == [3, 3]
+
+
+def test_a_process_holds_one_subscription_however_many_wait(settings: Any) -> None:
+    server = redis.Redis.from_url(settings.REDIS_URL)
+    [(_, before)] = server.pubsub_numsub(wakeups.CHANNEL)
+
+    async def many() -> int:
+        waiting = [asyncio.create_task(count_looks(f"generation:{number}", 5)) for number in range(50)]
+        await asyncio.sleep(0.4)
+        [(_, count)] = server.pubsub_numsub(wakeups.CHANNEL)
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        return int(count)
+
+    assert timed(many())[0] == before + 1
+
+
+def test_nothing_is_left_behind_by_those_who_waited(generation: Generation) -> None:
+    async def wait() -> int:
+        await asyncio.gather(*(live.wait_until_final(generation, 0.1) for _ in range(5)))
+        return len(live._hub().listeners)
+
+    assert timed(wait())[0] == 0
+
+
+def test_waiting_holds_no_thread(generation: Generation) -> None:
+    """Many more wait than the pool has threads, and all of them end in time."""
+
+    async def wait() -> None:
+        await asyncio.gather(*(live.wait_until_final(generation, 0.5) for _ in range(100)))
+
+    assert timed(wait())[1] < 5
+
+
+def test_nobody_is_woken_by_what_was_rolled_back(generation: Generation, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = drawing(generation)
+    woken: list[str] = []
+    monkeypatch.setattr(wakeups, "publish", lambda *topics: woken.extend(topics))
+
+    def change_and_roll_back() -> None:
+        with transaction.atomic():
+            lifecycle.fail(found, code="upstream_failed", message="No image.")
+            assert woken == []
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        change_and_roll_back()
+    assert woken == []
+    assert fail(found)
+    assert woken

@@ -1,0 +1,376 @@
+"""The upstream client: what it asks, and what it makes of every answer that an upstream can give."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any, TypeVar
+
+import httpx
+import pytest
+
+from generator import reve
+from generator.reve import Job, ReveClient
+from tests.environment import free_port
+from tests.generator.conftest import CannedServer, Reply
+
+T = TypeVar("T")
+
+JOB = {"id": "img_1", "status": "pending"}
+
+
+def run(base: str, work: Callable[[ReveClient], Awaitable[T]]) -> T:
+    async def with_client() -> T:
+        client = ReveClient(base, "our-key")
+        try:
+            return await work(client)
+        finally:
+            await client._api.aclose()
+            await client._images.aclose()
+
+    return asyncio.run(with_client())
+
+
+def submit(base: str, prompt: str = "a lighthouse", negative_prompt: str = "") -> Job:
+    return run(base, lambda client: client.submit(prompt=prompt, negative_prompt=negative_prompt, aspect_ratio="16:9"))
+
+
+def look(base: str, upstream_id: str = "img_1") -> Job:
+    return run(base, lambda client: client.look(upstream_id))
+
+
+def answers(server: CannedServer, body: Any, status: int = 200, **headers: str) -> None:
+    """Have the server answer everything with `body` as JSON, or with bytes as they are."""
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    server.default = Reply(status, data, named)
+
+
+BOTH = pytest.mark.parametrize("ask", [submit, look])
+
+
+# --- What it asks ----------------------------------------------------------------------------------------------
+
+
+def test_a_submission_is_as_the_document_has_it(server: CannedServer) -> None:
+    answers(server, JOB, 202)
+    assert submit(server.url, prompt=" é 👩‍🚀 ", negative_prompt="text") == Job("img_1", "pending")
+    [(method, path, headers, body)] = server.requests
+    assert (method, path) == ("POST", "/v1/reve-image/generate")
+    assert headers["authorization"] == "Bearer our-key"
+    assert headers["content-type"] == "application/json"
+    assert json.loads(body) == {
+        "prompt": " é 👩‍🚀 ",
+        "negative_prompt": "text",
+        "aspect_ratio": "16:9",
+        "async": True,
+    }
+
+
+def test_an_empty_negative_prompt_is_left_out(server: CannedServer) -> None:
+    answers(server, JOB)
+    submit(server.url)
+    assert "negative_prompt" not in json.loads(server.requests[0][3])
+
+
+def test_a_look_is_as_the_document_has_it(server: CannedServer) -> None:
+    answers(server, JOB)
+    assert look(server.url).id == "img_1"
+    [(method, path, headers, _)] = server.requests
+    assert (method, path) == ("GET", "/v1/reve-image/status/img_1")
+    assert headers["authorization"] == "Bearer our-key"
+
+
+def test_the_upstream_may_live_below_a_path(server: CannedServer) -> None:
+    answers(server, JOB)
+    submit(f"{server.url}/reve")
+    assert server.requests[0][1] == "/reve/v1/reve-image/generate"
+
+
+@pytest.mark.parametrize(
+    ("upstream_id", "path"),
+    [
+        ("a/b", "a%2Fb"),
+        ("a b", "a%20b"),
+        ("a+b", "a%2Bb"),
+        ("a?b=c#d", "a%3Fb%3Dc%23d"),
+        ("a&b", "a%26b"),
+        ("100%", "100%25"),
+        ("../../admin", "..%2F..%2Fadmin"),
+        ("é", "%C3%A9"),
+        ("a\r\nX: y", "a%0D%0AX%3A%20y"),
+    ],
+)
+def test_an_odd_id_stays_one_part_of_the_path(server: CannedServer, upstream_id: str, path: str) -> None:
+    answers(server, JOB)
+    look(server.url, upstream_id)
+    assert server.requests[0][1] == f"/v1/reve-image/status/{path}"
+    assert "x" not in server.requests[0][2]
+
+
+# --- Good answers ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("word", "state"),
+    [
+        *((word, "pending") for word in ("pending", "processing", "queued", "in_progress", "starting", "anything", "")),
+        *((word, "completed") for word in ("completed", "complete", "succeeded", "success", "done", "COMPLETED")),
+        *((word, "failed") for word in ("failed", "error", "cancelled", "canceled", "rejected", "expired", "Failed")),
+    ],
+)
+@BOTH
+def test_status_words_are_understood(server: CannedServer, ask: Any, word: str, state: str) -> None:
+    answers(server, {"id": "img_1", "status": word})
+    assert ask(server.url).state == state
+
+
+@pytest.mark.parametrize("answer", [{"id": "x"}, {"id": "x", "status": None}, {"id": "x", "status": 7}])
+def test_a_status_that_is_no_word_means_that_it_goes_on(server: CannedServer, answer: Any) -> None:
+    answers(server, answer)
+    assert look(server.url).state == "pending"
+
+
+def test_a_completed_job_tells_its_url_and_model(server: CannedServer) -> None:
+    answers(
+        server,
+        {"id": "img_1", "status": "completed", "url": "https://cdn/x.png", "metadata": {"model": "text2image_v1"}},
+    )
+    assert look(server.url) == Job("img_1", "completed", url="https://cdn/x.png", model="text2image_v1")
+
+
+@pytest.mark.parametrize("metadata", [None, [], "x", {}, {"model": None}, {"model": {}}])
+def test_odd_metadata_is_no_obstacle(server: CannedServer, metadata: Any) -> None:
+    answers(server, {"id": "img_1", "status": "completed", "url": "u", "metadata": metadata})
+    assert look(server.url) == Job("img_1", "completed", url="u")
+
+
+@pytest.mark.parametrize("url", [None, "", {}, [], 0])
+def test_a_url_that_is_none_is_empty(server: CannedServer, url: Any) -> None:
+    answers(server, {"id": "img_1", "status": "completed", "url": url})
+    assert look(server.url).url in ("", "0")
+
+
+def test_a_numeric_id_is_an_id(server: CannedServer) -> None:
+    answers(server, {"id": 12345, "status": "pending"})
+    assert submit(server.url).id == "12345"
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        ({"error": {"code": "nsfw", "message": "Not this one."}}, "Not this one."),
+        ({"error": "Not this one."}, "Not this one."),
+        ({"message": "Not this one."}, "Not this one."),
+        ({"detail": "Not this one."}, "Not this one."),
+        ({"error": {"error": {"message": "Not this one."}}}, "Not this one."),
+        ({"error": {"detail": " Not this one. \n"}}, "Not this one."),
+        ({"error": {"message": "", "detail": "Not this one."}}, "Not this one."),
+        ({"detail": [{"loc": ["prompt"], "msg": "bad"}]}, '[{"loc": ["prompt"], "msg": "bad"}]'),
+        ({"error": {"code": "nsfw"}}, ""),
+        ({"error": None}, ""),
+        ({}, ""),
+    ],
+)
+def test_the_words_of_a_failure_are_found_in_every_shape(server: CannedServer, error: Any, message: str) -> None:
+    answers(server, {"id": "img_1", "status": "failed", **error})
+    assert look(server.url).message == message
+
+
+def test_what_a_database_cannot_keep_is_left_out(server: CannedServer) -> None:
+    body = (
+        rb'{"id": "img\u0000_1", "status": "failed", "metadata": {"model": "m\u0000\ud800"},'
+        rb' "error": {"message": "no\u0000 \udfff"}}'
+    )
+    answers(server, body)
+    job = look(server.url)
+    for text in (job.id, job.model, job.message):
+        assert "\x00" not in text
+        text.encode()
+    assert job.message.startswith("no ")
+
+
+def test_a_long_message_is_cut(server: CannedServer) -> None:
+    answers(server, {"id": "img_1", "status": "failed", "error": {"message": "x" * 100_000}})
+    assert len(look(server.url).message) == 400
+
+
+# --- Bad answers -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (400, reve.PromptRefused),
+        (422, reve.PromptRefused),
+        (401, reve.OperatorTrouble),
+        (402, reve.OperatorTrouble),
+        (403, reve.OperatorTrouble),
+        (429, reve.Busy),
+        (500, reve.Unclear),
+        (502, reve.Unclear),
+        (503, reve.Unclear),
+        (504, reve.Unclear),
+        (301, reve.Unclear),
+        (409, reve.Unclear),
+        (418, reve.Unclear),
+    ],
+)
+@BOTH
+def test_every_status_means_something(server: CannedServer, ask: Any, status: int, error: type[Exception]) -> None:
+    answers(server, {"error": {"message": "Why."}}, status)
+    with pytest.raises(reve.UpstreamError, match="Why") as raised:
+        ask(server.url)
+    assert type(raised.value) is error
+    assert len(server.requests) == 1
+
+
+def test_an_unknown_job_is_gone(server: CannedServer) -> None:
+    for status in (404, 410):
+        answers(server, {}, status)
+        with pytest.raises(reve.Gone):
+            look(server.url)
+
+
+def test_an_upstream_without_the_endpoint_is_the_operators_trouble(server: CannedServer) -> None:
+    answers(server, b"<h1>Not found</h1>", 404)
+    with pytest.raises(reve.OperatorTrouble, match="REVE_API_URL"):
+        submit(server.url)
+
+
+@BOTH
+def test_a_503_that_names_a_time_asks_us_to_wait(server: CannedServer, ask: Any) -> None:
+    answers(server, {}, 503, Retry_After="7")
+    with pytest.raises(reve.Busy) as error:
+        ask(server.url)
+    assert error.value.retry_after == 7
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("7", 7),
+        ("0.5", 1),
+        ("0", 1),
+        ("-5", 1),
+        ("120", 120),
+        ("86400", 120),
+        ("inf", 120),
+        ("nan", 5),
+        ("soon", 5),
+        ("", 5),
+        (None, 5),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 1),
+        ("Wed, 21 Oct 2065 07:28:00 GMT", 120),
+        ("Wed, 21 Oct 2015 07:28:00", 5),
+        ("Wed, 99 Foo 2015 07:28:00 GMT", 5),
+    ],
+)
+def test_retry_after_is_a_number_a_date_or_nonsense(server: CannedServer, header: str | None, seconds: float) -> None:
+    answers(server, {}, 429, **({} if header is None else {"Retry_After": header}))
+    with pytest.raises(reve.Busy) as error:
+        look(server.url)
+    assert error.value.retry_after == seconds
+
+
+def test_retry_after_as_a_date_counts_from_now(server: CannedServer) -> None:
+    answers(server, {}, 429, Retry_After=format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True))
+    with pytest.raises(reve.Busy) as error:
+        look(server.url)
+    assert 27 < error.value.retry_after <= 30
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"OK", b'{"id": "img_', b"<html>", b"\xff\xfe", b"[]", b'"img_1"', b"null", b"7", b"[" * 100_000],
+)
+@BOTH
+def test_an_answer_that_is_no_json_object_is_unclear(server: CannedServer, ask: Any, body: bytes) -> None:
+    answers(server, body)
+    with pytest.raises(reve.Unclear):
+        ask(server.url)
+
+
+@pytest.mark.parametrize("body", [b"", b"<h1>Bad gateway</h1>", b"\xff", b"[" * 100_000])
+@BOTH
+def test_an_error_that_is_no_json_is_told_by_its_status(server: CannedServer, ask: Any, body: bytes) -> None:
+    answers(server, body, 502)
+    with pytest.raises(reve.Unclear, match="502: Bad Gateway"):
+        ask(server.url)
+
+
+@pytest.mark.parametrize("id", [None, "", [], {"id": 1}, "x" * 256, "\x00"])
+def test_a_submission_without_a_usable_id_is_unclear(server: CannedServer, id: Any) -> None:
+    answers(server, {"id": id, "status": "pending"})
+    with pytest.raises(reve.Unclear):
+        submit(server.url)
+
+
+def test_an_id_may_be_as_long_as_the_database_keeps(server: CannedServer) -> None:
+    answers(server, {"id": "x" * 255, "status": "pending"})
+    assert submit(server.url).id == "x" * 255
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+@BOTH
+def test_an_endless_answer_is_not_read_to_its_end(server: CannedServer, ask: Any, chunked: bool) -> None:
+    body = json.dumps({**JOB, "padding": "x" * reve.MAX_ANSWER_BYTES}).encode()
+    server.default = Reply(200, body, chunked=chunked)
+    with pytest.raises(reve.Unclear, match="bytes"):
+        ask(server.url)
+
+
+# --- No answer -------------------------------------------------------------------------------------------------
+
+
+def test_without_a_connection_nothing_was_accepted() -> None:
+    with pytest.raises(reve.NotAccepted) as error:
+        submit(f"http://127.0.0.1:{free_port()}")
+    assert not isinstance(error.value, reve.Busy)
+
+
+def test_without_a_connection_a_look_tells_nothing() -> None:
+    with pytest.raises(reve.Unclear):
+        look(f"http://127.0.0.1:{free_port()}")
+
+
+def test_a_name_that_does_not_resolve_is_no_connection() -> None:
+    with pytest.raises(reve.NotAccepted):
+        submit("http://upstream.invalid")
+
+
+def test_a_submission_that_gets_no_answer_may_have_been_accepted(server: CannedServer, settings: Any) -> None:
+    settings.UPSTREAM_TIMEOUT_SECONDS = 0.2
+    server.default = Reply(silent=True)
+    with pytest.raises(reve.Unclear):
+        submit(server.url)
+    assert len(server.requests) == 1
+
+
+def test_a_connection_that_breaks_off_may_have_carried_the_submission(server: CannedServer) -> None:
+    server.default = Reply(200, b"{", {"Content-Length": "100", "Connection": "close"})
+    with pytest.raises(reve.Unclear):
+        submit(server.url)
+
+
+def test_a_look_that_gets_no_answer_tells_nothing(server: CannedServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reve, "LOOK_TIMEOUT_SECONDS", 0.2)
+    server.default = Reply(silent=True)
+    with pytest.raises(reve.Unclear):
+        look(server.url)
+
+
+def test_the_environments_proxy_is_not_used(server: CannedServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{free_port()}")
+    answers(server, JOB)
+    assert submit(server.url).id == "img_1"
+
+
+def test_every_error_belongs_to_the_tree() -> None:
+    """`worker` catches by the root; the sending may be repeated only where nothing was accepted."""
+    errors = [value for value in vars(reve).values() if isinstance(value, type) and issubclass(value, Exception)]
+    own = [error for error in errors if error.__module__ == reve.__name__]
+    assert all(issubclass(error, reve.UpstreamError) for error in own)
+    assert {error for error in own if issubclass(error, reve.NotAccepted)} == {reve.NotAccepted, reve.Busy}
+    assert issubclass(httpx.ConnectTimeout, httpx.HTTPError)
