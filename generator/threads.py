@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import Any, TypeVar
 
-from django.db import close_old_connections
+from django.db import close_old_connections, connection
 
 T = TypeVar("T")
 
@@ -28,7 +28,7 @@ async def in_thread(work: Callable[[], T]) -> T:
         try:
             return work()
         finally:
-            close_old_connections()
+            _release_connection()
 
     context = contextvars.copy_context()
     return await asyncio.get_running_loop().run_in_executor(_pool, context.run, run)
@@ -40,6 +40,12 @@ def in_loop(work: Coroutine[Any, Any, T]) -> T:
     All threads share the loop, so that thousands of upstream jobs use one pooled client.
     """
     return asyncio.run_coroutine_threadsafe(work, _background_loop()).result()
+
+
+def _release_connection() -> None:
+    """Give a PostgreSQL connection back to its pool; keep a healthy SQLite one, whose opening costs more than a query."""
+    if connection.vendor != "sqlite" or connection.errors_occurred:
+        close_old_connections()
 
 
 @lru_cache(maxsize=1)
