@@ -80,10 +80,10 @@ def hold(*, account: Account, credits: int, reference: str, cause: str) -> Credi
     account = _lock(account)
     if known := _entry(reference):
         return known
-    _write_off(account)
+    buckets = _spendable(account)
     if account.balance < credits:
         raise InsufficientCredits(balance=account.balance, needed=credits)
-    return _draw(account, Kind.HOLD, credits, reference, cause)
+    return _draw(account, buckets, Kind.HOLD, credits, reference, cause)
 
 
 @transaction.atomic
@@ -106,7 +106,7 @@ def release(*, reference: str, cause: str) -> CreditEntry:
     held, known = _held(reference)
     if known:
         return known
-    _write_off(held.account)  # first, so that only what comes back gets more time
+    _spendable(held.account)  # writes off what has expired first, so that only what comes back gets more time
     return _give_back(held, Kind.RELEASE, _outcome(reference), cause)
 
 
@@ -123,7 +123,7 @@ def give_back(*, reference: str, cause: str) -> CreditEntry:
         return known
     if outcome is None or outcome.kind != Kind.SETTLE:
         raise NotSpent(reference)
-    _write_off(held.account)  # first, so that only what comes back gets more time
+    _spendable(held.account)  # writes off what has expired first, so that only what comes back gets more time
     return _give_back(held, Kind.RELEASE, returned, cause)
 
 
@@ -135,8 +135,8 @@ def take(*, account: Account, credits: int, reference: str, cause: str) -> Credi
     account = _lock(account)
     if known := _entry(reference):
         return known
-    _write_off(account)
-    return _draw(account, Kind.TAKE, min(credits, account.balance), reference, cause)
+    buckets = _spendable(account)
+    return _draw(account, buckets, Kind.TAKE, min(credits, account.balance), reference, cause)
 
 
 @transaction.atomic
@@ -238,20 +238,24 @@ def _held(reference: str) -> tuple[CreditEntry, CreditEntry | None]:
     return held, _entry(_outcome(reference))
 
 
-def _write_off(account: Account) -> None:
-    """Expire every grant of `account`, locked, whose time is up."""
-    overdue = CreditGrant.objects.filter(account=account, remaining__gt=0, expires_at__lte=timezone.now())
+def _spendable(account: Account) -> list[CreditGrant]:
+    """Return what `account`, locked, can spend, in the order it is spent; what has expired is written off first."""
+    buckets = CreditGrant.objects.filter(account=account, remaining__gt=0)
+    found = list(buckets.order_by(F("expires_at").asc(nulls_last=True), "id"))
+    overdue = [bucket for bucket in found if bucket.expires_at is not None and bucket.expires_at <= timezone.now()]
     for bucket in overdue:
         expire(bucket)
     if overdue:
-        account.refresh_from_db()
+        account.refresh_from_db(fields=["balance"])
+    return [bucket for bucket in found if bucket not in overdue]
 
 
-def _draw(account: Account, kind: Kind, credits: int, reference: str, cause: str) -> CreditEntry:
+def _draw(
+    account: Account, buckets: list[CreditGrant], kind: Kind, credits: int, reference: str, cause: str
+) -> CreditEntry:
     lines: list[tuple[CreditGrant, int]] = []
     left = credits
-    spendable = CreditGrant.objects.filter(account=account, remaining__gt=0)
-    for bucket in spendable.order_by(F("expires_at").asc(nulls_last=True), "id"):
+    for bucket in buckets:
         if not left:
             break
         part = min(left, bucket.remaining)

@@ -14,7 +14,7 @@ from accounts.models import ApiKey
 from billing import ledger
 from billing.errors import InsufficientCredits
 from billing.models import Account
-from generator import limits, live, tasks
+from generator import limits, tasks
 from generator.errors import IdempotencyConflict, OutOfCredits, RateLimit, TooManyAtOnce
 from generator.models import Generation, new_public_id
 
@@ -95,7 +95,6 @@ def _create(
     )
     _check_room(account)
     generation.save(force_insert=True)
-    live.publish_on_commit(generation)
     transaction.on_commit(partial(tasks.enqueue, generation.pk))
     return generation, held.balance_after
 

@@ -43,7 +43,7 @@ def in_loop(work: Coroutine[Any, Any, T]) -> T:
 
 
 def _release_connection() -> None:
-    """Give a PostgreSQL connection back to its pool; keep a healthy SQLite one, whose opening costs more than a query."""
+    """Give a PostgreSQL connection back to its pool; keep a healthy SQLite one: opening it costs more than a query."""
     if connection.vendor != "sqlite" or connection.errors_occurred:
         close_old_connections()
 

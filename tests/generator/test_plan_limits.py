@@ -1,0 +1,69 @@
+"""What an account may do at a time comes from its key, itself, its plan, and then the site."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from django.db import close_old_connections
+
+from accounts import keys
+from billing import ledger
+from billing.models import Account, Plan
+from generator import admission, lifecycle, limits
+from generator.errors import TooManyAtOnce
+from generator.models import Generation
+
+pytestmark = pytest.mark.services
+
+
+@pytest.fixture
+def plan(account: Account) -> Plan:
+    plan = Plan.objects.create(slug="p", name="P", credits=10, price=0, interval="", rate_limit=33, max_in_flight=2)
+    Account.objects.update(plan=plan)
+    return plan
+
+
+def again(account: Account) -> Account:
+    return ledger.account_of(account.user_id)
+
+
+def test_the_nearest_rate_limit_counts(account: Account, plan: Plan, settings: Any) -> None:
+    key, _ = keys.mint(user=account.user, name="k", rate_limit=55)
+    assert limits.peek_generate(again(account), key).limit == 55
+    assert limits.peek_generate(again(account), None).limit == 33
+    Account.objects.update(rate_limit=44)
+    assert limits.peek_generate(again(account), None).limit == 44
+    Account.objects.update(rate_limit=None, plan=None)
+    assert limits.peek_generate(again(account), None).limit == settings.RATE_LIMIT_PER_MINUTE
+
+
+def test_no_more_images_are_in_flight_than_the_plan_allows(
+    account: Account, plan: Plan, give: Callable[[int], None]
+) -> None:
+    give(20)
+
+    def ask(number: int) -> bool:
+        try:
+            admission.admit(account=again(account), request=admission.ImageRequest(prompt=f"image {number}"))
+        except TooManyAtOnce:
+            return False
+        else:
+            return True
+        finally:
+            close_old_connections()
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(ask, range(8))) == 2
+    assert again(account).balance == 23 - 2
+    first = Generation.objects.order_by("pk")[0]
+    lifecycle.fail(first, code="upstream_failed", message="It broke.")
+    assert ask(9)
+
+
+def test_the_api_says_when_to_come_back(api: Any, plan: Plan) -> None:
+    codes = [api.post({"prompt": "x", "async": True}) for _ in range(3)]
+    assert [answer.status_code for answer in codes] == [202, 202, 429]
+    assert codes[2].json()["error"]["code"] == "rate_limited"
+    assert codes[2].headers["Retry-After"] == "2"
+    assert codes[2].headers["X-Credits-Charged"] == "0"
