@@ -51,7 +51,16 @@ def stop(process: subprocess.Popen[bytes], seconds: float = 15) -> None:
 
 VAR_DIR = Path(tempfile.mkdtemp(prefix="reveweb-test-"))
 SANDBOX_PORT = free_port()
-EMBEDDED_VALKEY_PORT = 0 if os.environ.get("REDIS_URL") else free_port()
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")  # each has servers of its own, and inherits from the controller
+if not WORKER:
+    os.environ["TEST_REDIS_URL"] = os.environ.get("REDIS_URL", "")
+PROVIDED_REDIS = os.environ["TEST_REDIS_URL"]
+EMBEDDED_VALKEY_PORT = 0 if PROVIDED_REDIS else free_port()
+if PROVIDED_REDIS:
+    server, _, database = PROVIDED_REDIS.rpartition("/")
+    os.environ["REDIS_URL"] = f"{server}/{int(database) + int(WORKER[2:] or 0)}"
+else:
+    os.environ["REDIS_URL"] = f"redis://127.0.0.1:{EMBEDDED_VALKEY_PORT}/0"
 for name in ("STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET", "REVE_API_KEY", "SECRET_KEY", "PUBLIC_URL", "DEBUG", "EMAIL_URL", "S3_BUCKET", "ALLOWED_HOSTS"):
     os.environ.pop(name, None)
 os.environ |= {
@@ -61,12 +70,13 @@ os.environ |= {
     "SANDBOX_SECONDS": "0",
     "STRIPE_API_BASE": f"http://127.0.0.1:{SANDBOX_PORT}",
 }
-os.environ.setdefault("REDIS_URL", f"redis://127.0.0.1:{EMBEDDED_VALKEY_PORT}/0")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     from reveweb.embedded import valkey_server
 
+    if config.getoption("numprocesses", None) and not WORKER:
+        return  # the controller runs no test
     if EMBEDDED_VALKEY_PORT:
         options = ["--port", str(EMBEDDED_VALKEY_PORT), "--bind", "127.0.0.1", "--save", "", "--dir", str(VAR_DIR)]
         _start([str(valkey_server()), *options], {})

@@ -25,7 +25,7 @@ PRODUCTION = {
     "SSL_REDIRECT": "1",
     "ENV_FILE": "",
 }
-PYTEST = [sys.executable, "-m", "pytest", "-q"]
+PYTEST = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile"]
 
 
 def main() -> int:

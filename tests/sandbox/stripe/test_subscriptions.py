@@ -50,7 +50,7 @@ def test_after_three_failures_the_subscription_ends(shop: Shop, receiver: Receiv
         assert shop.invoices()[0].attempt_count == attempts
     ended = receiver.take("customer.subscription.deleted")["data"]["object"]
     assert ended["cancellation_details"]["reason"] == "payment_failed"
-    assert 6 * DAY <= ended["ended_at"] - failed_at <= 6 * DAY + 5
+    assert abs(ended["ended_at"] - failed_at - 6 * DAY) <= 5
     assert receiver.types().count("invoice.payment_failed") == 3
     assert shop.stand.v1.customers.retrieve(shop.customer).delinquent
     receiver.events.clear()
