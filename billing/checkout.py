@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from billing import catalogue, gateway
 from billing.errors import AlreadySubscribed, NotForSale, NotSubscribed
-from billing.models import Account, Order, Pack, Plan, Subscription
+from billing.models import Account, Order, Pack, Plan, StripePrice, Subscription
 
 REUSED_FOR = timedelta(minutes=30)  # Stripe keeps a session open for 24 hours; an older one may show an old price
 
@@ -36,9 +36,12 @@ def portal(*, account: Account, site: str) -> str:
 
 
 def change_plan(*, account: Account, plan: Plan) -> None:
-    """Move a running subscription to another paid plan, prorated by Stripe and invoiced at once.
+    """Move a running subscription to another paid plan.
 
-    Raises NotSubscribed, NotForSale, PaymentUnavailable, PaymentRefused.
+    One that costs more is prorated by Stripe and invoiced at once; a card that is refused leaves all as it was. One
+    that costs less costs less from the next period on and brings no money back: today's credits stay, and with both,
+    going up and down again would give credits away. Raises NotSubscribed, NotForSale, PaymentUnavailable,
+    PaymentRefused.
     """
     if not plan.active or not plan.price:
         raise NotForSale(plan.name)
@@ -50,9 +53,16 @@ def change_plan(*, account: Account, plan: Plan) -> None:
         subscription.stripe_id,
         {
             "items": [{"id": subscription.item_id, "price": price.stripe_id}],
-            "proration_behavior": "always_invoice",
+            "proration_behavior": "always_invoice" if costs_more(plan, subscription) else "none",
+            "payment_behavior": "error_if_incomplete",
         },
     )
+
+
+def costs_more(plan: Plan, subscription: Subscription) -> bool:
+    """Tell whether `plan` costs more than what `subscription` runs at, which may be its plan's earlier price."""
+    paid = StripePrice.objects.filter(stripe_id=subscription.price_id).first()
+    return paid is None or plan.price > paid.amount
 
 
 def live_subscription(account: Account) -> Subscription | None:

@@ -199,7 +199,10 @@ class CreditEntry(Written):
 
     class Meta:
         ordering = ["-id"]
-        indexes = [models.Index(fields=["account", "-id"], name="entry_history")]
+        indexes = [
+            models.Index(fields=["account", "-id"], name="entry_history"),
+            models.Index(fields=["created_at"], name="entry_day"),
+        ]
         verbose_name_plural = "credit entries"
 
     def __str__(self) -> str:

@@ -1,8 +1,6 @@
 """Images and what became of them, to read."""
 
 from django.contrib import admin
-from django.db.models import Model
-from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -31,7 +29,7 @@ class GenerationAdmin(ReadingAdmin):
     search_help_text = "An image's id (img_…), the upstream's id for it, or a whole email address."
     ordering = ["-id"]
     fieldsets = [
-        (None, {"fields": ["image", "public_id", "whose", "state", "credit", "prompt", "negative_prompt"]}),
+        (None, {"fields": ["image", "public_id", "whose", "status", "credit", "prompt", "negative_prompt"]}),
         ("Image", {"fields": [("aspect_ratio", "width", "height"), ("file_size", "model"), "source"]}),
         (
             "Its way",
@@ -45,14 +43,10 @@ class GenerationAdmin(ReadingAdmin):
             },
         ),
     ]
-    readonly_fields = ["image", "whose", "state", "credit", "source"]
+    readonly_fields = ["image", "whose", "credit", "source"]
 
-    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Model | None:
-        """Find an image by its public id too, as entries of the ledger name it."""
-        if object_id.startswith("img_"):
-            return self.get_queryset(request).filter(public_id=object_id).first()
-        found: Model | None = super().get_object(request, object_id, from_field)
-        return found
+    def other_key(self, object_id: str) -> str:
+        return "public_id" if object_id.startswith("img_") else ""
 
     @display(description="")
     def thumbnail(self, generation: Generation) -> SafeString | str:
@@ -77,7 +71,7 @@ class GenerationAdmin(ReadingAdmin):
     @display(description="Credit")
     def credit(self, generation: Generation) -> SafeString | str:
         entries = reverse("admin:billing_creditentry_changelist")
-        found = link(f"{entries}?q={generation.credit_reference}", "Set aside")
+        found = link(f"{entries}?q={generation.credit_reference}", "Its entries")
         if generation.status != Generation.Status.COMPLETED:
             return found
         back = reverse("admin:person_return_credit", args=[generation.account.user_id, generation.public_id])

@@ -22,7 +22,14 @@ from generator import admission, images, stream
 from generator import gallery as shelves
 from generator.admission import Admission
 from generator.cards import card_context, card_html, card_of
-from generator.errors import GeneratorError, IdempotencyConflict, LimiterUnavailable, OutOfCredits, RateLimited, TooManyAtOnce
+from generator.errors import (
+    GeneratorError,
+    IdempotencyConflict,
+    LimiterUnavailable,
+    OutOfCredits,
+    RateLimited,
+    TooManyAtOnce,
+)
 from generator.forms import SHAPES, GenerateForm
 from generator.models import ASPECT_RATIOS, PROMPT_MAX_LENGTH, Generation
 from generator.threads import in_thread
@@ -225,8 +232,8 @@ def _refusal_of(error: GeneratorError) -> Refusal:
                 rate.reset,
             )
         case TooManyAtOnce(most=most):
-            words = f"Your plan makes {_count(most, 'image')} at a time. Nothing was charged; try again when one is done."
-            return Refusal(429, words, 2)
+            words = f"Your plan makes {_count(most, 'image')} at a time."
+            return Refusal(429, f"{words} Nothing was charged; try again when one is done.", 2)
         case LimiterUnavailable():
             return Refusal(503, "New images can't be taken for a moment. Nothing was charged; try again shortly.", 5)
         case IdempotencyConflict():

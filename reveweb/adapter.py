@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from billing import ledger
 
 
-class Adapter(DefaultAccountAdapter):
+class Adapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has no types
     """allauth's own behaviour, and welcome credits for whoever has confirmed their address."""
 
     def confirm_email(self, request: HttpRequest, email_address: EmailAddress) -> Any:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
-from django.core.exceptions import DisallowedHost
+from django.core.exceptions import DisallowedHost, RequestDataTooBig
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
@@ -56,12 +56,14 @@ class Answer:
     param: str | None = None
 
 
+TOO_LARGE = Answer(413, "body_too_large", f"The body may have at most {MAX_BODY_BYTES // 1024} KiB.")
 ANSWERS: dict[type[Exception], Answer] = {
     MissingApiKey: Answer(401, "missing_api_key", "Send your API key as 'Authorization: Bearer rv_...'."),
     InvalidApiKey: Answer(
         401, "invalid_api_key", "This API key is unknown, revoked or expired. Check it on your dashboard."
     ),
-    BodyTooLarge: Answer(413, "body_too_large", f"The body may have at most {MAX_BODY_BYTES // 1024} KiB."),
+    BodyTooLarge: TOO_LARGE,
+    RequestDataTooBig: TOO_LARGE,  # Django's own limit, which is larger but strikes first
     NotJson: Answer(415, "unsupported_media_type", "Send the body as JSON with 'Content-Type: application/json'."),
     NotAnObject: Answer(422, "invalid_request", "The body must be a JSON object with a 'prompt'."),
     InvalidJson: Answer(400, "invalid_json", "The body is not valid JSON in UTF-8."),
@@ -144,9 +146,9 @@ def _on_domain_error(request: HttpRequest, error: Exception) -> HttpResponse:
 def _on_invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
     first = error.errors[0]
     path = [str(part) for part in first["loc"] if part not in ("body", "path", "query")]
-    param = ".".join(path[:1])
-    words = first["msg"]
-    response = error_response(Answer(422, "invalid_request", f"{param}: {words}", param))
+    if not path:  # the framework shows an empty body to no parser
+        return _on_domain_error(request, InvalidJson())
+    response = error_response(Answer(422, "invalid_request", f"{path[0]}: {first['msg']}", path[0]))
     describe_standing(request, response, None)
     return response
 

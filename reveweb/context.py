@@ -13,7 +13,7 @@ THEMES = ("light", "dark")
 
 
 def site(request: HttpRequest) -> dict[str, Any]:
-    """Give the site's name and address, whether it is a sandbox, the chosen theme, and the signed-in person's balance.
+    """Give the site's name and address, what is simulated or sold, the chosen theme, and the viewer's balance.
 
     The address and the balance are looked up only where they are shown.
     """
@@ -28,6 +28,8 @@ def site(request: HttpRequest) -> dict[str, Any]:
         "SITE_NAME": settings.SITE_NAME,
         "SITE_URL": lambda: site_of(request),
         "SANDBOX": settings.SANDBOX,
+        "PAYMENTS": settings.PAYMENTS,
+        "SIMULATED_PAYMENTS": settings.EMBEDDED_STRIPE,
         "THEME": theme if theme in THEMES else "",
         "credit_balance": balance,
     }

@@ -89,6 +89,9 @@ SECURE_REFERRER_POLICY = "same-origin"
 # --- The apps --------------------------------------------------------------------------------------------------
 
 INSTALLED_APPS = [
+    "unfold",  # before the admin whose templates it replaces
+    "unfold.contrib.filters",
+    "unfold.contrib.import_export",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -99,6 +102,7 @@ INSTALLED_APPS = [
     "allauth",
     "allauth.account",
     "corsheaders",
+    "import_export",
     "accounts",
     "billing",
     "generator",
@@ -222,7 +226,9 @@ CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_TASK_PUBLISH_RETRY = False
 # A publish must fail fast: the row is already committed and the beat finds it.
 CELERY_BROKER_TRANSPORT_OPTIONS = (
-    {"socket_connect_timeout": 2, "socket_timeout": 30} if CELERY_BROKER_URL.startswith("redis") else {}
+    {"socket_connect_timeout": 2, "socket_timeout": 30, "max_retries": 0}
+    if CELERY_BROKER_URL.startswith("redis")
+    else {}
 )
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TASK_DEFAULT_QUEUE = "reveweb"
@@ -267,6 +273,8 @@ INSTALLATION_ID = hashlib.sha256(SECRET_KEY.encode()).hexdigest()[:12]
 RATE_LIMIT_PER_MINUTE = env.int("RATE_LIMIT_PER_MINUTE", 10)
 STATUS_RATE_LIMIT_PER_MINUTE = env.int("STATUS_RATE_LIMIT_PER_MINUTE", 600)
 WELCOME_CREDITS = env.int("WELCOME_CREDITS", 3)
+LOW_BALANCE_CREDITS = env.int("LOW_BALANCE_CREDITS", 5)
+SUPPORT_GRANT_LIMIT = env.int("SUPPORT_GRANT_LIMIT", 20)
 
 # --- People ----------------------------------------------------------------------------------------------------
 
@@ -282,6 +290,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_ADAPTER = "reveweb.adapter.Adapter"
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = env.str("EMAIL_VERIFICATION", "none" if SANDBOX else "mandatory")
@@ -301,6 +310,52 @@ if env.str("EMAIL_URL", ""):
 else:
     EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
     EMAIL_FILE_PATH = VAR_DIR / "mail"
+
+# --- The admin -------------------------------------------------------------------------------------------------
+
+UNFOLD = {
+    "SITE_TITLE": f"{SITE_NAME} admin",
+    "SITE_HEADER": SITE_NAME,
+    "SITE_SUBHEADER": "Admin",
+    "SITE_SYMBOL": "imagesmode",
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: f"{STATIC_URL}favicon.svg"}],
+    "SHOW_HISTORY": False,  # acts are in the audit records
+    "SHOW_VIEW_ON_SITE": True,
+    "BORDER_RADIUS": "8px",
+    "STYLES": ["reveweb.admin.site.stylesheet"],
+    "DASHBOARD_CALLBACK": "reveweb.admin.dashboard.add_numbers",
+    "ENVIRONMENT": "reveweb.admin.site.environment",
+    "SIDEBAR": {"show_search": True, "command_search": True, "navigation": "reveweb.admin.site.navigation"},
+    "COMMAND": {"search_callback": "reveweb.admin.site.search"},
+    "COLORS": {
+        "base": {  # the site's warm greys
+            "50": "oklch(98.1% .006 84)",
+            "100": "oklch(95.3% .009 82)",
+            "200": "oklch(89.5% .011 80)",
+            "300": "oklch(83% .012 78)",
+            "400": "oklch(68% .013 76)",
+            "500": "oklch(54% .013 72)",
+            "600": "oklch(44% .013 66)",
+            "700": "oklch(36% .012 64)",
+            "800": "oklch(27.5% .01 66)",
+            "900": "oklch(20% .008 68)",
+            "950": "oklch(15% .007 68)",
+        },
+        "primary": {  # the site's accent, by lightness
+            "50": "oklch(97% .012 274)",
+            "100": "oklch(94.5% .024 274)",
+            "200": "oklch(88% .05 274)",
+            "300": "oklch(80% .09 274)",
+            "400": "oklch(72% .13 274)",
+            "500": "oklch(60% .19 274)",
+            "600": "oklch(47% .22 274)",
+            "700": "oklch(40% .2 274)",
+            "800": "oklch(34% .16 274)",
+            "900": "oklch(28% .12 274)",
+            "950": "oklch(22% .08 274)",
+        },
+    },
+}
 
 # --- The rest --------------------------------------------------------------------------------------------------
 

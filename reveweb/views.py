@@ -6,6 +6,8 @@ from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.views.decorators.http import require_safe
 
+from billing import ledger, offers
+
 EXAMPLES = (
     "A lighthouse keeper's kitchen at dawn, steam rising from a copper kettle",
     "A concert poster with the words “Night Garden” in hand-painted letters",
@@ -17,6 +19,19 @@ EXAMPLES = (
 def home(request: HttpRequest) -> HttpResponse:
     """Show what the site is."""
     return render(request, "home.html", {"examples": EXAMPLES, "welcome_credits": settings.WELCOME_CREDITS})
+
+
+@require_safe
+def pricing(request: HttpRequest) -> HttpResponse:
+    """Show what credits cost: plans and packs as the operator keeps them."""
+    account = ledger.account_of(request.user.pk) if request.user.pk else None
+    context = {
+        "plans": offers.plans(account),
+        "packs": offers.packs(),
+        "welcome_credits": settings.WELCOME_CREDITS,
+        "default_rate": settings.RATE_LIMIT_PER_MINUTE,
+    }
+    return render(request, "billing/pricing.html", context)
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:

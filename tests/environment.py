@@ -61,7 +61,18 @@ if PROVIDED_REDIS:
     os.environ["REDIS_URL"] = f"{server}/{int(database) + int(WORKER[2:] or 0)}"
 else:
     os.environ["REDIS_URL"] = f"redis://127.0.0.1:{EMBEDDED_VALKEY_PORT}/0"
-for name in ("STRIPE_SECRET_KEY", "STRIPE_WEBHOOK_SECRET", "REVE_API_KEY", "SECRET_KEY", "PUBLIC_URL", "DEBUG", "EMAIL_URL", "S3_BUCKET", "ALLOWED_HOSTS"):
+NEUTRAL = (
+    "ALLOWED_HOSTS",
+    "DEBUG",
+    "EMAIL_URL",
+    "PUBLIC_URL",
+    "REVE_API_KEY",
+    "S3_BUCKET",
+    "SECRET_KEY",
+    "STRIPE_SECRET_KEY",
+    "STRIPE_WEBHOOK_SECRET",
+)
+for name in NEUTRAL:
     os.environ.pop(name, None)
 os.environ |= {
     "ENV_FILE": "",

@@ -13,7 +13,7 @@ from tests.conftest import Api
 @pytest.fixture
 def serve(api: Api) -> Callable[..., httpx.Response]:
     """Send a request to the ASGI application as a server would, with Alice's key unless told otherwise."""
-    from reveweb.asgi import application
+    from reveweb.asgi import application  # only now: it wants the static files to be there
 
     def send(method: str, path: str, **options: Any) -> httpx.Response:
         headers = {"Authorization": f"Bearer {api.secret}", **options.pop("headers", {})}

@@ -9,6 +9,7 @@ import httpx
 import pytest
 from django.core.management import call_command
 from django.test import Client
+from django.utils import timezone
 
 from accounts import keys
 from accounts.models import User
@@ -212,20 +213,14 @@ def test_a_body_that_comes_in_chunks_without_a_length_has_the_same_limit(
         assert_error(response, 413, "body_too_large")
 
 
-def test_a_declared_length_is_enough_to_refuse(api: Api) -> None:
-    response = api.client.generic(
-        "POST",
-        GENERATE[0],
-        b"{}",
-        "application/json",
-        headers={"Authorization": f"Bearer {api.secret}"},
-        CONTENT_LENGTH="65537",
-    )
-    assert_error(response, 413, "body_too_large")
+@pytest.mark.parametrize("length", ["65537", "3000000", "99999999999999999999"])
+def test_a_declared_length_is_enough_to_refuse(serve: Callable[..., httpx.Response], length: str) -> None:
+    headers = {"Content-Type": "application/json", "Content-Length": length}
+    assert_error(serve("POST", GENERATE[0], content=b"{}", headers=headers), 413, "body_too_large")
 
 
 def test_no_more_of_a_body_is_kept_than_shows_that_it_is_too_large() -> None:
-    from reveweb.asgi import held
+    from reveweb.asgi import held  # only now: it wants the static files to be there
 
     async def read() -> int:
         left = 200
@@ -258,7 +253,6 @@ def test_no_more_of_a_body_is_kept_than_shows_that_it_is_too_large() -> None:
         "application/xml",
         "application/jsonp",
         "json",
-        "text/plain; charset=application/json",
     ],
 )
 def test_another_kind_of_body_is_refused(api: Api, account: Account, kind: str) -> None:
@@ -359,7 +353,5 @@ def test_errors_are_json_through_the_asgi_server_too(serve: Callable[..., httpx.
 
 
 def test_a_key_with_an_expired_date_is_refused(api: Api, alice: User) -> None:
-    from django.utils import timezone
-
     _, secret = keys.mint(user=alice, name="old", expires_at=timezone.now())
     assert_error(api.post(PROMPT, Authorization=f"Bearer {secret}"), 401, "invalid_api_key")

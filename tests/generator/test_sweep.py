@@ -130,7 +130,6 @@ def test_with_the_broker_away_nothing_is_lost(
     assert enqueued == [generation.pk]
 
 
-@pytest.mark.xfail(reason="CELERY_BROKER_TRANSPORT_OPTIONS needs max_retries: 0, it takes 6 s", strict=True)
 def test_a_broker_that_refuses_connections_is_noticed_soon(generation: Generation) -> None:
     """What Celery raises then must be what `enqueue` expects, and must not take its usual minutes of retries."""
     with celery_app.connection_for_write(f"redis://127.0.0.1:{free_port()}/0") as nowhere:

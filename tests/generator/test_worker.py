@@ -32,8 +32,12 @@ NO_IMAGE = "The image service did not deliver a usable image."
 @pytest.fixture(autouse=True)
 def _upstream(sandbox: str, images: None) -> Iterator[None]:
     """A client of the test's own, made with the test's settings when it is first used."""
-    worker._client.cache_clear()
+    forget_client()
     yield
+    forget_client()
+
+
+def forget_client() -> None:
     if worker._client.cache_info().currsize:
         client = worker._client()
         in_loop(client._api.aclose())
@@ -217,7 +221,7 @@ def test_an_upstream_that_cannot_be_reached_is_tried_again_later(
     assert 0 < pauses[0] < pauses[1] < pauses[2] <= 30
     assert audit(generation.account) == 2
     settings.REVE_API_URL = sandbox
-    worker._client.cache_clear()
+    forget_client()
     assert_completed(finish(generation))
     assert len(jobs(sandbox, generation)) == 1
 

@@ -7,11 +7,13 @@ import pytest
 from django.test import Client
 
 from accounts.models import User
-from billing.models import Account
+from billing import ledger
+from billing.models import Account, Plan
 from generator import admission, lifecycle
 from generator.admission import ImageRequest
 from generator.images import StoredImage
 from generator.models import Generation
+from tests.payments.conftest import Customer, Desk, seed_catalogue
 
 Draw = Callable[..., Generation]
 
@@ -53,6 +55,33 @@ def draw(account: Account, give: Callable[[int], None]) -> Draw:
         return generation
 
     return drawn
+
+
+@pytest.fixture
+def catalogue(alice: User) -> None:
+    """The plans and packs of a new installation."""
+    seed_catalogue()
+
+
+@pytest.fixture
+def pro(catalogue: None) -> Plan:
+    """A plan above Basic."""
+    return Plan.objects.create(
+        slug="pro", name="Pro", credits=400, price=2900, interval="month", order=2, rate_limit=30
+    )
+
+
+@pytest.fixture
+def desk(sandbox: str) -> Desk:
+    """The operator's desk of the stand-in for Stripe."""
+    return Desk(sandbox)
+
+
+@pytest.fixture
+def customer(alice: User, catalogue: None, desk: Desk, settings: Any) -> Customer:
+    """Alice as a customer of the stand-in. What happens there is in the books once she `follow`s."""
+    settings.INSTALLATION_ID = f"page{User.objects.count()}{id(desk)}"
+    return Customer(ledger.account_of(alice.pk), desk)
 
 
 def _logged_in(user: User) -> Client:

@@ -1,9 +1,8 @@
 """Logging in and out, signing up, and getting a new password, as a person meets it."""
 
 import re
+from typing import Any
 
-import pytest
-from django.conf import LazySettings
 from django.core import mail
 from django.test import Client
 
@@ -55,10 +54,8 @@ def test_a_used_reset_link_says_so(client: Client, db: None) -> None:
     assert "This link no longer works" in client.get("/accounts/password/reset/key/1-abc/").content.decode()
 
 
-def test_a_new_address_is_confirmed_through_a_short_email(
-    client: Client, db: None, settings: LazySettings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(settings, "ACCOUNT_EMAIL_VERIFICATION", "mandatory")
+def test_a_new_address_is_confirmed_through_a_short_email(client: Client, db: None, settings: Any) -> None:
+    settings.ACCOUNT_EMAIL_VERIFICATION = "mandatory"
     sent = client.post("/accounts/signup/", {"email": "carol@example.com", "password1": PASSWORD}, follow=True)
     assert "Check your email" in sent.content.decode()
     message = mail.outbox[0]

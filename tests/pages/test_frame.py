@@ -10,11 +10,14 @@ from django.test import Client
 from accounts.models import ApiKey
 from generator.models import Generation
 
-PUBLIC = ["/", "/accounts/login/", "/accounts/signup/", "/accounts/password/reset/", "/accounts/inactive/"]
+PUBLIC = ["/", "/pricing/", "/accounts/login/", "/accounts/signup/", "/accounts/password/reset/", "/accounts/inactive/"]
 PRIVATE = [
     "/create/",
     "/gallery/",
     "/dashboard/api-keys/",
+    "/dashboard/billing/",
+    "/dashboard/billing/history/",
+    "/dashboard/billing/success/?session=cs_unknown",
     "/accounts/email/",
     "/accounts/password/change/",
     "/nowhere/",

@@ -207,9 +207,7 @@ def test_a_refund_that_fails_gives_the_credits_back(customer: Customer, pack: Pa
     assert customer.balance == 53
 
 
-def test_a_dispute_freezes_what_is_left_and_a_won_one_gives_it_back(
-    customer: Customer, pack: Pack, desk: Desk
-) -> None:
+def test_a_dispute_freezes_what_is_left_and_a_won_one_gives_it_back(customer: Customer, pack: Pack, desk: Desk) -> None:
     session = customer.pay(pack)
     customer.follow()
     ledger.hold(account=customer.account, credits=13, reference="generation:late", cause="an image")
@@ -258,9 +256,7 @@ def test_an_event_whose_handler_fails_is_kept_and_tried_again(
     assert customer.balance == 53
 
 
-def test_a_refund_that_is_heard_of_before_its_payment_waits_for_it(
-    customer: Customer, pack: Pack, desk: Desk
-) -> None:
+def test_a_refund_that_is_heard_of_before_its_payment_waits_for_it(customer: Customer, pack: Pack, desk: Desk) -> None:
     session = customer.pay(pack)
     intent = gateway.retrieve_checkout(session)["payment_intent"]
     charge = next(charge for charge in gateway.charges_since(0) if charge["payment_intent"] == intent)

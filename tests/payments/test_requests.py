@@ -53,9 +53,7 @@ def unknown_fields() -> set[str]:
         for name in names:
             first, *rest = re.findall(r"[^\[\]]+", name)
             inner = [part for part in rest if not part.isdigit()]
-            if first not in fields:
-                unknown.add(f"{method} {path} {name}")
-            elif inner and (known := subfields(fields[first])) and inner[0] not in known:
+            if first not in fields or (inner and (known := subfields(fields[first])) and inner[0] not in known):
                 unknown.add(f"{method} {path} {name}")
     return unknown
 

@@ -1,0 +1,46 @@
+"""API keys, to read: they are made by their owners, and revoked on the person's page."""
+
+from allauth.account.models import EmailAddress
+from django.contrib import admin
+from django.contrib.auth.models import Group
+from django.utils.safestring import SafeString
+from unfold.decorators import display
+
+from accounts.models import ApiKey
+from accounts.reading import ReadingAdmin, person
+
+admin.site.unregister(Group)  # roles are given on the person's page, and set in the code
+if admin.site.is_registered(EmailAddress):
+    admin.site.unregister(EmailAddress)  # its editing would leave no audit record
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(ReadingAdmin):
+    list_display = ["prefix", "name", "owner", "state", "created_at", "last_used_at", "last_used_ip"]
+    list_filter = [("revoked_at", admin.EmptyFieldListFilter), "created_at", "last_used_at"]
+    list_select_related = ["user"]
+    search_fields = ["=prefix", "=user__email"]
+    search_help_text = "A key's visible prefix (rv_ and 8 characters), or its owner's whole email address."
+    fields = [
+        "prefix",
+        "name",
+        "owner",
+        "state",
+        "rate_limit",
+        "created_at",
+        "expires_at",
+        "revoked_at",
+        "last_used_at",
+        "last_used_ip",
+    ]
+    readonly_fields = ["owner", "state"]
+
+    @display(description="Owner")
+    def owner(self, key: ApiKey) -> SafeString:
+        return person(key.user)
+
+    @display(description="State", label={"Live": "success", "Revoked": "danger", "Expired": "warning"})
+    def state(self, key: ApiKey) -> str:
+        if key.revoked_at:
+            return "Revoked"
+        return "Expired" if key.is_expired else "Live"

@@ -1,0 +1,55 @@
+"""What members of staff did. Nobody edits it, whoever they are."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+from unfold.decorators import display
+
+from accounts.reading import ReadingAdmin, pretty
+from billing.admin.reading import person
+from billing.models import AuditRecord
+from billing.staff import Act
+
+
+class ByAct(admin.SimpleListFilter):
+    """Records of one kind of act."""
+
+    title = "act"
+    parameter_name = "act"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(act.name.lower(), act.value) for act in Act]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[AuditRecord]) -> QuerySet[AuditRecord] | None:
+        act = Act.__members__.get((self.value() or "").upper())
+        return queryset.filter(action=act.value) if act else None
+
+
+@admin.register(AuditRecord)
+class AuditRecordAdmin(ReadingAdmin):
+    list_display = ["created_at", "action", "whom", "reason", "who"]
+    list_filter = [ByAct, "created_at"]
+    list_select_related = ["account__user", "actor"]
+    search_fields = ["=actor__email", "=account__user__email", "reason"]
+    search_help_text = "A whole email address, of whoever did it or of whom it concerns, or words of the reason."
+    fields = ["created_at", "action", "whom", "reason", "who", "earlier", "later"]
+    readonly_fields = ["whom", "who", "earlier", "later"]
+
+    @display(description="Whom")
+    def whom(self, record: AuditRecord) -> SafeString | str:
+        return person(record.account)
+
+    @display(description="Who")
+    def who(self, record: AuditRecord) -> str:
+        return record.actor.email if record.actor else "The operator's shell"
+
+    @display(description="Before")
+    def earlier(self, record: AuditRecord) -> SafeString:
+        return pretty(record.before)
+
+    @display(description="After")
+    def later(self, record: AuditRecord) -> SafeString:
+        return pretty(record.after)

@@ -1,0 +1,91 @@
+"""Stripe's events as they came in: those that the books could not follow first."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import F, QuerySet
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+from unfold.decorators import action, display
+
+from accounts.reading import ReadingAdmin, pretty
+from billing import staff
+from billing.models import StripeEvent
+
+AT_ONCE = 20  # each may ask Stripe, and a browser waits for all of them
+
+
+class Handled(admin.SimpleListFilter):
+    """Whether the books have followed an event."""
+
+    title = "state"
+    parameter_name = "handled"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("no", "Not handled"), ("failed", "Failed at least once"), ("yes", "Handled")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[StripeEvent]) -> QuerySet[StripeEvent] | None:
+        match self.value():
+            case "no":
+                return queryset.filter(handled_at=None)
+            case "failed":
+                return queryset.filter(handled_at=None, attempts__gt=0)
+            case "yes":
+                return queryset.exclude(handled_at=None)
+        return None
+
+
+@admin.register(StripeEvent)
+class StripeEventAdmin(ReadingAdmin):
+    list_display = ["received_at", "type", "state", "attempts", "last_error", "due_at", "id"]
+    list_filter = [Handled, "received_at", "type"]
+    search_fields = ["=id", "=type"]
+    search_help_text = "A whole event id (evt_…) or type."
+    ordering = [F("handled_at").desc(nulls_first=True), "-received_at"]
+    list_disable_select_all = True
+    actions = ["try_again"]
+    fields = [
+        "id",
+        "type",
+        "state",
+        "attempts",
+        "last_error",
+        "received_at",
+        "handled_at",
+        "due_at",
+        "api_version",
+        "content",
+    ]
+    readonly_fields = ["state", "content"]
+
+    @display(description="State", label={"Handled": "success", "Waiting": "info", "Failed": "danger"})
+    def state(self, event: StripeEvent) -> str:
+        if event.handled_at:
+            return "Handled"
+        return "Failed" if event.attempts else "Waiting"
+
+    @display(description="Content")
+    def content(self, event: StripeEvent) -> SafeString:
+        return pretty(event.payload)
+
+    def has_try_again_permission(self, request: HttpRequest) -> bool:
+        return staff.may(request.user, "retry_event")  # type: ignore[arg-type]
+
+    @action(description="Try again now", permissions=["try_again"])
+    def try_again(self, request: HttpRequest, queryset: QuerySet[StripeEvent]) -> None:
+        """Try the chosen events in the order in which they came, and say what became of each that fails."""
+        chosen = list(queryset.filter(handled_at=None).order_by("received_at")[: AT_ONCE + 1])
+        if not chosen:
+            messages.info(request, "Those are handled already.")
+            return
+        if len(chosen) > AT_ONCE:
+            messages.error(request, f"Choose at most {AT_ONCE} events at a time.")
+            return
+        handled = 0
+        for event in chosen:
+            if staff.retry_event(actor=request.user, event=event):  # type: ignore[arg-type]
+                handled += 1
+            else:
+                messages.error(request, f"{event.type} {event.pk} failed again: {event.last_error}")
+        if handled:
+            messages.success(request, f"{handled} of {len(chosen)} events handled.")

@@ -1,0 +1,93 @@
+"""Grants, entries and their lines, to read; grants also come from a CSV."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
+from unfold.decorators import display
+
+from accounts.reading import ReadingAdmin, change_url, link
+from billing.admin.imports import GrantImport
+from billing.admin.reading import cause_url, person
+from billing.models import CreditEntry, CreditGrant, CreditLine
+
+KINDS = {
+    CreditEntry.Kind.GRANT: "success",
+    CreditEntry.Kind.RELEASE: "success",
+    CreditEntry.Kind.RESTORE: "success",
+    CreditEntry.Kind.HOLD: "info",
+    CreditEntry.Kind.SETTLE: "",
+    CreditEntry.Kind.EXPIRE: "warning",
+    CreditEntry.Kind.TAKE: "danger",
+    CreditEntry.Kind.CLAW_BACK: "danger",
+}
+
+
+@admin.register(CreditEntry)
+class CreditEntryAdmin(ReadingAdmin):
+    list_display = ["when", "whose", "kind_label", "amount", "balance_after", "because"]
+    list_display_links = ["when"]
+    list_filter = ["kind", "created_at"]
+    list_select_related = ["account__user"]
+    search_fields = ["=reference", "=account__user__email"]
+    search_help_text = "A whole reference, or somebody's whole email address."
+    fields = ["whose", "kind", "amount", "balance_after", "because", "reference", "created_at", "parts"]
+    readonly_fields = ["whose", "because", "parts"]
+
+    @display(description="When", ordering="id")
+    def when(self, entry: CreditEntry) -> Any:
+        return entry.created_at
+
+    @display(description="Person")
+    def whose(self, entry: CreditEntry) -> SafeString | str:
+        return person(entry.account)
+
+    @display(description="What", label=KINDS)
+    def kind_label(self, entry: CreditEntry) -> tuple[str, str]:
+        return entry.kind, entry.get_kind_display()
+
+    @display(description="Cause")
+    def because(self, entry: CreditEntry) -> SafeString | str:
+        url = cause_url(entry.reference)
+        return link(url, entry.cause) if url else entry.cause
+
+    @display(description="Grants touched")
+    def parts(self, entry: CreditEntry) -> SafeString | str:
+        lines = entry.lines.select_related("grant")
+        parts = ((f"{line.amount:+d}", link(change_url(line.grant), line.grant)) for line in lines)
+        return format_html_join("", "<div>{} {}</div>", parts) or "–"
+
+
+@admin.register(CreditGrant)
+class CreditGrantAdmin(GrantImport, ReadingAdmin):
+    list_display = ["created_at", "whose", "source", "remaining", "amount", "expires_at", "frozen"]
+    list_filter = ["source", "created_at", "expires_at"]
+    list_select_related = ["account__user"]
+    search_fields = ["=account__user__email", "=frozen_by"]
+    search_help_text = "Somebody's whole email address."
+    fields = ["whose", "source", "remaining", "amount", "expires_at", "frozen_by", "created_at", "history"]
+    readonly_fields = ["whose", "history"]
+    ordering = ["-id"]
+
+    @display(description="Person")
+    def whose(self, grant: CreditGrant) -> SafeString | str:
+        return person(grant.account)
+
+    @display(description="Dispute", label={"Kept back": "danger"})
+    def frozen(self, grant: CreditGrant) -> str:
+        return "Kept back" if grant.frozen_by else ""
+
+    @display(description="Entries")
+    def history(self, grant: CreditGrant) -> SafeString | str:
+        lines = grant.lines.select_related("entry").order_by("-id")[:50]
+        parts = ((f"{line.amount:+d}", link(change_url(line.entry), line.entry.cause)) for line in lines)
+        return format_html_join("", "<div>{} {}</div>", parts) or "–"
+
+
+@admin.register(CreditLine)
+class CreditLineAdmin(ReadingAdmin):
+    list_display = ["id", "amount", "entry", "grant"]
+    list_select_related = ["entry", "grant"]
+    search_fields = ["=entry__reference"]
+    ordering = ["-id"]

@@ -1,0 +1,13 @@
+"""Money in templates."""
+
+from django import template
+
+from billing import money
+
+register = template.Library()
+
+
+@register.filter(name="money")
+def full(amount: int, currency: str) -> str:
+    """`{{ payment.amount|money:payment.currency }}` → $9.00 USD"""
+    return money.full(amount, currency)

@@ -1,0 +1,242 @@
+"""Dashboard → Billing: what one has, what one can buy, and the doors to Stripe's pages.
+
+Nothing here grants a credit: only Stripe's events do. Forms that lead to Stripe are answered with a redirect to its
+hosts, which a `form-action` of the site's Content-Security-Policy has to allow.
+"""
+
+import logging
+from collections.abc import Callable
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    HttpResponseRedirect,
+    JsonResponse,
+    StreamingHttpResponse,
+)
+from django.shortcuts import redirect, render
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from accounts.requests import site_of
+from billing import catalogue, checkout, gateway, ledger, money, offers, orders, statement
+from billing.errors import AlreadySubscribed, BillingError, NotForSale, NotSubscribed
+from billing.models import Account, Order, Pack, Plan, Subscription
+
+log = logging.getLogger(__name__)
+
+RECENT_PAYMENTS = 12
+
+PROBLEMS = {
+    "past_due": "Your last payment did not go through. Stripe tries again in the next days; a card that works keeps "
+    "your plan.",
+    "unpaid": "Your last payment did not go through, so your plan's benefits have stopped. Pay the open invoice to get "
+    "them back.",
+    "incomplete": "Your first payment is not complete: your bank refused it or wants to hear from you.",
+    "paused": "Your plan is paused.",
+}
+
+
+@login_required
+@never_cache
+@require_safe
+def overview(request: HttpRequest) -> HttpResponse:
+    """The account's plan, credits, payments and latest history, and what it can buy."""
+    account = _account(request)
+    subscription = checkout.live_subscription(account)
+    offered = offers.plans(account)
+    context = {
+        "account": account,
+        "balance": account.balance,
+        "plan": catalogue.plan_of(account),
+        "subscription": subscription,
+        "paid_price": offers.paid_price(subscription) if subscription else None,
+        "problem": PROBLEMS.get(subscription.status, "") if subscription else "",
+        "buckets": statement.buckets(account),
+        "plans": [offer for offer in offered if offer.action in ("buy", "change")],
+        "packs": offers.packs(),
+        "pending": account.orders.filter(status=Order.Status.PENDING).select_related("plan", "pack"),
+        "payments": account.payments.filter(amount__gt=0).prefetch_related("disputes")[:RECENT_PAYMENTS],
+        "history": statement.page(account, size=statement.RECENT),
+        "state": _state(subscription),
+    }
+    return render(request, "billing/overview.html", context)
+
+
+@login_required
+@never_cache
+@require_safe
+def state(request: HttpRequest) -> HttpResponse:
+    """Tell an open page whether the subscription is still as the page says."""
+    return JsonResponse({"state": _state(checkout.live_subscription(_account(request)))})
+
+
+@login_required
+@never_cache
+@require_safe
+def history(request: HttpRequest) -> HttpResponse:
+    """Every change of the account's balance, newest first, paged by the address."""
+    before = request.GET.get("before", "")
+    account = _account(request)
+    page = statement.page(account, before=int(before) if before.isdecimal() and len(before) < 19 else None)
+    context = {"page": page, "paged": bool(before), "balance": account.balance}
+    return render(request, "billing/history.html", context)
+
+
+@login_required
+@never_cache
+@require_safe
+def history_csv(request: HttpRequest) -> HttpResponseBase:
+    """The whole history as a file, streamed."""
+    response = StreamingHttpResponse(statement.csv_lines(_account(request)), content_type="text/csv; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="{settings.SITE_NAME.lower()}-credits.csv"'
+    response["X-Accel-Buffering"] = "no"
+    return response
+
+
+@login_required
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def start_checkout(request: HttpRequest) -> HttpResponse:
+    """Show what is about to be bought; a POST leads to Stripe's checkout for it."""
+    fields = request.POST if request.method == "POST" else request.GET
+    product = _product(fields.get("kind", ""), fields.get("slug", ""))
+    account = _account(request)
+    if product is None or not settings.PAYMENTS:
+        return _back(request, "That is not for sale. Here is what is.", to="pricing")
+    if request.method == "POST":
+        return _to_stripe(request, lambda: checkout.start(account=account, product=product, site=site_of(request)))
+    if isinstance(product, Plan) and checkout.live_subscription(account):
+        return redirect("billing")
+    return render(request, "billing/checkout.html", {"offer": offers.Offer(product, "buy")})
+
+
+@login_required
+@require_POST
+def open_portal(request: HttpRequest) -> HttpResponse:
+    """Lead to Stripe's portal: card, invoices, cancel, resume."""
+    account = _account(request)
+    return _to_stripe(request, lambda: checkout.portal(account=account, site=site_of(request)))
+
+
+@login_required
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def change_plan(request: HttpRequest) -> HttpResponse:
+    """Say what moving to another plan means; a POST asks Stripe to do it."""
+    account = _account(request)
+    slug = (request.POST if request.method == "POST" else request.GET).get("slug", "")
+    offer = next((offer for offer in offers.changes(account) if offer.product.slug == slug), None)
+    subscription = checkout.live_subscription(account)
+    if offer is None or subscription is None or not isinstance(offer.product, Plan):
+        return _back(request, "Your plan can't be changed to that one.")
+    if request.method != "POST":
+        return render(request, "billing/change_plan.html", _change(subscription, offer))
+    try:
+        checkout.change_plan(account=account, plan=offer.product)
+    except (BillingError, gateway.PaymentError) as error:
+        return _back(request, _words(error))
+    messages.info(request, f"Stripe is moving you to {offer.product.name}. This page shows it as soon as it is done.")
+    return redirect(f"{reverse('billing')}?settling=1")
+
+
+@login_required
+@never_cache
+@require_safe
+def success(request: HttpRequest) -> HttpResponse:
+    """Where Stripe sends a browser after a checkout: what has truly become of it. Nothing is granted here."""
+    progress = orders.progress_of(_account(request), request.GET.get("session", ""))
+    if progress is None:
+        return render(request, "billing/unknown_checkout.html", status=404)
+    return render(request, "billing/success.html", {"progress": progress})
+
+
+@login_required
+@never_cache
+@require_safe
+def success_state(request: HttpRequest) -> HttpResponse:
+    """The same as data, for the page's script."""
+    progress = orders.progress_of(_account(request), request.GET.get("session", ""))
+    if progress is None:
+        return JsonResponse(
+            {"error": {"code": "not_found", "message": "This checkout is not one of yours."}}, status=404
+        )
+    html = render_to_string("billing/progress.html", {"progress": progress}, request)
+    return JsonResponse({"state": progress.state, "done": progress.is_final, "html": html})
+
+
+def _change(subscription: Subscription, offer: offers.Offer) -> dict[str, object]:
+    """Work out what a change costs and brings, roughly: Stripe does it to the second."""
+    before, after = subscription.plan, offer.product
+    assert before is not None
+    assert isinstance(after, Plan)
+    paid = offers.paid_price(subscription)
+    left, whole = offers.time_left(subscription)
+    difference = (after.price - (paid.amount if paid else before.price)) * left // whole
+    costs_more = checkout.costs_more(after, subscription)
+    return {
+        "offer": offer,
+        "before": before,
+        "subscription": subscription,
+        "costs_more": costs_more,
+        "same_interval": before.interval == after.interval,
+        "credits": max(0, after.credits - before.credits) * left // whole if costs_more else 0,
+        "due": money.full(difference, after.currency),
+    }
+
+
+def _to_stripe(request: HttpRequest, address: Callable[[], str]) -> HttpResponse:
+    try:
+        response = HttpResponseRedirect(address())
+    except (BillingError, gateway.PaymentError) as error:
+        return _back(request, _words(error))
+    response.status_code = 303  # the browser goes on with GET
+    return response
+
+
+def _back(request: HttpRequest, words: str, to: str = "billing") -> HttpResponse:
+    messages.error(request, words)
+    return redirect(to)
+
+
+def _words(error: Exception) -> str:
+    match error:
+        case AlreadySubscribed():
+            return "You have a plan already, or have just paid for one. Nothing was charged again; change it here."
+        case NotSubscribed():
+            return "You have no plan that could be changed. Choose one below."
+        case NotForSale():
+            return f"{error} is not sold any more. Nothing was charged."
+        case gateway.PaymentUnavailable():
+            log.warning("Stripe is away: %s", error)
+            return "Stripe can't be reached at the moment. Nothing was charged; try again in a minute."
+        case gateway.PaymentRefused():
+            log.warning("Stripe refused: %s", error)
+            return f"Stripe did not accept that, and nothing changed. It says: “{error}”"
+    raise error
+
+
+def _state(subscription: Subscription | None) -> str:
+    """A fingerprint of all that a page says about a subscription."""
+    if subscription is None:
+        return "none"
+    ends = subscription.cancel_at.timestamp() if subscription.cancel_at else ""
+    return f"{subscription.pk}:{subscription.price_id}:{subscription.status}:{ends}"
+
+
+def _product(kind: str, slug: str) -> Plan | Pack | None:
+    slug = slug.replace("\x00", "")[:40]
+    if kind == "plan":
+        return Plan.objects.filter(slug=slug, active=True, price__gt=0).first()
+    return Pack.objects.filter(slug=slug, active=True).first() if kind == "pack" else None
+
+
+def _account(request: HttpRequest) -> Account:
+    assert request.user.pk is not None
+    return ledger.account_of(request.user.pk)

@@ -1,0 +1,188 @@
+"""The people in the admin. They are here because their page shows what all apps know of them."""
+
+from typing import Any, ClassVar
+
+from allauth.account.decorators import secure_admin_login
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
+from unfold.decorators import action, display
+
+from accounts.models import User
+from accounts.reading import ReadingAdmin
+from billing import ledger, staff
+from billing.models import Dispute
+from reveweb.admin import acts, people
+from reveweb.admin.forms import GrantForm
+
+AT_ONCE = 200  # people that one act may grant to
+
+# One door for everybody: the site's own log-in, with its limits on guessing.
+admin.site.index_title = "Overview"
+admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
+
+
+class State(admin.SimpleListFilter):
+    """People that somebody should look at, and staff."""
+
+    title = "state"
+    parameter_name = "state"
+    conditions: ClassVar[dict[str, tuple[str, Q]]] = {
+        "disputed": ("Under dispute", Q(disputed=True)),
+        "suspended": ("Suspended", Q(is_active=False)),
+        "staff": ("Staff", Q(is_staff=True)),
+    }
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(name, title) for name, (title, _) in self.conditions.items()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> QuerySet[User] | None:
+        chosen = self.conditions.get(self.value() or "")
+        return queryset.filter(chosen[1]) if chosen else None
+
+
+@admin.register(User)
+class PersonAdmin(ReadingAdmin):
+    """Everybody; one's page is composed by `people.look`, and changed by `acts` alone."""
+
+    list_display = ["email", "name", "states", "plan", "balance", "date_joined"]
+    list_filter = [State, "account__plan", "date_joined"]
+    list_select_related = ["account__plan"]
+    search_fields = ["email", "name"]
+    search_help_text = "Email or name, or an id: API key prefix, image, ledger reference, any Stripe id."
+    ordering = ["-id"]
+    actions = ["grant_to_selected"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
+        open_disputes = Dispute.objects.filter(payment__account__user=OuterRef("pk"), closed_at=None)
+        users: QuerySet[User] = super().get_queryset(request)
+        return users.annotate(disputed=Exists(open_disputes))
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[User], search_term: str
+    ) -> tuple[QuerySet[User], bool]:
+        ids = people.find(search_term)
+        if ids is not None:
+            return queryset.filter(pk__in=ids), False
+        found: tuple[QuerySet[User], bool] = super().get_search_results(request, queryset, search_term)
+        return found
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """List people; a search for something that only one person has leads straight to them."""
+        if request.method == "GET" and set(request.GET) == {"q"} and self.has_view_permission(request):
+            ids = people.find(request.GET["q"])
+            if ids and len(ids) == 1:
+                return redirect("admin:accounts_user_change", ids.pop())
+        response: HttpResponse = super().changelist_view(request, {**(extra_context or {}), "title": "People"})
+        return response
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Show everything about one person."""
+        viewer = request.user
+        if request.method not in ("GET", "HEAD") or not isinstance(viewer, User):
+            raise PermissionDenied
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        user = User.objects.prefetch_related("groups").filter(pk=object_id).first() if object_id.isdigit() else None
+        if user is None:
+            raise Http404
+        context = {
+            **self._context(request),
+            "title": user.email,
+            "person": people.look(user, viewer),
+            "may": {permission: staff.may(viewer, permission) for permission in PERMISSIONS},
+        }
+        return TemplateResponse(request, "admin/person/page.html", context)
+
+    def get_urls(self) -> list[URLPattern]:
+        own = [
+            path(f"<int:user_id>/{below}", self.admin_site.admin_view(self._act), {"act_class": act}, name=name)
+            for name, (below, act) in acts.ACTS.items()
+        ]
+        urls: list[URLPattern] = super().get_urls()
+        return own + urls
+
+    def _act(self, request: HttpRequest, act_class: type[acts.Act], user_id: int, **names: Any) -> HttpResponse:
+        return acts.answer(request, self._context(request), act_class, user_id, **names)
+
+    def _context(self, request: HttpRequest) -> dict[str, Any]:
+        return {**self.admin_site.each_context(request), "opts": self.opts, "media": self.media}
+
+    def has_grant_permission(self, request: HttpRequest) -> bool:
+        return isinstance(request.user, User) and staff.grant_limit(request.user) > 0
+
+    @action(description="Grant credits …", permissions=["grant"])
+    def grant_to_selected(self, request: HttpRequest, queryset: QuerySet[User]) -> HttpResponse | None:
+        """Show who would get credits, and grant them when that is confirmed."""
+        actor = request.user
+        assert isinstance(actor, User)
+        users = list(queryset.order_by("email")[: AT_ONCE + 1])
+        if len(users) > AT_ONCE:
+            messages.error(request, f"Choose at most {AT_ONCE} people at a time, or grant from a CSV.")
+            return None
+        limit = staff.grant_limit(actor) // len(users)
+        if not limit:
+            words = f"You may grant {staff.grant_limit(actor):,} credits in one act: choose fewer people."
+            messages.error(request, words)
+            return None
+        form = GrantForm(request.POST if "confirmed" in request.POST else None, limit=limit)
+        if form.is_valid():
+            granted = staff.grant_many(
+                actor=actor,
+                accounts=[ledger.account_of(user.pk) for user in users],
+                credits=form.cleaned_data["credits"],
+                reason=form.cleaned_data["reason"],
+                reference=f"staff:{form.cleaned_data['nonce']}",
+                expires_at=form.expires_at,
+            )
+            messages.success(request, f"Granted {form.cleaned_data['credits']:,} credits to each of {granted} people.")
+            return redirect("admin:accounts_user_changelist")
+        context = {
+            **self._context(request),
+            "form": form,
+            "users": users,
+            "title": "Grant credits to several people",
+            "back": reverse("admin:accounts_user_changelist"),
+        }
+        return TemplateResponse(request, "admin/person/grant_many.html", context)
+
+    @display(description="State")
+    def states(self, user: User) -> SafeString:
+        states = [
+            ("danger", "Disputed", user.disputed),  # type: ignore[attr-defined]
+            ("warning", "Suspended", not user.is_active),
+            ("info", "Superuser", user.is_staff and user.is_superuser),
+            ("info", "Staff", user.is_staff and not user.is_superuser),
+        ]
+        badges = ((colour, name) for colour, name, holds in states if holds)
+        return format_html_join(" ", '<span class="rw-badge rw-{}">{}</span>', badges)
+
+    @display(description="Plan", ordering="account__plan__order")
+    def plan(self, user: User) -> str:
+        account = getattr(user, "account", None)
+        return account.plan.name if account and account.plan else "–"
+
+    @display(description="Credits", ordering="account__balance")
+    def balance(self, user: User) -> str:
+        account = getattr(user, "account", None)
+        return f"{account.balance:,}" if account else "–"
+
+
+PERMISSIONS = (
+    "grant_few",
+    "grant_any",
+    "take_credits",
+    "return_credit",
+    "change_limits",
+    "suspend_user",
+    "revoke_key",
+    "assign_role",
+)

@@ -1,0 +1,215 @@
+"""Find a person by whatever names them, and gather all there is to know about one. All reading, nothing else."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from allauth.account.models import EmailAddress
+from django.conf import settings
+from django.db.models import QuerySet
+
+from accounts.models import ApiKey, User
+from billing import catalogue, roles, statement
+from billing.admin.reading import cause_url
+from billing.models import (
+    Account,
+    AuditRecord,
+    CreditEntry,
+    Dispute,
+    Order,
+    Payment,
+    Plan,
+    StripeEvent,
+    Subscription,
+)
+from generator.cards import Picture, picture_of
+from generator.models import Generation
+
+ENTRIES = 50
+IMAGES = 24
+PAYMENTS = 20
+RECORDS = 20
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A change of credits, and the page about its cause, "" where the viewer may not see it."""
+
+    entry: CreditEntry
+    url: str
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image as the page shows it; `returned` tells whether staff gave its credit back."""
+
+    generation: Generation
+    picture: Picture | None
+    returned: bool
+
+
+@dataclass(frozen=True)
+class Person:
+    """Everything about one person that the viewer may see; a section that they may not see is None."""
+
+    user: User
+    role: str
+    verified: bool
+    account: Account | None
+    plan: Plan | None
+    subscription: Subscription | None
+    subscriptions: list[Subscription]
+    buckets: list[statement.Bucket]
+    disputes: list[Dispute]
+    entries: list[Entry]
+    payments: list[Payment] | None
+    images: list[Image] | None
+    keys: list[ApiKey] | None
+    records: list[AuditRecord] | None
+
+    @property
+    def open_disputes(self) -> list[Dispute]:
+        return [dispute for dispute in self.disputes if dispute.closed_at is None]
+
+    @property
+    def renews_at(self) -> datetime | None:
+        """When the plan renews; None without a subscription that will."""
+        if self.subscription is None or self.subscription.cancel_at:
+            return None
+        return self.subscription.period_end
+
+    @property
+    def frozen(self) -> bool:
+        return any(bucket.is_frozen for bucket in self.buckets)
+
+    @property
+    def live_keys(self) -> list[ApiKey]:
+        return [key for key in self.keys or [] if key.revoked_at is None]
+
+    @property
+    def stripe_url(self) -> str:
+        """The customer's page at Stripe, "" where there is none."""
+        if self.account is None or not self.account.stripe_customer_id or settings.EMBEDDED_STRIPE:
+            return ""
+        mode = "test/" if settings.STRIPE_SECRET_KEY.startswith(("sk_test_", "rk_test_")) else ""
+        return f"https://dashboard.stripe.com/{mode}customers/{self.account.stripe_customer_id}"
+
+
+def look(user: User, viewer: User) -> Person:
+    """Gather what `viewer` may see of `user`, in a number of queries that does not depend on how much that is."""
+    account = Account.objects.filter(user=user).select_related("plan").first()
+    pk = account.pk if account else 0  # looking at somebody opens no account
+    subscriptions = list(Subscription.objects.filter(account_id=pk).select_related("plan"))
+    sees_images = viewer.has_perm("generator.view_generation")
+    return Person(
+        user=user,
+        role=roles.role_of(user),
+        verified=EmailAddress.objects.filter(user=user, verified=True).exists(),
+        account=account,
+        plan=catalogue.plan_of(account) if account else catalogue.free_plan(),
+        subscription=next((row for row in subscriptions if row.status in Subscription.LIVE), None),
+        subscriptions=subscriptions,
+        buckets=statement.buckets(account) if account else [],
+        disputes=list(Dispute.objects.filter(payment__account_id=pk).select_related("payment")),
+        entries=_entries(pk, sees_images),
+        payments=_payments(pk) if viewer.has_perm("billing.view_payment") else None,
+        images=_images(pk) if sees_images else None,
+        keys=list(user.api_keys.all()) if viewer.has_perm("accounts.view_apikey") else None,
+        records=_records(pk) if viewer.has_perm("billing.view_auditrecord") else None,
+    )
+
+
+def find(text: str) -> set[int] | None:
+    """Return the keys of the users whom an id or reference belongs to; None when `text` is neither.
+
+    Known are a whole email address, the prefix of an API key, an image's id, a reference of the ledger, and Stripe's
+    ids of a customer, subscription, payment intent, checkout, invoice, dispute, charge or event.
+    """
+    text = text.strip().replace("\x00", "")
+    kind = text.partition("_")[0]
+    if "@" in text:
+        exact = User.objects.filter(email=text.lower()).values_list("pk", flat=True)
+        return set(exact) or None
+    if kind in FINDERS and "_" in text and " " not in text:
+        return set(FINDERS[kind](text))
+    if ":" in text and " " not in text:
+        return set(CreditEntry.objects.filter(reference=text).values_list("account__user_id", flat=True))
+    return None
+
+
+def _of_event(event_id: str) -> Iterable[int]:
+    event = StripeEvent.objects.filter(pk=event_id).first()
+    if event is None:
+        return []
+    data: dict[str, Any] = event.payload.get("data", {}).get("object", {})
+    customer = data.get("id") if data.get("object") == "customer" else data.get("customer")
+    found = _users(Account.objects.filter(stripe_customer_id=customer or "-"), "user_id")
+    account = data.get("client_reference_id") or (data.get("metadata") or {}).get("account") or ""
+    if not found and str(account).isdigit():
+        found = _users(Account.objects.filter(pk=int(account)), "user_id")
+    if not found and data.get("payment_intent"):
+        found = _users(Payment.objects.filter(payment_intent=data["payment_intent"]))
+    return found
+
+
+def _of_checkout(session: str) -> Iterable[int]:
+    paid = _users(Payment.objects.filter(reference=f"checkout:{session}"))
+    return paid or _users(Order.objects.filter(stripe_session_id=session))
+
+
+def _of_dispute(dispute: str) -> Iterable[int]:
+    return _users(Dispute.objects.filter(stripe_id=dispute), "payment__account__user_id")
+
+
+FINDERS: dict[str, Callable[[str], Iterable[int]]] = {
+    "ch": lambda key: _users(CreditEntry.objects.filter(reference__startswith=f"refund:{key}:")),
+    "cs": _of_checkout,
+    "cus": lambda key: _users(Account.objects.filter(stripe_customer_id=key), "user_id"),
+    "dp": _of_dispute,
+    "du": _of_dispute,
+    "evt": _of_event,
+    "img": lambda key: _users(Generation.objects.filter(public_id=key)),
+    "in": lambda key: _users(Payment.objects.filter(reference=f"invoice:{key}")),
+    "pi": lambda key: _users(Payment.objects.filter(payment_intent=key)),
+    "rv": lambda key: _users(ApiKey.objects.filter(prefix=key[:11]), "user_id"),
+    "sub": lambda key: _users(Subscription.objects.filter(stripe_id=key)),
+}
+
+
+def _users(rows: QuerySet[Any], path: str = "account__user_id") -> list[int]:
+    return list(rows.order_by().values_list(path, flat=True).distinct())
+
+
+def _entries(account_id: int, sees_images: bool) -> list[Entry]:
+    entries = CreditEntry.objects.filter(account_id=account_id).order_by("-id")[:ENTRIES]
+
+    def url(entry: CreditEntry) -> str:
+        hidden = entry.reference.startswith("generation:") and not sees_images
+        return "" if hidden else cause_url(entry.reference)
+
+    return [Entry(entry, url(entry)) for entry in entries]
+
+
+def _payments(account_id: int) -> list[Payment]:
+    payments = Payment.objects.filter(account_id=account_id).select_related("grant").prefetch_related("disputes")
+    return list(payments[:PAYMENTS])
+
+
+def _images(account_id: int) -> list[Image]:
+    newest = Generation.objects.filter(account_id=account_id).select_related("api_key").order_by("-pk")
+    generations = list(newest[:IMAGES])
+    references = [f"{generation.credit_reference}:returned" for generation in generations]
+    returned = set(CreditEntry.objects.filter(reference__in=references).values_list("reference", flat=True))
+    return [
+        Image(
+            generation,
+            picture_of(generation) if generation.status == Generation.Status.COMPLETED else None,
+            f"{generation.credit_reference}:returned" in returned,
+        )
+        for generation in generations
+    ]
+
+
+def _records(account_id: int) -> list[AuditRecord]:
+    return list(AuditRecord.objects.filter(account_id=account_id).select_related("actor")[:RECORDS])

@@ -1,0 +1,177 @@
+"""Plans, limits, suspension, keys and roles: each act has its effect, its record, and its permission."""
+
+import pytest
+from django.core.exceptions import PermissionDenied
+from django.test import Client
+
+from accounts import keys
+from accounts.errors import InvalidApiKey
+from accounts.models import ApiKey, User
+from billing import staff
+from billing.models import Account, AuditRecord, Plan, Subscription
+from tests.admin.conftest import REASON, Staff
+from tests.conftest import PASSWORD, Api
+
+pytestmark = pytest.mark.services
+
+
+def records() -> list[tuple[str, dict[str, object], dict[str, object]]]:
+    """What was done to Alice, newest first."""
+    mine = AuditRecord.objects.filter(account__user__email="alice@example.com")
+    assert all(record.reason == REASON and record.actor for record in mine)
+    return list(mine.values_list("action", "before", "after"))
+
+
+def test_the_plan_changes_where_no_subscription_runs(
+    finance: Staff, alice: User, account: Account, basic: Plan
+) -> None:
+    Account.objects.update(plan=None)
+    finance.act("person_plan", alice.pk, plan=basic.pk)
+    account.refresh_from_db()
+    assert account.plan == basic
+    assert records() == [("Changed the plan", {"plan": None}, {"plan": "basic"})]
+    assert account.balance == 3
+
+
+def test_a_running_subscription_decides_on_the_plan(
+    boss: Staff, alice: User, account: Account, basic: Plan, subscription: Subscription
+) -> None:
+    before = account.plan
+    assert "subscription is running" in boss.text("person_plan", alice.pk)
+    response = boss.act("person_plan", alice.pk, plan=basic.pk)
+    assert "subscription is running" in response.content.decode()
+    account.refresh_from_db()
+    assert account.plan == before
+    assert records() == []
+
+
+def test_the_rate_limit_changes_and_goes_back(finance: Staff, alice: User, account: Account) -> None:
+    finance.act("person_rate_limit", alice.pk, per_minute=60)
+    account.refresh_from_db()
+    assert account.rate_limit == 60
+    finance.act("person_rate_limit", alice.pk, per_minute="")
+    account.refresh_from_db()
+    assert account.rate_limit is None
+    assert records()[0] == ("Changed the rate limit", {"rate_limit": 60}, {"rate_limit": None})
+    assert finance.act("person_rate_limit", alice.pk, per_minute=0).status_code == 200
+    assert len(records()) == 2
+
+
+def test_a_change_to_what_it_is_already_leaves_no_record(finance: Staff, alice: User, account: Account) -> None:
+    finance.act("person_rate_limit", alice.pk, per_minute="")
+    assert records() == []
+
+
+def test_suspending_stops_the_running_session_and_the_api_keys_at_once(
+    admin: Staff, alice: User, account: Account, api: Api, client: Client
+) -> None:
+    browser = Client()
+    answer = browser.post("/accounts/login/", {"login": alice.email, "password": PASSWORD})
+    assert answer.status_code == 302
+    assert browser.get("/create/").status_code == 200
+    assert keys.verify(api.secret)
+
+    assert admin.act("person_suspend", alice.pk).status_code == 302
+
+    assert browser.get("/create/").status_code == 302  # to the log-in
+    with pytest.raises(InvalidApiKey):
+        keys.verify(api.secret)
+    assert api.post({"prompt": "x"}).status_code == 401
+    browser.post("/accounts/login/", {"login": alice.email, "password": PASSWORD})
+    assert browser.get("/create/").status_code == 302
+    assert records() == [("Suspended", {"active": True}, {"active": False})]
+
+
+def test_restoring_lets_them_in_again(admin: Staff, alice: User, account: Account, api: Api) -> None:
+    admin.act("person_suspend", alice.pk)
+    admin.act("person_restore", alice.pk)
+    assert keys.verify(api.secret)
+    assert [record[0] for record in records()] == ["Restored", "Suspended"]
+    assert "not suspended" in admin.act("person_restore", alice.pk).content.decode()
+    assert len(records()) == 2
+
+
+def test_nobody_suspends_themselves_and_a_role_no_superuser(admin: Staff, boss: Staff) -> None:
+    assert "This is you" in admin.act("person_suspend", admin.user.pk).content.decode()
+    assert admin.act("person_suspend", boss.user.pk).status_code == 403
+    assert not User.objects.filter(is_active=False).exists()
+
+
+def test_one_key_is_revoked_and_the_other_works_on(support: Staff, alice: User, key: tuple[ApiKey, str]) -> None:
+    other = keys.mint(user=alice, name="server")[1]
+    assert "laptop" in support.text("person_revoke_key", alice.pk, key[0].pk)
+    support.act("person_revoke_key", alice.pk, key[0].pk)
+    with pytest.raises(InvalidApiKey):
+        keys.verify(key[1])
+    assert keys.verify(other)
+    assert records() == [("Revoked API keys", {"live": [key[0].prefix]}, {"revoked": [key[0].prefix]})]
+
+
+def test_all_keys_are_revoked_in_one_act(support: Staff, alice: User, bob: User, key: tuple[ApiKey, str]) -> None:
+    keys.mint(user=alice, name="server")
+    bobs = keys.mint(user=bob, name="bob's")[1]
+    support.act("person_revoke_keys", alice.pk)
+    assert not ApiKey.objects.filter(user=alice, revoked_at=None).exists()
+    assert keys.verify(bobs)
+    assert len(records()) == 1
+    assert "no live API key" in support.act("person_revoke_keys", alice.pk).content.decode()
+    assert len(records()) == 1
+
+
+def test_a_key_is_not_found_on_somebody_elses_page(support: Staff, bob: User, key: tuple[ApiKey, str]) -> None:
+    assert support.act("person_revoke_key", bob.pk, key[0].pk).status_code == 404
+    assert keys.verify(key[1])
+
+
+def test_a_role_makes_staff_and_no_role_ends_it(admin: Staff, alice: User) -> None:
+    admin.act("person_role", alice.pk, role="support")
+    alice = User.objects.get(pk=alice.pk)
+    assert alice.is_staff
+    assert alice.has_perm("billing.grant_few")
+    admin.act("person_role", alice.pk, role="finance")
+    assert not User.objects.get(pk=alice.pk).has_perm("billing.revoke_key")
+    admin.act("person_role", alice.pk, role="")
+    alice = User.objects.get(pk=alice.pk)
+    assert not alice.is_staff
+    assert not alice.groups.exists()
+    assert [record[2]["role"] for record in records()] == ["", "finance", "support"]
+
+
+def test_nobody_changes_their_own_role_or_a_superusers(admin: Staff, boss: Staff) -> None:
+    assert "This is you" in admin.act("person_role", admin.user.pk, role="").content.decode()
+    assert "superuser" in admin.act("person_role", boss.user.pk, role="").content.decode()
+    with pytest.raises(PermissionDenied):
+        staff.set_role(actor=admin.user, user=boss.user, role="", reason=REASON)
+    assert User.objects.get(pk=boss.user.pk).is_staff
+
+
+ACTS = {
+    "person_grant": {"support", "finance", "admin"},
+    "person_take": {"finance", "admin"},
+    "person_plan": {"finance", "admin"},
+    "person_rate_limit": {"finance", "admin"},
+    "person_suspend": {"admin"},
+    "person_restore": {"admin"},
+    "person_revoke_keys": {"support", "admin"},
+    "person_role": {"admin"},
+}
+
+
+@pytest.mark.parametrize("act", ACTS)
+def test_each_role_may_do_its_acts_and_no_others(
+    support: Staff, finance: Staff, admin: Staff, boss: Staff, alice: User, act: str
+) -> None:
+    people = {"support": support, "finance": finance, "admin": admin}
+    assert {role for role, who in people.items() if who.get(act, alice.pk).status_code == 200} == ACTS[act]
+    assert boss.get(act, alice.pk).status_code == 200
+    assert Client().get(f"/admin/accounts/user/{alice.pk}/grant/").status_code == 302
+    for role in set(people) - ACTS[act]:
+        assert people[role].act(act, alice.pk).status_code == 403
+    assert records() == []
+
+
+def test_an_act_without_its_token_is_refused(boss: Staff, alice: User, account: Account) -> None:
+    strict = Client(enforce_csrf_checks=True)
+    strict.force_login(boss.user)
+    assert strict.post(f"/admin/accounts/user/{alice.pk}/suspend/", {"reason": "x"}).status_code == 403
+    assert User.objects.get(pk=alice.pk).is_active

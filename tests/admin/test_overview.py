@@ -1,0 +1,70 @@
+"""The first page and the roles themselves."""
+
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import Group, Permission
+from django.core.management import call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from billing import roles
+from billing.models import Account, Dispute, StripeEvent
+from generator import lifecycle
+from generator.models import Generation
+from tests.admin.conftest import Staff
+
+pytestmark = pytest.mark.services
+
+
+def numbers(who: Staff) -> dict[str, int]:
+    return {number.label: number.value for number in who.get("index").context["numbers"]}
+
+
+def test_it_counts_what_an_operator_wants_to_know(
+    boss: Staff, account: Account, dispute: Dispute, event: StripeEvent, drawn: Generation, generation: Generation
+) -> None:
+    StripeEvent.objects.update(received_at=timezone.now() - timedelta(minutes=5))
+    lifecycle.fail(generation, code="x", message="No")
+    assert numbers(boss) == {
+        "Stripe events not handled": 1,
+        "Open disputes": 1,
+        "Images failed in 24 hours": 1,
+        "Credits granted today": 53,
+        "Credits spent today": 1,
+    }
+    for number in boss.get("index").context["numbers"]:
+        assert boss.client.get(number.url).status_code == 200, number.url
+
+
+def test_it_asks_the_database_little(boss: Staff, drawn: Generation) -> None:
+    boss.get("index")
+    with CaptureQueriesContext(connection) as captured:
+        boss.get("index")
+    assert len(captured) <= 8
+
+
+def test_each_role_sees_only_numbers_that_it_may_follow(support: Staff, finance: Staff) -> None:
+    assert "Stripe events not handled" not in numbers(support)
+    assert "Images failed in 24 hours" not in numbers(finance)
+
+
+def test_every_permission_of_a_role_exists_and_is_given() -> None:
+    known = {f"{app}.{code}" for app, code in Permission.objects.values_list("content_type__app_label", "codename")}
+    for name, wanted in roles.ROLES.items():
+        assert wanted <= known
+        given = Group.objects.get(name=name).permissions.values_list("content_type__app_label", "codename")
+        assert {f"{app}.{code}" for app, code in given} == wanted
+
+
+def test_migrating_brings_the_roles_back_in_line() -> None:
+    Group.objects.get(name="support").permissions.clear()
+    Group.objects.get(name="finance").delete()
+    call_command("migrate", verbosity=0)
+    test_every_permission_of_a_role_exists_and_is_given()
+
+
+def test_support_can_neither_take_nor_give_roles() -> None:
+    assert not roles.ROLES["support"] & {"billing.take_credits", "billing.grant_any", "billing.assign_role"}
+    assert not roles.ROLES["finance"] & {"billing.assign_role", "billing.suspend_user", "generator.view_generation"}

@@ -1,0 +1,141 @@
+"""History is read in the admin and changed by nobody, superusers included."""
+
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.urls import reverse
+
+from accounts.models import ApiKey
+from billing import ledger, staff
+from billing.models import Account, AuditRecord, CreditEntry, Dispute, Order, SentMail, StripeEvent, Subscription
+from generator.models import Generation
+from tests.admin.conftest import REASON, Staff
+from tests.billing.books import audit
+
+pytestmark = pytest.mark.services
+
+EDITABLE = {"plan", "pack"}
+READ_ONLY = sorted(
+    model._meta.label_lower.replace(".", "_")
+    for model in admin.site._registry
+    if model._meta.model_name not in EDITABLE
+)
+
+
+@pytest.fixture(autouse=True)
+def _one_of_each(
+    boss: Staff,
+    account: Account,
+    dispute: Dispute,
+    event: StripeEvent,
+    subscription: Subscription,
+    drawn: Generation,
+    key: tuple[ApiKey, str],
+) -> None:
+    ledger.account_of(boss.user.pk)  # the page that refuses shows whoever asked their balance
+    Order.objects.create(account=account, stripe_session_id="cs_1", plan=subscription.plan)
+    SentMail.objects.create(account=account, template="receipt", reference="receipt:1")
+    staff.grant(actor=boss.user, account=account, credits=5, reason=REASON, reference="staff:1")
+
+
+def rows(name: str) -> list[Any]:
+    model = next(model for model in admin.site._registry if model._meta.label_lower.replace(".", "_") == name)
+    return list(model._default_manager.values())
+
+
+def test_the_read_only_models_are_those_of_the_books() -> None:
+    assert {name.removeprefix("billing_") for name in READ_ONLY if name.startswith("billing_")} == {
+        "auditrecord",
+        "creditentry",
+        "creditgrant",
+        "creditline",
+        "dispute",
+        "order",
+        "payment",
+        "sentmail",
+        "stripeevent",
+        "subscription",
+    }
+    assert {"accounts_user", "accounts_apikey", "generator_generation"} <= set(READ_ONLY)
+
+
+@pytest.mark.parametrize("name", READ_ONLY)
+def test_a_superuser_lists_and_reads_but_writes_nothing(boss: Staff, name: str) -> None:
+    before = rows(name)
+    assert before, "nothing to try it on"
+    row = before[0]["id"]
+    text = boss.text(f"{name}_changelist")
+    assert "delete_selected" not in text
+    assert 'name="_save"' not in boss.text(f"{name}_change", row)
+    fields = dict.fromkeys(before[0], "7")
+    assert boss.post(f"{name}_change", row, **fields, _save="1").status_code == 403
+    assert boss.post(f"{name}_add", **fields).status_code == 403
+    assert boss.get(f"{name}_add").status_code == 403
+    assert boss.post(f"{name}_delete", row, post="yes").status_code == 403
+    boss.post(f"{name}_changelist", action="delete_selected", _selected_action=[row], post="yes")
+    boss.post(f"{name}_changelist", **{"form-TOTAL_FORMS": "1", "form-0-id": row, "_save": "1"}, **fields)
+    assert [stable(kept) for kept in rows(name)] == [stable(kept) for kept in before]
+
+
+def stable(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name not in ("last_login", "last_used_at")}
+
+
+@pytest.mark.parametrize("name", READ_ONLY)
+def test_each_list_can_be_searched(boss: Staff, name: str) -> None:
+    assert boss.get(f"{name}_changelist", query="?q=alice@example.com").status_code in (200, 302)
+    assert boss.get(f"{name}_changelist", query="?q=%00'\"").status_code == 200
+
+
+def test_records_cannot_be_changed_in_code_either() -> None:
+    record = AuditRecord.objects.latest("id")
+    with pytest.raises(TypeError):
+        record.save()
+    with pytest.raises(TypeError):
+        record.delete()
+    with pytest.raises(TypeError):
+        AuditRecord.objects.update(reason="x")
+    with pytest.raises(TypeError):
+        CreditEntry.objects.all().delete()
+
+
+def test_entries_lead_to_their_causes(boss: Staff, account: Account, drawn: Generation) -> None:
+    text = boss.text("billing_creditentry_changelist")
+    for url in (
+        reverse("admin:generator_generation_change", args=[drawn.public_id]),
+        "/admin/billing/payment/checkout_3Acs_5Ftest_5FAlice1/change/",
+    ):
+        assert url.replace("img_", "img_5F") in text or url in text
+    assert boss.client.get("/admin/billing/payment/checkout_3Acs_5Ftest_5FAlice1/change/").status_code == 200
+    assert boss.client.get("/admin/billing/payment/checkout_3Anone/change/").status_code == 302
+    assert audit(account) == 57
+
+
+def test_an_image_is_shown_with_its_preview(boss: Staff, drawn: Generation) -> None:
+    text = boss.text("generator_generation_change", drawn.pk)
+    assert f"{drawn.file_token}_480.webp" in text
+    assert reverse("admin:person_return_credit", args=[drawn.account.user_id, drawn.public_id]) in text
+
+
+LISTS = {
+    "accounts_apikey": {"support", "admin"},
+    "accounts_user": {"support", "finance", "admin"},
+    "billing_auditrecord": {"support", "finance", "admin"},
+    "billing_creditentry": {"support", "finance", "admin"},
+    "billing_dispute": {"support", "finance", "admin"},
+    "billing_pack": {"finance", "admin"},
+    "billing_payment": {"support", "finance", "admin"},
+    "billing_plan": {"finance", "admin"},
+    "billing_sentmail": {"finance", "admin"},
+    "billing_stripeevent": {"finance", "admin"},
+    "generator_generation": {"support", "admin"},
+}
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_each_role_sees_its_lists(support: Staff, finance: Staff, admin: Staff, name: str) -> None:
+    people = {"support": support, "finance": finance, "admin": admin}
+    assert {r for r, who in people.items() if who.get(f"{name}_changelist").status_code == 200} == LISTS[name]
+    listed = reverse(f"admin:{name}_changelist")
+    assert {role for role, who in people.items() if f'href="{listed}"' in who.text("index")} == LISTS[name]

@@ -1,0 +1,126 @@
+"""What a request is charged and how many are allowed, and the headers that tell it."""
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.test import Client
+
+from accounts import keys
+from accounts.models import User
+from billing.models import Account
+from generator.models import Generation
+from tests.api.answers import GENERATE, STATUS, assert_error
+from tests.billing.books import audit
+from tests.conftest import Api
+
+pytestmark = pytest.mark.services
+
+BODY = {"prompt": "a lighthouse", "async": True}
+
+
+@pytest.fixture
+def plain(alice: User, client: Client) -> Api:
+    """The API with a key of Alice's that has no limit of its own."""
+    key, secret = keys.mint(user=alice, name="plain")
+    return Api(client, key, secret)
+
+
+def test_each_image_costs_a_credit_and_the_headers_count_down(plain: Api, account: Account) -> None:
+    answers = [plain.post(BODY) for _ in range(3)]
+    assert [answer["X-Credits-Charged"] for answer in answers] == ["1", "1", "1"]
+    assert [answer["X-Credits-Remaining"] for answer in answers] == ["2", "1", "0"]
+    assert audit(account) == 0
+
+
+def test_without_credits_a_request_is_refused_and_charged_nothing(plain: Api, account: Account) -> None:
+    call_command("grant_credits", "alice@example.com", "-3", "--reason", "test", stdout=io.StringIO())
+    response = plain.post(BODY)
+    assert_error(response, 402, "insufficient_credits")
+    assert (response["X-Credits-Charged"], response["X-Credits-Remaining"]) == ("0", "0")
+    assert response["RateLimit-Limit"] == "10"
+    assert not Generation.objects.exists()
+    assert audit(account) == 0
+
+
+def test_credits_that_are_granted_can_be_spent_at_once(plain: Api, give: Callable[[int], None]) -> None:
+    for _ in range(3):
+        plain.post(BODY)
+    assert_error(plain.post(BODY), 402, "insufficient_credits")
+    give(1)
+    assert plain.post(BODY).status_code == 202
+
+
+def test_ten_requests_a_minute_are_taken_and_the_headers_tell(plain: Api, give: Callable[[int], None]) -> None:
+    give(20)
+    answers = [plain.post(BODY, GENERATE[number % 2]) for number in range(10)]
+    assert {answer.status_code for answer in answers} == {202}
+    assert [answer["RateLimit-Remaining"] for answer in answers] == [str(left) for left in range(9, -1, -1)]
+    assert {answer["RateLimit-Limit"] for answer in answers} == {"10"}
+    assert {answer["RateLimit-Policy"] for answer in answers} == {"10;w=60"}
+    assert all(1 <= int(answer["RateLimit-Reset"]) <= 60 for answer in answers)
+
+
+def test_the_eleventh_is_told_when_to_come_back_and_charged_nothing(
+    plain: Api, give: Callable[[int], None], account: Account
+) -> None:
+    give(20)
+    for _ in range(10):
+        plain.post(BODY)
+    response = plain.post(BODY)
+    assert_error(response, 429, "rate_limited")
+    assert 1 <= int(response["Retry-After"]) <= 60
+    assert response["RateLimit-Remaining"] == "0"
+    assert response["X-Credits-Charged"] == "0"
+    assert Generation.objects.count() == 10
+    assert audit(account) == 13
+
+
+def test_status_look_ups_go_on_when_the_generate_limit_is_reached(plain: Api) -> None:
+    ids = [plain.post(BODY).json()["id"]]
+    for _ in range(10):
+        plain.post(BODY)
+    assert plain.post(BODY).status_code == 429
+    for _ in range(30):
+        assert plain.get(STATUS[0] + ids[0]).status_code == 200
+
+
+def test_status_look_ups_have_a_limit_of_their_own(plain: Api, settings: Any) -> None:
+    settings.STATUS_RATE_LIMIT_PER_MINUTE = 2
+    plain.get(STATUS[0] + "img_1")
+    plain.get(STATUS[1] + "img_1")
+    response = plain.get(STATUS[0] + "img_1")
+    assert_error(response, 429, "rate_limited")
+    assert 1 <= int(response["Retry-After"]) <= 60
+    assert plain.post(BODY).status_code == 202
+
+
+def test_a_key_with_its_own_limit_goes_by_that(alice: User, client: Client, give: Callable[[int], None]) -> None:
+    give(30)
+    key, secret = keys.mint(user=alice, name="fast", rate_limit=15)
+    fast = Api(client, key, secret)
+    answers = [fast.post(BODY) for _ in range(16)]
+    assert [answer.status_code for answer in answers] == [202] * 15 + [429]
+    assert answers[0]["RateLimit-Limit"] == "15"
+
+
+@pytest.mark.parametrize("body", [{"prompt": ""}, {"prompt": 1}, b"{", b"[]"])
+def test_a_request_that_is_no_request_does_not_count(plain: Api, body: Any) -> None:
+    response = plain.post(body)
+    assert (response["X-Credits-Charged"], response["X-Credits-Remaining"]) == ("0", "3")
+    assert plain.post(BODY)["RateLimit-Remaining"] == "9"
+
+
+def test_a_refused_key_learns_nothing_about_credits(client: Client, account: Account) -> None:
+    response = client.post(GENERATE[0], BODY, "application/json", headers={"Authorization": "Bearer rv_x"})
+    assert not [name for name in response.headers if name.startswith(("X-Credits", "RateLimit"))]
+
+
+def test_an_admitted_request_is_handed_to_a_worker_once(plain: Api, enqueued: list[int]) -> None:
+    plain.post(BODY)
+    assert enqueued == [Generation.objects.get().pk]
+    for _ in range(3):
+        plain.post(BODY)
+    assert len(enqueued) == 3  # the fourth had no credit

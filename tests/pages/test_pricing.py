@@ -1,0 +1,147 @@
+"""Pricing: what is for sale comes from the catalogue, and each card offers the one thing that can be done with it."""
+
+import re
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+from django.test import Client
+
+from accounts.models import User
+from billing import ledger, money
+from billing.models import Account, Pack, Plan
+from tests.payments.conftest import Customer
+
+PAGE = "/pricing/"
+
+
+def words(html: str) -> str:
+    """Return a page's text with its spaces made single."""
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html))
+
+
+def card_of(html: str, slug: str) -> str:
+    """Return the HTML of one plan's card."""
+    found = re.search(rf'<article[^>]*aria-labelledby="plan-{slug}">.*?</article>', html, re.DOTALL)
+    assert found
+    return found[0]
+
+
+def test_plans_and_packs_come_from_the_catalogue_with_their_prices(client: Client, catalogue: None) -> None:
+    text = words(client.get(PAGE).content.decode())
+    assert "Basic $9 USD a month 100 credits each month 1 credit an image, so $0.09 each 10 requests a minute" in text
+    assert "200 credits 200 images, $0.09 each $18 USD" in text
+    assert "1,000 credits 1,000 images, $0.08 each $80 USD" in text
+
+
+def test_what_an_operator_edits_is_on_the_page_at_once(client: Client, catalogue: None) -> None:
+    Pack.objects.filter(slug="pack-200").update(active=False)
+    Plan.objects.filter(slug="basic").update(
+        price=1250, currency="eur", interval="year", rate_limit=25, max_in_flight=4
+    )
+    text = words(client.get(PAGE).content.decode())
+    assert "200 images" not in text
+    assert "€12.50 EUR a year 100 credits each year" in text
+    assert "25 requests a minute 4 images at a time" in text
+
+
+def test_the_free_plan_says_what_a_new_account_really_gets(client: Client, catalogue: None, settings: Any) -> None:
+    settings.WELCOME_CREDITS = 7
+    assert "7 credits, once" in words(card_of(client.get(PAGE).content.decode(), "free"))
+
+
+def test_a_stranger_signs_up_first_and_then_finds_what_they_chose(client: Client, catalogue: None) -> None:
+    html = client.get(PAGE).content.decode()
+    assert "<form" not in html
+    found = re.search(r'href="/accounts/signup/\?next=([^"]+)">Choose Basic', html)
+    assert found
+    assert unquote(found[1]) == "/dashboard/billing/checkout/?kind=plan&slug=basic"
+    assert '<a class="button button-quiet" href="/accounts/signup/">Start free</a>' in html
+
+
+def test_who_is_logged_in_buys_from_the_page(browser: Client, catalogue: None) -> None:
+    card = card_of(browser.get(PAGE).content.decode(), "basic")
+    assert 'method="post" action="/dashboard/billing/checkout/"' in card
+    assert 'name="slug" value="basic"' in card
+    assert "csrfmiddlewaretoken" in card
+
+
+def test_the_plan_one_has_is_marked(browser: Client, customer: Customer, pro: Plan) -> None:
+    free = card_of(browser.get(PAGE).content.decode(), "free")
+    assert "Your plan" in free
+    assert "button" not in free
+    customer.pay(Plan.objects.get(slug="basic"))
+    customer.follow()
+    html = browser.get(PAGE).content.decode()
+    assert "Your plan" not in card_of(html, "free")
+    assert "Your plan" in card_of(html, "basic")
+    assert "Manage" in card_of(html, "basic")
+    assert "/dashboard/billing/change-plan/?slug=pro" in card_of(html, "pro")
+
+
+def test_a_plan_that_is_no_longer_sold_is_shown_to_whoever_has_it(
+    browser: Client, strangers_browser: Client, account: Account, pro: Plan
+) -> None:
+    Account.objects.filter(pk=account.pk).update(plan=pro)
+    Plan.objects.filter(pk=pro.pk).update(active=False)
+    assert "Your plan" in card_of(browser.get(PAGE).content.decode(), "pro")
+    assert "Pro" not in words(strangers_browser.get(PAGE).content.decode())
+
+
+def test_a_site_that_sells_nothing_says_so_and_has_no_buttons(
+    browser: Client, client: Client, catalogue: None, settings: Any
+) -> None:
+    settings.PAYMENTS = settings.EMBEDDED_STRIPE = False
+    for visitor in (browser, client):
+        main = visitor.get(PAGE).content.decode().partition("<main")[2].partition("</main")[0]
+        assert "This site sells nothing yet." in main
+        assert 'class="button' not in main
+        assert "<form" not in main
+    answer = browser.post("/dashboard/billing/checkout/", {"kind": "plan", "slug": "basic"}, follow=True)
+    assert "That is not for sale." in answer.content.decode()
+
+
+def test_the_banner_says_whether_payments_are_simulated(client: Client, db: None, settings: Any) -> None:
+    assert "payments simulated" in client.get(PAGE).content.decode()
+    settings.EMBEDDED_STRIPE = False
+    assert "payments simulated" not in client.get(PAGE).content.decode()
+    settings.SANDBOX, settings.EMBEDDED_STRIPE = False, True
+    assert "payments simulated" in client.get(PAGE).content.decode()
+    settings.EMBEDDED_STRIPE = False
+    assert 'class="sandbox-banner"' not in client.get(PAGE).content.decode()
+
+
+def test_pricing_is_linked_for_everybody_and_the_balance_leads_to_billing(client: Client, browser: Client) -> None:
+    for visitor in (client, browser):
+        assert visitor.get("/").content.decode().count('href="/pricing/"') >= 2
+    assert re.search(r'<a class="pill" id="balance" [^>]*href="/dashboard/billing/"', browser.get("/").content.decode())
+
+
+def test_an_empty_catalogue_is_a_page_too(client: Client, alice: User) -> None:
+    ledger.account_of(alice.pk)
+    assert client.get(PAGE).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "tag", "in_full"),
+    [
+        (900, "usd", "$9", "$9.00 USD"),
+        (950, "usd", "$9.50", "$9.50 USD"),
+        (123456789, "eur", "€1,234,567.89", "€1,234,567.89 EUR"),
+        (900, "jpy", "¥900", "¥900 JPY"),
+        (9500, "kwd", "9.500", "9.500 KWD"),
+        (1000, "chf", "10", "10.00 CHF"),
+        (-500, "gbp", "−£5", "−£5.00 GBP"),
+        (0, "usd", "$0", "$0.00 USD"),
+    ],
+)
+def test_money_is_written_as_its_currency_counts(amount: int, currency: str, tag: str, in_full: str) -> None:
+    assert money.figure(amount, currency) == tag
+    assert money.full(amount, currency) == in_full
+
+
+@pytest.mark.parametrize(
+    ("amount", "count", "one"), [(900, 100, "$0.09"), (2900, 400, "$0.0725"), (850, 100, "$0.085"), (100, 3, "$0.3333")]
+)
+def test_the_price_of_one_image_is_not_rounded_away(amount: int, count: int, one: str) -> None:
+    assert money.each(amount, "usd", count) == one
