@@ -91,8 +91,8 @@ def _plan_order(account: Account, plan: Plan) -> Order:
     try:
         with transaction.atomic():
             return Order.objects.create(account=account, plan=plan)
-    except IntegrityError:  # another tab was a moment faster
-        return account.orders.get(status=Order.Status.OPEN, pack=None)
+    except IntegrityError:  # another tab was a moment faster: look again
+        return _plan_order(account, plan)
 
 
 def _close(order: Order) -> None:

@@ -31,12 +31,12 @@ def _fresh_redis() -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def _quick_flush() -> Iterator[None]:
-    """Leave what Django makes for itself in place between tests: making it anew would take 30 ms each time."""
+    """Delete only what a test made: TRUNCATE is slow on PostgreSQL, and making permissions anew takes 30 ms."""
     kept = {"django_content_type", "auth_permission", "auth_group", "auth_group_permissions"}
 
     def sql_flush(style: Any, connection: Any, **options: Any) -> Any:
         tables = connection.introspection.django_table_names(only_existing=True, include_views=False)
-        return connection.ops.sql_flush(style, [table for table in tables if table not in kept], **options)
+        return [f"DELETE FROM {connection.ops.quote_name(table)}" for table in tables if table not in kept]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(flush, "sql_flush", sql_flush)
