@@ -13,6 +13,7 @@ from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils.cache import get_conditional_response
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -37,27 +38,26 @@ from generator.threads import in_thread
 _FILE_NAME = re.compile(r"[0-9A-Za-z]{32}(?:_(?:480|960))?\.(png|jpg|webp)")
 
 
+@require_safe
 async def image(request: HttpRequest, file_name: str) -> HttpResponse:
     """Serve a stored image or thumbnail to anybody who knows its unguessable name; it never changes."""
     match = _FILE_NAME.fullmatch(file_name)
     if match is None:
         return HttpResponse(status=404)
-    etag = f'"{file_name}"'
-    if request.headers.get("If-None-Match") == etag:
-        response = HttpResponse(status=304)
-    else:
-        try:
-            data = await in_thread(lambda: images.read(file_name))
-        except FileNotFoundError:
-            return HttpResponse(status=404)
-        response = HttpResponse(data, content_type=images.CONTENT_TYPES[match[1]])
-        response["Content-Length"] = str(len(data))
-    response["ETag"] = etag
+    try:
+        data = await in_thread(lambda: images.read(file_name))
+    except FileNotFoundError:
+        return HttpResponse(status=404)
+    response = HttpResponse(data, content_type=images.CONTENT_TYPES[match[1]])
+    response["Content-Length"] = str(len(data))
+    response["ETag"] = f'"{file_name}"'
     response["Cache-Control"] = "public, max-age=31536000, immutable"
     response["X-Content-Type-Options"] = "nosniff"
     response["Content-Security-Policy"] = "default-src 'none'; sandbox"
     response["Cross-Origin-Resource-Policy"] = "cross-origin"
-    return response
+    conditional = get_conditional_response(request, etag=response["ETag"], response=response)
+    assert isinstance(conditional, HttpResponse)
+    return conditional
 
 
 WORDS = ("prompt", "negative_prompt", "aspect_ratio")

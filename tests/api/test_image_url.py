@@ -125,3 +125,14 @@ def test_the_folder_cannot_be_listed(client: Client, url: str) -> None:
         response = client.get(path)
         assert response.status_code == 404
         assert TOKEN.encode() not in response.content
+
+
+@pytest.mark.parametrize("condition", ["W/{}", '"other", {}', "*"])
+def test_every_form_of_if_none_match_is_understood(client: Client, url: str, condition: str) -> None:
+    etag = client.get(url)["ETag"]
+    assert client.get(url, headers={"If-None-Match": condition.format(etag)}).status_code == 304
+
+
+def test_it_is_only_read(client: Client, url: str) -> None:
+    assert client.post(url).status_code == 405
+    assert client.head(url).status_code == 200
