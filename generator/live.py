@@ -63,8 +63,10 @@ async def looks(topic: str, seconds: float) -> AsyncGenerator[bool]:
         await _hub().ready()
         yield True
         while (left := end - loop.time()) > 0:
+            # Not `wait_for`: before Python 3.12 it can swallow the cancellation of a caller that hung up.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(event.wait(), min(left, RECHECK_SECONDS))
+                async with asyncio.timeout(min(left, RECHECK_SECONDS)):
+                    await event.wait()
             woken = event.is_set()
             event.clear()
             yield woken
@@ -91,7 +93,8 @@ class _Hub:
 
     async def ready(self) -> None:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.subscribed.wait(), 1.0)
+            async with asyncio.timeout(1.0):
+                await self.subscribed.wait()
 
     async def run(self) -> None:
         while True:

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 from types import FrameType
 
 # One drawing is one thread's work; OpenBLAS would otherwise reserve memory for threads that never run.
@@ -26,9 +27,22 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._pauses = pauses
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        _starting.clear()
+        await super().startup(sockets)
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         super().handle_exit(sig, frame)
         asyncio.get_running_loop().call_soon_threadsafe(self._pauses.wake_all)
+
+
+_starting = threading.Event()  # set until uvicorn takes care of signals itself
+
+
+def _on_signal(number: int, frame: FrameType | None) -> None:
+    """Stop at once while starting. Later uvicorn raises each signal again when it has stopped: that is a success."""
+    if _starting.is_set():
+        sys.exit(0)
 
 
 async def _serve(settings: Settings, listener: socket.socket) -> None:
@@ -71,9 +85,9 @@ def main() -> int:
             file=sys.stderr,
         )
         return 1
-    # uvicorn raises the signal again once it has stopped; stopping when asked to is a success.
+    _starting.set()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
+        signal.signal(number, _on_signal)
     print(f"sandbox: listening on http://{HOST}:{listener.getsockname()[1]}", flush=True)
     asyncio.run(_serve(settings, listener))
     return 0

@@ -37,8 +37,10 @@ class Courier:
                     self._news.clear()
                     for endpoint in self._outbox.endpoints():
                         self._start(client, endpoint)
+                    # Not `wait_for`: before Python 3.12 it can swallow the cancellation that ends this task.
                     with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(self._news.wait(), _LONGEST_SLEEP)
+                        async with asyncio.timeout(_LONGEST_SLEEP):
+                            await self._news.wait()
             finally:
                 for task in self._tasks:
                     task.cancel()
