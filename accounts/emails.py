@@ -1,5 +1,7 @@
 """Which email addresses are one mailbox, and whether a person has shown that theirs is their own."""
 
+import contextlib
+
 from allauth.account.models import EmailAddress
 from django.conf import settings
 
@@ -16,6 +18,8 @@ def mailbox(email: str) -> str:
     Plus-tags count for nothing anywhere, minus-tags at Yahoo, dots at Google.
     """
     local, _, domain = email.strip().lower().rpartition("@")
+    with contextlib.suppress(UnicodeError):
+        domain = domain.encode("idna").decode()
     domain = _SAME_DOMAIN.get(domain, domain)
     local = local.partition("+")[0] or local
     if domain in _MINUS_TAGS:

@@ -1,14 +1,18 @@
 """Start a checkout, open the portal, change the plan. Nothing here grants anything: only Stripe's events do."""
 
+import contextlib
+from collections.abc import Iterator
 from datetime import timedelta
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from billing import catalogue, gateway
-from billing.errors import AlreadySubscribed, NotForSale, NotSubscribed
+from billing.errors import AlreadySubscribed, ChangeUnderWay, NotForSale, NotSubscribed
 from billing.models import Account, Order, Pack, Plan, StripePrice, Subscription
 
+CHANGE_LEASE = timedelta(minutes=2)  # far longer than a change takes with all its retries
 REUSED_FOR = timedelta(minutes=30)  # Stripe keeps a session open for 24 hours; an older one may show an old price
 
 
@@ -26,7 +30,10 @@ def start(*, account: Account, product: Plan | Pack, site: str) -> str:
     session = gateway.create_checkout(
         _session(account, product, order, site), idempotency_key=f"order:{gateway.installation()}:{order.pk}"
     )
-    Order.objects.filter(pk=order.pk).update(stripe_session_id=session["id"], url=session["url"])
+    still_open = Order.objects.filter(pk=order.pk, status=Order.Status.OPEN)
+    if not still_open.update(stripe_session_id=session["id"], url=session["url"]):
+        gateway.expire_checkout(session["id"])  # another tab has begun anew meanwhile: follow it
+        return start(account=account, product=product, site=site)
     return str(session["url"])
 
 
@@ -40,23 +47,41 @@ def change_plan(*, account: Account, plan: Plan) -> None:
 
     One that costs more is prorated by Stripe and invoiced at once; a card that is refused leaves all as it was. One
     that costs less costs less from the next period on and brings no money back: today's credits stay, and with both,
-    going up and down again would give credits away. Raises NotSubscribed, NotForSale, PaymentUnavailable,
-    PaymentRefused.
+    going up and down again would give credits away. Raises NotSubscribed, NotForSale, ChangeUnderWay,
+    PaymentUnavailable, PaymentRefused.
     """
     if not plan.active or not plan.price:
         raise NotForSale(plan.name)
     subscription = live_subscription(account)
     if subscription is None:
         raise NotSubscribed
-    price = catalogue.current_price(plan)
-    gateway.update_subscription(
-        subscription.stripe_id,
-        {
-            "items": [{"id": subscription.item_id, "price": price.stripe_id}],
-            "proration_behavior": "always_invoice" if costs_more(plan, subscription) else "none",
-            "payment_behavior": "error_if_incomplete",
-        },
-    )
+    with _changing(subscription):
+        # As it stands at Stripe: our copy follows with the webhook, and a price that is behind would pay money back.
+        item = gateway.retrieve_subscription(subscription.stripe_id)["items"]["data"][0]
+        dearer = plan.price > item["price"]["unit_amount"]
+        if not dearer and plan.interval != item["price"]["recurring"]["interval"]:
+            raise NotForSale(plan.name)  # it would begin a new period that nothing was paid for
+        gateway.update_subscription(
+            subscription.stripe_id,
+            {
+                "items": [{"id": item["id"], "price": catalogue.current_price(plan).stripe_id}],
+                "proration_behavior": "always_invoice" if dearer else "none",
+                "payment_behavior": "error_if_incomplete",
+            },
+        )
+
+
+@contextlib.contextmanager
+def _changing(subscription: Subscription) -> Iterator[None]:
+    """Let one change of a subscription through at a time; a claim whose process died lapses."""
+    now = timezone.now()
+    free = Q(changing_at=None) | Q(changing_at__lt=now - CHANGE_LEASE)
+    if not Subscription.objects.filter(free, pk=subscription.pk).update(changing_at=now):
+        raise ChangeUnderWay
+    try:
+        yield
+    finally:
+        Subscription.objects.filter(pk=subscription.pk).update(changing_at=None)
 
 
 def costs_more(plan: Plan, subscription: Subscription) -> bool:

@@ -5,6 +5,7 @@ BillingError
 ├─ UnknownHold           a hold was to be ended that nobody made
 ├─ AlreadySubscribed     a second subscription was asked for
 ├─ NotSubscribed         a subscription was to be changed that is not there
+├─ ChangeUnderWay        another change of the plan is not through yet
 ├─ NotForSale            the plan or pack is not sold
 ├─ NothingToTake         credits were to be taken from an empty balance
 ├─ NotSpent              a credit was to be returned that was never spent
@@ -36,6 +37,10 @@ class AlreadySubscribed(BillingError):
 
 class NotSubscribed(BillingError):
     """The account has no subscription that could be changed."""
+
+
+class ChangeUnderWay(BillingError):
+    """Another change of this subscription is being made at this moment."""
 
 
 class NotForSale(BillingError):

@@ -37,13 +37,17 @@ def welcome(account: Account) -> None:
     if not settings.WELCOME_CREDITS or not emails.is_confirmed(account.user):
         return
     mailbox = hashlib.sha256(emails.mailbox(account.user.email).encode()).hexdigest()
-    grant(
-        account=account,
-        credits=settings.WELCOME_CREDITS,
-        source=CreditGrant.Source.WELCOME,
-        reference=f"welcome:{mailbox}",
-        cause="Welcome to " + settings.SITE_NAME,
-    )
+    with transaction.atomic():
+        _lock(account)
+        if account.grants.filter(source=CreditGrant.Source.WELCOME).exists():
+            return  # the same person under a new address
+        grant(
+            account=account,
+            credits=settings.WELCOME_CREDITS,
+            source=CreditGrant.Source.WELCOME,
+            reference=f"welcome:{mailbox}",
+            cause="Welcome to " + settings.SITE_NAME,
+        )
 
 
 @transaction.atomic
@@ -179,6 +183,13 @@ def freeze(*, grant: CreditGrant, reference: str, cause: str) -> CreditEntry | N
 
 
 @transaction.atomic
+def keep_returns(*, grant: CreditGrant, by: str) -> None:
+    """Take away again whatever comes back to `grant` from now on, until `thaw` of `by`. Idempotent."""
+    _lock(grant.account)
+    CreditGrant.objects.filter(pk=grant.pk, frozen_by="").update(frozen_by=by)
+
+
+@transaction.atomic
 def thaw(*, grant: CreditGrant, reference: str, cause: str) -> None:
     """End the freeze that `reference` began and give back all that it kept. Idempotent."""
     _lock(grant.account)
@@ -291,7 +302,12 @@ def _give_back(spent: CreditEntry, kind: Kind, reference: str, cause: str) -> Cr
     for bucket, credits in lines:
         if bucket.frozen_by:
             late = f"{bucket.frozen_by}:late:{reference}"
-            claw_back(grant=bucket, credits=credits, reference=late, cause="Kept back: the payment is disputed")
+            claw_back(
+                grant=bucket,
+                credits=credits,
+                reference=late,
+                cause="Kept back: the payment is disputed or was refunded",
+            )
     return entry
 
 

@@ -239,6 +239,9 @@ class Subscription(models.Model):
     period_start = models.DateTimeField(null=True, blank=True)
     period_end = models.DateTimeField(null=True, blank=True)
     cancel_at = models.DateTimeField(null=True, blank=True, help_text="When it ends, if it was cancelled.")
+    changing_at = models.DateTimeField(
+        null=True, blank=True, help_text="A change of plan has been under way at Stripe since then."
+    )
     created_at = models.DateTimeField(default=timezone.now)
     ended_at = models.DateTimeField(null=True, blank=True)
 

@@ -26,7 +26,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from accounts.requests import site_of
 from billing import catalogue, checkout, gateway, ledger, money, offers, orders, statement
-from billing.errors import AlreadySubscribed, BillingError, NotForSale, NotSubscribed
+from billing.errors import AlreadySubscribed, BillingError, ChangeUnderWay, NotForSale, NotSubscribed
 from billing.models import Account, Order, Pack, Plan, Subscription
 
 log = logging.getLogger(__name__)
@@ -209,6 +209,8 @@ def _words(error: Exception) -> str:
     match error:
         case AlreadySubscribed():
             return "You have a plan already, or have just paid for one. Nothing was charged again; change it here."
+        case ChangeUnderWay():
+            return "Your plan is being changed at this moment. Look again in a minute."
         case NotSubscribed():
             return "You have no plan that could be changed. Choose one below."
         case NotForSale():

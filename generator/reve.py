@@ -240,8 +240,7 @@ def _retry_after(answer: httpx.Response) -> float:
 
 
 def _check_download(answer: httpx.Response) -> None:
-    # 403 and 404 too: stores that copy an image behind a CDN may be a moment late.
-    if answer.status_code in (403, 404, 408, 425, 429) or answer.status_code >= 500:
+    if answer.status_code in (408, 425, 429) or answer.status_code >= 500:
         raise ImageUnreachable(f"the image's server answered {answer.status_code}")
     if not answer.is_success:
         raise BadImage(f"the image's server answered {answer.status_code}")

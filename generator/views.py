@@ -107,7 +107,7 @@ def generate(request: HttpRequest) -> HttpResponse:
 def generation_card(request: HttpRequest, public_id: str) -> HttpResponse:
     """One of one's own generations as it stands, as a fragment for the studio."""
     account = _account(request)
-    generation = get_object_or_404(Generation, account=account, public_id=public_id)
+    generation = get_object_or_404(Generation, account=account, public_id=public_id.replace("\x00", ""))
     response = render(request, "generator/card.html", card_context(generation, fresh=generation.is_final))
     response["X-Credits-Remaining"] = str(account.balance)
     return response

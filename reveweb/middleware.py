@@ -59,6 +59,8 @@ class ApiDoor:
 
     def __call__(self, request: HttpRequest) -> Response:
         if not (_is_api(request) or request.path_info.startswith(COOKIELESS)):
+            # Forms are UTF-8, whatever the request says: other codecs of Python decode to what nothing can store.
+            request.encoding = "utf-8"
             response: Response = self.get_response(request)
             return response
         if self.is_async:

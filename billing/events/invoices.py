@@ -110,6 +110,9 @@ def _grant_upgrade(account: Account, invoice: Data, payment_intent: str | None) 
     plans = [catalogue.product_of(_price_of(line)) if line else None for line in (old, new)]
     subscription = Subscription.objects.filter(stripe_id=_subscription_of(invoice)).first()
     if new is None or subscription is None or not all(isinstance(plan, Plan) for plan in plans):
+        if invoice["amount_paid"]:
+            log.error("Invoice %s was paid for a change of plan that brings no credits", invoice["id"])
+            _note_invoice(account, invoice, payment_intent, None, "Change of plan")
         return
     before, after = plans
     assert before

@@ -2,6 +2,7 @@
 
 import logging
 
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from billing import gateway, ledger
@@ -45,14 +46,25 @@ def _follow_refunds(payment: Payment, charge: Data) -> None:
         ledger.claw_back(
             grant=grant,
             credits=-(-left * delta // money_left),  # rounded up: a whole refund leaves none
-            reference=f"refund:{charge['id']}:{refunded}",
+            reference=f"refund:{charge['id']}:{refunded}:{_claw_backs(charge).count()}",
             cause=f"{payment.description} was refunded",
         )
+        if refunded >= payment.amount:
+            ledger.keep_returns(grant=grant, by=f"refunded:{charge['id']}")
     elif refunded < payment.refunded:
-        for entry in CreditEntry.objects.filter(reference__startswith=f"refund:{charge['id']}:"):
-            if entry.kind == CreditEntry.Kind.CLAW_BACK and int(entry.reference.rpartition(":")[2]) > refunded:
-                ledger.restore(reference=entry.reference, cause=f"The refund of {payment.description} failed")
+        failed = f"The refund of {payment.description} failed"
+        if grant is not None:
+            ledger.thaw(grant=grant, reference=f"refunded:{charge['id']}", cause=failed)
+        for entry in _claw_backs(charge):
+            if int(entry.reference.split(":")[2]) > refunded:
+                ledger.restore(reference=entry.reference, cause=failed)
     Payment.objects.filter(pk=payment.pk).update(refunded=refunded)
+
+
+def _claw_backs(charge: Data) -> QuerySet[CreditEntry]:
+    """What refunds of this charge took. References read `refund:<charge>:<refunded so far>:<number>`: a refund that
+    failed and is made again takes anew."""
+    return CreditEntry.objects.filter(reference__startswith=f"refund:{charge['id']}:", kind=CreditEntry.Kind.CLAW_BACK)
 
 
 def dispute_opened(dispute: Data) -> Books | None:

@@ -1,0 +1,95 @@
+"""Ways to get credits for nothing that once worked, and ways to lose them."""
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from accounts.models import User
+from billing import audit, checkout, ledger
+from billing.errors import ChangeUnderWay, NotForSale
+from billing.models import CreditGrant, Pack, Plan, Subscription
+from tests.conftest import PASSWORD
+from tests.payments.conftest import Customer, Desk
+
+pytestmark = pytest.mark.services
+
+
+@pytest.fixture(autouse=True)
+def _books_balance(customer: Customer) -> object:
+    yield
+    assert list(audit.drifts()) == []
+
+
+def test_two_quick_changes_of_plan_pay_nothing_back(customer: Customer, basic: Plan, bigger: Plan) -> None:
+    largest = Plan.objects.create(slug="max", name="Max", credits=2000, price=9900, interval="month", order=3)
+    customer.pay(basic)
+    customer.follow()
+    checkout.change_plan(account=customer.account, plan=largest)
+    checkout.change_plan(account=customer.account, plan=bigger)  # before any webhook of the first one
+    customer.follow()
+    assert customer.plan == bigger
+    assert all(payment.amount > 0 for payment in customer.account.payments.all())
+    assert sum(payment.amount for payment in customer.account.payments.all()) == pytest.approx(9900, abs=20)
+
+
+def test_changes_of_one_plan_go_one_at_a_time(customer: Customer, basic: Plan, bigger: Plan) -> None:
+    customer.pay(basic)
+    customer.follow()
+    Subscription.objects.update(changing_at=timezone.now())
+    with pytest.raises(ChangeUnderWay):
+        checkout.change_plan(account=customer.account, plan=bigger)
+
+
+def test_a_cheaper_plan_of_another_interval_is_not_sold_as_a_change(customer: Customer, basic: Plan) -> None:
+    yearly = Plan.objects.create(slug="lite", name="Lite", credits=50, price=500, interval="year", order=4)
+    customer.pay(basic)
+    customer.follow()
+    with pytest.raises(NotForSale):
+        checkout.change_plan(account=customer.account, plan=yearly)
+
+
+def test_a_refund_that_fails_and_is_made_again_takes_the_credits_again(
+    customer: Customer, pack: Pack, desk: Desk
+) -> None:
+    session = customer.pay(pack)
+    customer.follow()
+    charge = customer.charge(f"checkout:{session}")
+    for _ in range(2):
+        refund = desk(f"charges/{charge}/refund")
+        customer.follow()
+        assert customer.balance == 3
+        desk(f"refunds/{refund['id']}/fail")
+        customer.follow()
+        assert customer.balance == 53
+
+
+def test_what_was_on_its_way_when_all_was_refunded_does_not_come_back(
+    customer: Customer, pack: Pack, desk: Desk
+) -> None:
+    session = customer.pay(pack)
+    customer.follow()
+    ledger.hold(account=customer.account, credits=8, reference="generation:away", cause="an image")
+    from_pack = 50 - CreditGrant.objects.get(source="pack").remaining
+    refund = desk(f"charges/{customer.charge(f'checkout:{session}')}/refund")
+    customer.follow()
+    ledger.release(reference="generation:away", cause="it failed")
+    assert customer.balance == 3
+    desk(f"refunds/{refund['id']}/fail")
+    customer.follow()
+    assert customer.balance == 53
+    assert from_pack >= 5
+
+
+def test_a_new_address_brings_no_second_welcome(customer: Customer) -> None:
+    User.objects.filter(pk=customer.account.user_id).update(email="elsewhere@example.org")
+    ledger.welcome(ledger.account_of(customer.account.user_id))
+    assert customer.balance == 3
+
+
+@pytest.mark.parametrize("charset", ["rot13", "utf-7", "unicode_escape", "undefined", "idna"])
+def test_a_form_in_another_charset_is_read_as_utf_8(client: Client, customer: Customer, charset: str) -> None:
+    client.login(username="alice@example.com", password=PASSWORD)
+    body = b'--B\r\nContent-Disposition: form-data; name="prompt"\r\n\r\n\\ud800 +2AA-\r\n--B--\r\n'
+    kind = f"multipart/form-data; boundary=B; charset={charset}"
+    for path in ("/create/generate/", "/dashboard/billing/checkout/", "/accounts/email/"):
+        assert client.generic("POST", path, body, content_type=kind).status_code < 500
