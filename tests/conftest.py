@@ -24,6 +24,11 @@ from tests.environment import SANDBOX_PORT, wait_for_port
 PASSWORD = "correct horse battery"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what starts whole installations: it waits a lot, and at the end one process would wait alone."""
+    items.sort(key=lambda item: item.get_closest_marker("stack") is None)
+
+
 @pytest.fixture(autouse=True)
 def _fresh_redis() -> None:
     redis.Redis.from_url(settings.REDIS_URL).flushdb()

@@ -318,7 +318,7 @@ def test_a_bug_of_ours_shows_nothing_of_our_code(
     api: Api, account: Account, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     def bug(*args: Any, **options: Any) -> Any:
-        raise RuntimeError("secret detail in /work/main")
+        raise RuntimeError("secret detail in /srv/site")
 
     monkeypatch.setattr(limits, "take_generate", bug)
     monkeypatch.setattr(limits, "take_status", bug)

@@ -90,10 +90,10 @@ def test_the_eleventh_request_in_a_minute_is_told_when_to_come_back(stack: Stack
 
 
 def test_many_wait_at_once_without_a_thread_each(stack: Stack) -> None:
-    with stack.developer("crowd@example.com", credits=24) as api, ThreadPoolExecutor(24) as pool:
+    with stack.developer("crowd@example.com", credits=16) as api, ThreadPoolExecutor(16) as pool:
         ask = {"prompt": "a crowd"}
-        codes = list(pool.map(lambda _: api.post("/v1/reve-image/generate", json=ask).status_code, range(24)))
-    assert codes == [200] * 24
+        codes = list(pool.map(lambda _: api.post("/v1/reve-image/generate", json=ask).status_code, range(16)))
+    assert codes == [200] * 16
     assert stack.balance("crowd@example.com") == 3
 
 
