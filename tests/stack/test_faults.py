@@ -68,6 +68,8 @@ def test_a_restarted_broker_and_upstream_lose_nothing(frail: Stack) -> None:
     email = "outage@example.com"
     with frail.developer(email, credits=2) as api:
         ids = [begin(api, f"an outage {number}") for number in range(4)]
+        # All of them sent: one that is on its way when the upstream dies fails and returns its credit, rightly.
+        wait_until(lambda: all(look(api, one)["stage"] == "drawing" for one in ids))
         frail.kill("valkey-server")
         frail.kill("sandbox")
         ends = [wait_until(partial(finished, api, one), 90) for one in ids]
