@@ -64,7 +64,7 @@ class Gallery:
         return image
 
     def _path(self, job: Job) -> Path:
-        subject = "\0".join((job.aspect_ratio, job.negative_prompt, job.prompt))
+        subject = "\0".join((job.aspect_ratio, job.negative_prompt, job.prompt, str(job.variation)))
         return self._directory / f"{hashlib.sha256(subject.encode()).hexdigest()}.png"
 
     def _tidy(self) -> None:
@@ -87,7 +87,7 @@ def _cached_or_drawn(path: Path, job: Job) -> bytes:
         pass
     from sandbox.painter import png  # numpy and Pillow cost 25 MB: only a process that draws pays for them
 
-    image = png(job.prompt, job.aspect_ratio, job.negative_prompt)
+    image = png(job.prompt, job.aspect_ratio, job.negative_prompt, job.variation)
     # Renamed into place, so that a killed process leaves no half image behind.
     half = path.with_suffix(f".{os.getpid()}.half")
     half.write_bytes(image)

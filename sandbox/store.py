@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sandbox.failures import Mode
@@ -25,12 +25,17 @@ CREATE TABLE IF NOT EXISTS job (
 );
 CREATE INDEX IF NOT EXISTS job_created_at ON job (created_at);
 """
-_SELECT = "SELECT id, prompt, negative_prompt, aspect_ratio, mode, image, created_at, ready_at FROM job "
+VARIATIONS = 4  # few, because each is drawn once and then kept
+
+_SELECT = "SELECT rowid, id, prompt, negative_prompt, aspect_ratio, mode, image, created_at, ready_at FROM job "
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One accepted generation. Times are Unix seconds; `image` is the unguessable name under /cdn/."""
+    """One accepted generation. Times are Unix seconds; `image` is the unguessable name under /cdn/.
+
+    `variation` counts round from job to job, so that one prompt asked for again gives another picture.
+    """
 
     id: str
     prompt: str
@@ -40,6 +45,7 @@ class Job:
     image: str
     created_at: float
     ready_at: float
+    variation: int = 0
 
 
 class Store:
@@ -81,7 +87,7 @@ class Store:
             created_at=now,
             ready_at=now + seconds,
         )
-        self._db.execute(
+        row = self._db.execute(
             "INSERT INTO job VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 job.id,
@@ -94,7 +100,7 @@ class Store:
                 job.ready_at,
             ),
         )
-        return job
+        return replace(job, variation=_variation(row.lastrowid or 1))
 
     def by_id(self, job_id: str) -> Job | None:
         """Return the job with this id."""
@@ -118,7 +124,11 @@ class Store:
         return _job(row) if row else None
 
 
-def _job(row: tuple[str, str, str, str, str, str, float, float]) -> Job:
-    job_id, prompt, negative_prompt, aspect_ratio, mode, image, created_at, ready_at = row
+def _variation(rowid: int) -> int:
+    return (rowid - 1) % VARIATIONS
+
+
+def _job(row: tuple[int, str, str, str, str, str, str, float, float]) -> Job:
+    rowid, job_id, prompt, negative_prompt, aspect_ratio, mode, image, created_at, ready_at = row
     known = Mode(mode) if mode in set(Mode) else None
-    return Job(job_id, prompt, negative_prompt, aspect_ratio, known, image, created_at, ready_at)
+    return Job(job_id, prompt, negative_prompt, aspect_ratio, known, image, created_at, ready_at, _variation(rowid))

@@ -17,9 +17,9 @@ from sandbox.ratios import SIZES
 __all__ = ["paint", "png"]
 
 
-def paint(prompt: str, aspect_ratio: str, negative_prompt: str = "") -> Image.Image:
+def paint(prompt: str, aspect_ratio: str, negative_prompt: str = "", variation: int = 0) -> Image.Image:
     """Return the picture for a prompt, in one of the seven ratios. Equal arguments give equal pixels."""
-    brief = read(prompt, aspect_ratio, negative_prompt)
+    brief = read(prompt, aspect_ratio, negative_prompt, variation)
     canvas = Canvas(*SIZES[aspect_ratio])
     SCENES[brief.scene](canvas, brief)
     weather.overlay(canvas, brief)
@@ -27,6 +27,6 @@ def paint(prompt: str, aspect_ratio: str, negative_prompt: str = "") -> Image.Im
     return finish.develop(canvas, brief.rng("grain"))
 
 
-def png(prompt: str, aspect_ratio: str, negative_prompt: str = "") -> bytes:
+def png(prompt: str, aspect_ratio: str, negative_prompt: str = "", variation: int = 0) -> bytes:
     """Return `paint` as PNG bytes."""
-    return finish.encode(paint(prompt, aspect_ratio, negative_prompt))
+    return finish.encode(paint(prompt, aspect_ratio, negative_prompt, variation))

@@ -56,9 +56,10 @@ class Brief:
         return any(name in self.details or name in self.subjects for name in names)
 
 
-def read(prompt: str, aspect_ratio: str, negative_prompt: str = "") -> Brief:
-    """Return the brief for a prompt in any language; words it doesn't know only shape the seed."""
-    seed = hashlib.sha256(f"{prompt}\0{negative_prompt}".encode("utf-8", "replace")).digest()
+def read(prompt: str, aspect_ratio: str, negative_prompt: str = "", variation: int = 0) -> Brief:
+    """Return the brief for a prompt in any language; words it doesn't know only shape the seed, as `variation` does."""
+    asked = f"{prompt}\0{negative_prompt}" + (f"\0{variation}" if variation else "")
+    seed = hashlib.sha256(asked.encode("utf-8", "replace")).digest()
     text = _MARKER.sub(" ", prompt)
     quotes = tuple(next(filter(None, found.groups())).strip() for found in _QUOTED.finditer(text))
     tokens = _tokens(_QUOTED.sub(" ", text)) or _tokens(text)
