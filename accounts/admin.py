@@ -1,6 +1,9 @@
 """API keys, to read: they are made by their owners, and revoked on the person's page."""
 
 from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
+from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
+from allauth.usersessions.models import UserSession
 from django.contrib import admin
 from django.contrib.auth.models import Group
 from django.utils.safestring import SafeString
@@ -10,8 +13,9 @@ from accounts.models import ApiKey
 from accounts.reading import ReadingAdmin, person
 
 admin.site.unregister(Group)  # roles are given on the person's page, and set in the code
-if admin.site.is_registered(EmailAddress):
-    admin.site.unregister(EmailAddress)  # its editing would leave no audit record
+for model in (EmailAddress, Authenticator, SocialAccount, SocialApp, SocialToken, UserSession):
+    if admin.site.is_registered(model):
+        admin.site.unregister(model)  # editing what opens an account would leave no audit record
 
 
 @admin.register(ApiKey)

@@ -7,6 +7,8 @@ from django.conf import settings
 
 from accounts.models import User
 
+CLOSED_DOMAIN = "deleted.invalid"  # where the addresses of deleted accounts end
+
 _DOTS_IGNORED = {"gmail.com"}
 _SAME_DOMAIN = {"googlemail.com": "gmail.com"}
 _MINUS_TAGS = {"yahoo.com", "ymail.com", "rocketmail.com"}

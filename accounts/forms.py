@@ -1,4 +1,4 @@
-"""What the API Keys page's form takes."""
+"""What the API Keys pages' forms take."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -6,18 +6,18 @@ from typing import Any
 from django import forms
 from django.utils import timezone
 
+from accounts.models import ApiKey
 
-class ApiKeyForm(forms.Form):
-    """A new API key. `nonce` is new on each page, so that a form sent twice makes one key."""
+MOST_CREDITS = 1_000_000_000  # in a cap: far beyond any month, well within the column
+OVERLAPS = {"0": timedelta(), "1h": timedelta(hours=1), "24h": timedelta(hours=24), "7d": timedelta(days=7)}
+OLD_PAGE = "This page was out of date. Press the button again."
+
+
+class KeyFields(forms.Form):
+    """What one may set of a key, now and later."""
 
     use_required_attribute = False
 
-    nonce = forms.UUIDField(
-        error_messages={
-            "required": "This page was out of date. Press Create key again.",
-            "invalid": "This page was out of date. Press Create key again.",
-        }
-    )
     name = forms.CharField(
         max_length=80,
         help_text="What will use it, so that you recognise it later.",
@@ -27,11 +27,38 @@ class ApiKeyForm(forms.Form):
             "null_characters_not_allowed": "Remove the invisible NUL character from the name.",
         },
     )
+    monthly_credit_cap = forms.IntegerField(
+        required=False,
+        label="Monthly credit limit",
+        min_value=1,
+        max_value=MOST_CREDITS,
+        help_text="Per calendar month (UTC).",
+        error_messages={
+            "invalid": "Write a whole number of credits, for example 500.",
+            "min_value": "Choose 1 credit or more, or leave this empty for no limit.",
+            "max_value": "Choose a lower limit, or leave this empty for none.",
+        },
+    )
+
+
+class EditKeyForm(KeyFields):
+    """A new name or limit for a key."""
+
+    @classmethod
+    def of(cls, key: ApiKey) -> "EditKeyForm":
+        """Return the form as the key stands."""
+        return cls(initial={"name": key.name, "monthly_credit_cap": key.monthly_credit_cap})
+
+
+class ApiKeyForm(KeyFields):
+    """A new API key. `nonce` is new on each page, so that a form sent twice makes one key."""
+
+    nonce = forms.UUIDField(error_messages={"required": OLD_PAGE, "invalid": OLD_PAGE})
     expires_on = forms.DateField(
         required=False,
         label="Expires",
         widget=forms.DateInput(attrs={"type": "date"}),
-        help_text="Optional. The key stops at the end of this day (UTC).",
+        help_text="At the end of this day (UTC).",
         error_messages={"invalid": "Write the date as year-month-day, for example 2030-12-31."},
     )
 
@@ -52,3 +79,22 @@ class ApiKeyForm(forms.Form):
         """The moment a valid form's key stops."""
         day: date | None = self.cleaned_data["expires_on"]
         return datetime.combine(day + timedelta(days=1), time(), tzinfo=UTC) if day else None
+
+
+class RotateKeyForm(forms.Form):
+    """How long a replaced key goes on working."""
+
+    overlap = forms.ChoiceField(
+        choices=[("0", "Now"), ("1h", "In 1 hour"), ("24h", "In 24 hours"), ("7d", "In 7 days")],
+        initial="24h",
+        widget=forms.RadioSelect,
+        error_messages={
+            "required": "Choose when the old key stops.",
+            "invalid_choice": "Choose when the old key stops: now, in 1 hour, in 24 hours or in 7 days.",
+        },
+    )
+
+    @property
+    def duration(self) -> timedelta:
+        """The overlap that a valid form chose."""
+        return OVERLAPS[self.cleaned_data["overlap"]]

@@ -35,6 +35,11 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_active = models.BooleanField(default=True, help_text="Off: sessions and API keys stop at once.")
     is_staff = models.BooleanField(default=False, help_text="May open the admin.")
     date_joined = models.DateTimeField(default=timezone.now)
+    mail_receipts = models.BooleanField("receipts and renewals", default=True, help_text="Mail about paid invoices.")
+    mail_low_balance = models.BooleanField("low balance", default=True, help_text="Mail when credits run low.")
+    deleted_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="When the person deleted the account; its books stay."
+    )
 
     USERNAME_FIELD = "email"
     EMAIL_FIELD = "email"
@@ -57,6 +62,12 @@ class ApiKey(models.Model):
     digest = models.CharField(max_length=64)
     rate_limit = models.PositiveIntegerField(
         null=True, blank=True, help_text="Generate requests a minute for this key; empty: the account's own limit."
+    )
+    monthly_credit_cap = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Credits it may spend in a calendar month (UTC); empty: no limit of its own."
+    )
+    rotated_from = models.ForeignKey(
+        "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="successors", editable=False
     )
     created_at = models.DateTimeField(default=timezone.now)
     expires_at = models.DateTimeField(null=True, blank=True)

@@ -3,15 +3,19 @@
 import hashlib
 import math
 import re
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.conf import settings
+from django.db import connection
 from django.utils import timezone
 
 from accounts import keys
-from accounts.errors import InvalidApiKey, MissingApiKey
+from accounts.errors import AlreadyMinted, InvalidApiKey, KeyStopped, MissingApiKey, TooManyKeys
 from accounts.models import ApiKey, User
 
 pytestmark = pytest.mark.services
@@ -212,6 +216,164 @@ def test_a_refused_use_is_not_noted(alice: User) -> None:
         keys.verify(secret, ip="192.0.2.2")
     key.refresh_from_db()
     assert key.last_used_at is None
+
+
+# --- Created once ----------------------------------------------------------------------------------------------
+
+
+def at_once(work: Callable[[], Any], times: int) -> Counter[str]:
+    """Do the same thing on several threads and count what became of it."""
+
+    def outcome(_: int) -> str:
+        try:
+            work()
+        except (AlreadyMinted, KeyStopped) as error:
+            return type(error).__name__
+        else:
+            return "made"
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(times) as pool:
+        return Counter(pool.map(outcome, range(times)))
+
+
+def test_one_form_sent_ten_times_at_once_makes_one_key(alice: User) -> None:
+    outcomes = at_once(lambda: keys.create(user=alice, name="Website", claim="form-1"), 10)
+    assert outcomes == {"made": 1, "AlreadyMinted": 9}
+    assert ApiKey.objects.count() == 1
+
+
+def test_two_people_may_send_the_same_claim(alice: User, bob: User) -> None:
+    one, _ = keys.create(user=alice, name="Website", claim="form-1")
+    other, _ = keys.create(user=bob, name="Website", claim="form-1")
+    assert one.prefix != other.prefix
+
+
+def test_a_claim_says_nothing_about_the_secret(alice: User, bob: User) -> None:
+    _, secret = keys.create(user=alice, name="Website", claim="form-1")
+    ApiKey.objects.all().delete()
+    _, again = keys.create(user=alice, name="Website", claim="form-1")
+    assert secret[:11] == again[:11]
+    assert secret[12:] != again[12:]
+
+
+def test_there_is_a_most_of_keys_that_work(alice: User, bob: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keys, "MOST_KEYS", 2)
+    one, _ = keys.create(user=alice, name="one", claim="1")
+    keys.create(user=alice, name="two", claim="2")
+    with pytest.raises(TooManyKeys):
+        keys.create(user=alice, name="three", claim="3")
+    keys.create(user=bob, name="another's", claim="3")
+    keys.revoke(one)
+    keys.create(user=alice, name="three", claim="3")
+    assert keys.live(alice).count() == 2
+
+
+# --- Rotated ---------------------------------------------------------------------------------------------------
+
+DAY = timedelta(hours=24)
+
+
+def test_a_rotated_key_works_beside_its_successor_until_the_overlap_ends(alice: User) -> None:
+    key, secret = mint(alice)
+    successor, new_secret = keys.rotate(key, overlap=DAY)
+    assert keys.verify(secret) == key
+    assert keys.verify(new_secret) == successor
+    key.refresh_from_db()
+    assert key.expires_at is not None
+    assert abs(key.expires_at - timezone.now() - DAY) < timedelta(seconds=10)
+    ApiKey.objects.filter(pk=key.pk).update(expires_at=timezone.now())
+    with pytest.raises(InvalidApiKey):
+        keys.verify(secret)
+    assert keys.verify(new_secret) == successor
+
+
+def test_a_key_rotated_without_overlap_stops_at_once(alice: User) -> None:
+    key, secret = mint(alice)
+    _, new_secret = keys.rotate(key, overlap=timedelta())
+    with pytest.raises(InvalidApiKey):
+        keys.verify(secret)
+    assert keys.verify(new_secret)
+
+
+def test_a_successor_has_the_same_name_limits_and_end(alice: User) -> None:
+    end = timezone.now() + timedelta(days=30)
+    key, _ = mint(alice, rate_limit=7, monthly_credit_cap=40, expires_at=end)
+    successor, _ = keys.rotate(key, overlap=DAY)
+    assert successor.rotated_from == key
+    assert (successor.name, successor.rate_limit, successor.monthly_credit_cap) == ("test", 7, 40)
+    assert successor.expires_at == end
+    assert successor.prefix != key.prefix
+
+
+def test_an_overlap_never_lengthens_a_keys_life(alice: User) -> None:
+    end = timezone.now() + timedelta(hours=1)
+    key, _ = mint(alice, expires_at=end)
+    keys.rotate(key, overlap=DAY)
+    key.refresh_from_db()
+    assert key.expires_at == end
+
+
+def test_no_overlap_is_longer_than_a_week(alice: User) -> None:
+    key, _ = mint(alice)
+    keys.rotate(key, overlap=timedelta(days=400))
+    key.refresh_from_db()
+    assert key.expires_at is not None
+    assert key.expires_at <= timezone.now() + timedelta(days=7)
+
+
+@pytest.mark.parametrize("overlap", [DAY, timedelta()])
+def test_rotations_at_the_same_moment_make_one_successor(alice: User, overlap: timedelta) -> None:
+    key, _ = mint(alice)
+    outcomes = at_once(lambda: keys.rotate(ApiKey.objects.get(pk=key.pk), overlap=overlap), 8)
+    assert outcomes == {"made": 1, "AlreadyMinted": 7}
+    assert ApiKey.objects.filter(rotated_from=key).count() == 1
+
+
+def test_a_key_that_was_replaced_is_not_replaced_again_but_its_successor_is(alice: User) -> None:
+    key, _ = mint(alice)
+    successor, _ = keys.rotate(key, overlap=DAY)
+    with pytest.raises(AlreadyMinted):
+        keys.rotate(key, overlap=timedelta())
+    key.refresh_from_db()
+    assert not key.is_expired
+    assert keys.rotate(successor, overlap=DAY)
+
+
+def test_a_revoked_or_expired_key_has_no_successor(alice: User) -> None:
+    revoked, _ = mint(alice)
+    keys.revoke(revoked)
+    expired, _ = mint(alice, expires_at=timezone.now() - timedelta(seconds=1))
+    for key in (revoked, expired):
+        with pytest.raises(KeyStopped):
+            keys.rotate(key, overlap=DAY)
+    assert ApiKey.objects.count() == 2
+
+
+def test_keys_of_one_line_share_a_cap_and_others_do_not(alice: User, django_assert_num_queries: Any) -> None:
+    first, _ = mint(alice)
+    second, _ = keys.rotate(first, overlap=DAY)
+    third, _ = keys.rotate(second, overlap=DAY)
+    mint(alice)
+    since = timezone.now() - timedelta(days=20)
+    for key in (first, second, third):
+        key.refresh_from_db()
+        assert set(keys.sharing_a_cap(key, since=since)) == {first.pk, second.pk, third.pk}
+    alone, _ = mint(alice)
+    with django_assert_num_queries(0):
+        assert keys.sharing_a_cap(alone, since=since) == [alone.pk]
+
+
+def test_a_predecessor_that_stopped_before_the_month_is_not_looked_up(
+    alice: User, django_assert_num_queries: Any
+) -> None:
+    first, _ = mint(alice)
+    second, _ = keys.rotate(first, overlap=DAY)
+    ApiKey.objects.filter(pk=second.pk).update(created_at=timezone.now() - timedelta(days=60))
+    second.refresh_from_db()
+    with django_assert_num_queries(0):
+        assert keys.sharing_a_cap(second, since=timezone.now() - timedelta(days=20)) == [second.pk]
 
 
 # --- The header ------------------------------------------------------------------------------------------------

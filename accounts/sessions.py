@@ -1,0 +1,109 @@
+"""The browsers that somebody is logged in with: seen, ended, and when they were last there.
+
+allauth keeps a row for each log-in. It counts as long as Django's own session is there and knows the current password.
+"""
+
+import re
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from allauth.usersessions.models import UserSession
+from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.sessions.models import Session
+from django.db import transaction
+from django.utils import timezone
+
+from accounts import browsers
+from accounts.models import User
+
+LISTED = "listed"  # a session's own note that allauth keeps a row for it
+SEEN_STEP = timedelta(minutes=5)  # how coarse “last seen” is: one write in this time and process, not one a request
+MOST_REMEMBERED = 10_000
+
+_SESSION_KEY = re.compile(r"[0-9a-z]{8,40}")
+_noted: dict[str, float] = {}
+
+
+@dataclass(frozen=True)
+class LogIn:
+    """One browser that is logged in."""
+
+    pk: int
+    browser: str
+    is_handheld: bool
+    ip: str
+    began_at: datetime
+    seen_at: datetime
+    is_current: bool
+
+
+def of(user: User, current_key: str | None) -> list[LogIn]:
+    """Return where `user` is logged in: the session `current_key` first, then by last use. Two queries."""
+    rows = list(UserSession.objects.filter(user=user))
+    stored = Session.objects.filter(pk__in=[row.session_key for row in rows], expire_date__gt=timezone.now())
+    password = user.get_session_auth_hash()
+    live = {one.session_key for one in stored if one.get_decoded().get(HASH_SESSION_KEY) == password}
+    found = [_log_in(row, current_key) for row in rows if row.session_key in live]
+    return sorted(found, key=lambda one: (one.is_current, one.seen_at), reverse=True)
+
+
+def end(user: User, pk: int) -> bool:
+    """Log one of `user`'s browsers out; False when it is not there, or not theirs."""
+    return bool(_end(UserSession.objects.filter(user=user, pk=pk)))
+
+
+def end_others(user: User, current_key: str | None) -> int:
+    """Log `user` out everywhere but in the session `current_key`, and return how many ended."""
+    return _end(UserSession.objects.filter(user=user).exclude(session_key=current_key or ""))
+
+
+def end_all(user: User) -> int:
+    """Log `user` out everywhere, and return how many sessions ended."""
+    return _end(UserSession.objects.filter(user=user))
+
+
+def is_logged_in(session_key: str, user: User) -> bool:
+    """Tell whether the session is still there and logged in as `user`. One query, by primary key."""
+    stored = Session.objects.filter(pk=session_key, expire_date__gt=timezone.now()).first()
+    return stored is not None and stored.get_decoded().get(SESSION_KEY) == str(user.pk)
+
+
+def is_due(session_key: str | None) -> bool:
+    """Tell whether this process has not noted a use of the session lately. No query."""
+    if not session_key or not _SESSION_KEY.fullmatch(session_key):
+        return False
+    return time.monotonic() - _noted.get(session_key, float("-inf")) >= SEEN_STEP.total_seconds()
+
+
+def note_use(session_key: str, *, ip: str, user_agent: str) -> None:
+    """Write down that the session is in use now, from where and with what."""
+    if len(_noted) >= MOST_REMEMBERED:
+        _noted.clear()
+    _noted[session_key] = time.monotonic()
+    now = timezone.now()
+    longest = UserSession._meta.get_field("user_agent").max_length
+    UserSession.objects.filter(session_key=session_key, last_seen_at__lt=now - SEEN_STEP).update(
+        last_seen_at=now, ip=ip, user_agent=user_agent[:longest]
+    )
+
+
+def _log_in(row: UserSession, current_key: str | None) -> LogIn:
+    return LogIn(
+        pk=row.pk,
+        browser=browsers.describe(row.user_agent),
+        is_handheld=browsers.is_handheld(row.user_agent),
+        ip=row.ip,
+        began_at=row.created_at,
+        seen_at=row.last_seen_at,
+        is_current=row.session_key == current_key,
+    )
+
+
+@transaction.atomic
+def _end(rows: Iterable[UserSession]) -> int:
+    found = list(rows)
+    Session.objects.filter(pk__in=[row.session_key for row in found]).delete()
+    UserSession.objects.filter(pk__in=[row.pk for row in found]).delete()
+    return len(found)
