@@ -1,77 +1,151 @@
-"""Mails about money: put down once under their reference, sent by a worker, in HTML and text."""
+"""Mails: put down once under their reference, sent by a worker, tried again for a day.
+
+The rows are the queue. A worker claims a mail for a few minutes before it sends it, so that one that dies between two
+lines leaves it to the next: a mail may then come twice, under one Message-ID, and is never lost.
+"""
 
 import logging
+import smtplib
+import time
+from datetime import timedelta
+from socket import gaierror
 from typing import Any
+from uuid import uuid4
 
-from django.conf import settings
-from django.core.mail import EmailMultiAlternatives
-from django.db import transaction
-from django.template.loader import render_to_string
-from django.urls import reverse
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
+from accounts.models import User
+from billing import letters
 from billing.models import Account, SentMail
 from billing.queue import tell_on_commit
 
 log = logging.getLogger(__name__)
 
-SUBJECTS = {
-    "receipt": "Your receipt from {site}",
-    "renewal": "Your {site} plan was renewed",
-    "payment_failed": "Your payment did not go through",
-    "low_balance": "You are running low on credits",
-    "plan_ended": "Your {site} plan has ended",
-}
+LEASE = timedelta(minutes=5)  # longer than EMAIL_TIMEOUT lets any attempt take
+# After each failed attempt; after the last one the mail is given up, about a day after it was put down.
+PAUSES = [timedelta(minutes=minutes) for minutes in (1, 5, 20, 60, 180, 360, 720)]
+AWAY_SECONDS = 30  # how long a mail server that did not answer is left alone
+KEPT = timedelta(days=30)  # how long a mail without a business reference is on record
+ONCE = "once:"
+
+# The process's hint that the mail server is away: else every sign-up would hold one of the worker's threads.
+_away = {"until": 0.0}
 
 
 def queue(account: Account, template: str, *, reference: str, **context: Any) -> None:
-    """Put a mail down, once for each `reference`; it goes out after the transaction."""
-    mail, is_new = SentMail.objects.get_or_create(
-        reference=reference, defaults={"account": account, "template": template, "context": context}
-    )
+    """Put a mail to an account's person down, once for each `reference`; it goes out after the transaction.
+
+    Nothing is put down for who does not want this kind of mail, or has deleted the account.
+    """
+    if account.user.deleted_at is None and letters.wants(account.user, template):
+        _put_down(reference, account=account, template=template, context=context)
+
+
+def queue_to(email: str, template: str, /, *, user: User | None = None, reference: str = "", **context: Any) -> None:
+    """Put any other mail down, to an address that stays as it is whatever becomes of the account.
+
+    `template` is a name in templates/email, or the prefix of one of allauth's. Values of `context` are JSON. Without
+    a `reference` each call is a mail of its own.
+    """
+    account = Account.objects.filter(user=user).first() if user else None
+    reference = reference or f"{ONCE}{uuid4()}"
+    _put_down(reference, account=account, template=template, context=context, to=email)
+
+
+def send(pk: int) -> bool:
+    """Send one mail if it is due, and tell whether it went out."""
+    if time.monotonic() < _away["until"]:
+        return False  # it stays due
+    mail = _claim(pk)
+    if mail is None:
+        return False
+    try:
+        letters.compose(mail).send()
+    except Exception as error:
+        _put_off(mail, error)
+        return False
+    content: dict[str, Any] = {"context": {}} if letters.is_secret(mail.template) else {}
+    SentMail.objects.filter(pk=pk).update(sent_at=timezone.now(), last_error="", **content)
+    return True
+
+
+def send_due(limit: int = 50) -> None:
+    """Send the mails that are due, as long as the mail server answers."""
+    due = _due().order_by("due_at").values_list("pk", flat=True)
+    for pk in list(due[:limit]):
+        if time.monotonic() < _away["until"]:
+            return
+        send(pk)
+
+
+def resend(mail: SentMail) -> bool:
+    """Begin anew with a mail that was given up, and tell whether there was one to begin with."""
+    begun = failed().filter(pk=mail.pk).update(failed_at=None, attempts=0, due_at=timezone.now())
+    if begun:
+        tell_on_commit("billing.tasks.send_mail", mail.pk)
+    return bool(begun)
+
+
+def failed() -> QuerySet[SentMail]:
+    """The mails that were given up."""
+    return SentMail.objects.filter(failed_at__isnull=False)
+
+
+def forget(account: Account) -> None:
+    """Take the person out of the record of an account's mails, and drop what was still to go to the account."""
+    account.mails.filter(sent_at=None, to="").delete()
+    account.mails.exclude(sent_at=None).update(to="", context={})
+
+
+def tidy() -> None:
+    """Drop the record of mails that no reference has to keep from coming twice."""
+    old = timezone.now() - KEPT
+    over = Q(sent_at__lt=old) | Q(failed_at__lt=old)
+    SentMail.objects.filter(over, reference__startswith=ONCE).delete()
+
+
+def _put_down(reference: str, **fields: Any) -> None:
+    mail, is_new = SentMail.objects.get_or_create(reference=reference, defaults=fields)
     if is_new:
         tell_on_commit("billing.tasks.send_mail", mail.pk)
 
 
-def send(pk: int) -> None:
-    """Send one mail that was put down, if nobody has."""
-    with transaction.atomic():
-        # Claimed before it is sent: a mail that is lost in a crash beats one that comes twice.
-        mail = SentMail.objects.select_for_update(of=("self",)).select_related("account__user").get(pk=pk)
-        if mail.sent_at is not None:
-            return
-        SentMail.objects.filter(pk=pk).update(sent_at=timezone.now())
-    try:
-        _message(mail).send()
-    except Exception:
-        SentMail.objects.filter(pk=pk).update(sent_at=None)  # it did not go out: the beat tries again
-        raise
+def _due() -> QuerySet[SentMail]:
+    return SentMail.objects.filter(sent_at=None, failed_at=None, due_at__lte=timezone.now())
 
 
-def send_due(limit: int = 50) -> None:
-    """Send the mails that were put down and not sent."""
-    for pk in list(SentMail.objects.filter(sent_at=None).order_by("pk").values_list("pk", flat=True)[:limit]):
-        try:
-            send(pk)
-        except Exception:
-            log.exception("Mail %s did not go out", pk)
+def _claim(pk: int) -> SentMail | None:
+    """Take a due mail for LEASE: whose UPDATE counts a row has it."""
+    if not _due().filter(pk=pk).update(due_at=timezone.now() + LEASE, attempts=F("attempts") + 1):
+        return None
+    mail = SentMail.objects.select_related("account__user").get(pk=pk)
+    if not mail.to and (mail.account is None or mail.account.user.deleted_at):
+        mail.delete()  # there is nobody to write to any more
+        return None
+    return mail
 
 
-def _message(mail: SentMail) -> EmailMultiAlternatives:
-    site = settings.PUBLIC_URL or f"http://localhost:{settings.PORT}"
-    subject = SUBJECTS[mail.template].format(site=settings.SITE_NAME)
-    context = {
-        **mail.context,
-        "account": mail.account,
-        "user": mail.account.user,
-        "date": mail.created_at,
-        "subject": subject,
-        "site": site,
-        "billing_url": f"{site}{reverse('billing')}",
-        "SITE_NAME": settings.SITE_NAME,
-        "simulated": settings.EMBEDDED_STRIPE,
-    }
-    text, html = (render_to_string(f"email/{mail.template}.{kind}", context) for kind in ("txt", "html"))
-    message = EmailMultiAlternatives(subject, text, to=[mail.account.user.email])
-    message.attach_alternative(html, "text/html")
-    return message
+def _put_off(mail: SentMail, error: Exception) -> None:
+    log.warning("Mail %s did not go out: %s", mail.pk, error, exc_info=not isinstance(error, OSError))
+    if _is_away(error):
+        _away["until"] = time.monotonic() + AWAY_SECONDS
+    now = timezone.now()
+    values: dict[str, Any] = {"last_error": f"{type(error).__name__}: {error}"[:2000].replace("\x00", "")}
+    if mail.attempts > len(PAUSES) or _is_final(error):
+        values["failed_at"] = now
+    else:
+        values["due_at"] = now + PAUSES[mail.attempts - 1]
+    SentMail.objects.filter(pk=mail.pk, sent_at=None).update(**values)
+
+
+def _is_away(error: Exception) -> bool:
+    kinds = (ConnectionError, TimeoutError, gaierror, smtplib.SMTPServerDisconnected, smtplib.SMTPConnectError)
+    return isinstance(error, kinds)
+
+
+def _is_final(error: Exception) -> bool:
+    """Tell whether the mail server knows for certain that nobody has this address."""
+    return isinstance(error, smtplib.SMTPRecipientsRefused) and all(
+        code >= 500 for code, _ in error.recipients.values()
+    )

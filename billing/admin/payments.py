@@ -9,10 +9,10 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
-from accounts.reading import ReadingAdmin, change_url, link, pretty
+from accounts.reading import ReadingAdmin, change_url, link
 from billing import money
 from billing.admin.reading import person
-from billing.models import Dispute, Order, Payment, SentMail, Subscription
+from billing.models import Dispute, Order, Payment, Subscription
 
 
 class DisputeState(admin.SimpleListFilter):
@@ -140,22 +140,3 @@ class OrderAdmin(ReadingAdmin):
     @display(description="Plan or pack")
     def what(self, order: Order) -> str:
         return str(order.plan or order.pack)
-
-
-@admin.register(SentMail)
-class SentMailAdmin(ReadingAdmin):
-    list_display = ["created_at", "whose", "template", "reference", "sent_at"]
-    list_filter = ["template", ("sent_at", admin.EmptyFieldListFilter), "created_at"]
-    list_select_related = ["account__user"]
-    search_fields = ["=reference", "=account__user__email"]
-    fields = ["whose", "template", "reference", "values", "created_at", "sent_at"]
-    readonly_fields = ["whose", "values"]
-    ordering = ["-id"]
-
-    @display(description="Person")
-    def whose(self, mail: SentMail) -> SafeString | str:
-        return person(mail.account)
-
-    @display(description="Values")
-    def values(self, mail: SentMail) -> SafeString:
-        return pretty(mail.context)

@@ -1,19 +1,32 @@
 """Mails about money: each goes out once, in text and HTML, with its amount in full and the way to Billing."""
 
 import re
+import smtplib
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.core.mail import EmailMultiAlternatives
+from django.db.models import QuerySet
+from django.test import Client
 from django.utils import timezone
 
+from accounts import accent
 from accounts.models import User
-from billing import ledger, mail, notices, tasks
-from billing.models import Account, CreditGrant, Payment, SentMail
+from billing import ledger, letters, mail, notices, tasks
+from billing.models import Account, CreditEntry, CreditGrant, Payment, SentMail
 
 PAID = {"product": "Basic", "credits": 100, "amount": 900, "currency": "usd", "until": "5 March 2030"}
 BILLING = "https://shop.example/dashboard/billing/"
+
+
+@dataclass
+class Server:
+    """What a mail server answers."""
+
+    error: Exception | None = None
+    asked: int = 0
 
 
 @pytest.fixture(autouse=True)
@@ -118,27 +131,236 @@ def test_each_mail_goes_out_once(account: Account, mailoutbox: list[Any]) -> Non
     assert len(mailoutbox) == 1
 
 
-def test_a_mail_that_could_not_go_out_is_tried_again(
-    account: Account, mailoutbox: list[Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(self: EmailMultiAlternatives) -> int:
-        raise ConnectionRefusedError
+# --- What does not go out at once
 
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Server:
+    """A mail server that refuses as long as `server.error` is set."""
+    server = Server()
+    really = EmailMultiAlternatives.send
+
+    def send(self: EmailMultiAlternatives, fail_silently: bool = False) -> int:
+        server.asked += 1
+        if server.error:
+            raise server.error
+        return really(self, fail_silently)
+
+    monkeypatch.setattr(EmailMultiAlternatives, "send", send)
+    return server
+
+
+def pass_time() -> None:
+    """Let the pause before the next attempt pass."""
+    SentMail.objects.update(due_at=timezone.now())
+    mail._away["until"] = 0.0
+
+
+def test_a_mail_that_could_not_go_out_is_tried_again_after_a_pause(
+    account: Account, mailoutbox: list[Any], server: Server
+) -> None:
+    server.error = ConnectionRefusedError("Connection refused")
     mail.queue(account, "receipt", reference="receipt:1", **PAID)
-    with monkeypatch.context() as patch:
-        patch.setattr(EmailMultiAlternatives, "send", refuse)
-        mail.send_due()
-    assert SentMail.objects.get().sent_at is None
+    row = SentMail.objects.get()
+    assert (row.sent_at, row.attempts) == (None, 1)
+    assert row.last_error == "ConnectionRefusedError: Connection refused"
+    assert timedelta(seconds=50) < row.due_at - timezone.now() < timedelta(seconds=61)
+    server.error = None
+    mail.send_due()
+    assert mailoutbox == []
+    pass_time()
     mail.send_due()
     assert len(mailoutbox) == 1
+    assert SentMail.objects.get().last_error == ""
+
+
+def test_a_mail_is_given_up_after_about_a_day_and_sent_when_staff_say_so(
+    account: Account, mailoutbox: list[Any], server: Server
+) -> None:
+    server.error = smtplib.SMTPDataError(451, b"Try again later")
+    mail.queue(account, "receipt", reference="receipt:1", **PAID)
+    for _ in range(20):
+        pass_time()
+        mail.send_due()
+    row = SentMail.objects.get()
+    assert server.asked == row.attempts == 8
+    assert timedelta(hours=18) < sum(mail.PAUSES, timedelta()) < timedelta(hours=30)
+    assert row.failed_at is not None
+    assert list(mail.failed()) == [row]
+    server.error = None
+    assert mail.resend(row)
+    assert len(mailoutbox) == 1
+    assert not mail.resend(row)
+    assert len(mailoutbox) == 1
+    assert not mail.failed().exists()
+
+
+@pytest.mark.parametrize(("code", "given_up"), [(550, True), (450, False)])
+def test_an_address_that_nobody_has_is_given_up_at_once(
+    account: Account, server: Server, code: int, given_up: bool
+) -> None:
+    server.error = smtplib.SMTPRecipientsRefused({"alice@example.com": (code, b"No such user")})
+    mail.queue(account, "receipt", reference="receipt:1", **PAID)
+    assert mail.failed().exists() == given_up
+
+
+def test_a_mail_server_that_is_away_is_asked_once_and_then_left_alone(account: Account, server: Server) -> None:
+    server.error = TimeoutError()
+    for number in range(5):
+        mail.queue(account, "receipt", reference=f"receipt:{number}", **PAID)
+    mail.send_due()
+    assert server.asked == 1
+    assert SentMail.objects.filter(attempts=0).count() == 4
+
+
+def test_a_worker_that_dies_while_it_sends_leaves_the_mail_to_the_next(
+    account: Account, mailoutbox: list[Any], server: Server
+) -> None:
+    server.error = KeyboardInterrupt()  # type: ignore[assignment]
+    with pytest.raises(KeyboardInterrupt):
+        mail.queue(account, "receipt", reference="receipt:1", **PAID)
+    server.error = None
+    mail.send_due()
+    assert mailoutbox == []  # it may still be sending
+    SentMail.objects.update(due_at=timezone.now())  # its lease has ended
+    mail.send_due()
+    assert len(mailoutbox) == 1
+
+
+def test_each_attempt_bears_the_same_message_id(account: Account, mailoutbox: list[Any]) -> None:
+    mail.queue(account, "receipt", reference="receipt:1", **PAID)
+    SentMail.objects.update(sent_at=None, due_at=timezone.now())
+    mail.send_due()
+    first, second = (message.message()["Message-ID"] for message in mailoutbox)
+    assert first == second
+    mail.queue(account, "receipt", reference="receipt:2", **PAID)
+    assert mailoutbox[-1].message()["Message-ID"] != first
 
 
 def test_a_mail_that_could_not_be_written_is_not_lost(account: Account, mailoutbox: list[Any]) -> None:
     mail.queue(account, "no_such_mail", reference="broken:1")
     mail.queue(account, "receipt", reference="receipt:1", **PAID)
-    mail.send_due()
     assert len(mailoutbox) == 1
-    assert SentMail.objects.get(reference="broken:1").sent_at is None
+    row = SentMail.objects.get(reference="broken:1")
+    assert row.sent_at is None
+    assert "TemplateDoesNotExist" in row.last_error
+
+
+# --- Who wants which mails
+
+
+@pytest.mark.parametrize("template", ["receipt", "renewal"])
+def test_who_wants_no_receipts_gets_none(alice: User, account: Account, mailoutbox: list[Any], template: str) -> None:
+    User.objects.update(mail_receipts=False)
+    account.refresh_from_db()
+    mail.queue(account, template, reference="x:1", **PAID)
+    assert mailoutbox == []
+
+
+def test_a_failed_payment_is_always_told(account: Account, mailoutbox: list[Any]) -> None:
+    User.objects.update(mail_receipts=False, mail_low_balance=False)
+    account.refresh_from_db()
+    mail.queue(account, "payment_failed", reference="x:1", amount=900, currency="usd", renewal=True)
+    assert "List-Unsubscribe" not in mailoutbox[0].extra_headers
+    assert "https://shop.example/account/" in mailoutbox[0].body
+
+
+def test_a_mail_program_can_stop_a_kind_of_mail_by_its_header(
+    alice: User, account: Account, mailoutbox: list[Any]
+) -> None:
+    mail.queue(account, "receipt", reference="x:1", **PAID)
+    headers = mailoutbox[0].extra_headers
+    assert headers["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    path = headers["List-Unsubscribe"].strip("<>").removeprefix("https://shop.example")
+    stranger = Client(enforce_csrf_checks=True)
+    assert "Stop these mails?" in stranger.get(path).content.decode()
+    alice.refresh_from_db()
+    assert alice.mail_receipts
+    assert stranger.post(path, {"List-Unsubscribe": "One-Click"}).status_code == 200
+    alice.refresh_from_db()
+    assert not alice.mail_receipts
+    assert alice.mail_low_balance
+
+
+@pytest.mark.parametrize("token", ["x", "WzEsIm5hbWUiXQ:1tmQxx:abc", "%00", "a" * 3000])
+def test_a_made_up_link_stops_nothing(alice: User, client: Client, token: str) -> None:
+    response = client.post(f"/mail/stop/{token}/")
+    assert response.status_code == 404
+    alice.refresh_from_db()
+    assert alice.mail_receipts
+
+
+def test_somebody_who_deleted_their_account_is_not_written_to(
+    alice: User, account: Account, mailoutbox: list[Any], server: Server
+) -> None:
+    server.error = ConnectionRefusedError()
+    mail.queue(account, "receipt", reference="x:1", **PAID)
+    User.objects.update(deleted_at=timezone.now(), email="deleted-1@closed.invalid")
+    account = Account.objects.get()
+    mail.queue(account, "plan_ended", reference="x:2")
+    server.error = None
+    pass_time()
+    mail.send_due()
+    assert mailoutbox == []
+    mail.queue_to("alice@example.com", "account_deleted")
+    assert [message.to for message in mailoutbox] == [["alice@example.com"]]
+
+
+def test_forgetting_somebody_keeps_only_what_stops_a_mail_from_coming_twice(
+    alice: User, account: Account, mailoutbox: list[Any], server: Server
+) -> None:
+    mail.queue(account, "receipt", reference="x:1", **PAID)
+    mail.queue_to("alice@example.com", "export_ready", user=alice)
+    server.error = ConnectionRefusedError()
+    mail.queue(account, "receipt", reference="x:2", **PAID)
+    mail.forget(account)
+    rows = SentMail.objects.values_list("reference", "to", "context")
+    assert [(reference[:4], to, context) for reference, to, context in rows] == [("x:1", "", {}), ("once", "", {})]
+
+
+def test_old_records_go_but_those_that_stop_a_mail_from_coming_twice(alice: User, account: Account) -> None:
+    mail.queue(account, "receipt", reference="x:1", **PAID)
+    mail.queue_to("alice@example.com", "export_ready", user=alice)
+    tasks.tidy()
+    assert SentMail.objects.count() == 2
+    SentMail.objects.update(sent_at=timezone.now() - timedelta(days=31))
+    tasks.tidy()
+    assert [row.reference for row in SentMail.objects.all()] == ["x:1"]
+
+
+# --- How they look
+
+
+@pytest.mark.parametrize("hue", range(0, 361, 30))
+def test_every_accent_can_be_read(settings: Any, hue: int) -> None:
+    settings.ACCENT_HUE = hue
+    colour = letters._colours()
+    assert contrast(colour["accent"], "#fffefd") >= 4.5
+    assert contrast(colour["accent"], colour["on_accent"]) >= 4.5
+    assert contrast(colour["dark_accent"], "#1b1814") >= 4.5
+    assert contrast(colour["dark_accent"], colour["on_dark_accent"]) >= 4.5
+
+
+def test_the_brand_is_in_every_mail(account: Account, mailoutbox: list[Any], settings: Any) -> None:
+    settings.ACCENT_HUE, settings.LOGO_TEXT, settings.SUPPORT_EMAIL = 150, "LIGHT", "help@shop.example"
+    sent("receipt", account, mailoutbox, **PAID)
+    [(html, _)] = mailoutbox[0].alternatives
+    assert accent.to_hex(0.47, 0.22, 150) in html
+    assert "LIGHT" in html
+    assert 'href="mailto:help@shop.example"' in html
+    assert "help@shop.example" in mailoutbox[0].body
+
+
+def contrast(one: str, other: str) -> float:
+    """The contrast ratio of WCAG."""
+
+    def light(colour: str) -> float:
+        parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+        red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    bright, dim = sorted((light(one), light(other)), reverse=True)
+    return (bright + 0.05) / (dim + 0.05)
 
 
 # --- Running low
@@ -198,6 +420,24 @@ def test_who_was_suspended_is_not_written_to(buyer: Account) -> None:
     User.objects.update(is_active=False)
     notices.send_low_balance()
     assert told() == 0
+
+
+def test_who_does_not_want_to_hear_of_it_is_not_written_to(buyer: Account) -> None:
+    User.objects.update(mail_low_balance=False)
+    notices.send_low_balance()
+    assert told() == 0
+    User.objects.update(mail_low_balance=True)
+    notices.send_low_balance()
+    assert told() == 1
+
+
+def test_only_accounts_that_moved_lately_are_looked_at_until_the_night(buyer: Account) -> None:
+    earlier = timezone.now() - notices.LATELY * 2
+    QuerySet.update(CreditEntry.objects.all(), created_at=earlier)  # entries refuse to be changed
+    notices.send_low_balance()
+    assert told() == 0
+    tasks.tidy()
+    assert told() == 1
 
 
 def test_an_operator_can_turn_it_off(buyer: Account, settings: Any) -> None:

@@ -1,0 +1,100 @@
+"""Mails: which went out, which are being tried, which were given up and can be sent again."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import F, QuerySet
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+from unfold.decorators import action, display
+
+from accounts.reading import ReadingAdmin, pretty
+from billing import letters, staff
+from billing.admin.reading import person
+from billing.models import SentMail
+
+AT_ONCE = 200
+
+
+class State(admin.SimpleListFilter):
+    """Where a mail stands."""
+
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("failed", "Failed"), ("waiting", "Waiting"), ("sent", "Sent")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[SentMail]) -> QuerySet[SentMail] | None:
+        match self.value():
+            case "failed":
+                return queryset.filter(failed_at__isnull=False)
+            case "waiting":
+                return queryset.filter(sent_at=None, failed_at=None)
+            case "sent":
+                return queryset.filter(sent_at__isnull=False)
+        return None
+
+
+@admin.register(SentMail)
+class SentMailAdmin(ReadingAdmin):
+    list_display = ["created_at", "recipient", "template", "state", "attempts", "error", "sent_at"]
+    list_filter = [State, "template", "created_at"]
+    list_select_related = ["account__user"]
+    list_disable_select_all = True
+    search_fields = ["=reference", "=to", "=account__user__email"]
+    search_help_text = "Somebody's whole email address, or a whole reference."
+    ordering = [F("failed_at").desc(nulls_last=True), "-id"]
+    actions = ["send_again"]
+    fields = [
+        "recipient",
+        "template",
+        "state",
+        "attempts",
+        "last_error",
+        "due_at",
+        "created_at",
+        "sent_at",
+        "failed_at",
+        "reference",
+        "values",
+    ]
+    readonly_fields = ["recipient", "state", "values"]
+
+    @display(description="To")
+    def recipient(self, mail: SentMail) -> SafeString | str:
+        return mail.to if mail.account is None else person(mail.account)
+
+    @display(
+        description="State",
+        label={"Sent": "success", "Waiting": "info", "Trying again": "warning", "Failed": "danger"},
+    )
+    def state(self, mail: SentMail) -> str:
+        if mail.sent_at:
+            return "Sent"
+        if mail.failed_at:
+            return "Failed"
+        return "Trying again" if mail.last_error else "Waiting"
+
+    @display(description="Error")
+    def error(self, mail: SentMail) -> str:
+        return mail.last_error[:120] or "–"
+
+    @display(description="Values")
+    def values(self, mail: SentMail) -> SafeString | str:
+        if letters.is_secret(mail.template):
+            return "Not shown: a link that opens the account may be among them."
+        return pretty(mail.context)
+
+    def has_send_again_permission(self, request: HttpRequest) -> bool:
+        return staff.may(request.user, "resend_mail")  # type: ignore[arg-type]
+
+    @action(description="Send again", permissions=["send_again"])
+    def send_again(self, request: HttpRequest, queryset: QuerySet[SentMail]) -> None:
+        """Begin anew with the chosen mails that were given up; a worker sends them."""
+        chosen = list(queryset.filter(failed_at__isnull=False).select_related("account")[:AT_ONCE])
+        begun = sum(staff.resend_mail(actor=request.user, mail=mail) for mail in chosen)  # type: ignore[arg-type]
+        if begun:
+            messages.success(request, f"{begun} {'mail is' if begun == 1 else 'mails are'} on the way again.")
+        else:
+            messages.info(request, "None of those had failed: nothing was sent again.")
