@@ -8,8 +8,9 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from accounts.models import User
 from billing import catalogue, gateway
-from billing.errors import AlreadySubscribed, ChangeUnderWay, NotForSale, NotSubscribed
+from billing.errors import AccountClosed, AlreadySubscribed, ChangeUnderWay, NotForSale, NotSubscribed
 from billing.models import Account, Order, Pack, Plan, StripePrice, Subscription
 
 CHANGE_LEASE = timedelta(minutes=2)  # far longer than a change takes with all its retries
@@ -20,21 +21,25 @@ def start(*, account: Account, product: Plan | Pack, site: str) -> str:
     """Return the address of a hosted checkout for `product`; `site` is where the browser comes back to.
 
     A plan has one open checkout at a time, which further tabs share. Raises AlreadySubscribed, NotForSale,
-    PaymentUnavailable, PaymentRefused.
+    AccountClosed, PaymentUnavailable, PaymentRefused.
     """
     if not product.active or not product.price:
         raise NotForSale(product.name)
-    order = _plan_order(account, product) if isinstance(product, Plan) else _pack_order(account, product)
+    _refuse_closed(account)
+    order = _plan_order(account, product) if isinstance(product, Plan) else _create_order(account, pack=product)
     if order.url:
         return order.url
     session = gateway.create_checkout(
         _session(account, product, order, site), idempotency_key=f"order:{gateway.installation()}:{order.pk}"
     )
     still_open = Order.objects.filter(pk=order.pk, status=Order.Status.OPEN)
-    if not still_open.update(stripe_session_id=session["id"], url=session["url"]):
-        gateway.expire_checkout(session["id"])  # another tab has begun anew meanwhile: follow it
-        return start(account=account, product=product, site=site)
-    return str(session["url"])
+    is_ours = still_open.update(stripe_session_id=session["id"], url=session["url"])
+    # Read after the session is on record: an account that closes later finds it there, and expires it.
+    if is_ours and not _is_closed(account):
+        return str(session["url"])
+    _withdraw(order, session["id"])
+    _refuse_closed(account)
+    return start(account=account, product=product, site=site)  # another tab has begun anew meanwhile: follow it
 
 
 def portal(*, account: Account, site: str) -> str:
@@ -105,6 +110,30 @@ def customer_of(account: Account) -> str:
     return str(account.stripe_customer_id)
 
 
+def _is_closed(account: Account) -> bool:
+    return User.objects.filter(pk=account.user_id).exclude(deleted_at=None).exists()
+
+
+def _refuse_closed(account: Account) -> None:
+    if _is_closed(account):
+        raise AccountClosed
+
+
+def _withdraw(order: Order, session_id: str) -> None:
+    """Close a session whose address nobody was given, and its order."""
+    with contextlib.suppress(gateway.PaymentRefused):  # whoever closed the order was faster
+        gateway.expire_checkout(session_id)
+    Order.objects.filter(pk=order.pk, status=Order.Status.OPEN).update(status=Order.Status.EXPIRED)
+
+
+@transaction.atomic
+def _create_order(account: Account, **product: Plan | Pack) -> Order:
+    """Put an order down unless the account is closed. With the lock, closing it comes first or finds the order."""
+    User.objects.select_for_update(of=("self",), no_key=True).get(pk=account.user_id)
+    _refuse_closed(account)
+    return Order.objects.create(account=account, **product)
+
+
 def _plan_order(account: Account, plan: Plan) -> Order:
     if live_subscription(account):
         raise AlreadySubscribed
@@ -114,8 +143,7 @@ def _plan_order(account: Account, plan: Plan) -> Order:
             return earlier
         _close(earlier)
     try:
-        with transaction.atomic():
-            return Order.objects.create(account=account, plan=plan)
+        return _create_order(account, plan=plan)
     except IntegrityError:  # another tab was a moment faster: look again
         return _plan_order(account, plan)
 
@@ -129,10 +157,6 @@ def _close(order: Order) -> None:
             if gateway.retrieve_checkout(order.stripe_session_id)["status"] == "complete":
                 raise AlreadySubscribed from error
     Order.objects.filter(pk=order.pk, status=Order.Status.OPEN).update(status=Order.Status.EXPIRED)
-
-
-def _pack_order(account: Account, pack: Pack) -> Order:
-    return Order.objects.create(account=account, pack=pack)
 
 
 def _session(account: Account, product: Plan | Pack, order: Order, site: str) -> gateway.Data:

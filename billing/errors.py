@@ -7,6 +7,7 @@ BillingError
 ├─ NotSubscribed         a subscription was to be changed that is not there
 ├─ ChangeUnderWay        another change of the plan is not through yet
 ├─ NotForSale            the plan or pack is not sold
+├─ AccountClosed         something was to be bought for an account that its person has deleted
 ├─ NothingToTake         credits were to be taken from an empty balance
 ├─ NotSpent              a credit was to be returned that was never spent
 ├─ SubscriptionDecides   a plan was to be changed that a subscription decides on
@@ -45,6 +46,10 @@ class ChangeUnderWay(BillingError):
 
 class NotForSale(BillingError):
     """This plan or pack is not sold (any more)."""
+
+
+class AccountClosed(BillingError):
+    """The account's person has deleted it: nothing can be bought for it any more."""
 
 
 class NothingToTake(BillingError):

@@ -101,6 +101,11 @@ def retrieve_subscription(subscription_id: str) -> Data:
     return _call(_client().v1.subscriptions.retrieve, subscription_id)
 
 
+def subscriptions_of(customer_id: str) -> list[Data]:
+    """Return a customer's subscriptions that were not canceled."""
+    return list(_pages(_client().v1.subscriptions.list, {"customer": customer_id, "limit": 100}))
+
+
 def update_subscription(subscription_id: str, params: Data) -> Data:
     """Change a subscription."""
     return _call(_client().v1.subscriptions.update, subscription_id, params)

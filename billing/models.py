@@ -109,6 +109,7 @@ class Account(models.Model):
             ("revoke_key", "Can revoke people's API keys"),
             ("retry_event", "Can try a Stripe event again"),
             ("assign_role", "Can give people a role"),
+            ("resend_mail", "Can send a mail again that failed"),
         ]
 
     def __str__(self) -> str:
@@ -349,14 +350,26 @@ class StripeEvent(models.Model):
 
 
 class SentMail(models.Model):
-    """A mail that was handed over; its reference makes sure that it goes out once."""
+    """A mail that was put down to be sent; its reference makes sure that it is put down once."""
 
     reference = models.CharField(max_length=255, unique=True)
-    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="mails")
-    template = models.CharField(max_length=40)
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, null=True, blank=True, related_name="mails")
+    to = models.EmailField(max_length=254, blank=True, help_text="Empty: the account's address when it is sent.")
+    template = models.CharField(max_length=80)
     context = models.JSONField(default=dict)
     created_at = models.DateTimeField(default=timezone.now)
     sent_at = models.DateTimeField(null=True, blank=True)
+    failed_at = models.DateTimeField(null=True, blank=True, help_text="When it was given up.")
+    attempts = models.PositiveSmallIntegerField(default=0)
+    due_at = models.DateTimeField(default=timezone.now, help_text="When it is tried next.")
+    last_error = models.TextField(blank=True)
+
+    class Meta:
+        verbose_name = "mail"
+        indexes = [
+            models.Index(fields=["due_at"], condition=Q(sent_at=None, failed_at=None), name="mail_due"),
+            models.Index(fields=["failed_at"], condition=Q(failed_at__isnull=False), name="mail_failed"),
+        ]
 
     def __str__(self) -> str:
         return self.reference

@@ -79,6 +79,12 @@ def changes(account: Account) -> list[Offer]:
     return [offer for offer in plans(account) if offer.action == "change"]
 
 
+def rate_of(account: Account) -> int:
+    """Return how many generate requests a minute the account may make."""
+    own_then_plans = (account.rate_limit, account.plan.rate_limit if account.plan else None)
+    return next((limit for limit in own_then_plans if limit is not None), int(settings.RATE_LIMIT_PER_MINUTE))
+
+
 def paid_price(subscription: Subscription) -> StripePrice | None:
     """Return the price that a subscription runs at, which may be older than its plan's."""
     return StripePrice.objects.filter(stripe_id=subscription.price_id).first()

@@ -19,15 +19,18 @@ LOOK_AT_PEOPLE = {
     "billing.view_creditline",
     "billing.view_dispute",
     "billing.view_payment",
+    "billing.view_sentmail",
     "billing.view_subscription",
 }
 LOOK_AT_WORK = {"accounts.view_apikey", "generator.view_generation"}
-LOOK_AT_STRIPE = {"billing.view_order", "billing.view_sentmail", "billing.view_stripeevent"}
-SUPPORT = {"billing.grant_few", "billing.return_credit", "billing.revoke_key"}
+MODERATE = {"generator.change_generation"}  # only: to take an image off Explore
+LOOK_AT_STRIPE = {"billing.view_order", "billing.view_stripeevent"}
+SUPPORT = {"billing.grant_few", "billing.resend_mail", "billing.return_credit", "billing.revoke_key"}
 FINANCE = {
     "billing.grant_few",
     "billing.grant_any",
     "billing.take_credits",
+    "billing.resend_mail",
     "billing.return_credit",
     "billing.change_limits",
     "billing.retry_event",
@@ -40,10 +43,11 @@ FINANCE = {
 }
 
 ROLES: dict[str, set[str]] = {
-    "support": LOOK_AT_PEOPLE | LOOK_AT_WORK | SUPPORT,
+    "support": LOOK_AT_PEOPLE | LOOK_AT_WORK | MODERATE | SUPPORT,
     "finance": LOOK_AT_PEOPLE | LOOK_AT_STRIPE | FINANCE,
     "admin": LOOK_AT_PEOPLE
     | LOOK_AT_WORK
+    | MODERATE
     | LOOK_AT_STRIPE
     | SUPPORT
     | FINANCE

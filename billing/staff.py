@@ -16,11 +16,12 @@ from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.utils import timezone
 
-from accounts import keys
+from accounts import keys, sessions
 from accounts.models import ApiKey, User
 from billing import checkout, ledger, roles, wakeups, webhooks
+from billing import mail as mails
 from billing.errors import NothingToTake, SubscriptionDecides
-from billing.models import Account, AuditRecord, CreditEntry, CreditGrant, Pack, Plan, StripeEvent
+from billing.models import Account, AuditRecord, CreditEntry, CreditGrant, Pack, Plan, SentMail, StripeEvent
 
 Actor = User | None
 
@@ -41,6 +42,8 @@ class Act(StrEnum):
     REVOKE = "Revoked API keys"
     ROLE = "Changed the role"
     RETRY = "Tried a Stripe event again"
+    RESEND = "Sent a mail again"
+    TAKE_OFF_EXPLORE = "Took an image off Explore"
     ADD_PRODUCT = "Added to the catalogue"
     CHANGE_PRODUCT = "Changed the catalogue"
 
@@ -231,6 +234,17 @@ def retry_event(*, actor: Actor, event: StripeEvent) -> bool:
 
 
 @transaction.atomic
+def resend_mail(*, actor: Actor, mail: SentMail) -> bool:
+    """Begin anew with a mail that was given up, and tell whether it was."""
+    _require(actor, "resend_mail")
+    before = {"mail": mail.reference, "attempts": mail.attempts, "error": mail.last_error[:200]}
+    begun = mails.resend(mail)
+    if begun:
+        _record(actor, Act.RESEND, "Sent again by hand", account=mail.account, before=before, after={"attempts": 0})
+    return begun
+
+
+@transaction.atomic
 def save_product(*, actor: Actor, product: Plan | Pack, reason: str) -> None:
     """Add or change a plan or pack; an existing one keeps its slug, by which Stripe knows its price."""
     kind = product._meta.model_name
@@ -270,12 +284,27 @@ def _grant(
     return entry
 
 
+def record(
+    actor: Actor,
+    act: Act,
+    reason: str,
+    *,
+    account: Account,
+    before: dict[str, Any],
+    after: dict[str, Any],
+) -> None:
+    """Leave the record of an act of another app's; it belongs into the transaction that changes something."""
+    _record(actor, act, _checked(reason), account=account, before=before, after=after)
+
+
 def _set_active(actor: Actor, user: User, active: bool, act: Act, reason: str) -> None:
     _require(actor, "suspend_user")
     _not_oneself_nor_above(actor, user)
     reason = _checked(reason)
     account = _of(user)
-    if User.objects.filter(pk=user.pk, is_active=not active).update(is_active=active):
+    # A deleted account is closed for good; a session that outlived a suspension would come back with the person.
+    if User.objects.filter(pk=user.pk, is_active=not active, deleted_at=None).update(is_active=active):
+        sessions.end_all(user)
         _record(actor, act, reason, account=account, before={"active": not active}, after={"active": active})
         wakeups.publish_on_commit(wakeups.account_topic(account.pk))  # open pages notice at once
 

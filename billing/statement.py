@@ -12,6 +12,7 @@ from django.db.models import F, Q, QuerySet
 from django.urls import reverse
 from django.utils import timezone
 
+from billing import causes
 from billing.models import Account, CreditEntry, CreditGrant, Dispute
 
 PAGE_SIZE = 50
@@ -39,11 +40,16 @@ class Bucket:
 
 @dataclass(frozen=True)
 class Line:
-    """One entry of the history, with the address of its cause. `outcome` is what became of credits set aside."""
+    """One entry of the history, with the address of its cause. `outcome` is what became of credits set aside.
+
+    `name` is what its cause is called, as the prompt of an image; one that `is_gone` has no address any more.
+    """
 
     entry: CreditEntry
     link: str
     outcome: str
+    name: str = ""
+    is_gone: bool = False
 
     @property
     def cause(self) -> str:
@@ -73,7 +79,7 @@ def buckets(account: Account) -> list[Bucket]:
 
 
 def page(account: Account, *, before: int | None = None, size: int = PAGE_SIZE) -> Page:
-    """Return the history from just before the entry `before`, in two queries however long it is.
+    """Return the history from just before the entry `before`, in three queries however long it is.
 
     That credits set aside were spent changes no balance: it is told with the line that set them aside and has none of
     its own. The CSV has every entry.
@@ -86,10 +92,15 @@ def page(account: Account, *, before: int | None = None, size: int = PAGE_SIZE) 
     return Page(_lines(shown), shown[-1].pk if len(found) > size else None)
 
 
+def entries_about(account: Account, reference: str) -> list[CreditEntry]:
+    """Return what happened to the credits that were set aside under `reference`, oldest first, in one query."""
+    references = [reference, f"{reference}:outcome", f"{reference}:returned"]
+    return list(_entries(account).filter(reference__in=references).order_by("id"))
+
+
 def cause_link(reference: str) -> str:
     """Return the address of what an entry's reference names, or "" where there is no page about it."""
-    kind, _, rest = reference.partition(":")
-    id = rest.partition(":")[0]
+    kind, id = reference.partition(":")[0], causes.id_of(reference)
     if not re.fullmatch(r"\w+", id):
         return ""
     match kind:
@@ -121,14 +132,21 @@ def _lines(entries: list[CreditEntry]) -> list[Line]:
             "reference", "kind"
         )
     )
-    words = {CreditEntry.Kind.SETTLE: "Spent", CreditEntry.Kind.RELEASE: "Returned"}
+    words = {CreditEntry.Kind.SETTLE: "Spent", CreditEntry.Kind.RELEASE: "Set aside, came back"}
 
     def outcome(entry: CreditEntry) -> str:
         if entry.kind != CreditEntry.Kind.HOLD:
             return ""
         return words.get(outcomes.get(f"{entry.reference}:outcome", ""), "Set aside")
 
-    return [Line(entry, cause_link(entry.reference), outcome(entry)) for entry in entries]
+    names = causes.names_of([entry.reference for entry in entries])
+
+    def line(entry: CreditEntry) -> Line:
+        name = names.get(entry.reference, "")
+        link = "" if name is None else cause_link(entry.reference)
+        return Line(entry, link, outcome(entry), name or "", is_gone=name is None)
+
+    return [line(entry) for entry in entries]
 
 
 def _entries(account: Account) -> QuerySet[CreditEntry]:

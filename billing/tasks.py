@@ -14,7 +14,7 @@ def handle_event(event_id: str) -> None:
 
 @shared_task
 def send_mail(pk: int) -> None:
-    """Send one mail."""
+    """Send one mail, unless somebody else does."""
     mail.send(pk)
 
 
@@ -25,6 +25,13 @@ def sweep() -> None:
     mail.send_due()
     ledger.expire_due()
     notices.send_low_balance()
+
+
+@shared_task
+def tidy() -> None:
+    """Drop old records of mails; tell who runs low and was missed while no worker ran."""
+    mail.tidy()
+    notices.send_low_balance(recent=False)
 
 
 @shared_task

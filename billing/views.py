@@ -25,8 +25,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts.requests import site_of
-from billing import catalogue, checkout, gateway, ledger, money, offers, orders, statement
-from billing.errors import AlreadySubscribed, BillingError, ChangeUnderWay, NotForSale, NotSubscribed
+from billing import catalogue, checkout, events, gateway, ledger, money, offers, orders, statement
+from billing.errors import AccountClosed, AlreadySubscribed, BillingError, ChangeUnderWay, NotForSale, NotSubscribed
 from billing.models import Account, Order, Pack, Plan, Subscription
 
 log = logging.getLogger(__name__)
@@ -55,6 +55,8 @@ def overview(request: HttpRequest) -> HttpResponse:
         "account": account,
         "balance": account.balance,
         "plan": catalogue.plan_of(account),
+        "rate": offers.rate_of(account),
+        "welcome_credits": settings.WELCOME_CREDITS,
         "subscription": subscription,
         "paid_price": offers.paid_price(subscription) if subscription else None,
         "problem": PROBLEMS.get(subscription.status, "") if subscription else "",
@@ -131,6 +133,8 @@ def open_portal(request: HttpRequest) -> HttpResponse:
 def change_plan(request: HttpRequest) -> HttpResponse:
     """Say what moving to another plan means; a POST asks Stripe to do it."""
     account = _account(request)
+    if request.method != "POST":
+        _catch_up(account)
     slug = (request.POST if request.method == "POST" else request.GET).get("slug", "")
     offer = next((offer for offer in offers.changes(account) if offer.product.slug == slug), None)
     subscription = checkout.live_subscription(account)
@@ -171,6 +175,21 @@ def success_state(request: HttpRequest) -> HttpResponse:
     return JsonResponse({"state": progress.state, "done": progress.is_final, "html": html})
 
 
+def _catch_up(account: Account) -> None:
+    """Bring our copy of the subscription in line with Stripe's, so that what a change costs is told from what is true.
+
+    While Stripe is away the copy has to do: what is charged is worked out there in any case.
+    """
+    subscription = checkout.live_subscription(account)
+    if subscription is None:
+        return
+    try:
+        events.apply_object("customer.subscription.updated", {"id": subscription.stripe_id})
+    except gateway.PaymentError as error:
+        log.warning("The subscription could not be looked up: %s", error)
+    account.refresh_from_db(fields=["plan", "balance"])
+
+
 def _change(subscription: Subscription, offer: offers.Offer) -> dict[str, object]:
     """Work out what a change costs and brings, roughly: Stripe does it to the second."""
     before, after = subscription.plan, offer.product
@@ -209,6 +228,8 @@ def _words(error: Exception) -> str:
     match error:
         case AlreadySubscribed():
             return "You have a plan already, or have just paid for one. Nothing was charged again; change it here."
+        case AccountClosed():
+            return "This account is being deleted, so nothing can be bought for it. Nothing was charged."
         case ChangeUnderWay():
             return "Your plan is being changed at this moment. Look again in a minute."
         case NotSubscribed():

@@ -5,9 +5,10 @@ from typing import Any
 
 from billing import catalogue, gateway, ledger, mail
 from billing.errors import NotYet
-from billing.events.shared import Books, Data, account_of_customer, note_payment
+from billing.events.shared import Books, Data, account_of_customer, note_payment, paid_too_late
 from billing.models import (
     Account,
+    CreditEntry,
     CreditGrant,
     Order,
     Pack,
@@ -17,17 +18,24 @@ log = logging.getLogger(__name__)
 
 
 def checkout_completed(session: Data) -> Books | None:
-    """Link the customer; grant a pack that is paid. A subscription's credits come with its invoice."""
+    """Link the customer; grant a pack that is paid. A subscription's credits come with its invoice.
+
+    What a closed account still paid is paid back.
+    """
     session = gateway.retrieve_checkout(session["id"])
     account = _account_of_session(session)
     if account is None:
         return None
     paid = session["payment_status"] in ("paid", "no_payment_required")
+    is_pack = paid and session["mode"] == "payment"
+    is_late = is_pack and paid_too_late(account, f"checkout:{session['id']}", session.get("payment_intent"))
 
     def write() -> None:
         _link_customer(account, session.get("customer"))
         _close_order(session, Order.Status.PAID if paid else Order.Status.PENDING)
-        if session["mode"] == "payment" and paid:
+        if is_late:
+            _note_checkout(account, session, None, "Paid after the account was closed")
+        elif is_pack:
             _grant_pack(account, session)
 
     return write
@@ -73,15 +81,7 @@ def _grant_pack(account: Account, session: Data) -> None:
         reference=reference,
         cause=f"{pack.name} bought",
     )
-    note_payment(
-        account,
-        reference,
-        granted,
-        amount=session["amount_total"] or 0,
-        currency=session["currency"],
-        description=pack.name,
-        payment_intent=session.get("payment_intent"),
-    )
+    _note_checkout(account, session, granted, pack.name)
     mail.queue(
         account,
         "receipt",
@@ -90,6 +90,18 @@ def _grant_pack(account: Account, session: Data) -> None:
         credits=pack.credits,
         amount=session["amount_total"] or 0,
         currency=session["currency"],
+    )
+
+
+def _note_checkout(account: Account, session: Data, granted: CreditEntry | None, description: str) -> None:
+    note_payment(
+        account,
+        f"checkout:{session['id']}",
+        granted,
+        amount=session["amount_total"] or 0,
+        currency=session["currency"],
+        description=description,
+        payment_intent=session.get("payment_intent"),
     )
 
 

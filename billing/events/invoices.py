@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from billing import catalogue, gateway, ledger, mail
 from billing.errors import NotYet
-from billing.events.shared import Books, Data, account_of_customer, note_payment, payment_intent_of
+from billing.events.shared import Books, Data, account_of_customer, note_payment, paid_too_late, payment_intent_of
 from billing.events.subscriptions import first_or_undone, upsert
 from billing.models import (
     Account,
@@ -19,7 +19,10 @@ log = logging.getLogger(__name__)
 
 
 def invoice_paid(invoice: Data) -> Books | None:
-    """Grant the credits of a plan's period, once per invoice; one-off invoices are none of ours."""
+    """Grant the credits of a plan's period, once per invoice; one-off invoices are none of ours.
+
+    What a closed account still paid is paid back.
+    """
     invoice = gateway.retrieve_invoice(invoice["id"])
     subscription_id = _subscription_of(invoice)
     account = account_of_customer(invoice.get("customer"))
@@ -27,10 +30,13 @@ def invoice_paid(invoice: Data) -> Books | None:
         return None
     subscription, is_second = first_or_undone(account, gateway.retrieve_subscription(subscription_id))
     payment_intent = payment_intent_of(invoice)
+    is_late = paid_too_late(account, f"invoice:{invoice['id']}", payment_intent)
 
     def write() -> None:
         upsert(account, subscription)
-        if is_second:
+        if is_late:
+            _note_invoice(account, invoice, payment_intent, None, "Paid after the account was closed")
+        elif is_second:
             _note_invoice(account, invoice, payment_intent, None, "A second subscription, paid back")
         elif invoice["billing_reason"] == "subscription_update":
             _grant_upgrade(account, invoice, payment_intent)

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from billing import gateway
 from billing.models import (
     Account,
     CreditEntry,
@@ -38,6 +39,24 @@ def note_payment(
             "grant": bucket,
         },
     )
+
+
+def paid_too_late(account: Account, reference: str, payment_intent: str | None) -> bool:
+    """Tell whether the account was closed before this payment brought anything; if so, it is paid back first."""
+    if account.user.deleted_at is None or CreditEntry.objects.filter(reference=reference).exists():
+        return False
+    if payment_intent and not Payment.objects.filter(reference=reference).exists():
+        log.error("%s was paid for an account that is closed: it is paid back", reference)
+        pay_back(payment_intent, idempotency_key=f"closed:{payment_intent}")
+    return True
+
+
+def pay_back(payment_intent: str, *, idempotency_key: str) -> None:
+    """Pay a whole payment back; one that Stripe will not, as it is back already or disputed, is left to people."""
+    try:
+        gateway.refund_payment(payment_intent, idempotency_key=idempotency_key)
+    except gateway.PaymentRefused as error:
+        log.error("%s could not be paid back: %s", payment_intent, error)
 
 
 def account_of_customer(customer: str | None) -> Account | None:

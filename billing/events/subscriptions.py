@@ -4,7 +4,7 @@ import logging
 from datetime import UTC, datetime
 
 from billing import catalogue, gateway, ledger, mail
-from billing.events.shared import Books, Data, account_of_customer, payment_intent_of
+from billing.events.shared import Books, Data, account_of_customer, pay_back, payment_intent_of
 from billing.models import (
     Account,
     CreditGrant,
@@ -16,7 +16,10 @@ log = logging.getLogger(__name__)
 
 
 def subscription_changed(subscription: Data) -> Books | None:
-    """Keep our copy of a subscription as it stands at Stripe; of two that are live, end the younger and pay it back."""
+    """Keep our copy of a subscription as it stands at Stripe.
+
+    Of two that are live, the younger is ended and paid back; one of a closed account is ended.
+    """
     subscription = gateway.retrieve_subscription(subscription["id"])
     account = account_of_customer(subscription.get("customer"))
     if account is None:
@@ -26,21 +29,28 @@ def subscription_changed(subscription: Data) -> Books | None:
 
 
 def first_or_undone(account: Account, data: Data) -> tuple[Data, bool]:
-    """Return a subscription as it stands, and whether the account has another; a second live one is undone first."""
-    if not account.subscriptions.filter(status__in=Subscription.LIVE).exclude(stripe_id=data["id"]).exists():
-        return data, False
-    if data["status"] in Subscription.LIVE:
+    """Return a subscription as it stands, and whether the account has another.
+
+    A second live one is undone first, and a closed account's is ended: its invoice is paid back when it comes.
+    """
+    is_second = account.subscriptions.filter(status__in=Subscription.LIVE).exclude(stripe_id=data["id"]).exists()
+    is_closed = account.user.deleted_at is not None
+    if data["status"] not in Subscription.LIVE or not (is_second or is_closed):
+        return data, is_second
+    if is_closed:
+        log.error("Subscription %s is of an account that is closed: it is ended", data["id"])
+        gateway.cancel_subscription(data["id"])
+    else:
         _undo_second(data)
-        data = gateway.retrieve_subscription(data["id"])
-    return data, True
+    return gateway.retrieve_subscription(data["id"]), is_second
 
 
 def _undo_second(data: Data) -> None:
     log.error("Subscription %s is a second one for its customer: it is ended and paid back", data["id"])
     invoice_id = data.get("latest_invoice")
-    gateway.cancel_subscription(data["id"])
     if invoice_id and (payment_intent := payment_intent_of(gateway.retrieve_invoice(invoice_id))):
-        gateway.refund_payment(payment_intent, idempotency_key=f"second:{data['id']}")
+        pay_back(payment_intent, idempotency_key=f"second:{data['id']}")
+    gateway.cancel_subscription(data["id"])  # last: until it is ended, whoever tries again comes by here
 
 
 def upsert(account: Account, data: Data) -> None:
