@@ -1,14 +1,23 @@
 """Images and what became of them, to read."""
 
-from django.contrib import admin
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from unfold.decorators import display
+from unfold.decorators import action, display
+from unfold.widgets import UnfoldAdminTextareaWidget
 
+from accounts.models import User
 from accounts.reading import ReadingAdmin, link, person
+from billing.staff import REASON_MAX_LENGTH
+from generator import explore
 from generator.cards import picture_of
-from generator.models import Generation
+from generator.models import Generation, GenerationQuerySet
 
 STATUSES = {
     Generation.Status.COMPLETED: "success",
@@ -19,11 +28,22 @@ STATUSES = {
 }
 
 
+class TakeOffForm(forms.Form):
+    """Why images leave Explore."""
+
+    reason = forms.CharField(
+        max_length=REASON_MAX_LENGTH,
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 2}),
+        help_text="Kept in the audit records.",
+    )
+
+
 @admin.register(Generation)
 class GenerationAdmin(ReadingAdmin):
     list_display = ["thumbnail", "public_id", "whose", "state", "error_code", "aspect_ratio", "source", "created_at"]
     list_display_links = ["thumbnail", "public_id"]
-    list_filter = ["status", "error_code", "aspect_ratio", "created_at", "finished_at"]
+    actions = ["take_off_explore"]
+    list_filter = ["status", "is_listed", "error_code", "aspect_ratio", "created_at", "finished_at"]
     list_select_related = ["account__user", "api_key"]
     search_fields = ["=public_id", "=upstream_id", "=account__user__email"]
     search_help_text = "An image's id (img_…), the upstream's id for it, or a whole email address."
@@ -47,6 +67,33 @@ class GenerationAdmin(ReadingAdmin):
 
     def other_key(self, object_id: str) -> str:
         return "public_id" if object_id.startswith("img_") else ""
+
+    def has_take_off_permission(self, request: HttpRequest) -> bool:
+        return isinstance(request.user, User) and explore.may_take_off(request.user)
+
+    @action(description="Take off Explore …", permissions=["take_off"])
+    def take_off_explore(self, request: HttpRequest, queryset: GenerationQuerySet) -> HttpResponse | None:
+        """Show which of the chosen images are on Explore, and take them off it when that is confirmed."""
+        assert isinstance(request.user, User)
+        listed = list(queryset.filter(is_listed=True).order_by("-pk"))
+        if not listed:
+            messages.info(request, "None of these images is on Explore.")
+            return None
+        form = TakeOffForm(request.POST if "confirmed" in request.POST else None)
+        if form.is_valid():
+            taken = explore.take_off(actor=request.user, generations=listed, reason=form.cleaned_data["reason"])
+            messages.success(request, f"Took {taken} image{'' if taken == 1 else 's'} off Explore.")
+            return redirect("admin:generator_generation_changelist")
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "media": self.media,
+            "title": "Take off Explore",
+            "form": form,
+            "generations": [(generation, picture_of(generation)) for generation in listed],
+            "checkbox": ACTION_CHECKBOX_NAME,
+        }
+        return TemplateResponse(request, "admin/explore/take_off.html", context)
 
     @display(description="")
     def thumbnail(self, generation: Generation) -> SafeString | str:

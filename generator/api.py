@@ -5,7 +5,7 @@ from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from ninja import Router
+from ninja import P, PathEx, Router
 from ninja.security import HttpBearer
 
 from accounts import keys
@@ -54,6 +54,13 @@ class KeyAuth(HttpBearer):
 
 auth = KeyAuth()
 ERRORS = dict.fromkeys((400, 401, 402, 409, 413, 415, 422, 429, 502, 503), ErrorBody)
+IDEMPOTENCY_KEY_HEADER = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "Printable ASCII without spaces. The same key with the same body returns the first image, for free.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+}
 
 
 @router.post(
@@ -62,6 +69,7 @@ ERRORS = dict.fromkeys((400, 401, 402, 409, 413, 415, 422, 429, 502, 503), Error
     response={200: GenerationBody, 202: GenerationBody, **ERRORS},
     summary="Generate an image",
     operation_id="generate_image",
+    openapi_extra={"parameters": [IDEMPOTENCY_KEY_HEADER]},
 )
 @router.post("/reve-image/generate/", auth=auth, include_in_schema=False)
 @router.post("/images/generate", auth=auth, include_in_schema=False)
@@ -100,12 +108,14 @@ async def generate(request: ApiRequest, body: GenerateBody) -> HttpResponse:
 @router.get("/reve-image/status/{image_id}/", auth=auth, include_in_schema=False)
 @router.get("/images/status/{image_id}", auth=auth, include_in_schema=False)
 @router.get("/images/status/{image_id}/", auth=auth, include_in_schema=False)
-async def status(request: ApiRequest, image_id: str) -> HttpResponse:
+async def status(
+    request: ApiRequest, image_id: PathEx[str, P(description="The id that generate answered with.")]
+) -> HttpResponse:
     """Tell how a generation is doing. Poll once a second; it costs nothing."""
 
     def look_up() -> Generation:
         limits.take_status(request.account)
-        found = _PUBLIC_ID.fullmatch(image_id) and request.account.generations.filter(public_id=image_id).first()
+        found = _PUBLIC_ID.fullmatch(image_id) and request.account.generations.kept().filter(public_id=image_id).first()
         if not found:
             raise GenerationNotFound
         return found

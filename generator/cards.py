@@ -1,6 +1,8 @@
-"""How one generation looks on a page."""
+"""How generations look on a page."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Any
 
 from django.conf import settings
@@ -10,6 +12,7 @@ from django.utils import timezone
 from generator.images import THUMBNAIL_SIDES
 from generator.models import Generation
 
+STUDIO_KEY = "studio:"  # how the idempotency keys of the studio's form begin
 ROW_HEIGHT = 240  # CSS pixels of a row of tiles, as static/css/tiles.css has it
 
 
@@ -76,11 +79,56 @@ def picture_of(generation: Generation) -> Picture:
     )
 
 
-def card_html(generation: Generation, *, fresh: bool = False) -> str:
-    """Return the studio's card of `generation` as an HTML fragment; it needs no request."""
-    return render_to_string("generator/card.html", card_context(generation, fresh=fresh))
+def large_picture_of(generation: Generation) -> Picture:
+    """Return a completed generation's image for a page of its own: as large as the window lets it be."""
+    tile = picture_of(generation)
+    thumbnails = [part for part in tile.srcset.split(", ") if not part.endswith(f" {tile.width}w")]
+    ratio = round(tile.width / tile.height, 3)
+    return replace(
+        tile,
+        src=f"{tile.url.rpartition('.')[0]}_{THUMBNAIL_SIDES[-1]}.webp",
+        srcset=", ".join([*thumbnails, f"{tile.url} {tile.width}w"]),
+        sizes=f"(max-width: 960px) 100vw, min(100vw - 440px, calc((100vh - 160px) * {ratio}))",
+    )
 
 
 def card_context(generation: Generation, *, fresh: bool = False) -> dict[str, Any]:
-    """What `generator/card.html` needs."""
+    """What a template needs to show one generation."""
     return {"card": card_of(generation, fresh=fresh)}
+
+
+@dataclass(frozen=True)
+class Press:
+    """What one press of Generate asked for: images that share all settings and stand together, the first one first."""
+
+    key: str
+    cards: list[Card]
+
+    @property
+    def first(self) -> Generation:
+        return self.cards[0].generation
+
+    @property
+    def at(self) -> str:
+        """When it was, in seconds since 1970: presses stand in this order, newest first."""
+        return f"{self.first.created_at.timestamp():.6f}"
+
+
+def presses_of(generations: Iterable[Generation], *, fresh: bool = False) -> list[Press]:
+    """Return `generations`, newest first, as the presses they came from, newest first."""
+    together = groupby(generations, key=_press_key)
+    return [Press(key, [card_of(one, fresh=fresh and one.is_final) for one in cards][::-1]) for key, cards in together]
+
+
+def wall_html(generations: Iterable[Generation], *, fresh: bool = False) -> str:
+    """Return `generations`, newest first, as the studio's wall shows them; it needs no request.
+
+    A page that takes this in brings the token for its forms in a header.
+    """
+    return render_to_string("generator/wall.html", {"presses": presses_of(generations, fresh=fresh)})
+
+
+def _press_key(generation: Generation) -> str:
+    """Images of one press have the keys `studio:<nonce>`, `studio:<nonce>:2`, and so on."""
+    key = generation.idempotency_key or ""
+    return key.split(":")[1] if key.startswith(STUDIO_KEY) else generation.public_id

@@ -2,6 +2,7 @@
 
 GeneratorError
 ├─ OutOfCredits            the balance does not cover the image
+├─ KeyLimitReached         the API key has spent what it may in a month
 ├─ TooManyAtOnce           as many unfinished images as the plan allows
 ├─ RateLimited             too many requests; carries when to come back
 ├─ LimiterUnavailable      the rate limiter's server cannot be reached
@@ -26,11 +27,21 @@ class RateLimit:
 
 
 class OutOfCredits(GeneratorError):
-    """The balance of `balance` credits does not cover the image; nothing was charged."""
+    """The balance of `balance` credits does not cover the `needed` ones; nothing was charged."""
 
-    def __init__(self, *, balance: int, rate: RateLimit) -> None:
+    def __init__(self, *, balance: int, rate: RateLimit, needed: int = 1) -> None:
         super().__init__(f"{balance} credits left")
         self.balance = balance
+        self.needed = needed
+        self.rate = rate
+
+
+class KeyLimitReached(GeneratorError):
+    """The API key has spent its `cap` of credits this calendar month; nothing was charged."""
+
+    def __init__(self, *, cap: int, rate: RateLimit) -> None:
+        super().__init__(f"{cap} credits a month")
+        self.cap = cap
         self.rate = rate
 
 

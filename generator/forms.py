@@ -7,7 +7,10 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from generator.admission import ImageRequest
+from generator.cards import STUDIO_KEY
 from generator.models import ASPECT_RATIOS, PROMPT_MAX_LENGTH
+
+COUNTS = (1, 2, 3, 4)  # images of one press
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ class TextField(forms.CharField):
 
 
 class GenerateForm(forms.Form):
-    """One image, asked for in the studio. `nonce` is new on each page, so that a form sent twice is charged once."""
+    """What the studio's composer asks for. `nonce` is new on each page, so that a form sent twice is charged once."""
 
     use_required_attribute = False
 
@@ -83,6 +86,14 @@ class GenerateForm(forms.Form):
             "invalid_choice": "Choose one of the seven shapes.",
         },
     )
+    count = forms.TypedChoiceField(
+        choices=[(str(count), str(count)) for count in COUNTS],
+        coerce=int,
+        empty_value="",
+        required=False,
+        initial=str(COUNTS[0]),
+        error_messages={"invalid_choice": f"Choose {COUNTS[0]} to {COUNTS[-1]} images."},
+    )
 
     @property
     def wanted(self) -> ImageRequest:
@@ -92,9 +103,10 @@ class GenerateForm(forms.Form):
             negative_prompt=self.cleaned_data["negative_prompt"],
             aspect_ratio=self.cleaned_data["aspect_ratio"],
             wait=False,
+            count=self.cleaned_data["count"] or COUNTS[0],
         )
 
     @property
     def idempotency_key(self) -> str:
         """The key under which a valid form is admitted once, however often it arrives."""
-        return f"studio:{self.cleaned_data['nonce']}"
+        return f"{STUDIO_KEY}{self.cleaned_data['nonce']}"

@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 
 from billing.models import Account
+from generator.filters import Filters
 from generator.models import Generation
 
-PAGE_SIZE = 40
+PAGE_SIZE = 20  # two screens of them; the next page is fetched before anybody gets there
+PAGE_MOST = 480  # for somebody who comes back to a place far down
 HISTORY_SIZE = 30
-QUERY_MAX_LENGTH = 200
 
 
 @dataclass(frozen=True)
@@ -20,19 +21,26 @@ class Page:
 
 def history(account: Account) -> list[Generation]:
     """Return what was last asked for in the studio, newest first, however far it got."""
-    return list(account.generations.filter(api_key=None).order_by("-pk")[:HISTORY_SIZE])
+    return list(account.generations.kept().filter(api_key=None).order_by("-pk")[:HISTORY_SIZE])
 
 
-def page(account: Account, *, search: str = "", before: str = "") -> Page:
-    """Return the completed images whose prompt has every word of `search`, from just before the image `before`.
+def page(account: Account, filters: Filters | None = None, *, before: str = "", size: int = PAGE_SIZE) -> Page:
+    """Return the completed images that `filters` let through, from just before the image `before`.
 
-    Two queries at most, however many images there are. An unknown `before` begins at the newest.
+    Three queries at most, however many images there are. An unknown `before` begins at the newest.
     """
-    images = account.generations.filter(status=Generation.Status.COMPLETED)
-    for word in search[:QUERY_MAX_LENGTH].replace("\x00", "").split():
-        images = images.filter(prompt__icontains=word)
-    if before and (last := account.generations.filter(public_id=before[:40].replace("\x00", "")).first()):
-        images = images.filter(pk__lt=last.pk)
-    found = list(images.order_by("-pk")[: PAGE_SIZE + 1])
-    more = len(found) > PAGE_SIZE
-    return Page(found[:PAGE_SIZE], found[PAGE_SIZE - 1].public_id if more else None)
+    images = account.generations.completed()
+    if filters:
+        images = images.filter(filters.condition)
+    if before and (last := _place(account, before)):
+        images = images.filter(pk__lt=last)
+    # First where they are, then what they are: rows are wide, and a database may have to sort many to find these.
+    found = list(images.order_by("-pk").values_list("pk", flat=True)[: size + 1])
+    shown = list(account.generations.completed().filter(pk__in=found[:size]).order_by("-pk"))
+    return Page(shown, shown[-1].public_id if shown and len(found) > size else None)
+
+
+def _place(account: Account, public_id: str) -> int | None:
+    """Return where an image of the account stands, also one that was thrown away meanwhile."""
+    known = account.generations.filter(public_id=public_id[:40].replace("\x00", ""))
+    return known.values_list("pk", flat=True).first()

@@ -16,6 +16,7 @@ EXTENSIONS = {"PNG": "png", "JPEG": "jpg", "MPO": "jpg", "WEBP": "webp"}  # an M
 CONTENT_TYPES = {"png": "image/png", "jpg": "image/jpeg", "webp": "image/webp"}
 THUMBNAIL_SIDES = (480, 960)  # pixels of the longer side
 MIN_SIDE = 16
+CONVERTED_QUALITY = 92
 
 
 @dataclass(frozen=True)
@@ -59,9 +60,25 @@ def read(file_name: str) -> bytes:
         return bytes(file.read())
 
 
-def delete(token: str, extension: str) -> None:
-    """Remove an image and its thumbnails; what is gone already is fine."""
-    for path in [path_of(f"{token}.{extension}"), *(thumbnail_name(token, side) for side in THUMBNAIL_SIDES)]:
+def convert(data: bytes, to: str) -> bytes:
+    """Return a stored image as PNG, JPEG or WebP (`to`, one of `FORMATS`). JPEG knows no transparency: white is below.
+
+    Raises BadImage.
+    """
+    image, _ = _decoded(data)
+    profile = image.info.get("icc_profile") if image.mode != "CMYK" else None  # its colours would no longer fit
+    image = image.convert("RGBA" if image.has_transparency_data else "RGB")
+    if to == "JPEG" and image.mode == "RGBA":
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+    buffer = io.BytesIO()
+    image.save(buffer, to, quality=CONVERTED_QUALITY, icc_profile=profile)
+    return buffer.getvalue()
+
+
+def delete(token: str) -> None:
+    """Remove an image, whatever its format, and its thumbnails; what is gone already is fine."""
+    originals = [path_of(f"{token}.{extension}") for extension in CONTENT_TYPES]
+    for path in [*originals, *(thumbnail_name(token, side) for side in THUMBNAIL_SIDES)]:
         default_storage.delete(path)
 
 

@@ -17,12 +17,12 @@ from generator.errors import LimiterUnavailable, RateLimit, RateLimited
 log = logging.getLogger(__name__)
 
 
-def take_generate(account: Account, api_key: ApiKey | None) -> RateLimit:
-    """Count one generate request of `account` (of `api_key`, when that has a limit of its own).
+def take_generate(account: Account, api_key: ApiKey | None, images: int = 1) -> RateLimit:
+    """Count `images` that `account` asks for (`api_key`, when that has a limit of its own): all of them or none.
 
-    Raises RateLimited when the last minute is full, LimiterUnavailable.
+    Raises RateLimited when the last minute has no room for them, LimiterUnavailable.
     """
-    return _take(*_generate_window(account, api_key))
+    return _take(*_generate_window(account, api_key), cost=images)
 
 
 def peek_generate(account: Account, api_key: ApiKey | None) -> RateLimit:
@@ -52,9 +52,9 @@ def _per_minute(account: Account) -> int:
     return next((limit for limit in own_then_plans if limit is not None), int(settings.RATE_LIMIT_PER_MINUTE))
 
 
-def _take(kind: str, owner: int, per_minute: int) -> RateLimit:
+def _take(kind: str, owner: int, per_minute: int, *, cost: int = 1) -> RateLimit:
     try:
-        allowed = _limiter().hit(RateLimitItemPerMinute(per_minute, namespace="reveweb"), kind, str(owner))
+        allowed = _limiter().hit(RateLimitItemPerMinute(per_minute, namespace="reveweb"), kind, str(owner), cost=cost)
     except _storage().base_exceptions as error:
         raise LimiterUnavailable from error
     rate = _peek(kind, owner, per_minute)

@@ -27,6 +27,18 @@ def new_file_token() -> str:
     return "".join(secrets.choice(_ALPHABET) for _ in range(32))
 
 
+class GenerationQuerySet(models.QuerySet["Generation"]):
+    """Generations; pages and the API show only those that are kept."""
+
+    def kept(self) -> "GenerationQuerySet":
+        """Leave out what its owner threw away."""
+        return self.filter(deleted_at=None)
+
+    def completed(self) -> "GenerationQuerySet":
+        """Only what became an image and is kept."""
+        return self.kept().filter(status=Generation.Status.COMPLETED)
+
+
 class Generation(models.Model):
     """One image asked for by one account. Only `lifecycle` changes `status`."""
 
@@ -71,9 +83,22 @@ class Generation(models.Model):
     colour = models.CharField(max_length=7, blank=True, help_text="The image's mean, as #rrggbb.")
     model = models.CharField(max_length=120, blank=True)
 
+    is_favourite = models.BooleanField(default=False)
+    # NULL while it is private: the token of its public page.
+    share_token = models.CharField(max_length=40, unique=True, null=True, blank=True)
+    is_listed = models.BooleanField(default=False, help_text="Shown on Explore; only a shared image can be.")
+    deleted_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="When its owner threw it away; shown nowhere from then on."
+    )
+    purged_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="When its files and words were removed for good."
+    )
+
     created_at = models.DateTimeField(default=timezone.now)
     submitted_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
+
+    objects = GenerationQuerySet.as_manager()
 
     class Meta:
         constraints = [
@@ -88,6 +113,17 @@ class Generation(models.Model):
                 name="generation_due",
             ),
             models.Index(fields=["created_at"], condition=Q(status="failed"), name="generation_failed"),
+            models.Index(fields=["account", "-id"], condition=Q(is_favourite=True), name="generation_favourites"),
+            models.Index(fields=["account", "created_at"], name="generation_usage"),
+            models.Index(
+                fields=["api_key", "created_at"], condition=Q(api_key__isnull=False), name="generation_by_key"
+            ),
+            models.Index(fields=["-id"], condition=Q(is_listed=True), name="generation_listed"),
+            models.Index(
+                fields=["deleted_at"],
+                condition=Q(deleted_at__isnull=False, purged_at=None),
+                name="generation_to_purge",
+            ),
         ]
 
     def __str__(self) -> str:

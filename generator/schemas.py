@@ -38,45 +38,56 @@ class GenerateBody(Schema):
 
     model_config = ConfigDict(strict=True, extra="ignore", title="GenerateRequest")
 
-    prompt: Annotated[Text, AfterValidator(_filled)] = Field(description="What to draw, 1 to 4,000 characters.")
-    negative_prompt: Text = Field("", description="What to avoid.")
-    aspect_ratio: AspectRatio = Field("1:1", description="The image's shape.")
-    asynchronous: bool = Field(False, alias="async", description="Answer at once and poll the status.")
+    prompt: Annotated[Text, AfterValidator(_filled)] = Field(
+        description="What to draw.",
+        examples=["A red fox in fresh snow"],
+        json_schema_extra={"minLength": 1, "maxLength": PROMPT_MAX_LENGTH},
+    )
+    negative_prompt: Text = Field(
+        "",
+        description="What to avoid.",
+        examples=["people, text"],
+        json_schema_extra={"maxLength": PROMPT_MAX_LENGTH},
+    )
+    aspect_ratio: AspectRatio = Field("1:1", description="The image's shape, width to height.")
+    asynchronous: bool = Field(
+        False, alias="async", description="Answer at once with a pending image, whose status you then ask for."
+    )
 
 
 class Metadata(Schema):
     """What is known of an image."""
 
-    prompt: str
-    width: int | None = Field(None, description="Pixels.")
-    height: int | None = Field(None, description="Pixels.")
-    model: str | None = None
-    created_at: str = Field(description="UTC, as in 2024-01-01T00:00:00Z.")
+    prompt: str = Field(description="As it was sent.")
+    width: int | None = Field(None, description="Pixels.", examples=[1024])
+    height: int | None = Field(None, description="Pixels.", examples=[1024])
+    model: str | None = Field(None, description="What drew it; only in status look-ups.")
+    created_at: str = Field(description="When it was asked for, in UTC.", examples=["2024-01-01T00:00:00Z"])
 
 
 class Problem(Schema):
     """Why something failed."""
 
-    code: str
-    message: str
-    param: str | None = None
+    code: str = Field(description="For programs. Codes stay as they are.", examples=["invalid_request"])
+    message: str = Field(description="For people. Words may change.")
+    param: str | None = Field(None, description="The field at fault, where there is one.", examples=["prompt"])
 
 
 class GenerationBody(Schema):
     """A generation. `status` is `pending` until it is `completed` or `failed`; `stage` tells more meanwhile."""
 
-    id: str
-    status: Literal["pending", "completed", "failed"]
-    stage: str | None = None
-    url: str | None = None
-    metadata: Metadata | None = None
-    error: Problem | None = None
+    id: str = Field(description="The image's id.", examples=["img_7Kx2mQ9vTfR4sWbN1cYpLhJd"])
+    status: Literal["pending", "completed", "failed"] = Field(description="`completed` and `failed` are final.")
+    stage: Literal["queued", "submitting", "drawing"] | None = Field(None, description="Only while it is pending.")
+    url: str | None = Field(None, description="Where the finished image is. Needs no key.")
+    metadata: Metadata | None = Field(None, description="Once it is completed.")
+    error: Problem | None = Field(None, description="Once it has failed.")
 
 
 class ErrorBody(Schema):
     """The body of every error."""
 
-    error: Problem
+    error: Problem = Field(description="What is wrong.")
 
 
 def describe(generation: Generation, base: str, *, with_model: bool = False) -> dict[str, Any]:
@@ -87,7 +98,7 @@ def describe(generation: Generation, base: str, *, with_model: bool = False) -> 
         return body
     body["status"] = str(generation.status)
     if generation.status == Generation.Status.FAILED:
-        message = f"{generation.error_message} {CREDIT_RETURNED}"
+        message = f"{generation.error_message} {CREDIT_RETURNED}".lstrip()  # a purged one has no words left
         body["error"] = {"code": generation.error_code, "message": message}
         if generation.error_code == "invalid_request":
             body["error"]["param"] = "prompt"

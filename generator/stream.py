@@ -2,31 +2,49 @@
 
 event: balance      data: {"balance": 12}
 event: generation   data: {"id": "img_…", "status": "pending", "stage": "drawing", "studio": true, "html": "…"}
+event: generation   data: {"id": "img_…", "status": "deleted"}   when its owner threw it away
 event: ready        data: {}   once, after what is unfinished was sent: whatever the page misses ended before
 """
 
 import asyncio
 import contextlib
 import json
+import secrets
 from collections.abc import AsyncGenerator
+from dataclasses import dataclass
 from typing import Any
 
+from django.db.models import QuerySet
+
+from accounts import sessions
 from billing.models import Account
 from generator import live
-from generator.cards import card_html
+from generator.cards import wall_html
 from generator.models import Generation
 from generator.threads import in_thread
 
 STREAM_SECONDS = 600.0  # then the browser connects anew
-HEARTBEAT_SECONDS = 15.0  # of silence, after which proxies begin to doubt
+# Of silence, after which proxies begin to doubt. With `live.RECHECK_SECONDS` on top it is also the longest that an idle
+# stream outlives its log-in: less than 15 s.
+HEARTBEAT_SECONDS = 12.0
+DELETED = "deleted"
 WINDOW = 50  # how many of the newest generations one look compares
+
+
+@dataclass(frozen=True)
+class LogIn:
+    """The log-in that a stream was opened with, and ends with."""
+
+    session_key: str
+    auth_hash: str
 
 
 class Watch:
     """What one page has been told about its account, compared with what is true."""
 
-    def __init__(self, account_id: int) -> None:
+    def __init__(self, account_id: int, log_in: LogIn) -> None:
         self.account_id = account_id
+        self.log_in = log_in
         self.balance: int | None = None
         self.told: dict[int, str] | None = None
 
@@ -36,19 +54,24 @@ class Watch:
         return self.told is None or any(status in Generation.UNFINISHED for status in self.told.values())
 
     def news(self) -> list[str] | None:
-        """Return the events since the last look; None when the account's user may no longer look.
+        """Return the events since the last look; None when the account's user, or this log-in, may no longer look.
 
-        Two queries while nothing changes; a third when more than `WINDOW` images are on their way at once.
+        Three queries while nothing changes, one of them for the session by its primary key; a fourth when more than
+        `WINDOW` images are on their way at once.
         """
-        account = Account.objects.filter(pk=self.account_id, user__is_active=True)
-        balance = account.values_list("balance", flat=True).first()
-        if balance is None:
+        account = Account.objects.select_related("user").filter(pk=self.account_id, user__is_active=True).first()
+        if account is None or not self._is_logged_in(account):
             return None
         events = self._generations()
-        if balance != self.balance:
-            self.balance = balance
-            events.append(_event("balance", {"balance": balance}))
+        if account.balance != self.balance:
+            self.balance = account.balance
+            events.append(_event("balance", {"balance": account.balance}))
         return events
+
+    def _is_logged_in(self, account: Account) -> bool:
+        """Whether the session is there, and the password is the one it was opened with."""
+        same = secrets.compare_digest(self.log_in.auth_hash, account.user.get_session_auth_hash())
+        return same and sessions.is_logged_in(self.log_in.session_key, account.user)
 
     def _generations(self) -> list[str]:
         now = self._statuses()
@@ -56,17 +79,17 @@ class Watch:
             changed = [pk for pk, status in now.items() if status in Generation.UNFINISHED]
             events = [*self._described(changed), _event("ready", {})]
         else:
-            changed = [pk for pk, status in now.items() if self.told.get(pk) != status]
+            changed = [pk for pk, status in now.items() if self.told.get(pk, DELETED) != status]
             events = self._described(changed)
         self.told = now
         return events
 
     def _statuses(self) -> dict[int, str]:
-        mine = Generation.objects.filter(account_id=self.account_id).order_by("-pk").values_list("pk", "status")
-        now = dict(mine[:WINDOW])
+        mine = Generation.objects.filter(account_id=self.account_id).order_by("-pk")
+        now = _standing(mine[:WINDOW])
         beyond = [pk for pk, status in (self.told or {}).items() if status in Generation.UNFINISHED and pk not in now]
         if beyond:
-            now.update(Generation.objects.filter(pk__in=beyond).values_list("pk", "status"))
+            now.update(_standing(Generation.objects.filter(pk__in=beyond)))
         return now
 
     def _described(self, changed: list[int]) -> list[str]:
@@ -76,10 +99,13 @@ class Watch:
         return [_event("generation", _describe(generation)) for generation in generations]
 
 
-async def events(account_id: int, seconds: float = STREAM_SECONDS) -> AsyncGenerator[str]:
-    """Yield the account's changes for `seconds`, each as one event; between them it holds no thread."""
+async def events(account_id: int, log_in: LogIn, seconds: float = STREAM_SECONDS) -> AsyncGenerator[str]:
+    """Yield the account's changes for `seconds`, each as one event; between them it holds no thread.
+
+    It ends with the log-in: each look asks for that first, so nothing is told after it.
+    """
     clock = asyncio.get_running_loop().time
-    watch, spoken = Watch(account_id), clock()
+    watch, spoken = Watch(account_id, log_in), clock()
     yield "retry: 1000\n\n"
     async with contextlib.aclosing(live.looks(live.account_topic(account_id), seconds)) as looks:
         async for woken in looks:
@@ -93,13 +119,20 @@ async def events(account_id: int, seconds: float = STREAM_SECONDS) -> AsyncGener
                 yield "".join(news) or ": still here\n\n"
 
 
+def _standing(generations: QuerySet[Generation]) -> dict[int, str]:
+    rows = generations.values_list("pk", "status", "deleted_at")
+    return {pk: status if deleted_at is None else DELETED for pk, status, deleted_at in rows}
+
+
 def _describe(generation: Generation) -> dict[str, Any]:
+    if generation.deleted_at is not None:
+        return {"id": generation.public_id, "status": DELETED}
     return {
         "id": generation.public_id,
         "status": generation.status if generation.is_final else "pending",
         "stage": None if generation.is_final else generation.status,
         "studio": generation.api_key_id is None,
-        "html": card_html(generation, fresh=generation.is_final),
+        "html": wall_html([generation], fresh=True),
     }
 
 

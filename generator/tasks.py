@@ -1,14 +1,16 @@
 """Celery tasks, thin. A lost, late or doubled message is harmless: rows say what is due."""
 
 import logging
+from time import monotonic
 
 from celery import shared_task
 from kombu.exceptions import OperationalError
 
-from generator import lifecycle, worker
+from generator import lifecycle, trash, worker
 
 log = logging.getLogger(__name__)
 
+PURGE_SECONDS = 20
 SLACK_SECONDS = 0.02  # a look must not come a moment before its row is due
 
 
@@ -38,6 +40,14 @@ def sweep() -> None:
     for pk in lifecycle.due_submissions(500):
         enqueue(pk)
     worker.sweep()
+
+
+@shared_task
+def purge_trash() -> None:
+    """Remove for good what was thrown away and can't be taken back any more; as much as fits before the next beat."""
+    until = monotonic() + PURGE_SECONDS
+    while trash.purge_due() and monotonic() < until:
+        pass
 
 
 def enqueue(pk: int) -> None:

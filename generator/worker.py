@@ -158,7 +158,14 @@ async def _keep_image(generation: Generation, job: reve.Job) -> None:
         log.error("%s: the image could not be saved: %r", generation, error)
         await in_thread(lambda: lifecycle.look_again(generation, after=lifecycle.next_look_after(generation.looks)))
     else:
-        await in_thread(lambda: lifecycle.complete(generation, image=stored, model=job.model))
+        if not await in_thread(lambda: lifecycle.complete(generation, image=stored, model=job.model)):
+            await in_thread(lambda: _drop_unwanted(generation))
+
+
+def _drop_unwanted(generation: Generation) -> None:
+    """Delete the files of an image that failed while it was being fetched, as when its account was deleted."""
+    if Generation.objects.filter(pk=generation.pk, status=Generation.Status.FAILED).exists():
+        images.delete(generation.file_token)
 
 
 async def _strike(generation: Generation, error: Exception) -> None:

@@ -278,9 +278,9 @@ def test_reading_what_is_not_there_is_an_error() -> None:
 def test_deleting_removes_the_image_and_its_thumbnails_and_nothing_else(tmp_path: Path) -> None:
     images.store(encoded(picture()), TOKEN)
     images.store(encoded(picture()), "Other" + "T" * 27)
-    images.delete(TOKEN, "png")
+    images.delete(TOKEN)
     assert len(files(tmp_path)) == 3
-    images.delete(TOKEN, "png")
+    images.delete(TOKEN)
     assert images.read("Other" + "T" * 27 + ".png")
 
 

@@ -1,0 +1,43 @@
+"""Public links: an image's page for anybody who has its link, for as long as its owner wants."""
+
+import re
+import secrets
+
+from generator import explore
+from generator.models import Generation
+
+_TOKEN = re.compile(r"[0-9A-Za-z_-]{22}")
+
+
+def share(generation: Generation) -> None:
+    """Give a completed image a public link, unless it has one."""
+    own = Generation.objects.completed().filter(pk=generation.pk)
+    own.filter(share_token=None).update(share_token=secrets.token_urlsafe(16))
+    generation.refresh_from_db(fields=["share_token"])
+
+
+def unshare(generation: Generation) -> None:
+    """End the public link for ever: sharing again makes another one. What is not shared is not on Explore either."""
+    Generation.objects.filter(pk=generation.pk).update(share_token=None, is_listed=False)
+    generation.share_token, generation.is_listed = None, False
+
+
+def show_on_explore(generation: Generation, *, listed: bool) -> bool:
+    """Show a shared image on Explore, or no longer; one that is not shared stays off it.
+
+    Returns False when staff took it off: then its owner can't put it back.
+    """
+    if listed and explore.was_taken_off(generation):
+        return False
+    shared = Generation.objects.completed().filter(pk=generation.pk, share_token__isnull=False)
+    shared.update(is_listed=listed)
+    generation.refresh_from_db(fields=["share_token", "is_listed"])
+    return True
+
+
+def shared_image(token: str) -> Generation | None:
+    """Return the image behind a public link, None when there is none, its owner took it away, or is suspended."""
+    if not _TOKEN.fullmatch(token):
+        return None
+    shown = Generation.objects.completed().filter(account__user__is_active=True)
+    return shown.select_related("account").filter(share_token=token).first()

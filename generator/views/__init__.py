@@ -1,0 +1,1 @@
+"""The pages around images, and the images themselves: one module for each page."""

@@ -1,0 +1,50 @@
+"""Stored images, and the stream that pages listen to."""
+
+import re
+
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.utils.cache import get_conditional_response
+from django.views.decorators.http import require_safe
+
+from billing import ledger
+from generator import images, stream
+from generator.threads import in_thread
+
+_FILE_NAME = re.compile(r"[0-9A-Za-z]{32}(?:_(?:480|960))?\.(png|jpg|webp)")
+
+
+@require_safe
+async def image(request: HttpRequest, file_name: str) -> HttpResponse:
+    """Serve a stored image or thumbnail to anybody who knows its unguessable name; it never changes."""
+    match = _FILE_NAME.fullmatch(file_name)
+    if match is None:
+        return HttpResponse(status=404)
+    try:
+        data = await in_thread(lambda: images.read(file_name))
+    except FileNotFoundError:
+        return HttpResponse(status=404)
+    response = HttpResponse(data, content_type=images.CONTENT_TYPES[match[1]])
+    response["Content-Length"] = str(len(data))
+    response["ETag"] = f'"{file_name}"'
+    response["Cache-Control"] = "public, max-age=31536000, immutable"
+    response["X-Content-Type-Options"] = "nosniff"
+    response["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    response["Cross-Origin-Resource-Policy"] = "cross-origin"
+    conditional = get_conditional_response(request, etag=response["ETag"], response=response)
+    assert isinstance(conditional, HttpResponse)
+    return conditional
+
+
+async def events(request: HttpRequest) -> HttpResponseBase:
+    """The signed-in account's changes as server-sent events, for about ten minutes or until the log-in ends."""
+    user = await request.auser()
+    if user.pk is None:
+        return HttpResponse(status=401)
+    user_id, session_key = user.pk, request.session.session_key
+    assert session_key is not None
+    log_in = stream.LogIn(session_key, user.get_session_auth_hash())
+    account = await in_thread(lambda: ledger.account_of(user_id))
+    response = StreamingHttpResponse(stream.events(account.pk, log_in), content_type="text/event-stream")
+    response["Cache-Control"] = "no-cache"
+    response["X-Accel-Buffering"] = "no"
+    return response

@@ -1,0 +1,222 @@
+"""The studio: its page, its form, and the cards on its wall."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlencode
+from uuid import uuid4
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.contrib.auth.views import redirect_to_login
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_safe
+
+from billing.models import Account
+from generator import admission, drafts, sharing
+from generator import gallery as shelves
+from generator.admission import Admission
+from generator.cards import presses_of, wall_html
+from generator.errors import (
+    GeneratorError,
+    IdempotencyConflict,
+    LimiterUnavailable,
+    OutOfCredits,
+    RateLimit,
+    RateLimited,
+    TooManyAtOnce,
+)
+from generator.forms import COUNTS, SHAPES, GenerateForm
+from generator.models import ASPECT_RATIOS, PROMPT_MAX_LENGTH
+from generator.views.viewer import account_of
+
+WORDS = ("prompt", "negative_prompt", "aspect_ratio")
+SETTINGS = (*WORDS, "count")
+IDEAS = (
+    ("A lighthouse keeper’s kitchen at dawn, steam rising from a copper kettle", "3:2"),
+    ("A concert poster with the words “Night Garden” in hand-painted letters", "2:3"),
+    ("A paper-cut fox crossing a river of folded blue ribbons", "16:9"),
+    ("One ripe pear on a linen cloth, soft window light, painted in oils", "1:1"),
+)
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why the studio could not take a form: the status, the words beside the form, and when to come back."""
+
+    status: int
+    words: str
+    retry_after: int | None = None
+
+
+@login_required
+@require_safe
+@never_cache  # Back shows what is true now, with a form that was not sent yet
+def create(request: HttpRequest) -> HttpResponse:
+    """The studio: the composer and what was last asked for. `?from=` and `?prompt=` fill the composer in."""
+    account = account_of(request)
+    return studio(request, account, GenerateForm(initial=_initial(request, account)))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def generate(request: HttpRequest) -> HttpResponse:
+    """Take the studio's form: JSON for the page's script, a redirect to the studio without one."""
+    if request.method != "POST":
+        return redirect("create")
+    if not request.user.is_authenticated:
+        return _log_in_first(request)
+    account = account_of(request)
+    form = GenerateForm(request.POST)
+    if not form.is_valid():
+        return refused(request, account, form, Refusal(422, ""))
+    try:
+        admitted = admission.admit(account=account, request=form.wanted, idempotency_key=form.idempotency_key)
+    except GeneratorError as error:
+        refusal = _refusal_of(error, form.wanted.count)
+        form.add_error(None, refusal.words)
+        return refused(request, account, form, refusal)
+    return _admitted(request, admitted)
+
+
+@login_required
+@require_safe
+@never_cache
+def wall(request: HttpRequest) -> HttpResponse:
+    """What was last asked for, as a fragment: an open page that may have missed something looks here."""
+    account = account_of(request)
+    response = HttpResponse(wall_html(shelves.history(account), fresh=True))
+    response["X-Credits-Remaining"] = str(account.balance)
+    return response
+
+
+def settings_of(account: Account, public_id: str) -> dict[str, str] | None:
+    """Return what an earlier generation of `account` was asked for with; None when there is no such one."""
+    kept = account.generations.kept().filter(public_id=public_id[:40].replace("\x00", ""))
+    earlier: dict[str, str] | None = kept.values(*WORDS).first()
+    return earlier
+
+
+def _initial(request: HttpRequest, account: Account) -> dict[str, str]:
+    """Return what the composer starts with.
+
+    That is what was kept over a log-in, an earlier generation (`?from=`), a shared image (`?shared=`), or the address.
+    """
+    if kept := drafts.take(request.session):
+        return _given(kept)
+    if (source := request.GET.get("from")) and (earlier := settings_of(account, source)):
+        return earlier
+    if (token := request.GET.get("shared")) and (shared := sharing.shared_image(token)):
+        return {name: getattr(shared, name) for name in WORDS}
+    return _given(request.GET)
+
+
+def _given(draft: Mapping[str, str]) -> dict[str, str]:
+    given = {name: draft.get(name, "") for name in SETTINGS}
+    if given["aspect_ratio"] not in ASPECT_RATIOS:
+        del given["aspect_ratio"]
+    if given["count"] not in map(str, COUNTS):
+        del given["count"]
+    return {name: text for name, text in given.items() if text}
+
+
+def studio(request: HttpRequest, account: Account, form: GenerateForm, status: int = 200) -> HttpResponse:
+    """Answer with the studio's page around `form`."""
+    history = shelves.history(account)
+    count = form["count"].value()
+    context = {
+        "form": form,
+        "nonce": uuid4(),
+        "shapes": SHAPES,
+        "counts": [str(count) for count in COUNTS],
+        "count": count if count in map(str, COUNTS) else "1",
+        "cost": admission.CREDITS_PER_IMAGE,
+        "balance": account.balance,
+        "presses": presses_of(history),
+        "pending": any(not generation.is_final for generation in history),
+        "prompt_max_length": PROMPT_MAX_LENGTH,
+        "ideas": IDEAS,
+        "history_size": shelves.HISTORY_SIZE,
+    }
+    return render(request, "generator/create.html", context, status=status)
+
+
+def _admitted(request: HttpRequest, admitted: Admission) -> HttpResponse:
+    if not wants_json(request):
+        if admitted.replayed:
+            messages.info(request, "You had sent this already, so nothing was charged again.")
+        return redirect("create")
+    kept = [generation for generation in admitted.generations if generation.deleted_at is None]
+    body = {
+        "ids": [generation.public_id for generation in kept],
+        "html": wall_html(reversed(kept)),
+        "balance": admitted.credits_remaining,
+        "nonce": uuid4(),
+    }
+    response = JsonResponse(body, status=200 if admitted.replayed else 201)
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+def refused(request: HttpRequest, account: Account, form: GenerateForm, refusal: Refusal) -> HttpResponse:
+    """Answer with what is wrong with `form`: JSON for the page's script, else the studio with the words in it."""
+    account.refresh_from_db()
+    if wants_json(request):
+        body = {"errors": form.errors, "balance": account.balance, "nonce": uuid4()}
+        response: HttpResponse = JsonResponse(body, status=refusal.status)
+        response["Cache-Control"] = "no-store"
+    else:
+        response = studio(request, account, form, refusal.status)
+    if refusal.retry_after is not None:
+        response["Retry-After"] = str(refusal.retry_after)
+    return response
+
+
+def _refusal_of(error: GeneratorError, count: int) -> Refusal:
+    match error:
+        case OutOfCredits(balance=balance, needed=needed) if balance:
+            words = f"{_count(count, 'image')} cost {_count(needed, 'credit')}; you have {balance:,}."
+            return Refusal(402, f"{words} Nothing was charged. Choose fewer images, or get more credits.")
+        case OutOfCredits():
+            these = "this image" if count == 1 else "these images"
+            return Refusal(402, f"You have no credits left for {these}. Nothing was charged.")
+        case RateLimited(rate=rate):
+            return Refusal(429, f"{_why_limited(rate, count)} in {_count(rate.reset, 'second')}.", rate.reset)
+        case TooManyAtOnce(most=most):
+            words = f"Your plan makes {_count(most, 'image')} at a time."
+            then = "try again when one is done" if count == 1 else "choose fewer, or try again when some are done"
+            return Refusal(429, f"{words} Nothing was charged; {then}.", 2)
+        case LimiterUnavailable():
+            return Refusal(503, "New images can't be taken for a moment. Nothing was charged; try again shortly.", 5)
+        case IdempotencyConflict():
+            return Refusal(
+                409, "This page had already started another image. Press Generate again to start this one as well."
+            )
+    raise error
+
+
+def _why_limited(rate: RateLimit, count: int) -> str:
+    """Say what the limit is, and what helps beside waiting."""
+    words = f"You can start {_count(rate.limit, 'image')} a minute"
+    if count > 1 and rate.remaining:
+        return f"{words}; {rate.remaining:,} are left. Nothing was charged. Choose fewer, or try again"
+    return f"{words}. Nothing was charged; try again"
+
+
+def _log_in_first(request: HttpRequest) -> HttpResponse:
+    """Send somebody whose session ended to the log-in page, and keep their words for when they come back."""
+    if wants_json(request):  # the page's script keeps the words itself
+        login = f"{reverse('account_login')}?{urlencode({'next': reverse('create')})}"
+        return JsonResponse({"login": login}, status=401)
+    drafts.keep(request.session, {name: request.POST.get(name, "") for name in SETTINGS})
+    return redirect_to_login(reverse("create"))
+
+
+def wants_json(request: HttpRequest) -> bool:
+    """Whether the page's script asks."""
+    return request.get_preferred_type(["text/html", "application/json"]) == "application/json"
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

@@ -1,0 +1,149 @@
+"""Several images at once: all of them or none, each with a credit of its own, however often and from wherever asked."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+import pytest
+from django.db import connections
+
+from billing import ledger
+from billing.models import Account, CreditEntry, Plan
+from generator import admission, lifecycle
+from generator.admission import Admission, ImageRequest
+from generator.errors import IdempotencyConflict, OutOfCredits, RateLimited, TooManyAtOnce
+from generator.models import Generation
+from tests.billing.books import audit
+
+pytestmark = pytest.mark.services
+
+FOUR = ImageRequest(prompt="a lighthouse", count=4)
+
+
+@pytest.fixture
+def rich(account: Account, give: Callable[[int], None]) -> Account:
+    """Alice with 53 credits and no limit in her way."""
+    give(50)
+    Account.objects.filter(pk=account.pk).update(rate_limit=1000)
+    account.refresh_from_db()
+    return account
+
+
+def balance(account: Account) -> int:
+    return Account.objects.values_list("balance", flat=True).get(pk=account.pk)
+
+
+def ask(account: Account, key: object = None) -> Admission:
+    """Ask for four images, under `studio:<key>`."""
+    return admission.admit(account=account, request=FOUR, idempotency_key=f"studio:{key}" if key is not None else None)
+
+
+def at_once(times: int, work: Callable[[int], Any]) -> list[Any]:
+    """Do `work` on as many threads at the same moment, and return what each got or was refused with."""
+
+    def one(number: int) -> Any:
+        try:
+            return work(number)
+        except Exception as error:
+            return error
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(times) as pool:
+        return list(pool.map(one, range(times)))
+
+
+def test_all_are_queued_together(rich: Account, enqueued: list[int]) -> None:
+    admitted = ask(rich, 1)
+    assert (admitted.credits_charged, admitted.credits_remaining) == (4, 49)
+    assert enqueued == [generation.pk for generation in admitted.generations]
+    assert len({generation.created_at for generation in admitted.generations}) == 1
+
+
+def test_each_one_ends_alone(rich: Account) -> None:
+    first, second, *_ = ask(rich).generations
+    lifecycle.fail(first, code="upstream_failed", message="The brush broke.")
+    assert balance(rich) == 50
+    kinds = CreditEntry.objects.filter(reference__startswith=first.credit_reference).values_list("kind", flat=True)
+    assert set(kinds) == {CreditEntry.Kind.HOLD, CreditEntry.Kind.RELEASE}
+    assert CreditEntry.objects.filter(reference__startswith=second.credit_reference).count() == 1
+
+
+def test_too_few_credits_say_how_many_there_were(account: Account) -> None:
+    with pytest.raises(OutOfCredits) as refused:
+        admission.admit(account=account, request=FOUR)
+    assert (refused.value.balance, refused.value.needed) == (3, 4)
+    assert balance(account) == 3
+    assert not Generation.objects.exists()
+    assert not CreditEntry.objects.filter(kind=CreditEntry.Kind.HOLD).exists()
+
+
+def test_the_rate_is_taken_for_each(rich: Account) -> None:
+    Account.objects.filter(pk=rich.pk).update(rate_limit=6)
+    rich.refresh_from_db()
+    assert ask(rich).rate.remaining == 2  # type: ignore[union-attr]
+    with pytest.raises(RateLimited):
+        ask(rich)
+    assert admission.admit(account=rich, request=ImageRequest(prompt="x", count=2)).rate.remaining == 0  # type: ignore[union-attr]
+
+
+def test_a_plans_places_have_to_be_free_for_all(rich: Account) -> None:
+    plan = Plan.objects.create(slug="six", name="Six", credits=0, price=0, interval="", order=9, max_in_flight=6)
+    Account.objects.filter(pk=rich.pk).update(plan=plan)
+    rich = ledger.account_of(rich.user_id)
+    ask(rich)
+    with pytest.raises(TooManyAtOnce):
+        ask(rich)
+    assert Generation.objects.count() == 4
+    assert balance(rich) == 49
+
+
+def test_a_replay_returns_all_of_them(rich: Account) -> None:
+    first = ask(rich, 1)
+    again = ask(rich, 1)
+    assert again.replayed
+    assert again.generations == first.generations
+    assert balance(rich) == 49
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_another_count_under_the_same_key_is_a_conflict(rich: Account, count: int) -> None:
+    ask(rich, 1)
+    with pytest.raises(IdempotencyConflict):
+        admission.admit(account=rich, request=ImageRequest("a lighthouse", count=count), idempotency_key="studio:1")
+    assert balance(rich) == 49
+
+
+def test_one_form_sent_from_eight_threads_is_four_images(rich: Account) -> None:
+    results = at_once(8, lambda _: ask(rich, 1))
+    assert all(isinstance(result, Admission) for result in results), results
+    assert len({result.generations for result in results}) == 1
+    assert sum(result.credits_charged for result in results) == 4
+    assert Generation.objects.count() == 4
+    assert balance(rich) == 49
+    audit(rich)
+
+
+def test_ten_forms_at_once_take_no_credit_that_is_not_there(rich: Account) -> None:
+    ledger.take(account=rich, credits=43, reference="test:take", cause="test")
+    results = at_once(10, partial(ask, rich))
+    assert sum(isinstance(result, Admission) for result in results) == 2
+    assert sum(isinstance(result, OutOfCredits) for result in results) == 8
+    assert Generation.objects.count() == 8
+    assert balance(rich) == 2
+    audit(rich)
+
+
+def test_the_last_places_go_to_one_form(rich: Account) -> None:
+    plan = Plan.objects.create(slug="six", name="Six", credits=0, price=0, interval="", order=9, max_in_flight=6)
+    Account.objects.filter(pk=rich.pk).update(plan=plan)
+    rich = ledger.account_of(rich.user_id)
+    results = at_once(6, partial(ask, rich))
+    assert sum(isinstance(result, Admission) for result in results) == 1
+    assert Generation.objects.count() == 4
+
+
+def test_one_image_costs_no_query_more_than_it_did(rich: Account, django_assert_max_num_queries: Any) -> None:
+    with django_assert_max_num_queries(13):  # BEGIN and COMMIT, the replay, the hold's eight, the row
+        admission.admit(account=rich, request=ImageRequest("a lighthouse"), idempotency_key="one")
