@@ -19,6 +19,7 @@ from generator.errors import (
     GenerationNotFound,
     IdempotencyConflict,
     InvalidIdempotencyKey,
+    KeyLimitReached,
     LimiterUnavailable,
     OutOfCredits,
     RateLimited,
@@ -75,6 +76,11 @@ ANSWERS: dict[type[Exception], Answer] = {
     ),
     OutOfCredits: Answer(
         402, "insufficient_credits", "You have no credits left for this image. Upgrade your plan or buy more credits."
+    ),
+    KeyLimitReached: Answer(
+        402,
+        "key_limit_reached",
+        "This API key has spent its monthly credit limit. It counts anew on the 1st (UTC); raise it on your dashboard.",
     ),
     TooManyAtOnce: Answer(
         429, "rate_limited", "Your plan allows no more unfinished images at a time. Try again when one is done."

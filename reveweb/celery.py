@@ -15,7 +15,10 @@ app.autodiscover_tasks()
 app.conf.beat_schedule = {
     "look": {"task": "generator.tasks.look_due", "schedule": 1.0, "options": {"expires": 1}},
     "sweep": {"task": "generator.tasks.sweep", "schedule": 2.0, "options": {"expires": 2}},
+    "purge": {"task": "generator.tasks.purge_trash", "schedule": 60.0, "options": {"expires": 60}},
     "billing": {"task": "billing.tasks.sweep", "schedule": 5.0, "options": {"expires": 5}},
+    "personal": {"task": "reveweb.tasks.sweep", "schedule": 5.0, "options": {"expires": 5}},
+    "tidy": {"task": "billing.tasks.tidy", "schedule": crontab(hour=3, minute=41)},
     "reconcile": {"task": "billing.tasks.reconcile", "schedule": crontab(hour=3, minute=17)},
 }
 app.conf.beat_schedule_filename = str(settings.VAR_DIR / "celerybeat")

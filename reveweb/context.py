@@ -8,8 +8,11 @@ from django.http import HttpRequest
 
 from accounts.requests import site_of
 from billing import ledger
+from reveweb.crawlers import is_listed
+from reveweb.landing import CARD
 
 THEMES = ("light", "dark")
+DEFAULT_HUE = 274  # as static/css/tokens.css has it
 
 
 def site(request: HttpRequest) -> dict[str, Any]:
@@ -26,9 +29,17 @@ def site(request: HttpRequest) -> dict[str, Any]:
     theme = request.COOKIES.get("theme", "")
     return {
         "SITE_NAME": settings.SITE_NAME,
+        "LOGO_TEXT": settings.LOGO_TEXT,
+        "ACCENT_HUE": settings.ACCENT_HUE if settings.ACCENT_HUE != DEFAULT_HUE else None,
+        "ICON_HUE": settings.ACCENT_HUE,
+        "SUPPORT_EMAIL": settings.SUPPORT_EMAIL,
+        "EXPLORE": settings.EXPLORE,
         "SITE_URL": lambda: site_of(request),
+        "INDEXED": is_listed(request),
+        "LINK_CARD": CARD,
         "SANDBOX": settings.SANDBOX,
         "PAYMENTS": settings.PAYMENTS,
+        "LOCAL_INBOX": settings.LOCAL_INBOX,
         "SIMULATED_PAYMENTS": settings.EMBEDDED_STRIPE,
         "THEME": theme if theme in THEMES else "",
         "credit_balance": balance,

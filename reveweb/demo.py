@@ -17,7 +17,11 @@ PASSWORD = "demo-password"  # noqa: S105 (a sandbox on loopback; the greeting pr
 def describe_running(url: str) -> str:
     """Return what to print once the site at `url` is ready; in a sandbox this sees to the demo account first."""
     if not settings.SANDBOX:
-        return f"\n  {settings.SITE_NAME} is ready at {settings.PUBLIC_URL or url}\n"
+        return f"""
+  {settings.SITE_NAME} is ready at {settings.PUBLIC_URL or url}
+
+  Logs are in {settings.VAR_DIR}/log. Ctrl-C stops everything.
+"""
     secret = _demo_key()
     return f"""
   {settings.SITE_NAME} is ready at {url}

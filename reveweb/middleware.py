@@ -5,9 +5,13 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from asgiref.sync import async_to_sync, iscoroutinefunction, markcoroutinefunction, sync_to_async
+from csp.middleware import CSPMiddleware, PolicyParts
+from django.conf import settings
 from django.core.exceptions import DisallowedHost
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.middleware.gzip import GZipMiddleware
 from django.urls import resolve
+from django.utils.deprecation import MiddlewareMixin
 
 from accounts.requests import site_of
 from reveweb.api import ANSWERS, METHOD_NOT_ALLOWED, error_response
@@ -15,6 +19,7 @@ from reveweb.api import ANSWERS, METHOD_NOT_ALLOWED, error_response
 GetResponse = Callable[[HttpRequest], Any]
 Response = HttpResponseBase | Awaitable[HttpResponseBase]
 
+COMPRESSIBLE = ("text/", "application/json", "image/svg+xml", "application/xml")
 # Paths that know no session, no cookie and no page: they skip the page middleware.
 COOKIELESS = ("/images/", "/healthz", "/readyz")
 
@@ -88,6 +93,37 @@ class ApiDoor:
         view = match.func if iscoroutinefunction(match.func) else sync_to_async(match.func, thread_sensitive=False)
         response: HttpResponseBase = await view(request, *match.args, **match.kwargs)
         return response
+
+
+class ContentSecurityPolicy(CSPMiddleware):
+    """Tells the browser what a page may load: the site's own files, and in the admin what its widgets need."""
+
+    def get_policy_parts(
+        self, request: HttpRequest, response: HttpResponseBase, report_only: bool = False
+    ) -> PolicyParts:
+        parts = super().get_policy_parts(request, response, report_only)
+        if request.path_info.startswith("/admin/") and not report_only:
+            parts.config = settings.ADMIN_CONTENT_SECURITY_POLICY
+        return parts
+
+
+class PrivatePages(MiddlewareMixin):
+    """Keeps what a logged-in person sees out of caches; pages around log-in, which show codes, are not even stored."""
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        if settings.SESSION_COOKIE_NAME in request.COOKIES and not response.has_header("Cache-Control"):
+            is_around_log_in = request.path_info.startswith("/accounts/")
+            response["Cache-Control"] = "private, no-store" if is_around_log_in else "private, no-cache"
+        return response
+
+
+class Compression(GZipMiddleware):
+    """Compresses pages; streams are sent as they come, and archives and images are compressed already."""
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        if response.streaming or not response.get("Content-Type", "").startswith(COMPRESSIBLE):
+            return response
+        return super().process_response(request, response)
 
 
 def _is_api(request: HttpRequest) -> bool:

@@ -63,7 +63,7 @@ if not ALLOWED_HOSTS:
     ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]"]
     if PUBLIC_URL:
         ALLOWED_HOSTS.append(urlsplit(PUBLIC_URL).hostname or "")
-    if not PRODUCTION:
+    elif not PRODUCTION:
         ALLOWED_HOSTS.append("*")
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL] if PUBLIC_URL else []
 
@@ -86,7 +86,33 @@ SESSION_COOKIE_SAMESITE = "Lax"
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 
+# --- The brand -------------------------------------------------------------------------------------------------
+
+SITE_NAME = env.str("SITE_NAME", "reveweb")
+LOGO_TEXT = env.str("LOGO_TEXT", "") or SITE_NAME
+ACCENT_HUE = env.int("ACCENT_HUE", 274)  # degrees in oklch; lightness keeps the contrast whatever the hue
+if not 0 <= ACCENT_HUE <= 360:
+    raise ImproperlyConfigured("ACCENT_HUE is an angle from 0 to 360.")
+SUPPORT_EMAIL = env.str("SUPPORT_EMAIL", "")
+EXPLORE = env.bool("EXPLORE", False)
+
 # --- The apps --------------------------------------------------------------------------------------------------
+
+GOOGLE_CLIENT_ID = env.str("GOOGLE_CLIENT_ID", "")
+GITHUB_CLIENT_ID = env.str("GITHUB_CLIENT_ID", "")
+SOCIALACCOUNT_PROVIDERS: dict[str, dict[str, Any]] = {}
+if GOOGLE_CLIENT_ID:
+    SOCIALACCOUNT_PROVIDERS["google"] = {
+        "APPS": [{"client_id": GOOGLE_CLIENT_ID, "secret": env.str("GOOGLE_CLIENT_SECRET", "")}],
+        "SCOPE": ["profile", "email"],
+        "OAUTH_PKCE_ENABLED": True,
+    }
+if GITHUB_CLIENT_ID:
+    SOCIALACCOUNT_PROVIDERS["github"] = {
+        "APPS": [{"client_id": GITHUB_CLIENT_ID, "secret": env.str("GITHUB_CLIENT_SECRET", "")}],
+        "SCOPE": ["user:email"],
+    }
+SOCIAL_PROVIDERS = [f"allauth.socialaccount.providers.{name}" for name in SOCIALACCOUNT_PROVIDERS]
 
 INSTALLED_APPS = [
     "unfold",  # before the admin whose templates it replaces
@@ -101,7 +127,14 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
+    "allauth.socialaccount",
+    *SOCIAL_PROVIDERS,
+    "allauth.usersessions",
     "corsheaders",
+    "csp",
+    "django_htmx",
+    "heroicons",
     "import_export",
     "accounts",
     "billing",
@@ -115,14 +148,19 @@ MIDDLEWARE = [
     "corsheaders.middleware.CorsMiddleware",
     "reveweb.middleware.ApiDoor",
     "django.middleware.security.SecurityMiddleware",
+    "reveweb.middleware.ContentSecurityPolicy",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "reveweb.middleware.Compression",
+    "reveweb.middleware.PrivatePages",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "reveweb.account.activity.SessionActivity",
 ]
 
 ROOT_URLCONF = "reveweb.urls"
@@ -133,6 +171,7 @@ TEMPLATES = [
         "DIRS": [BASE_DIR / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
+            "builtins": ["django.templatetags.static", "heroicons.templatetags.heroicons"],
             "context_processors": [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
@@ -185,7 +224,7 @@ REDIS_URL = env.str("REDIS_URL", "") or f"redis://127.0.0.1:{embedded.port('valk
 # --- Images ----------------------------------------------------------------------------------------------------
 
 S3_BUCKET = env.str("S3_BUCKET", "")
-STORAGES = {
+STORAGES: dict[str, dict[str, Any]] = {
     "default": {
         "BACKEND": "django.core.files.storage.FileSystemStorage",
         "OPTIONS": {"location": VAR_DIR / "images", "allow_overwrite": True},
@@ -206,6 +245,14 @@ if S3_BUCKET:
             "default_acl": None,
         },
     }
+# What only its owner may fetch: exports. Never under the path of the public images.
+STORAGES["private"] = {
+    **STORAGES["default"],
+    "OPTIONS": {
+        **STORAGES["default"]["OPTIONS"],
+        "location": f"{env.str('S3_PREFIX', 'images')}-private" if S3_BUCKET else VAR_DIR / "private",
+    },
+}
 # When set, image URLs start here instead of at PUBLIC_URL: a CDN whose origin is this site.
 IMAGE_BASE_URL = env.str("IMAGE_BASE_URL", "").rstrip("/")
 IMAGE_MAX_BYTES = env.int("IMAGE_MAX_BYTES", 32 * 1024 * 1024)
@@ -268,6 +315,37 @@ elif STRIPE_SECRET_KEY and not STRIPE_WEBHOOK_SECRET:
 # Part of idempotency keys, so that two installations on one Stripe account do not meet.
 INSTALLATION_ID = hashlib.sha256(SECRET_KEY.encode()).hexdigest()[:12]
 
+# --- What a page may load (Content-Security-Policy) -------------------------------------------------------------
+
+_STRIPE_PAGES = [STRIPE_API_BASE] if EMBEDDED_STRIPE else ["https://checkout.stripe.com", "https://billing.stripe.com"]
+_LOGINS = {"google": "https://accounts.google.com", "github": "https://github.com"}
+CONTENT_SECURITY_POLICY: dict[str, Any] = {
+    "DIRECTIVES": {
+        "default-src": ["'none'"],
+        "script-src": ["'self'"],
+        "style-src": ["'self'"],
+        "img-src": ["'self'", "data:", *([IMAGE_BASE_URL] if IMAGE_BASE_URL else [])],
+        "connect-src": ["'self'"],
+        "manifest-src": ["'self'"],
+        # Chromium checks where an answer to a form redirects to as well.
+        "form-action": [
+            "'self'",
+            *(_STRIPE_PAGES if PAYMENTS else []),
+            *(_LOGINS[name] for name in SOCIALACCOUNT_PROVIDERS),
+        ],
+        "base-uri": ["'none'"],
+        "frame-ancestors": ["'none'"],
+    }
+}
+# The admin's Alpine evaluates expressions and its widgets set styles; only staff see it.
+ADMIN_CONTENT_SECURITY_POLICY = {
+    **CONTENT_SECURITY_POLICY["DIRECTIVES"],
+    "script-src": ["'self'", "'unsafe-eval'", "'unsafe-inline'"],
+    "style-src": ["'self'", "'unsafe-inline'"],
+    "font-src": ["'self'"],
+    "img-src": ["'self'", "data:", "blob:", *([IMAGE_BASE_URL] if IMAGE_BASE_URL else [])],
+}
+
 # --- Limits and credits ----------------------------------------------------------------------------------------
 
 RATE_LIMIT_PER_MINUTE = env.int("RATE_LIMIT_PER_MINUTE", 10)
@@ -279,7 +357,7 @@ SUPPORT_GRANT_LIMIT = env.int("SUPPORT_GRANT_LIMIT", 20)
 # --- People ----------------------------------------------------------------------------------------------------
 
 AUTH_USER_MODEL = "accounts.User"
-AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+AUTHENTICATION_BACKENDS = ["reveweb.account.backends.AuthenticationBackend"]
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.Argon2PasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
@@ -291,25 +369,48 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
 ACCOUNT_ADAPTER = "reveweb.adapter.Adapter"
+ACCOUNT_FORMS = {
+    "add_email": "reveweb.account.forms.ChangeEmailForm",
+    "reset_password": "reveweb.account.forms.ResetPasswordForm",
+    "signup": "reveweb.account.forms.SignupForm",
+}
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = env.str("EMAIL_VERIFICATION", "none" if SANDBOX else "mandatory")
 ACCOUNT_UNIQUE_EMAIL = True
+ACCOUNT_CHANGE_EMAIL = True  # one address, which the next replaces once it is confirmed
+ACCOUNT_EMAIL_NOTIFICATIONS = True  # a mail about each change of what opens the account
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
+ACCOUNT_EMAIL_CONFIRMATION_AUTHENTICATED_REDIRECT_URL = "/account/"
 ACCOUNT_LOGOUT_ON_GET = False
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_TOTP_ISSUER = SITE_NAME
+MFA_TOTP_TOLERANCE = 1  # clocks of phones may be half a minute off
+# Unless it is mandatory to confirm an address before the first login, somebody else's could be locked in behind a code.
+MFA_ALLOW_UNVERIFIED_EMAIL = SANDBOX or ACCOUNT_EMAIL_VERIFICATION == "mandatory"
+MFA_ADAPTER = "reveweb.account.adapters.MfaAdapter"
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = SANDBOX  # passkeys on http://localhost
+SOCIALACCOUNT_ADAPTER = "reveweb.account.adapters.SocialAdapter"
+SOCIALACCOUNT_LOGIN_ON_GET = False
+SOCIALACCOUNT_EMAIL_AUTHENTICATION = False  # a provider's word for an address does not open an account that has it
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "create"
 LOGOUT_REDIRECT_URL = "home"
 
-SITE_NAME = env.str("SITE_NAME", "reveweb")
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", f"{SITE_NAME} <noreply@localhost>")
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
 if env.str("EMAIL_URL", ""):
     vars().update(env.email_url("EMAIL_URL"))
 else:
-    EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
-    EMAIL_FILE_PATH = VAR_DIR / "mail"
+    EMAIL_BACKEND = "reveweb.letterbox.FolderBackend"
+LETTERBOX = VAR_DIR / "mail"
+# Whoever reaches the site can read every mail there, links that open accounts included: never where people are.
+# Whoever reaches the site can read it: never where it stands in public.
+LOCAL_INBOX = not env.str("EMAIL_URL", "") and SANDBOX and not SECURE
+EMAIL_TIMEOUT = 10  # seconds that a mail server may keep a worker waiting
 
 # --- The admin -------------------------------------------------------------------------------------------------
 
@@ -318,7 +419,7 @@ UNFOLD = {
     "SITE_HEADER": SITE_NAME,
     "SITE_SUBHEADER": "Admin",
     "SITE_SYMBOL": "imagesmode",
-    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: f"{STATIC_URL}favicon.svg"}],
+    "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": lambda request: f"/icon.svg?hue={ACCENT_HUE}"}],
     "SHOW_HISTORY": False,  # acts are in the audit records
     "SHOW_VIEW_ON_SITE": True,
     "BORDER_RADIUS": "8px",
@@ -342,17 +443,17 @@ UNFOLD = {
             "950": "oklch(15% .007 68)",
         },
         "primary": {  # the site's accent, by lightness
-            "50": "oklch(97% .012 274)",
-            "100": "oklch(94.5% .024 274)",
-            "200": "oklch(88% .05 274)",
-            "300": "oklch(80% .09 274)",
-            "400": "oklch(72% .13 274)",
-            "500": "oklch(60% .19 274)",
-            "600": "oklch(47% .22 274)",
-            "700": "oklch(40% .2 274)",
-            "800": "oklch(34% .16 274)",
-            "900": "oklch(28% .12 274)",
-            "950": "oklch(22% .08 274)",
+            "50": f"oklch(97% .012 {ACCENT_HUE})",
+            "100": f"oklch(94.5% .024 {ACCENT_HUE})",
+            "200": f"oklch(88% .05 {ACCENT_HUE})",
+            "300": f"oklch(80% .09 {ACCENT_HUE})",
+            "400": f"oklch(72% .13 {ACCENT_HUE})",
+            "500": f"oklch(60% .19 {ACCENT_HUE})",
+            "600": f"oklch(47% .22 {ACCENT_HUE})",
+            "700": f"oklch(40% .2 {ACCENT_HUE})",
+            "800": f"oklch(34% .16 {ACCENT_HUE})",
+            "900": f"oklch(28% .12 {ACCENT_HUE})",
+            "950": f"oklch(22% .08 {ACCENT_HUE})",
         },
     },
 }

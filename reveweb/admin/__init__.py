@@ -35,7 +35,8 @@ class State(admin.SimpleListFilter):
     parameter_name = "state"
     conditions: ClassVar[dict[str, tuple[str, Q]]] = {
         "disputed": ("Under dispute", Q(disputed=True)),
-        "suspended": ("Suspended", Q(is_active=False)),
+        "suspended": ("Suspended", Q(is_active=False, deleted_at=None)),
+        "deleted": ("Deleted", Q(deleted_at__isnull=False)),
         "staff": ("Staff", Q(is_staff=True)),
     }
 
@@ -158,7 +159,8 @@ class PersonAdmin(ReadingAdmin):
     def states(self, user: User) -> SafeString:
         states = [
             ("danger", "Disputed", user.disputed),  # type: ignore[attr-defined]
-            ("warning", "Suspended", not user.is_active),
+            ("warning", "Suspended", not user.is_active and not user.deleted_at),
+            ("info", "Deleted", bool(user.deleted_at)),
             ("info", "Superuser", user.is_staff and user.is_superuser),
             ("info", "Staff", user.is_staff and not user.is_superuser),
         ]

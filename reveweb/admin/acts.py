@@ -191,6 +191,8 @@ class Suspend(Act):
     def obstacle(self) -> str:
         if self.user.pk == self.actor.pk:
             return "This is you."
+        if self.user.deleted_at:
+            return "They deleted their account."
         return "" if self.user.is_active else "They are suspended already."
 
     def run(self, form: ReasonForm) -> str:
@@ -200,9 +202,11 @@ class Suspend(Act):
 
 class Restore(Act):
     title, button, permissions = "Restore", "Restore", ("suspend_user",)
-    note = "They can log in again. API keys that were not revoked and sessions that have not expired work again."
+    note = "They can log in again. API keys that were not revoked work again."
 
     def obstacle(self) -> str:
+        if self.user.deleted_at:
+            return "They deleted their account: it is closed for good."
         return "They are not suspended." if self.user.is_active else ""
 
     def run(self, form: ReasonForm) -> str:

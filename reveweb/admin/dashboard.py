@@ -10,6 +10,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 
+from billing import mail
 from billing.models import CreditEntry, Dispute, StripeEvent
 from generator.models import Generation
 
@@ -37,6 +38,7 @@ def _numbers() -> list[tuple[str, Number]]:
     day, today = now - timedelta(days=1), now.replace(hour=0, minute=0, second=0, microsecond=0)
     events = StripeEvent.objects.filter(handled_at=None, received_at__lt=now - timedelta(minutes=1)).count()
     disputes = Dispute.objects.filter(closed_at=None).count()
+    unsent = mail.failed().count()
     failed = Generation.objects.filter(status=Generation.Status.FAILED, created_at__gte=day).count()
     moved = dict(
         CreditEntry.objects.filter(created_at__gte=today, kind__in=[Kind.GRANT, Kind.HOLD, Kind.RELEASE])
@@ -65,6 +67,15 @@ def _numbers() -> list[tuple[str, Number]]:
                 disputes,
                 f"{reverse('admin:billing_dispute_changelist')}?closed_at__isempty=1",
                 disputes > 0,
+            ),
+        ),
+        (
+            "billing.view_sentmail",
+            Number(
+                "Mails that failed",
+                unsent,
+                f"{reverse('admin:billing_sentmail_changelist')}?state=failed",
+                unsent > 0,
             ),
         ),
         ("generator.view_generation", Number("Images failed in 24 hours", failed, failures, failed > 0)),

@@ -19,7 +19,7 @@ from django.db import connection
 
 from reveweb import demo, embedded
 
-READY_SECONDS = 60
+READY_SECONDS = 180  # a slow machine takes its time; a broken one says so in its logs meanwhile
 
 
 class Command(BaseCommand):

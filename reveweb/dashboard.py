@@ -1,0 +1,108 @@
+"""Dashboard → Overview: what one has, what one used, and what to do next."""
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.decorators import login_required
+from django.core.exceptions import BadRequest
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST, require_safe
+
+from billing import catalogue, checkout, ledger, offers, statement
+from billing.models import Account
+from billing.views import PROBLEMS
+from generator import usage
+from generator.cards import card_of
+from generator.models import Generation
+from reveweb import chart, first_steps
+
+RECENT_IMAGES = 6
+RECENT_CALLS = 8
+BUCKETS_SHOWN = 4
+
+
+@login_required
+@never_cache
+@require_safe
+def overview(request: HttpRequest) -> HttpResponse:
+    """Balance, plan, usage and the latest work; for htmx only the usage, when another range is chosen."""
+    account = _account(request)
+    days = _days(request)
+    context = _usage(account, days or usage.USUAL_RANGE)
+    htmx: Any = getattr(request, "htmx", None)
+    if htmx and not htmx.history_restore_request:
+        return render(request, "dashboard/usage.html", context)
+    return render(request, "dashboard/overview.html", context | _standing(account) | _latest(request, account))
+
+
+@login_required
+@never_cache
+@require_safe
+def usage_csv(request: HttpRequest) -> HttpResponseBase:
+    """The range as a file, streamed; `usage.csv_lines` says what its columns are."""
+    days = _days(request)
+    if days is None:
+        raise BadRequest("days is 7, 30 or 90")
+    lines = usage.csv_lines(_account(request), days)
+    response = StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8")
+    name = f"{settings.SITE_NAME.lower()}-usage-{days}-days.csv"
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    response["X-Accel-Buffering"] = "no"
+    return response
+
+
+@login_required
+@require_POST
+def put_steps_away(request: HttpRequest) -> HttpResponse:
+    """Show the first steps no more; htmx takes them off the page by itself."""
+    response = HttpResponse() if getattr(request, "htmx", None) else redirect("dashboard")
+    first_steps.put_away(response, _account(request))
+    return response
+
+
+def _usage(account: Account, days: int) -> dict[str, Any]:
+    counted = usage.of_days(account, days)
+    return {"usage": counted, "days": days, "ranges": usage.RANGES, "chart": chart.of(counted)}
+
+
+def _standing(account: Account) -> dict[str, Any]:
+    """What the account has."""
+    subscription = checkout.live_subscription(account)
+    buckets = statement.buckets(account)
+    return {
+        "account": account,
+        "balance": account.balance,
+        "plan": catalogue.plan_of(account),
+        "rate": offers.rate_of(account),
+        "welcome_credits": settings.WELCOME_CREDITS,
+        "subscription": subscription,
+        "paid_price": offers.paid_price(subscription) if subscription else None,
+        "problem": PROBLEMS.get(subscription.status, "") if subscription else "",
+        "buckets": buckets[:BUCKETS_SHOWN],
+        "more_buckets": max(0, len(buckets) - BUCKETS_SHOWN),
+    }
+
+
+def _latest(request: HttpRequest, account: Account) -> dict[str, Any]:
+    """What the account last did, without what its owner threw away."""
+    kept = Generation.objects.filter(account=account).kept()
+    calls = kept.filter(api_key__isnull=False).select_related("api_key").order_by("-pk")
+    images = kept.completed().order_by("-pk")
+    return {
+        "images": [card_of(generation) for generation in images[:RECENT_IMAGES]],
+        "calls": [card_of(generation) for generation in calls[:RECENT_CALLS]],
+        "steps": first_steps.of(request, account),
+    }
+
+
+def _days(request: HttpRequest) -> int | None:
+    """Return the range that the address asks for, None when there is no such range."""
+    asked = request.GET.get("days", "")
+    return next((days for days in usage.RANGES if str(days) == asked), None)
+
+
+def _account(request: HttpRequest) -> Account:
+    assert request.user.pk is not None
+    return ledger.account_of(request.user.pk)

@@ -1,0 +1,1 @@
+"""The documentation, written once in Markdown: pages, `llms.txt`, search and the tests' snippets all come from it."""

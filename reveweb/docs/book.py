@@ -1,0 +1,138 @@
+"""The documentation's pages: Markdown files that are Django templates, so that they state this site's own limits."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.template import Context, Engine
+from django.urls import reverse
+
+from billing import offers
+from billing.offers import Offer
+from generator import snippets
+from generator.admission import CREDITS_PER_IMAGE
+from generator.models import ASPECT_RATIOS, PROMPT_MAX_LENGTH
+from reveweb.api import MAX_BODY_BYTES
+from reveweb.docs import errors, reference
+
+SOURCES = Path(__file__).parent / "pages"
+FRONT = "introduction"
+
+_FENCE_OPTIONS = re.compile(r"^(```\w+) .*$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page by the name of its file, and what it is called in the navigation."""
+
+    slug: str
+    label: str
+
+    @property
+    def url(self) -> str:
+        return reverse("docs") if self.slug == FRONT else reverse("docs_page", args=[self.slug])
+
+    @property
+    def markdown_url(self) -> str:
+        return reverse("docs_markdown", args=[self.slug])
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """Pages that stand together in the navigation."""
+
+    title: str
+    pages: tuple[Page, ...]
+
+
+CHAPTERS = (
+    Chapter(
+        "Get started",
+        (Page(FRONT, "Introduction"), Page("quickstart", "Quickstart"), Page("authentication", "Authentication")),
+    ),
+    Chapter(
+        "The API",
+        (
+            Page("generate", "Generate an image"),
+            Page("status", "Check the status"),
+            Page("limits", "Rate limits and credits"),
+            Page("errors", "Errors"),
+        ),
+    ),
+    Chapter("Guides", (Page("best-practices", "Best practices"), Page("examples", "Examples"))),
+    Chapter("Reference", (Page("reference", "API reference"),)),
+)
+PAGES = tuple(page for chapter in CHAPTERS for page in chapter.pages)
+
+
+def find(slug: str) -> Page | None:
+    """Return the page called `slug`."""
+    return next((page for page in PAGES if page.slug == slug), None)
+
+
+def neighbours(page: Page) -> tuple[Page | None, Page | None]:
+    """Return the pages before and after one."""
+    at = PAGES.index(page)
+    return (PAGES[at - 1] if at else None), (PAGES[at + 1] if at + 1 < len(PAGES) else None)
+
+
+def source(page: Page, base: str) -> str:
+    """Return a page's Markdown for the site at `base`, fences with the options that the tests read."""
+    text = _engine().get_template(f"{page.slug}.md").render(Context(facts(base), autoescape=False))
+    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+
+
+def markdown(page: Page, base: str) -> str:
+    """Return a page's Markdown as readers get it."""
+    return _FENCE_OPTIONS.sub(r"\1", source(page, base))
+
+
+def facts(base: str) -> dict[str, Any]:
+    """Return what pages may state: this site's address, limits and prices, the API's errors and its schema."""
+    links = {f"{page.slug.replace('-', '_')}_url": page.url for page in PAGES}
+    plans: Callable[[], list[Offer]] = lambda: offers.plans(None)  # noqa: E731 (looked up only where a page names plans)
+    return {
+        **links,
+        "base_url": base,
+        "call": _first_call(base),
+        "site_name": settings.SITE_NAME,
+        "support_email": settings.SUPPORT_EMAIL,
+        "sandbox": settings.SANDBOX,
+        "payments": settings.PAYMENTS,
+        "plans": plans,
+        "welcome_credits": settings.WELCOME_CREDITS,
+        "credits_per_image": CREDITS_PER_IMAGE,
+        "rate_limit": settings.RATE_LIMIT_PER_MINUTE,
+        "status_rate_limit": settings.STATUS_RATE_LIMIT_PER_MINUTE,
+        "wait": _duration(settings.SYNC_WAIT_SECONDS),
+        "deadline": _duration(settings.GENERATION_DEADLINE_SECONDS),
+        "prompt_max": PROMPT_MAX_LENGTH,
+        "body_max": MAX_BODY_BYTES // 1024,
+        "ratios": ASPECT_RATIOS,
+        "errors": errors.refusals(),
+        "failures": errors.failures(),
+        "operations": reference.operations(),
+        "schemas": reference.schemas(),
+    }
+
+
+def _first_call(base: str) -> dict[str, str]:
+    """Return the call that everybody makes first, as the studio gives it to copy, by language."""
+    body = snippets.call_body("A red fox in fresh snow", aspect_ratio="3:2")
+    return {name.lower(): write(base, body, snippets.KEY) for name, write in snippets.LANGUAGES.items()}
+
+
+def _duration(seconds: float) -> str:
+    number, unit = (seconds / 60, "minute") if seconds >= 60 and seconds % 60 == 0 else (seconds, "second")
+    return f"{number:g} {unit}{'' if number == 1 else 's'}"
+
+
+@lru_cache(maxsize=1)
+def _engine() -> Engine:
+    return Engine(
+        dirs=[str(SOURCES)], autoescape=False, libraries={}, builtins=["django.contrib.humanize.templatetags.humanize"]
+    )

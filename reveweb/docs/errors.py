@@ -1,0 +1,161 @@
+"""Every way the API says no, for people: read off the table that the API answers from, so that none can be missing."""
+
+import inspect
+from dataclasses import dataclass
+
+from django.core.exceptions import DisallowedHost
+from django.http import Http404
+
+from accounts.errors import InvalidApiKey, MissingApiKey
+from generator.errors import (
+    GenerationNotFound,
+    IdempotencyConflict,
+    InvalidIdempotencyKey,
+    KeyLimitReached,
+    LimiterUnavailable,
+    OutOfCredits,
+    RateLimited,
+    TooManyAtOnce,
+)
+from reveweb.api import (
+    ANSWERS,
+    INTERNAL_ERROR,
+    METHOD_NOT_ALLOWED,
+    Answer,
+    BodyTooLarge,
+    InvalidJson,
+    NotAnObject,
+    NotJson,
+)
+
+NOT_BILLED = "No"
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A row of the errors page: what the API answers, when, what to do about it, and whether it cost a credit."""
+
+    code: str
+    status: int
+    when: str
+    advice: str
+    billed: str = NOT_BILLED
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A row about a generation that was admitted and failed. `status` is what a caller who waited for it gets."""
+
+    code: str
+    status: int
+    when: str
+    advice: str
+
+
+# What the table's messages leave unsaid. An error without an entry shows its class's docstring and its own message.
+GUIDANCE: dict[type[Exception], tuple[str, str]] = {
+    MissingApiKey: (
+        "There is no `Authorization` header, or it isn’t of the form `Bearer …`.",
+        "Send your key in that header, with each request.",
+    ),
+    InvalidApiKey: (
+        "The key is mistyped, unknown, revoked or expired, or its account is suspended.",
+        "Check that you sent the whole key. If it is lost, create another one.",
+    ),
+    BodyTooLarge: (
+        f"The body has more than {ANSWERS[BodyTooLarge].message.rpartition('most ')[2].rstrip('.')}.",
+        "Shorten the prompt.",
+    ),
+    NotJson: ("The `Content-Type` names something other than JSON.", "Send `Content-Type: application/json`."),
+    NotAnObject: ("The body is JSON, but not an object.", 'Send an object: `{"prompt": "…"}`.'),
+    InvalidJson: ("The body is empty, or isn’t JSON in UTF-8.", "Let a JSON library write the body."),
+    InvalidIdempotencyKey: (
+        "The `Idempotency-Key` isn’t 1 to 255 printable ASCII characters without spaces.",
+        "Use a UUID.",
+    ),
+    IdempotencyConflict: (
+        "The `Idempotency-Key` was sent before with another body.",
+        "Use a new key for a new request. The first request stands.",
+    ),
+    OutOfCredits: ("The balance doesn’t cover the image.", "Buy credits or change your plan, then send it again."),
+    KeyLimitReached: (
+        "This API key has spent as many credits as it may in a calendar month (UTC).",
+        "Raise the key’s limit on your dashboard, or wait for the 1st.",
+    ),
+    TooManyAtOnce: (
+        "As many images are unfinished as your plan allows at a time.",
+        "Wait `Retry-After` seconds, or until one is done.",
+    ),
+    RateLimited: ("You used up the requests of the last minute.", "Wait `Retry-After` seconds, then send it again."),
+    LimiterUnavailable: (
+        "The service is restarting. The request was not taken.",
+        "Wait `Retry-After` seconds, then send it again.",
+    ),
+    GenerationNotFound: (
+        "No image of your account has this id. Images of others are not found either.",
+        "Check the id, and that the key belongs to the account that made the image.",
+    ),
+    DisallowedHost: ("The `Host` header names another site.", "Use this site’s own address."),
+    Http404: ("Nothing is at this address.", "Check the path. It begins with `/v1/reve-image/`."),
+}
+INVALID_FIELD = Refusal(
+    "invalid_request",
+    422,
+    "A field is missing, of the wrong type, too long, or not one of the values it can take.",
+    "Mend the field that `param` names; `message` says what is wrong.",
+)
+_MAY_BE_BILLED = "Only if the image was made, and once at most"
+_FAILURES = (
+    Failure(
+        "invalid_request",
+        422,
+        "The model refuses the prompt. `param` is `prompt`.",
+        "Change the prompt; the same one will be refused again.",
+    ),
+    Failure(
+        "upstream_failed",
+        502,
+        "The image could not be made, or came out broken.",
+        "Send the request again, with a new `Idempotency-Key`.",
+    ),
+    Failure(
+        "timed_out",
+        502,
+        "There was no image by the deadline. A `502` calls it `upstream_failed`.",
+        "Send the request again, with a new `Idempotency-Key`.",
+    ),
+)
+
+
+def refusals() -> list[Refusal]:
+    """Return every error that a request can be answered with before it becomes a generation, by HTTP status."""
+    rows: dict[Answer, Refusal] = {}
+    for kind, answer in ANSWERS.items():
+        rows.setdefault(answer, _refusal(kind, answer))
+    rows[METHOD_NOT_ALLOWED] = _row(
+        METHOD_NOT_ALLOWED,
+        "The address takes another method.",
+        "Send a `POST` to generate, a `GET` for the status; `Allow` names what is possible.",
+    )
+    rows[INTERNAL_ERROR] = _row(
+        INTERNAL_ERROR,
+        "Something broke on our side.",
+        "Send it again with the same `Idempotency-Key`: you get what was made, or it is made now.",
+        _MAY_BE_BILLED,
+    )
+    return sorted([*rows.values(), INVALID_FIELD], key=lambda row: row.status)
+
+
+def failures() -> tuple[Failure, ...]:
+    """Return every way a generation can end without an image."""
+    return _FAILURES
+
+
+def _refusal(kind: type[Exception], answer: Answer) -> Refusal:
+    first_line = inspect.cleandoc(kind.__doc__ or "").partition("\n")[0]
+    when, advice = GUIDANCE.get(kind, (first_line, answer.message))
+    return _row(answer, when, advice)
+
+
+def _row(answer: Answer, when: str, advice: str, billed: str = NOT_BILLED) -> Refusal:
+    return Refusal(answer.code, answer.status, when.replace("|", "\\|"), advice.replace("|", "\\|"), billed)
