@@ -1,51 +1,129 @@
-// Puts generations on the studio's wall as they come and change, and keeps the clocks of unfinished ones.
+// The studio's wall: puts generations up as they come and change, takes deleted ones down, keeps the clocks of unfinished
+// ones, and looks at the whole wall when something may have been missed ("look"). Says "balance" when it learns it.
 
-const wall = document.querySelector("[data-cards]");
+const wall = document.querySelector("[data-wall]");
 const announcer = document.querySelector("[data-announce]");
-const seen = new WeakMap(); // card → when it came to the page, by the page's own clock
+const empty = document.querySelector("[data-empty]");
+const seen = new Map(); // id → when it was asked for, by the page's own clock
 const FINAL = ["completed", "failed"];
+const pressesOf = (html) => Object.assign(document.createElement("template"), { innerHTML: html }).content.children;
+const cardsOf = (press) => [...press.querySelectorAll("[data-generation]")];
 
-function parse(html) {
-  const template = document.createElement("template");
-  template.innerHTML = html;
-  return template.content.querySelector("[data-generation]");
+function put(press) {
+  const here = document.getElementById(press.id);
+  if (!here) return hang(press);
+  for (const card of cardsOf(press)) {
+    const old = document.getElementById(card.id);
+    if (!old) here.querySelector(".press-images").append(card);
+    else if (isNews(old, card)) replace(old, card);
+    else continue;
+    ready(card);
+  }
+  here.dataset.count = cardsOf(here).length;
 }
 
-function put({ id, html, studio = true }) {
-  const old = document.getElementById(id);
-  if (!html || (!old && !studio)) return;
-  const card = parse(html);
-  if (!card) return;
-  if (old) {
-    const unchanged = old.dataset.status === card.dataset.status;
-    if (unchanged || FINAL.includes(old.dataset.status)) return; // news may overtake each other
-    const focused = old.contains(document.activeElement);
-    old.replaceWith(card);
-    if (focused) card.querySelector("a")?.focus();
-  } else {
-    wall.prepend(card);
-  }
-  document.querySelector("[data-empty]").hidden = true;
+function hang(press) {
+  const at = Number(press.dataset.at);
+  const older = [...wall.children].find((other) => Number(other.dataset.at) < at);
+  wall.insertBefore(press, older ?? null);
+  cardsOf(press).forEach(ready);
+}
+
+function isNews(old, card) {
+  const unchanged = old.dataset.status === card.dataset.status;
+  return !unchanged && !FINAL.includes(old.dataset.status); // news may overtake each other
+}
+
+function replace(old, card) {
+  const focused = old.contains(document.activeElement);
+  old.replaceWith(card);
+  if (focused) card.querySelector("a")?.focus();
   if (FINAL.includes(card.dataset.status)) announce(card);
-  tick();
+}
+
+function ready(card) {
+  window.htmx?.process(card);
+}
+
+function take(id) {
+  const card = document.getElementById(id);
+  const press = card?.closest("[data-press]");
+  if (!press) return;
+  card.remove();
+  press.dataset.count = cardsOf(press).length;
+  if (press.dataset.count === "0") press.remove();
 }
 
 function announce(card) {
   const how = card.dataset.status === "completed" ? "Your image is ready" : "This image could not be made";
-  announcer.textContent = `${how}: ${card.dataset.prompt.slice(0, 80)}`;
+  announcer.textContent = `${how}: ${card.closest("[data-press]").dataset.prompt.slice(0, 80)}`;
 }
 
 function tick() {
   for (const card of wall.querySelectorAll("[data-pending]")) {
-    if (!seen.has(card)) seen.set(card, performance.now() - 1000 * Number(card.dataset.elapsed));
-    const elapsed = (performance.now() - seen.get(card)) / 1000;
+    if (!seen.has(card.id)) seen.set(card.id, performance.now() - 1000 * Number(card.dataset.elapsed));
+    const elapsed = (performance.now() - seen.get(card.id)) / 1000;
     const typical = Number(card.dataset.typical);
     card.querySelector("[data-clock]").textContent = `${Math.floor(elapsed)} s`;
-    if (elapsed > typical * 1.5 + 2) card.querySelector("[data-usual]").textContent = "· longer than usual";
+    if (elapsed > typical) card.querySelector("[data-usual]").textContent = "· longer than usual";
     card.querySelector("progress").value = Math.min(elapsed / typical, 0.96);
   }
 }
 
-document.addEventListener("generation", (event) => put(event.detail));
+function show() {
+  empty.hidden = wall.childElementCount > 0;
+  tick();
+}
+
+document.addEventListener("generation", ({ detail: { id, status, html, studio = true } }) => {
+  if (status === "deleted") take(id);
+  else if (studio && html) [...pressesOf(html)].forEach(put);
+  show();
+});
+
+// --- When something may have been missed
+
+const IDLE_MS = 10_000; // how often to look while the stream is away and nothing is on its way
+let looking = false;
+let looked = 0;
+
+async function look() {
+  if (looking) return;
+  looking = true;
+  looked = performance.now();
+  const before = [...wall.querySelectorAll("[data-generation]")].map((card) => card.id);
+  try {
+    const response = await fetch(wall.dataset.wall);
+    if (!response.ok || response.redirected) return;
+    compare([...pressesOf(await response.text())], before);
+    const balance = Number(response.headers.get("X-Credits-Remaining"));
+    document.dispatchEvent(new CustomEvent("balance", { detail: { balance } }));
+  } catch {
+    // No network: the next look may have one.
+  } finally {
+    looking = false;
+  }
+}
+
+function compare(presses, before) {
+  const known = new Set(presses.flatMap(cardsOf).map((card) => card.id));
+  const isAll = known.size < Number(wall.dataset.most); // else what is missing may only be too old for the answer
+  const oldest = isAll ? 0 : Math.min(...presses.map((press) => Number(press.dataset.at)));
+  for (const id of before) {
+    const at = Number(document.getElementById(id)?.closest("[data-press]").dataset.at);
+    if (at > oldest && !known.has(id)) take(id);
+  }
+  presses.forEach(put);
+  show();
+}
+
+// The page is as new as its stream when it has just come; later a stream begins after a gap.
+let isFresh = !wall.querySelector("[data-pending]");
+document.addEventListener("look", ({ detail }) => {
+  const isIdle = detail?.polling && !wall.querySelector("[data-pending]") && performance.now() - looked < IDLE_MS;
+  if (!isFresh && !isIdle) look();
+  isFresh = false;
+});
+
 setInterval(tick, 250);
 tick();

@@ -1,50 +1,70 @@
-// The studio's form: sends itself without leaving the page, counts characters, keeps a draft, and takes up earlier prompts.
+// The studio's form: sends itself without leaving the page, counts, says what it costs, keeps a draft, takes up earlier
+// settings, and sends what failed once more. Says "generation", "balance"; hears "balance", "refused" {errors}, "recall".
 
 const form = document.querySelector("[data-composer]");
 const button = form.querySelector("[data-generate]");
-const fields = ["prompt", "negative_prompt", "aspect_ratio"];
+const topUp = form.querySelector("[data-top-up]");
+const fields = ["prompt", "negative_prompt", "aspect_ratio", "count"];
 const draftKey = `draft:${form.dataset.draft}`;
 const limit = Number(form.dataset.promptMax);
+const cost = Number(form.dataset.cost);
 const say = (name, detail) => document.dispatchEvent(new CustomEvent(name, { detail }));
-let sending = false;
+const onItsWay = new WeakSet(); // buttons whose request is not answered yet
+const nonces = new WeakMap(); // what was sent for a Retry that got no answer
+let balance = Number(form.dataset.balance);
 
 // --- Sending
 
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
-  if (sending) return;
-  busy(true);
+  const body = await send(button, new FormData(form));
+  if (body?.nonce) form.elements.nonce.value = body.nonce;
+});
+
+// The second click of a double click, and a key that is held down, mean the first one.
+button.addEventListener("click", (event) => event.detail > 1 && event.preventDefault());
+button.addEventListener("keydown", (event) => event.repeat && event.preventDefault());
+
+async function send(pressed, data) {
+  if (onItsWay.has(pressed)) return null;
+  busy(pressed, true);
   try {
-    const response = await fetch(form.action, { method: "POST", body: new FormData(form), headers: { Accept: "application/json" } });
-    await answered(response);
+    const response = await fetch(form.action, { method: "POST", body: data, headers: { Accept: "application/json" } });
+    return await answered(response);
   } catch {
     // The request may have arrived: the nonce stays, so that sending again is charged once.
-    show({ __all__: ["The connection was lost. Press Generate again; you are not charged twice."] });
+    show({ __all__: ["The connection was lost. Press the button again; you are not charged twice."] });
+    return null;
+  } finally {
+    busy(pressed, false);
   }
-  busy(false);
-});
+}
 
 async function answered(response) {
   if (!response.headers.get("Content-Type")?.startsWith("application/json")) {
     const stale = "This page is out of date. Reload it; your words stay.";
-    const broken = "Something broke on our side. Press Generate again; you are not charged twice.";
+    const broken = "Something broke on our side. Press the button again; you are not charged twice.";
     show({ __all__: [response.status === 403 ? stale : broken] });
-    return;
+    return null;
   }
   const body = await response.json();
-  if (body.login) return location.assign(body.login);
-  if (body.nonce) form.elements.nonce.value = body.nonce;
+  if (body.login) {
+    location.assign(body.login);
+    return null;
+  }
   show(body.errors ?? {});
   if (body.html) {
-    say("generation", { id: body.id, html: body.html });
-    reveal(document.getElementById(body.id));
+    say("generation", { html: body.html });
+    reveal(document.getElementById(body.ids[0]));
   }
   if (body.balance !== undefined) say("balance", { balance: body.balance });
+  return body;
 }
 
-function busy(now) {
-  sending = now;
-  button.setAttribute("aria-disabled", String(now));
+function busy(pressed, now) {
+  if (now) onItsWay.add(pressed);
+  else onItsWay.delete(pressed);
+  pressed.setAttribute("aria-disabled", String(now));
 }
 
 function reveal(card) {
@@ -54,15 +74,24 @@ function reveal(card) {
   card.scrollIntoView({ block: "center", behavior: calm ? "auto" : "smooth" });
 }
 
+// --- Saying what is wrong
+
 function show(errors) {
   for (const place of form.querySelectorAll("[data-error-for]")) {
-    const words = errors[place.dataset.errorFor] ?? (place.dataset.errorFor === "__all__" ? errors.nonce : null) ?? [];
+    const isGeneral = place.dataset.errorFor === "__all__";
+    const words = errors[place.dataset.errorFor] ?? (isGeneral ? errors.nonce : null) ?? [];
     place.replaceChildren(...words.map((text) => Object.assign(document.createElement("p"), { textContent: text })));
     const field = form.elements[place.dataset.errorFor];
     if (field instanceof HTMLTextAreaElement) mark(field, words.length > 0);
+    if (isGeneral && words.length) place.scrollIntoView({ block: "nearest" });
   }
   if (errors.negative_prompt) form.querySelector("[data-negative]").open = true;
   form.querySelector("[aria-invalid]")?.focus();
+}
+
+function forgive(field) {
+  mark(field, false);
+  form.querySelector(`[data-error-for="${field.name}"]`)?.replaceChildren();
 }
 
 function mark(field, isInvalid) {
@@ -70,7 +99,9 @@ function mark(field, isInvalid) {
   else field.removeAttribute("aria-invalid");
 }
 
-// --- Counting, growing, keeping
+document.addEventListener("refused", (event) => show(event.detail.errors));
+
+// --- Counting, growing, and what it costs
 
 function count(field) {
   const used = [...field.value.trim()].length;
@@ -86,12 +117,31 @@ function grow(field) {
   field.style.height = `${field.scrollHeight + 2}px`;
 }
 
+function afford() {
+  const needed = Number(form.elements.count.value || 1) * cost;
+  const isShort = balance < needed;
+  const hadFocus = document.activeElement === button || document.activeElement === topUp;
+  if (button.hidden === isShort) return;
+  button.hidden = isShort;
+  topUp.hidden = !isShort;
+  topUp.textContent = balance ? "Get more credits" : "Get credits to generate";
+  if (hadFocus) (isShort ? topUp : button).focus();
+}
+
 function refresh() {
   for (const field of form.querySelectorAll("[data-counted]")) {
     count(field);
     grow(field);
   }
+  afford();
 }
+
+document.addEventListener("balance", (event) => {
+  balance = event.detail.balance;
+  afford();
+});
+
+// --- Keeping a draft
 
 function keep() {
   const draft = Object.fromEntries(fields.map((name) => [name, form.elements[name].value]));
@@ -118,29 +168,52 @@ function restore() {
   }
 }
 
-form.addEventListener("input", () => {
+form.addEventListener("input", ({ target }) => {
+  if (target.getAttribute?.("aria-invalid")) forgive(target);
   refresh();
   keep();
 });
 
-// --- Taking up an earlier prompt
+// --- Taking up earlier settings
 
-document.addEventListener("click", (event) => {
-  const link = event.target.closest("[data-refill], [data-idea]");
-  if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
-  event.preventDefault();
-  const card = link.closest("[data-generation]");
+function settingsOf(link) {
+  const { prompt, negative, ratio } = link.closest("[data-press]")?.dataset ?? {};
+  if (prompt !== undefined) return { prompt, negative_prompt: negative, aspect_ratio: ratio };
   const asked = new URL(link.href).searchParams;
-  fill(
-    card
-      ? { prompt: card.dataset.prompt, negative_prompt: card.dataset.negative, aspect_ratio: card.dataset.ratio }
-      : { prompt: asked.get("prompt"), negative_prompt: "", aspect_ratio: asked.get("aspect_ratio") ?? "1:1" },
-  );
+  return { prompt: asked.get("prompt"), negative_prompt: "", aspect_ratio: asked.get("aspect_ratio") ?? "1:1" };
+}
+
+function refill(link) {
+  fill(settingsOf(link));
   keep();
   show({});
   form.elements.prompt.focus();
+  form.elements.prompt.scrollIntoView({ block: "nearest" });
+}
+
+async function retry(link) {
+  const data = new FormData(form);
+  for (const [name, value] of Object.entries({ ...settingsOf(link), count: 1 })) data.set(name, value);
+  if (!nonces.has(link)) nonces.set(link, uuid());
+  data.set("nonce", nonces.get(link));
+  if (await send(link, data)) nonces.delete(link);
+}
+
+function uuid() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("[data-refill], [data-idea], [data-retry]");
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  if (!link.hasAttribute("data-retry")) refill(link);
+  else if (event.detail <= 1) retry(link);
 });
 
-if (form.hasAttribute("data-filled")) keep();
-else restore();
+if (form.hasAttribute("data-filled")) {
+  keep();
+  if (location.search) history.replaceState(null, "", location.pathname + location.hash); // a reload keeps the draft
+} else restore();
 refresh();

@@ -1,16 +1,21 @@
 // A button with data-copy="#id" copies that element's text and says so.
 
-for (const button of document.querySelectorAll("[data-copy]")) {
-  const label = button.querySelector("[data-copy-label]");
-  const words = label.textContent;
-  label.setAttribute("aria-live", "polite");
-  button.hidden = false;
-  button.addEventListener("click", async () => {
-    const source = document.querySelector(button.dataset.copy);
-    label.textContent = (await copy(source)) ? "Copied" : "Selected: press Ctrl+C";
-    setTimeout(() => (label.textContent = words), 2500);
-  });
+function prepare(part) {
+  for (const button of part.querySelectorAll("[data-copy]")) {
+    const label = button.querySelector("[data-copy-label]");
+    const words = label.textContent;
+    label.setAttribute("aria-live", "polite");
+    button.hidden = false;
+    button.onclick = async () => {
+      const source = document.querySelector(button.dataset.copy);
+      label.textContent = (await copy(source)) ? "Copied" : "Selected: press Ctrl+C";
+      setTimeout(() => (label.textContent = words), 2500);
+    };
+  }
 }
+
+prepare(document);
+document.addEventListener("htmx:load", (event) => prepare(event.detail.elt)); // what came into the page later
 
 async function copy(source) {
   try {

@@ -1,5 +1,6 @@
 // Listens to the account's event stream while the page is visible, and asks by itself when the stream is away.
-// Says "generation" {id, status, html?, studio} and "balance" {balance} on the document; other modules act on it.
+// Says "generation" {id, status, html?, studio} and "balance" {balance} on the document, and "look" {polling?} when a
+// page may have missed something: after a gap of the stream, and every few seconds while there is none.
 
 const POLL_MS = 2000;
 const RECONNECT_MS = 5000;
@@ -17,7 +18,7 @@ function connect() {
   source.addEventListener("balance", (event) => say("balance", JSON.parse(event.data)));
   source.addEventListener("ready", () => {
     stopPolling();
-    askForPending(); // what ended before the stream began
+    say("look"); // for what happened before the stream began
   });
   source.addEventListener("error", () => {
     startPolling();
@@ -36,26 +37,12 @@ function disconnect() {
 }
 
 function startPolling() {
-  poller ??= setInterval(askForPending, POLL_MS);
+  poller ??= setInterval(say, POLL_MS, "look", { polling: true });
 }
 
 function stopPolling() {
   clearInterval(poller);
   poller = null;
-}
-
-async function askForPending() {
-  for (const card of document.querySelectorAll("[data-generation][data-pending]")) {
-    const id = card.dataset.generation;
-    try {
-      const response = await fetch(`/create/generations/${id}/`);
-      if (!response.ok || response.redirected) continue;
-      say("generation", { id, html: await response.text(), studio: true });
-      say("balance", { balance: Number(response.headers.get("X-Credits-Remaining")) });
-    } catch {
-      return; // no network: the next round asks again
-    }
-  }
 }
 
 // A hidden page lets go of its connection: browsers allow a site six of them over HTTP/1.1, across all tabs.
@@ -67,4 +54,4 @@ function follow() {
 document.addEventListener("visibilitychange", follow);
 addEventListener("pagehide", disconnect);
 addEventListener("pageshow", follow);
-follow();
+document.addEventListener("DOMContentLoaded", follow); // not sooner: by then every module listens

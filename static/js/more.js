@@ -1,32 +1,105 @@
-// Fetches the next page of images as its link comes near, and hangs them under those that are there.
+// Brings older images as their link comes near, and comes back to the place that was left.
+// Rows that stand never move: while older images follow, a last row that is not full waits for them.
+// Says "tiles" {fresh} on the document when the wall has changed; on "want-more" it brings older images at once.
 
-const wall = document.querySelector("[data-more-into]");
-const link = document.querySelector("[data-more]");
+const footer = document.querySelector(".footer");
+let wall = null;
+let link = null;
+let width = 0;
+let busy = false;
 
-const observer = new IntersectionObserver(
-  (entries) => {
-    if (entries.some((entry) => entry.isIntersecting)) fetchMore();
-  },
-  { rootMargin: "1200px" },
-);
+const near = new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && fetchMore(), {
+  rootMargin: "700px 0px",
+});
+const resized = new ResizeObserver(([entry]) => {
+  const now = entry.contentRect.width;
+  if (now !== width) requestAnimationFrame(holdBack);
+  width = now;
+});
 
-async function fetchMore() {
-  observer.disconnect();
+const say = (fresh) => document.dispatchEvent(new CustomEvent("tiles", { detail: { fresh } }));
+const tiles = () => [...wall.querySelectorAll("[data-tile]:not([hidden])")];
+
+function holdBack() {
+  if (!wall?.isConnected) return;
+  for (const tile of wall.querySelectorAll(".is-held")) tile.classList.remove("is-held");
+  wall.classList.toggle("is-full", Boolean(link));
+  if (!link) return;
+  const all = tiles();
+  const top = all.at(-1)?.offsetTop;
+  const row = all.filter((tile) => tile.offsetTop === top);
+  if (row.length < all.length) for (const tile of row) tile.classList.add("is-held");
+}
+
+function settle() {
+  const here = document.querySelector("[data-wall]");
+  if (here === wall && (here || link === null)) return;
+  near.disconnect();
+  resized.disconnect();
+  wall = here;
+  follow(document.querySelector("[data-more]"));
+  if (wall) resized.observe(wall);
+  holdBack();
+  say(true);
+}
+
+function follow(next) {
+  near.disconnect();
+  link = next;
+  footer.hidden = Boolean(link); // it would jump away each time that somebody comes near it
+  if (link) near.observe(link);
+}
+
+async function fetchMore(show = 0) {
+  if (!link || busy) return;
+  busy = true;
+  near.disconnect();
+  const asked = link;
   try {
-    const response = await fetch(link.href);
-    if (!response.ok || response.redirected) return; // the link still works by hand
+    const url = new URL(asked.href);
+    if (show) url.searchParams.set("show", show);
+    const response = await fetch(url, { headers: { "HX-Request": "true", "HX-Target": "results" } });
+    if (!response.ok || response.headers.has("HX-Redirect")) return; // the link still works by hand
     const page = new DOMParser().parseFromString(await response.text(), "text/html");
-    wall.append(...page.querySelectorAll("[data-more-into] > *"));
-    const next = page.querySelector("[data-more]");
-    if (next) {
-      link.href = next.href;
-      observer.observe(link);
-    } else {
-      link.parentElement.remove();
-    }
+    if (asked === link && asked.isConnected) add(page);
   } catch {
     // No network: the link stays for a click.
+  } finally {
+    busy = false;
   }
 }
 
-if (link) observer.observe(link);
+function add(page) {
+  const added = [...page.querySelectorAll("[data-tile]")].filter((tile) => !document.getElementById(tile.id));
+  wall.append(...added);
+  for (const tile of added) window.htmx?.process(tile);
+  const next = page.querySelector("[data-more]");
+  // A new element instead of one that moves: nothing that somebody sees jumps.
+  if (next) link.parentElement.replaceWith(next.parentElement);
+  else link.parentElement.remove();
+  follow(next);
+  holdBack();
+  remember();
+  say(false);
+}
+
+function remember() {
+  if (wall) history.replaceState({ ...history.state, shown: wall.childElementCount, y: Math.round(scrollY) }, "");
+}
+
+async function comeBack() {
+  const { shown = 0, y = 0 } = history.state ?? {};
+  const missing = shown - (wall?.childElementCount ?? 0);
+  if (performance.getEntriesByType("navigation")[0]?.type === "navigate" || missing <= 0) return;
+  await fetchMore(missing);
+  scrollTo(0, y);
+}
+
+let pending = 0;
+addEventListener("scroll", () => (pending ||= setTimeout(() => ((pending = 0), remember()), 400)), { passive: true });
+document.addEventListener("want-more", () => fetchMore());
+document.addEventListener("wall-changed", holdBack);
+document.addEventListener("htmx:afterSettle", settle);
+document.addEventListener("htmx:historyRestore", settle);
+settle();
+comeBack();

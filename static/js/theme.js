@@ -15,6 +15,8 @@ function choose(theme) {
     document.cookie = `theme=${theme}; path=/; max-age=31536000; samesite=lax`;
   }
   document.querySelector('meta[name="color-scheme"]').content = isSystem ? "light dark" : theme;
+  const paper = theme === "dark" ? "#110f0c" : "#fbf8f4";
+  for (const meta of document.querySelectorAll('meta[name="theme-color"]')) meta.content = paper;
 }
 
 for (const button of document.querySelectorAll("[data-theme-switch]")) {

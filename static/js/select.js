@@ -1,0 +1,217 @@
+// Many images at once: selects them, sends them as a ZIP, throws them away and takes them back.
+// Listens to "throw" {tiles}; says "wall-changed" on the document when tiles were hidden or shown.
+
+const TOAST_MS = 15000;
+
+const main = document.querySelector("main");
+const bar = document.querySelector("[data-selection]");
+const toasts = document.querySelector("[data-toasts]");
+const words = bar.querySelector("[data-count-words]");
+const most = Number(bar.dataset.most);
+const thrown = []; // lists of tiles, the last one last: what Undo takes back
+let mode = false;
+let anchor = null;
+let timer = 0;
+
+const tiles = () => [...document.querySelectorAll("[data-tile]:not([hidden], .is-held)")];
+const boxOf = (tile) => tile.querySelector(".tile-check input");
+const selected = () => tiles().filter((tile) => boxOf(tile).checked);
+const images = (count) => (count === 1 ? "Image" : `${count.toLocaleString("en")} images`);
+const say = (name) => document.dispatchEvent(new CustomEvent(name));
+
+function update() {
+  const count = selected().length;
+  if (count) mode = true;
+  main.toggleAttribute("data-selecting", mode);
+  bar.classList.toggle("is-open", mode);
+  const tooMany = count > most;
+  const text = tooMany ? `${count.toLocaleString("en")} selected: ${most.toLocaleString("en")} at most at once` : `${count.toLocaleString("en")} selected`;
+  if (words.textContent !== text) words.textContent = text;
+  for (const button of bar.querySelectorAll("[type=submit]")) button.disabled = !count || tooMany;
+  for (const toggle of document.querySelectorAll("[data-select-toggle]")) {
+    toggle.hidden = !mode && !tiles().length;
+    toggle.setAttribute("aria-pressed", mode);
+    toggle.textContent = mode ? "Done" : "Select";
+  }
+}
+
+function leave() {
+  mode = false;
+  anchor = null;
+  for (const box of document.querySelectorAll(".tile-check input:checked")) box.checked = false;
+  update();
+}
+
+function pick(tile, on, range) {
+  const all = tiles();
+  const [from, to] = [all.indexOf(anchor), all.indexOf(tile)].sort((one, other) => one - other);
+  if (range && from >= 0) for (const each of all.slice(from, to + 1)) boxOf(each).checked = on;
+  boxOf(tile).checked = on;
+  anchor = tile;
+  update();
+}
+
+function selectAll() {
+  mode = true;
+  for (const tile of tiles().slice(0, most)) boxOf(tile).checked = true;
+  update();
+}
+
+// Throwing away
+
+async function post(address, list) {
+  const body = new URLSearchParams({ ids: list.map((tile) => tile.id).join(",") });
+  const token = bar.elements.csrfmiddlewaretoken.value;
+  const response = await fetch(address, { method: "POST", body, headers: { "HX-Request": "true", "X-CSRFToken": token } });
+  const login = response.headers.get("HX-Redirect");
+  if (login) location.assign(login);
+  if (!response.ok || login) throw new Error(response.status);
+  return response.text();
+}
+
+function show(list, on) {
+  for (const tile of list) {
+    boxOf(tile).checked = false;
+    tile.hidden = !on;
+  }
+  say("wall-changed");
+  update();
+}
+
+async function throwAway(list, { toUndo = false } = {}) {
+  if (!list.length) return;
+  const all = tiles();
+  const next = all.slice(all.indexOf(list.at(-1)) + 1).find((tile) => !list.includes(tile)) ?? all.findLast((tile) => !list.includes(tile));
+  const focused = list.some((tile) => tile.contains(document.activeElement));
+  show(list, false);
+  if (focused) next?.querySelector(".tile-link").focus();
+  try {
+    const html = await post(bar.dataset.delete, list);
+    thrown.push(list);
+    // Nothing is left to look at: the page itself says so, and offers to undo it.
+    if (!tiles().length && !document.querySelector("[data-more]")) return location.reload();
+    toast(html);
+    leave();
+    if (toUndo) toasts.querySelector("button")?.focus();
+  } catch {
+    show(list, true);
+    complain(`${images(list.length)} could not be deleted. Nothing was changed; try again.`);
+  }
+}
+
+async function takeBack() {
+  const list = thrown.pop();
+  if (!list) return;
+  try {
+    await post(bar.dataset.restore, list);
+    show(list, true);
+    note(`${images(list.length)} ${list.length === 1 ? "is" : "are"} back.`);
+    if (!document.querySelector("dialog[open]")) list[0].querySelector(".tile-link").focus();
+  } catch {
+    thrown.push(list);
+    complain("This could not be undone. Try again, or look here again later.");
+  }
+}
+
+// Notices at the bottom. In front of a dialog only what is in it can be seen.
+
+function toast(content) {
+  (document.querySelector("dialog[open]") ?? main).append(toasts);
+  if (typeof content === "string") {
+    const page = new DOMParser().parseFromString(content, "text/html");
+    content = page.querySelector("[data-thrown]");
+    for (const part of content.querySelectorAll("[role=status]")) part.removeAttribute("role"); // the place is one
+  }
+  toasts.replaceChildren(content);
+  later();
+}
+
+function later() {
+  clearTimeout(timer);
+  timer = setTimeout(() => (toasts.matches(":hover, :focus-within") ? later() : toasts.replaceChildren()), TOAST_MS);
+}
+
+function note(text, kind = "") {
+  const line = document.createElement("p");
+  line.className = `notice ${kind}`;
+  line.textContent = text;
+  toast(line);
+}
+
+const complain = (text) => note(text, "notice-error");
+
+// What people do
+
+document.addEventListener("click", (event) => {
+  const box = event.target.closest(".tile-check input");
+  if (box) return pick(box.closest("[data-tile]"), box.checked, event.shiftKey);
+  const link = event.target.closest(".tile-link");
+  if (link && mode && !event.ctrlKey && !event.metaKey) {
+    event.preventDefault();
+    const tile = link.closest("[data-tile]");
+    return pick(tile, event.shiftKey || !boxOf(tile).checked, event.shiftKey);
+  }
+  if (event.target.closest("[data-select-toggle]")) {
+    if (mode) leave();
+    else {
+      mode = true;
+      update();
+    }
+  }
+});
+
+document.addEventListener("keydown", (event) => {
+  const typing = event.target.closest?.("input:not([type=checkbox], [type=radio]), textarea, select");
+  if (typing || event.defaultPrevented) return;
+  const tile = event.target.closest?.("[data-tile]");
+  const command = event.ctrlKey || event.metaKey;
+  if (command && event.key.toLowerCase() === "z" && thrown.length) {
+    event.preventDefault();
+    takeBack();
+  } else if (document.querySelector("dialog[open]") || !mode) {
+    return;
+  } else if (command && event.key.toLowerCase() === "a") {
+    event.preventDefault();
+    selectAll();
+  } else if (event.key === " " && tile && event.target.matches(".tile-link")) {
+    event.preventDefault();
+    pick(tile, !boxOf(tile).checked, false);
+  } else if (event.key === "Escape") {
+    event.preventDefault();
+    leave();
+  }
+});
+
+document.addEventListener("walked", (event) => {
+  if (!mode || !event.detail.extend) return;
+  boxOf(event.detail.from).checked = true;
+  pick(event.detail.to, true, false);
+});
+
+document.addEventListener("throw", (event) => {
+  const many = selected();
+  const [tile] = event.detail.tiles;
+  throwAway(!event.detail.only && many.includes(tile) ? many : event.detail.tiles);
+});
+
+toasts.addEventListener("submit", (event) => {
+  event.preventDefault();
+  takeBack();
+});
+bar.addEventListener("formdata", (event) => event.formData.set("ids", selected().map((tile) => tile.id).join(",")));
+bar.addEventListener("submit", (event) => {
+  if (event.submitter?.matches("[data-delete-selected]")) {
+    event.preventDefault();
+    throwAway(selected(), { toUndo: true });
+  } else {
+    note(`Your ZIP with ${images(selected().length).toLowerCase()} is on its way.`);
+  }
+});
+for (const [name, act] of [["select-all", selectAll], ["select-none", leave]]) {
+  const button = bar.querySelector(`[data-${name}]`);
+  button.hidden = false;
+  button.addEventListener("click", act);
+}
+document.addEventListener("tiles", update);
+addEventListener("pageshow", update); // the browser may have kept ticks over a reload
+update();
