@@ -11,11 +11,12 @@ from django.conf import settings
 from django.contrib.auth.hashers import make_password
 from django.core.management import call_command
 from django.core.management.commands import flush
+from django.db import connection, transaction
 from django.test import Client
 
 from accounts import keys
 from accounts.models import ApiKey, User
-from billing import ledger
+from billing import ledger, mail
 from billing.models import Account, CreditGrant
 from generator import admission, tasks
 from generator.models import Generation
@@ -145,6 +146,20 @@ def images(tmp_path: Any, settings: Any) -> Iterator[None]:
         "default": {**settings.STORAGES["default"], "OPTIONS": {"location": tmp_path, "allow_overwrite": True}},
     }
     return
+
+
+@pytest.fixture(autouse=True)
+def _postman(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Send each mail as soon as it is put down for good: no worker runs here."""
+
+    def tell_on_commit(task: str, pk: int) -> None:
+        if all(getattr(block, "_from_testcase", False) for block in connection.atomic_blocks):
+            mail.send(pk)  # a test's own transaction is none of the site's
+        else:
+            transaction.on_commit(lambda: mail.send(pk))
+
+    monkeypatch.setattr(mail, "tell_on_commit", tell_on_commit)
+    monkeypatch.setitem(mail._away, "until", 0.0)
 
 
 @pytest.fixture(autouse=True, scope="session")

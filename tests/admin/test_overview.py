@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from billing import roles
-from billing.models import Account, Dispute, StripeEvent
+from billing.models import Account, Dispute, SentMail, StripeEvent
 from generator import lifecycle
 from generator.models import Generation
 from tests.admin.conftest import Staff
@@ -27,9 +27,11 @@ def test_it_counts_what_an_operator_wants_to_know(
 ) -> None:
     StripeEvent.objects.update(received_at=timezone.now() - timedelta(minutes=5))
     lifecycle.fail(generation, code="x", message="No")
+    SentMail.objects.create(reference="x", to="x@example.com", template="welcome", failed_at=timezone.now())
     assert numbers(boss) == {
         "Stripe events not handled": 1,
         "Open disputes": 1,
+        "Mails that failed": 1,
         "Images failed in 24 hours": 1,
         "Credits granted today": 53,
         "Credits spent today": 1,

@@ -127,7 +127,7 @@ LISTS = {
     "billing_pack": {"finance", "admin"},
     "billing_payment": {"support", "finance", "admin"},
     "billing_plan": {"finance", "admin"},
-    "billing_sentmail": {"finance", "admin"},
+    "billing_sentmail": {"support", "finance", "admin"},
     "billing_stripeevent": {"finance", "admin"},
     "generator_generation": {"support", "admin"},
 }

@@ -6,11 +6,17 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts import keys
+from accounts.errors import InvalidApiKey
 from accounts.models import ApiKey, User
+from billing.models import Account
+from tests.conftest import Api
+from tests.pages.test_billing_page import text_of
 
 PAGE = "/dashboard/api-keys/"
 
@@ -57,6 +63,11 @@ def test_a_key_stops_at_the_end_of_the_chosen_day(browser: Client) -> None:
         ({"name": "   "}, "Give the key a name."),
         ({"name": "x" * 81}, "Shorten the name to 80 characters. It has 81 now."),
         ({"name": "a\x00b"}, "Remove the invisible NUL character"),
+        ({"monthly_credit_cap": "0"}, "Choose 1 credit or more"),
+        ({"monthly_credit_cap": "-5"}, "Choose 1 credit or more"),
+        ({"monthly_credit_cap": "lots"}, "Write a whole number of credits"),
+        ({"monthly_credit_cap": "9" * 5000}, "Write a whole number of credits"),
+        ({"monthly_credit_cap": "99999999999"}, "Choose a lower limit"),
         ({"expires_on": "2001-01-01"}, "Choose today or a later day."),
         ({"expires_on": "9999-12-31"}, "Choose an earlier day"),
         ({"expires_on": "soon"}, "Write the date as year-month-day"),
@@ -81,6 +92,139 @@ def test_the_list_tells_each_keys_state_and_last_use(browser: Client, alice: Use
         assert words in html
 
 
+def test_a_key_with_a_limit_shows_how_much_of_its_month_is_spent(browser: Client, account: Account, api: Api) -> None:
+    ApiKey.objects.update(monthly_credit_cap=2)
+    for _ in range(2):
+        assert api.post({"prompt": "a lighthouse", "async": True}).status_code == 202
+    text = text_of(browser.get(PAGE))
+    assert "2 of 2 credits Refused until the 1st, or until you raise the limit" in text
+
+
+def test_a_replaced_key_counts_together_with_its_successor(browser: Client, api: Api) -> None:
+    ApiKey.objects.update(monthly_credit_cap=40)
+    assert api.post({"prompt": "a lighthouse", "async": True}).status_code == 202
+    browser.post(f"{PAGE}{api.key.pk}/rotate/", {"overlap": "7d"})
+    assert text_of(browser.get(PAGE)).count("1 of 40 credits") == 2
+
+
+def test_the_page_takes_as_many_queries_with_many_keys(browser: Client, alice: User, give: Any) -> None:
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            browser.get(PAGE)
+        return len(captured)
+
+    keys.mint(user=alice, name="one")
+    few = queries()
+    for number in range(12):
+        key, _ = keys.mint(user=alice, name=f"key {number}", monthly_credit_cap=5)
+        if number % 2:
+            keys.rotate(key, overlap=timedelta(days=1))
+    assert queries() == few
+
+
+def test_a_page_says_when_one_has_as_many_keys_as_one_may(
+    browser: Client, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keys, "MOST_KEYS", 1)
+    create(browser)
+    answer = browser.post(PAGE, {"nonce": str(uuid4()), "name": "one more"}, follow=True)
+    assert "You have 1 keys that work, as many as one may have. Revoke one first." in answer.content.decode()
+    assert ApiKey.objects.count() == 1
+
+
+# --- Edit
+
+
+def test_a_key_gets_another_name_and_limit_and_keeps_its_secret(browser: Client, alice: User) -> None:
+    key, secret = keys.mint(user=alice, name="Website", monthly_credit_cap=10)
+    page = f"{PAGE}{key.pk}/"
+    form = browser.get(page).content.decode()
+    assert 'value="Website"' in form
+    assert 'value="10"' in form
+    assert secret not in form
+    answer = browser.post(page, {"name": "Shop", "monthly_credit_cap": ""}, follow=True)
+    assert "“Shop” is saved." in answer.content.decode()
+    key.refresh_from_db()
+    assert (key.name, key.monthly_credit_cap) == ("Shop", None)
+    assert keys.verify(secret) == key
+
+
+@pytest.mark.parametrize("fields", [{"name": ""}, {"name": "a\x00b"}, {"name": "x", "monthly_credit_cap": "0"}])
+def test_an_edit_that_is_wrong_changes_nothing(browser: Client, alice: User, fields: dict[str, str]) -> None:
+    key, _ = keys.mint(user=alice, name="Website", monthly_credit_cap=10)
+    assert browser.post(f"{PAGE}{key.pk}/", fields).status_code == 422
+    key.refresh_from_db()
+    assert (key.name, key.monthly_credit_cap) == ("Website", 10)
+
+
+def test_a_key_that_has_stopped_is_not_edited(browser: Client, alice: User) -> None:
+    key, _ = keys.mint(user=alice, name="Website")
+    keys.revoke(key)
+    assert browser.post(f"{PAGE}{key.pk}/", {"name": "Shop"})["Location"] == PAGE
+    key.refresh_from_db()
+    assert key.name == "Website"
+
+
+# --- Rotate
+
+
+def test_rotating_shows_the_new_secret_once_and_until_when_the_old_one_works(browser: Client, alice: User) -> None:
+    key, old = keys.mint(user=alice, name="Website")
+    page = f"{PAGE}{key.pk}/rotate/"
+    assert "Rotate “Website”?" in browser.get(page).content.decode()
+    answer = browser.post(page, {"overlap": "24h"})
+    assert "no-store" in answer["Cache-Control"]
+    new = secret_on(answer.content.decode())
+    assert keys.verify(new).rotated_from == key
+    assert keys.verify(old) == key
+    assert "“Website” has a new key. Copy it now." in text_of(answer)
+    key.refresh_from_db()
+    end = key.expires_at
+    assert end
+    assert f"{key.prefix}… , works until {end.day} {end:%B %Y, %H:%M} UTC" in text_of(answer)
+    listed = browser.get(PAGE)
+    assert new not in listed.content.decode()
+    assert "Replaced works until" in text_of(listed)
+
+
+def test_rotating_at_once_stops_the_old_key(browser: Client, alice: User) -> None:
+    key, old = keys.mint(user=alice, name="Website")
+    answer = browser.post(f"{PAGE}{key.pk}/rotate/", {"overlap": "0"})
+    assert "has stopped" in text_of(answer)
+    with pytest.raises(InvalidApiKey):
+        keys.verify(old)
+
+
+def test_a_resent_rotation_makes_no_second_key_and_shows_no_secret(browser: Client, alice: User) -> None:
+    key, _ = keys.mint(user=alice, name="Website")
+    for _ in range(2):
+        answer = browser.post(f"{PAGE}{key.pk}/rotate/", {"overlap": "1h"}, follow=True)
+    assert "“Website” has been replaced already." in answer.content.decode()
+    assert 'id="secret"' not in answer.content.decode()
+    assert ApiKey.objects.count() == 2
+
+
+@pytest.mark.parametrize("overlap", ["", "30d", "24h\x00", "x" * 10_000])
+def test_an_overlap_that_is_not_offered_rotates_nothing(browser: Client, alice: User, overlap: str) -> None:
+    key, _ = keys.mint(user=alice, name="Website")
+    answer = browser.post(f"{PAGE}{key.pk}/rotate/", {"overlap": overlap})
+    assert answer.status_code == 422
+    assert "Choose when the old key stops" in answer.content.decode()
+    assert ApiKey.objects.count() == 1
+
+
+def test_a_key_that_has_stopped_is_not_rotated(browser: Client, alice: User) -> None:
+    key, _ = keys.mint(user=alice, name="Website")
+    keys.revoke(key)
+    assert browser.get(f"{PAGE}{key.pk}/rotate/")["Location"] == PAGE
+    answer = browser.post(f"{PAGE}{key.pk}/rotate/", {"overlap": "24h"}, follow=True)
+    assert "does not work any more" in answer.content.decode()
+    assert ApiKey.objects.count() == 1
+
+
+# --- Empty, revoke, strangers
+
+
 def test_no_keys_yet_teaches_the_header(browser: Client) -> None:
     assert "Authorization: Bearer rv_…" in browser.get(PAGE).content.decode()
 
@@ -96,14 +240,20 @@ def test_revoking_asks_first_and_then_stops_the_key(browser: Client, alice: User
     assert browser.get(page).status_code == 302
 
 
-def test_a_strangers_key_is_not_there(strangers_browser: Client, alice: User) -> None:
-    key, _ = keys.mint(user=alice, name="Website")
-    page = f"{PAGE}{key.pk}/revoke/"
+@pytest.mark.parametrize("act", ["", "rotate/", "revoke/"])
+def test_a_strangers_key_is_not_there(strangers_browser: Client, alice: User, act: str) -> None:
+    key, secret = keys.mint(user=alice, name="Website")
+    page = f"{PAGE}{key.pk}/{act}"
     assert strangers_browser.get(page).status_code == 404
-    assert strangers_browser.post(page).status_code == 404
+    assert strangers_browser.post(page, {"name": "Mine", "overlap": "0"}).status_code == 404
     assert "Website" not in strangers_browser.get(PAGE).content.decode()
-    key.refresh_from_db()
-    assert key.revoked_at is None
+    assert keys.verify(secret).name == "Website"
+    assert ApiKey.objects.count() == 1
+
+
+@pytest.mark.parametrize("act", ["", "rotate/", "revoke/"])
+def test_a_key_with_a_huge_number_is_not_there(browser: Client, act: str) -> None:
+    assert browser.get(f"{PAGE}{'9' * 40}/{act}").status_code == 404
 
 
 def test_a_form_without_its_token_is_refused_in_house_style(alice: User) -> None:

@@ -8,10 +8,11 @@ from uuid import uuid4
 import pytest
 from django.conf import LazySettings
 from django.test import Client
+from django.utils import timezone
 
 from accounts.models import User
-from billing.models import Account
-from generator import limits
+from billing.models import Account, CreditEntry, CreditGrant
+from generator import limits, sharing
 from generator.errors import LimiterUnavailable
 from generator.models import Generation
 from tests.conftest import PASSWORD
@@ -38,7 +39,7 @@ def test_sending_starts_an_image_and_comes_back_to_the_studio(browser: Client, a
     assert balance(account) == 2
     html = browser.get("/create/").content.decode()
     assert f'id="{generation.public_id}"' in html
-    assert '<noscript><meta http-equiv="refresh"' in html
+    assert re.search(r"<noscript>.*Look again.*</noscript>", html)
 
 
 def test_the_pages_script_gets_the_card_the_balance_and_a_new_nonce(browser: Client, account: Account) -> None:
@@ -61,6 +62,71 @@ def test_a_form_sent_twice_is_charged_once(browser: Client, account: Account, he
     assert second.status_code in (200, 302)
     assert Generation.objects.count() == 1
     assert balance(account) == 2
+
+
+def test_four_images_of_one_press_are_four_generations_with_a_credit_each(
+    browser: Client, account: Account, give: Callable[[int], None]
+) -> None:
+    give(5)
+    body = browser.post(SEND, fields(count="4"), headers=SCRIPT).json()
+    generations = Generation.objects.order_by("pk")
+    assert [generation.public_id for generation in generations] == body["ids"]
+    assert [CreditEntry.objects.get(reference=one.credit_reference).amount for one in generations] == [-1] * 4
+    assert body["balance"] == balance(account) == 4
+    assert body["html"].count("data-press ") == 1
+    assert body["html"].count("data-generation=") == 4
+
+
+@pytest.mark.parametrize("headers", [{}, SCRIPT])
+def test_four_images_sent_twice_are_charged_once(
+    browser: Client, account: Account, give: Callable[[int], None], headers: dict[str, str]
+) -> None:
+    give(9)
+    sent = fields(count="4")
+    answers = [browser.post(SEND, sent, headers=headers) for _ in range(3)]
+    if headers:
+        assert [answer.json()["ids"] for answer in answers] == [answers[0].json()["ids"]] * 3
+    assert Generation.objects.count() == 4
+    assert balance(account) == 8
+
+
+@pytest.mark.parametrize(("first", "then"), [("4", "2"), ("1", "3"), ("2", "1"), ("2", "4")])
+def test_a_used_form_with_another_count_is_refused(
+    browser: Client, account: Account, give: Callable[[int], None], first: str, then: str
+) -> None:
+    give(9)
+    sent = fields(count=first)
+    browser.post(SEND, sent)
+    assert browser.post(SEND, {**sent, "count": then}).status_code == 409
+    assert balance(account) == 12 - int(first)
+
+
+def test_a_form_without_a_count_asks_for_one_image(browser: Client, account: Account) -> None:
+    browser.post(SEND, fields())
+    assert Generation.objects.count() == 1
+
+
+def test_too_few_credits_for_all_start_none(browser: Client, account: Account) -> None:
+    Account.objects.filter(pk=account.pk).update(balance=2)
+    CreditGrant.objects.filter(account=account).update(remaining=2)
+    answer = browser.post(SEND, fields(count="4"), headers=SCRIPT)
+    assert answer.status_code == 402
+    assert answer.json()["errors"]["__all__"][0].startswith("4 images cost 4 credits; you have 2. Nothing was charged.")
+    assert answer.json()["balance"] == balance(account) == 2
+    assert not Generation.objects.exists()
+
+
+def test_a_minute_with_too_little_room_starts_none(
+    browser: Client, account: Account, give: Callable[[int], None], settings: LazySettings
+) -> None:
+    give(9)
+    settings.RATE_LIMIT_PER_MINUTE = 5
+    browser.post(SEND, fields(count="3"))
+    answer = browser.post(SEND, fields(count="3"), headers=SCRIPT)
+    assert answer.status_code == 429
+    assert "5 images a minute; 2 are left. Nothing was charged. Choose fewer" in str(answer.json()["errors"])
+    assert browser.post(SEND, fields(count="2")).status_code == 302
+    assert balance(account) == 12 - 5
 
 
 def test_a_used_form_with_other_words_is_refused_and_can_be_sent_again(browser: Client, account: Account) -> None:
@@ -86,6 +152,11 @@ def test_a_used_form_with_other_words_is_refused_and_can_be_sent_again(browser: 
         ({"prompt": "a\x00b"}, "prompt", "Remove the invisible NUL character"),
         ({"negative_prompt": "x" * 4001}, "negative_prompt", "Shorten this to 4,000 characters."),
         ({"aspect_ratio": "5:4"}, "aspect_ratio", "Choose one of the seven shapes."),
+        ({"count": "5"}, "count", "Choose 1 to 4 images."),
+        ({"count": "0"}, "count", "Choose 1 to 4 images."),
+        ({"count": "-1"}, "count", "Choose 1 to 4 images."),
+        ({"count": "9" * 5000}, "count", "Choose 1 to 4 images."),
+        ({"count": "1\x00"}, "count", "Choose 1 to 4 images."),
         ({"nonce": ""}, "nonce", "This page was out of date."),
     ],
 )
@@ -177,6 +248,60 @@ def test_retry_fills_the_form_with_the_same_settings(browser: Client, draw: Call
     assert "a broken brush</textarea>" in html
     assert "fog</textarea>" in html
     assert re.search(r'value="9:16" checked', html)
+
+
+def test_a_shared_image_is_taken_up(strangers_browser: Client, draw: Callable[..., Generation]) -> None:
+    shared = draw("a glass harbour", aspect_ratio="2:3")
+    sharing.share(shared)
+    html = strangers_browser.get("/create/", {"shared": str(shared.share_token)}).content.decode()
+    assert "a glass harbour</textarea>" in html
+    assert re.search(r'value="2:3" checked', html)
+
+
+@pytest.mark.parametrize("token", ["", "nothing", "\x00", "x" * 5000])
+def test_a_made_up_share_fills_nothing(browser: Client, token: str) -> None:
+    assert browser.get("/create/", {"shared": token}).status_code == 200
+
+
+def test_a_prompt_that_comes_along_waits_for_generate(browser: Client) -> None:
+    html = browser.get("/create/", {"prompt": "a pear"}).content.decode()
+    assert "a pear</textarea>" in html
+    assert re.search(r"<button[^>]* data-generate autofocus", html)
+    assert " autofocus" not in browser.get("/create/").content.decode()
+
+
+def test_what_was_deleted_is_shown_nowhere(browser: Client, draw: Callable[..., Generation]) -> None:
+    gone, kept = draw("a secret garden", until="failed"), draw("a lighthouse")
+    Generation.objects.filter(pk=gone.pk).update(deleted_at=timezone.now())
+    for page in ("/create/", "/create/wall/", f"/create/?from={gone.public_id}"):
+        html = browser.get(page).content.decode()
+        assert kept.public_id in html
+        assert "a secret garden" not in html
+
+
+def test_images_of_one_press_stand_together(browser: Client, give: Callable[[int], None]) -> None:
+    give(9)
+    browser.post(SEND, fields(prompt="first", count="2"))
+    browser.post(SEND, fields(prompt="second", count="3"))
+    html = browser.get("/create/").content.decode()
+    assert re.findall(r'data-count="(\d)" data-prompt="(\w+)"', html) == [("3", "second"), ("2", "first")]
+    shown = re.findall(r'data-generation="(\w+)"', html)
+    first = list(Generation.objects.filter(prompt="first").order_by("pk").values_list("public_id", flat=True))
+    assert shown[3:] == first
+
+
+@pytest.mark.parametrize(("credits", "words"), [(0, "data-generate hidden"), (3, "data-top-up hidden")])
+def test_without_credits_the_button_leads_to_billing(
+    browser: Client, account: Account, credits: int, words: str
+) -> None:
+    Account.objects.filter(pk=account.pk).update(balance=credits)
+    html = browser.get("/create/").content.decode()
+    assert words in html
+    assert re.search(r'<a [^>]*href="/dashboard/billing/"[^>]*data-top-up[^>]*>Get credits to generate', html)
+
+
+def test_back_never_shows_a_form_that_was_sent(browser: Client) -> None:
+    assert "no-store" in browser.get("/create/")["Cache-Control"]
 
 
 def test_a_strangers_prompt_cannot_be_taken_up(strangers_browser: Client, draw: Callable[..., Generation]) -> None:

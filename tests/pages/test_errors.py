@@ -5,6 +5,7 @@ from django.conf import LazySettings
 from django.http import HttpRequest
 from django.test import Client, RequestFactory
 
+from accounts.models import User
 from reveweb import views
 
 
@@ -24,7 +25,39 @@ def test_a_bad_host_gets_words_and_not_a_traceback(client: Client, db: None, set
 def test_a_forbidden_page_says_so(rf: RequestFactory, db: None) -> None:
     response = views.forbidden(rf.get("/"), Exception())
     assert response.status_code == 403
-    assert "You can't open this page" in response.content.decode().replace("&#x27;", "'")
+    html = response.content.decode()
+    assert "You can’t open this page" in html
+    assert 'href="/accounts/login/"' in html
+
+
+def test_whoever_is_logged_in_reads_as_whom_they_were_refused(rf: RequestFactory, alice: User) -> None:
+    request = rf.get("/")
+    request.user = alice
+    assert "You are logged in as alice@example.com" in views.forbidden(request, Exception()).content.decode()
+
+
+def test_a_missing_page_offers_the_way_that_fits(client: Client, browser: Client) -> None:
+    stranger = client.get("/gallery/img_x/y/").content.decode()
+    assert 'href="/accounts/login/?next=/gallery/img_x/y/"' in stranger
+    assert "Your gallery" in browser.get("/gallery/img_x/y/").content.decode()
+
+
+def test_help_is_offered_where_there_is_some_with_the_request_to_name(
+    client: Client, db: None, settings: LazySettings
+) -> None:
+    assert "mailto:" not in client.get("/nowhere/").content.decode()
+    settings.SUPPORT_EMAIL = "help@example.com"
+    response = client.get("/nowhere/")
+    html = response.content.decode()
+    assert f"mailto:help@example.com?subject=Request%20{response['X-Request-Id']}" in html
+
+
+def test_a_stale_form_is_told_what_to_do(alice: User) -> None:
+    stale = Client(enforce_csrf_checks=True)
+    stale.force_login(alice)
+    response = stale.post("/accounts/logout/")
+    assert response.status_code == 403
+    assert "This form is out of date" in response.content.decode()
 
 
 def test_a_crash_is_admitted_without_database_session_or_manifest(settings: LazySettings) -> None:
@@ -36,6 +69,9 @@ def test_a_crash_is_admitted_without_database_session_or_manifest(settings: Lazy
     assert response.status_code == 500
     assert "Something broke on our side" in html
     assert "req_123" in html
+    assert "mailto:" not in html
+    settings.SUPPORT_EMAIL = "help@example.com"
+    assert "mailto:help@example.com?subject=Request%20req_123" in views.server_error(request).content.decode()
 
 
 @pytest.mark.parametrize("path", ["/create/", "/gallery/", "/"])

@@ -11,20 +11,36 @@ from accounts.models import ApiKey
 from generator.models import Generation
 
 PUBLIC = ["/", "/pricing/", "/accounts/login/", "/accounts/signup/", "/accounts/password/reset/", "/accounts/inactive/"]
+PUBLIC += [
+    "/accounts/confirm-email/",
+    "/accounts/password/reset/done/",
+    "/accounts/password/reset/key/1-abc/",
+    "/accounts/3rdparty/login/cancelled/",
+    "/accounts/3rdparty/login/error/",
+]
 PRIVATE = [
     "/create/",
     "/gallery/",
+    "/dashboard/",
+    "/dashboard/?days=90",
     "/dashboard/api-keys/",
     "/dashboard/billing/",
     "/dashboard/billing/history/",
     "/dashboard/billing/success/?session=cs_unknown",
+    "/account/",
+    "/account/security/",
+    "/account/sessions/",
+    "/account/data/",
     "/accounts/email/",
     "/accounts/password/change/",
+    "/accounts/logout/",
+    "/accounts/reauthenticate/",
+    "/accounts/3rdparty/",
     "/nowhere/",
 ]
 
 
-VOID = {"meta", "link", "input", "img", "br", "hr", "path", "circle", "rect"}
+VOID = {"meta", "link", "source", "input", "img", "br", "hr", "path", "circle", "rect", "line"}
 
 
 class Balance(HTMLParser):
@@ -75,7 +91,9 @@ def test_a_private_page_is_well_made(browser: Client, path: str) -> None:
     assert 'action="/accounts/logout/"' in html
 
 
-@pytest.mark.parametrize("path", ["/create/", "/gallery/", "/dashboard/api-keys/", "/create/generations/img_1/"])
+@pytest.mark.parametrize(
+    "path", ["/create/", "/gallery/", "/dashboard/api-keys/", "/create/wall/", "/create/api-call/"]
+)
 def test_a_private_page_asks_a_stranger_to_log_in_and_comes_back(client: Client, db: None, path: str) -> None:
     response = client.get(path)
     assert response.status_code == 302
@@ -88,8 +106,9 @@ def test_the_studio_with_every_kind_of_card_is_well_made(browser: Client, draw: 
     assert_well_made(browser.get("/create/").content.decode())
 
 
-def test_the_revoke_page_is_well_made(browser: Client, api: object) -> None:
-    assert_well_made(browser.get(f"/dashboard/api-keys/{ApiKey.objects.get().pk}/revoke/").content.decode())
+@pytest.mark.parametrize("act", ["", "rotate/", "revoke/"])
+def test_the_page_about_one_key_is_well_made(browser: Client, api: object, act: str) -> None:
+    assert_well_made(browser.get(f"/dashboard/api-keys/{ApiKey.objects.get().pk}/{act}").content.decode())
 
 
 def test_the_sandbox_says_that_it_is_one(client: Client, db: None, settings: object) -> None:
@@ -109,3 +128,16 @@ def test_a_made_up_theme_is_ignored(client: Client, db: None) -> None:
     html = client.get("/").content.decode()
     assert "data-theme=" not in html
     assert "onload" not in html
+
+
+def test_what_a_person_sees_is_kept_out_of_caches(browser: Client, client: Client) -> None:
+    assert browser.get("/gallery/")["Cache-Control"] == "private, no-cache"
+    assert browser.get("/docs/")["Cache-Control"] == "private, no-cache"
+    assert "no-store" in browser.get("/accounts/password/change/")["Cache-Control"]
+    assert "Cache-Control" not in client.get("/docs/")
+
+
+@pytest.mark.parametrize("back", ["x", "home", "foo bar", "%00", "//evil.example", "https://evil.example/"])
+def test_choosing_a_theme_goes_back_to_addresses_of_this_site_only(client: Client, db: None, back: str) -> None:
+    answer = client.post("/account/theme/", {"theme": "dark", "next": back})
+    assert (answer.status_code, answer["Location"]) == (302, "/account/")

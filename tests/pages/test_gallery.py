@@ -1,20 +1,33 @@
-"""One's own finished images: newest first, page by page, searched."""
+"""One's own finished images: newest first, page by page, searched and filtered."""
 
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from accounts import keys
+from accounts.models import User
 from billing.models import Account
-from generator import gallery
-from generator.models import Generation
+from generator import gallery, images, trash
+from generator.models import ASPECT_RATIOS, Generation
+from tests.pages.test_frame import assert_well_made
+
+Draw = Callable[..., Generation]
+Hang = Callable[[int], list[Generation]]
+HTMX = {"HX-Request": "true", "HX-Target": "results"}
 
 
 @pytest.fixture
-def hang(account: Account) -> Callable[[int], list[Generation]]:
+def hang(account: Account) -> Hang:
     """Hang many finished images of Alice's at once."""
 
     def hung(count: int) -> list[Generation]:
@@ -32,84 +45,300 @@ def hang(account: Account) -> Callable[[int], list[Generation]]:
 
 
 def ids_on(html: str) -> list[str]:
-    return re.findall(r'class="tile" id="(img_\w+)"', html)
+    return re.findall(r'<li class="tile" id="(img_\w+)"', html)
 
 
-def test_it_shows_finished_images_only(browser: Client, draw: Callable[..., Generation]) -> None:
+def found(browser: Client, query: str = "", **headers: str) -> list[str]:
+    """The ids of the images that the gallery shows at an address."""
+    response = browser.get(f"/gallery/{query}", headers=headers)
+    assert response.status_code == 200
+    return ids_on(response.content.decode())
+
+
+def the_ids(*generations: Generation) -> list[str]:
+    return [generation.public_id for generation in generations]
+
+
+def walk(browser: Client, address: str | None = "/gallery/") -> list[str]:
+    """The ids of all pages, followed by their links from `address`."""
+    seen: list[str] = []
+    while address:
+        html = browser.get(address).content.decode()
+        seen += ids_on(html)
+        older = re.search(r'href="([^"]+)" data-more', html)
+        address = older[1].replace("&amp;", "&") if older else None
+    return seen
+
+
+# What hangs there
+
+
+def test_it_shows_finished_images_only(browser: Client, draw: Draw) -> None:
     done = draw()
     draw(until="failed")
     draw(until="drawing")
-    assert ids_on(browser.get("/gallery/").content.decode()) == [done.public_id]
+    assert found(browser) == [done.public_id]
 
 
-def test_strangers_images_are_not_in_it(strangers_browser: Client, draw: Callable[..., Generation]) -> None:
+def test_what_was_thrown_away_is_gone_from_every_view(browser: Client, draw: Draw, account: Account) -> None:
+    kept, gone = draw("a red fox"), draw("a red barn")
+    trash.throw_away(account, [gone.public_id])
+    for query in ("", "?q=red", "?ratio=1:1", "?source=studio", f"?before={draw().public_id}"):
+        assert gone.public_id not in found(browser, query)
+        assert kept.public_id in found(browser, query)
+
+
+def test_strangers_images_are_not_in_it(strangers_browser: Client, draw: Draw) -> None:
     draw()
     html = strangers_browser.get("/gallery/").content.decode()
     assert ids_on(html) == []
     assert "Nothing on the wall yet" in html
 
 
-def test_pages_follow_each_other_without_gap_or_overlap(browser: Client, hang: Callable[[int], Any]) -> None:
-    newest_first = [generation.public_id for generation in reversed(hang(gallery.PAGE_SIZE * 2 + 5))]
-    seen: list[str] = []
-    address: str | None = "/gallery/"
-    while address:
-        html = browser.get(address).content.decode()
-        seen += ids_on(html)
-        older = re.search(r'href="(\?[^"]+)" data-more', html)
-        address = f"/gallery/{older[1]}" if older else None
-    assert seen == newest_first
+def test_with_images_it_is_well_made(browser: Client, draw: Draw) -> None:
+    draw("An <em>odd</em> “prompt” & more")
+    html = browser.get("/gallery/?favourites=1&ratio=3:2&source=api&from=2026-01-01&q=odd").content.decode()
+    assert_well_made(html)
+    assert_well_made(browser.get("/gallery/").content.decode())
 
 
-def test_a_full_last_page_leads_nowhere(browser: Client, hang: Callable[[int], Any]) -> None:
+# Page by page
+
+
+def test_pages_follow_each_other_without_gap_or_overlap(browser: Client, hang: Hang) -> None:
+    newest_first = the_ids(*reversed(hang(gallery.PAGE_SIZE * 2 + 5)))
+    assert walk(browser) == newest_first
+
+
+def test_images_that_arrive_meanwhile_shift_no_page(browser: Client, hang: Hang) -> None:
+    newest_first = the_ids(*reversed(hang(gallery.PAGE_SIZE + 5)))
+    first = browser.get("/gallery/").content.decode()
+    older = re.search(r'href="([^"]+)" data-more', first)
+    assert older
+    hang(7)
+    assert ids_on(first) + walk(browser, older[1]) == newest_first
+
+
+def test_a_page_follows_an_image_that_was_thrown_away_meanwhile(browser: Client, hang: Hang, account: Account) -> None:
+    oldest_first = hang(5)
+    trash.throw_away(account, [oldest_first[3].public_id])
+    assert found(browser, f"?before={oldest_first[3].public_id}") == the_ids(*reversed(oldest_first[:3]))
+
+
+def test_a_full_last_page_leads_nowhere(browser: Client, hang: Hang) -> None:
     hang(gallery.PAGE_SIZE)
     assert "data-more>" not in browser.get("/gallery/").content.decode()
 
 
-def test_search_wants_every_word_in_whatever_case(browser: Client, draw: Callable[..., Generation]) -> None:
+def test_filters_stay_while_paging(browser: Client, hang: Hang) -> None:
+    hang(gallery.PAGE_SIZE + 1)
+    html = browser.get("/gallery/?q=image&ratio=1:1&ratio=3:2").content.decode()
+    order = urlencode([("q", "image"), *(("ratio", ratio) for ratio in ASPECT_RATIOS if ratio in ("1:1", "3:2"))])
+    assert f'href="/gallery/?{order.replace("&", "&amp;")}&amp;before=img_' in html
+
+
+def test_who_comes_back_gets_many_pages_at_once_but_no_end_of_them(browser: Client, hang: Hang) -> None:
+    hang(gallery.PAGE_MOST + 50)
+    assert len(found(browser, "?show=200")) == 200
+    assert len(found(browser, "?show=9999")) == gallery.PAGE_MOST
+    assert len(found(browser, "?show=1")) == gallery.PAGE_SIZE
+
+
+@pytest.mark.services
+def test_it_asks_the_database_as_often_for_many_images_as_for_few(browser: Client, hang: Hang) -> None:
+    counts = []
+    for more in (1, 49, 450):
+        hang(more)
+        with CaptureQueriesContext(connection) as queries:
+            browser.get("/gallery/")
+        counts.append(len(queries))
+    assert counts == [8, 8, 8]
+
+
+# Search
+
+
+def test_search_wants_every_word_in_whatever_case_and_order(browser: Client, draw: Draw) -> None:
     fox = draw("A red Fox in snow")
     draw("A red barn")
     draw("An arctic fox")
-    assert ids_on(browser.get("/gallery/", {"q": "fox RED"}).content.decode()) == [fox.public_id]
+    assert found(browser, "?q=fox+RED") == [fox.public_id]
 
 
-def test_search_takes_percent_signs_and_quotes_literally(browser: Client, draw: Callable[..., Generation]) -> None:
+@pytest.mark.services
+@pytest.mark.parametrize("query", ["лиса", "ЛИСА", "Лиса"])
+def test_search_knows_the_cases_of_other_scripts(browser: Client, draw: Draw, query: str) -> None:
+    wanted = draw("Рыжая лиса в снегу"), draw("ЛИСА"), draw("Лиса у реки")
+    draw("Волк")
+    assert found(browser, f"?q={query}") == the_ids(*reversed(wanted))
+
+
+def test_search_takes_percent_signs_and_quotes_literally(browser: Client, draw: Draw) -> None:
     sale = draw('A sign that says "50% off"')
     draw("A lighthouse")
-    assert ids_on(browser.get("/gallery/", {"q": "50%"}).content.decode()) == [sale.public_id]
-    assert ids_on(browser.get("/gallery/", {"q": '"50'}).content.decode()) == [sale.public_id]
+    assert found(browser, "?q=50%25") == [sale.public_id]
+    assert found(browser, "?q=%2250") == [sale.public_id]
+    assert found(browser, "?q=_") == []
 
 
-def test_search_stays_while_paging(browser: Client, hang: Callable[[int], Any]) -> None:
-    hang(gallery.PAGE_SIZE + 1)
-    assert re.search(r'href="\?before=img_\w+&amp;q=image"', browser.get("/gallery/?q=image").content.decode())
-
-
-def test_a_search_without_result_offers_a_way_on(browser: Client, draw: Callable[..., Generation]) -> None:
+def test_a_search_without_result_offers_a_way_on(browser: Client, draw: Draw) -> None:
     draw()
     html = browser.get("/gallery/", {"q": "<zebra>"}).content.decode()
-    assert "No image has “&lt;zebra&gt;” in its prompt" in html
+    assert "No image has “<bdi>&lt;zebra&gt;</bdi>” in its prompt" in html
     assert 'href="/create/?prompt=%3Czebra%3E"' in html
 
 
+# Filters
+
+
+def test_favourites(browser: Client, draw: Draw) -> None:
+    heart = draw()
+    draw()
+    Generation.objects.filter(pk=heart.pk).update(is_favourite=True)
+    assert found(browser, "?favourites=1") == [heart.public_id]
+
+
+def test_one_ratio_or_several(browser: Client, draw: Draw) -> None:
+    square, wide, tall = draw(aspect_ratio="1:1"), draw(aspect_ratio="16:9"), draw(aspect_ratio="2:3")
+    assert found(browser, "?ratio=1:1") == [square.public_id]
+    assert found(browser, "?ratio=2:3&ratio=16:9") == the_ids(tall, wide)
+
+
+def test_where_it_came_from(browser: Client, draw: Draw, alice: User) -> None:
+    shop, _ = keys.mint(user=alice, name="shop")
+    blog, _ = keys.mint(user=alice, name="blog")
+    by_hand, by_shop, by_blog = draw(), draw(api_key=shop), draw(api_key=blog)
+    assert found(browser, "?source=studio") == [by_hand.public_id]
+    assert found(browser, "?source=api") == the_ids(by_blog, by_shop)
+    assert found(browser, f"?source=key-{shop.pk}") == [by_shop.public_id]
+
+
+def test_days_are_both_included(browser: Client, draw: Draw) -> None:
+    early, noon, late, next_day = draw(), draw(), draw(), draw()
+    for generation, at in (
+        (early, datetime(2026, 3, 9, 23, 59, 59, tzinfo=UTC)),
+        (noon, datetime(2026, 3, 10, 12, tzinfo=UTC)),
+        (late, datetime(2026, 3, 11, 23, 59, 59, tzinfo=UTC)),
+        (next_day, datetime(2026, 3, 12, tzinfo=UTC)),
+    ):
+        Generation.objects.filter(pk=generation.pk).update(created_at=at)
+    assert found(browser, "?from=2026-03-10&to=2026-03-11") == the_ids(late, noon)
+    assert found(browser, "?from=2026-03-12") == [next_day.public_id]
+    assert found(browser, "?to=2026-03-09") == [early.public_id]
+
+
+def test_filters_add_up(browser: Client, draw: Draw) -> None:
+    both = draw("a red fox", aspect_ratio="1:1")
+    draw("a red fox", aspect_ratio="3:2")
+    draw("a barn", aspect_ratio="1:1")
+    assert found(browser, "?q=fox&ratio=1:1&source=studio") == [both.public_id]
+
+
+def test_each_active_filter_is_shown_with_the_way_out_of_it(browser: Client, draw: Draw) -> None:
+    draw()
+    html = browser.get("/gallery/?favourites=1&ratio=1:1&from=2026-03-10&to=2026-03-11").content.decode()
+    found_chips = re.findall(r'<a class="chip chip-active" href="([^"]+)">([^<]+)<', html)
+    chips = {words: href.replace("&amp;", "&") for href, words in found_chips}
+    assert chips == {
+        "Favourites": "/gallery/?ratio=1%3A1&from=2026-03-10&to=2026-03-11",
+        "1:1": "/gallery/?favourites=1&from=2026-03-10&to=2026-03-11",
+        "10 Mar 2026 – 11 Mar 2026": "/gallery/?favourites=1&ratio=1%3A1",
+    }
+    assert "No image is all of this" in html
+
+
+def test_a_strangers_key_is_no_source(strangers_browser: Client, bob: User, draw: Draw, alice: User) -> None:
+    hers, _ = keys.mint(user=alice, name="hers alone")
+    html = strangers_browser.get(f"/gallery/?source=key-{hers.pk}").content.decode()
+    assert "hers alone" not in html
+    assert "Nothing on the wall yet" in html
+
+
+@pytest.mark.services
 @pytest.mark.parametrize(
-    "query", ["?before=nonsense", "?before=%00", "?q=%00", "?before=" + "9" * 500, "?q=" + "x" * 5000]
-)
-def test_an_odd_address_breaks_nothing(browser: Client, draw: Callable[..., Generation], query: str) -> None:
+    "query",
+    [
+        "?before=nonsense", "?before=%00", "?q=%00", "?before=" + "9" * 500, "?q=" + "x" * 5000, "?q=" + "a+" * 200,
+        "?ratio=%00", "?ratio=7:7", "?source=key-" + "9" * 40, "?source=key-x", "?source=%00", "?favourites=%00",
+        "?from=2026-02-31", "?from=0001-01-01", "?to=2999-12-31", "?to=9999-12-31", "?from=%00", "?show=-1",
+        "?show=%D9%A1", "?show=" + "9" * 50,
+    ],
+)  # fmt: skip
+def test_an_odd_address_breaks_nothing(browser: Client, draw: Draw, query: str) -> None:
     draw()
     assert browser.get("/gallery/" + query).status_code == 200
 
 
-def test_a_strangers_image_is_no_place_to_page_from(strangers_browser: Client, draw: Callable[..., Generation]) -> None:
+def test_a_strangers_image_is_no_place_to_page_from(strangers_browser: Client, draw: Draw) -> None:
     assert strangers_browser.get("/gallery/", {"before": draw().public_id}).status_code == 200
 
 
-def test_it_asks_the_database_as_often_for_many_images_as_for_one(
-    browser: Client, hang: Callable[[int], Any], django_assert_num_queries: Any
-) -> None:
-    hang(1)
-    with django_assert_num_queries(5):
-        browser.get("/gallery/")
-    hang(gallery.PAGE_SIZE)
-    with django_assert_num_queries(5):
-        browser.get("/gallery/")
+# What a script asks for
+
+
+def test_a_script_gets_the_results_alone(browser: Client, draw: Draw) -> None:
+    draw()
+    html = browser.get("/gallery/", headers=HTMX).content.decode()
+    assert "<html" not in html
+    assert len(ids_on(html)) == 1
+
+
+def test_a_script_whose_session_ended_is_sent_to_log_in(client: Client, db: None) -> None:
+    response = client.get("/gallery/?q=fox", headers=HTMX)
+    assert response["HX-Redirect"] == "/accounts/login/?next=/gallery/%3Fq%3Dfox"
+
+
+def test_a_step_of_the_history_gets_the_whole_page(browser: Client, draw: Draw) -> None:
+    draw()
+    response = browser.get("/gallery/", headers={**HTMX, "HX-History-Restore-Request": "true"})
+    assert "<html" in response.content.decode()
+
+
+def test_a_new_filter_is_a_step_of_the_history_and_a_longer_word_is_none(browser: Client, draw: Draw) -> None:
+    draw()
+
+    def address(query: str, now: str) -> Any:
+        return browser.get(f"/gallery/{query}", headers={**HTMX, "HX-Current-URL": f"http://testserver/gallery/{now}"})
+
+    assert address("?q=fo&source=&from=&to=", "")["HX-Push-Url"] == "/gallery/?q=fo"
+    assert address("?q=fox", "?q=fo")["HX-Replace-Url"] == "/gallery/?q=fox"
+    assert address("?q=fox&favourites=1", "?q=fox")["HX-Push-Url"] == "/gallery/?q=fox&favourites=1"
+    assert address("?q=", "?q=fox")["HX-Push-Url"] == "/gallery/"
+
+
+# Many at once
+
+
+@pytest.fixture
+def stored(images_here: None, draw: Draw) -> Draw:
+    """Draw an image of Alice's whose file is there."""
+
+    def drawn(prompt: str = "a lighthouse", **fields: Any) -> Generation:
+        generation = draw(prompt, **fields)
+        default_storage.save(images.path_of(generation.file_name), ContentFile(prompt.encode()))
+        return generation
+
+    return drawn
+
+
+@pytest.fixture(name="images_here")
+def _images_here(images: None) -> None:
+    """The images of these tests lie in a folder of their own."""
+
+
+def test_a_zip_needs_a_log_in(client: Client, db: None) -> None:
+    response = client.post("/gallery/zip/", {"ids": "img_1"})
+    assert response.status_code == 302
+    assert response["Location"] == "/accounts/login/?next=%2Fgallery%2F"
+    assert client.get("/gallery/zip/").status_code == 405
+
+
+@pytest.mark.parametrize(
+    "ids", [[], [""], [","], ["\x00"], ["x" * 5000], [",".join(f"img_{number}" for number in range(1001))]]
+)
+def test_a_zip_of_nonsense_is_refused(browser: Client, ids: list[str]) -> None:
+    assert browser.post("/gallery/zip/", {"ids": ids}).status_code == 400
+
+
+def test_a_zip_of_other_peoples_images_is_not_to_be_had(strangers_browser: Client, stored: Draw) -> None:
+    assert strangers_browser.post("/gallery/zip/", {"ids": [stored().public_id]}).status_code == 404

@@ -1,7 +1,8 @@
-"""One generation as a fragment, for its owner only."""
+"""What the studio's wall shows of a generation, to its owner only."""
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.conf import LazySettings
@@ -11,16 +12,18 @@ from generator.cards import picture_of
 from generator.models import Generation
 
 
-def card(browser: Client, generation: Generation) -> str:
-    response = browser.get(f"/create/generations/{generation.public_id}/")
+def wall(browser: Client) -> str:
+    response = browser.get("/create/wall/")
     assert response.status_code == 200
     return response.content.decode()
 
 
 def test_a_finished_one_has_its_image_with_its_size(browser: Client, draw: Callable[..., Generation]) -> None:
     generation = draw(aspect_ratio="3:2")
-    html = card(browser, generation)
-    assert f'href="/images/{generation.file_token}.png"' in html
+    html = wall(browser)
+    assert f'<a class="frame" href="/gallery/{generation.public_id}/">' in html
+    assert f'href="/gallery/{generation.public_id}/download/"' in html
+    assert f'action="/gallery/{generation.public_id}/favourite/"' in html
     assert re.search(r'width="1536" height="1024" alt="a lighthouse"', html)
     assert f"/images/{generation.file_token}_480.webp 480w, /images/{generation.file_token}_960.webp 960w" in html
     assert 'fill="#a1b2c3"' in html
@@ -31,26 +34,54 @@ def test_a_finished_one_has_its_image_with_its_size(browser: Client, draw: Calla
 def test_an_unfinished_one_tells_how_far_it_is(
     browser: Client, draw: Callable[..., Generation], until: str, words: str
 ) -> None:
-    html = card(browser, draw(until=until))
+    draw(until=until)
+    html = wall(browser)
     assert words in html
     assert "data-pending" in html
     assert "<progress" in html
 
 
 def test_a_failed_one_says_why_and_that_the_credit_came_back(browser: Client, draw: Callable[..., Generation]) -> None:
-    html = card(browser, draw(until="failed"))
+    failed = draw(until="failed")
+    html = wall(browser)
     assert "The brush broke. Your credit came back." in html
-    assert "Retry" in html
+    assert re.search(rf'href="/create/\?from={failed.public_id}" data-retry>.*?Retry', html, re.DOTALL)
+
+
+def test_words_of_any_length_and_direction_keep_to_their_place(
+    browser: Client, draw: Callable[..., Generation]
+) -> None:
+    draw("מגדלור " * 500)
+    html = wall(browser)
+    assert '<p class="press-prompt" dir="auto"' in html
+    shown = re.search(r'<p class="press-prompt".*?>(.*?)</p>', html)
+    assert shown
+    assert len(shown[1]) <= 200
 
 
 def test_it_is_not_there_for_a_stranger(strangers_browser: Client, draw: Callable[..., Generation]) -> None:
-    assert strangers_browser.get(f"/create/generations/{draw().public_id}/").status_code == 404
+    assert draw().public_id not in wall(strangers_browser)
 
 
-def test_it_tells_the_balance_and_is_not_stored(browser: Client, draw: Callable[..., Generation]) -> None:
-    response = browser.get(f"/create/generations/{draw().public_id}/")
+def test_somebody_logged_out_sees_no_wall(client: Client, db: None) -> None:
+    assert client.get("/create/wall/").status_code == 302
+
+
+def test_the_wall_tells_the_balance_and_is_not_stored(browser: Client, draw: Callable[..., Generation]) -> None:
+    draw()
+    response = browser.get("/create/wall/")
     assert response["X-Credits-Remaining"] == "52"
     assert "no-store" in response["Cache-Control"]
+
+
+def test_the_wall_costs_the_same_for_many_images_as_for_one(
+    browser: Client, draw: Callable[..., Generation], django_assert_num_queries: Any
+) -> None:
+    for more in (1, 8):
+        for _ in range(more):
+            draw()
+        with django_assert_num_queries(4):
+            wall(browser)
 
 
 def test_a_tall_images_thumbnails_have_their_true_widths() -> None:

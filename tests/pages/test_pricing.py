@@ -48,6 +48,17 @@ def test_what_an_operator_edits_is_on_the_page_at_once(client: Client, catalogue
 def test_the_free_plan_says_what_a_new_account_really_gets(client: Client, catalogue: None, settings: Any) -> None:
     settings.WELCOME_CREDITS = 7
     assert "7 credits, once" in words(card_of(client.get(PAGE).content.decode(), "free"))
+    assert "A new account has 7 free credits" in words(client.get(PAGE).content.decode())
+    settings.WELCOME_CREDITS = 0
+    html = client.get(PAGE).content.decode()
+    assert "No credits of its own" in words(card_of(html, "free"))
+    assert "free credit" not in words(html)
+
+
+def test_the_questions_say_whom_to_ask_where_there_is_somebody(client: Client, catalogue: None, settings: Any) -> None:
+    assert "mailto:" not in client.get(PAGE).content.decode()
+    settings.SUPPORT_EMAIL = "help@example.com"
+    assert 'href="mailto:help@example.com"' in client.get(PAGE).content.decode().partition("</main>")[0]
 
 
 def test_a_stranger_signs_up_first_and_then_finds_what_they_chose(client: Client, catalogue: None) -> None:

@@ -30,7 +30,7 @@ class Stack:
         self.environment = {**inherited, **own, **environment}
         self.output = ""
 
-    def start(self, seconds: float = 60) -> float:
+    def start(self, seconds: float = 170) -> float:
         """Start everything, wait for the greeting, and return how many seconds that took."""
         began = time.monotonic()
         self.process = subprocess.Popen(
@@ -58,7 +58,7 @@ class Stack:
     def manage(self, *arguments: str) -> str:
         """Run an operator's command and return what it prints."""
         command = [sys.executable, "manage.py", *arguments]
-        result = subprocess.run(command, cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=60)
+        result = subprocess.run(command, cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=170)
         assert result.returncode == 0, result.stderr
         return result.stdout.strip()
 

@@ -1,0 +1,74 @@
+"""The errors page names every error that the API can answer with."""
+
+import ast
+import inspect
+from pathlib import Path
+
+import pytest
+from django.test import Client
+
+from generator import errors as generator_errors
+from reveweb import api
+from reveweb.docs import errors
+from tests.environment import ROOT
+
+
+@pytest.fixture
+def page(client: Client, db: None) -> str:
+    return client.get("/docs/errors/").content.decode()
+
+
+def test_every_answer_of_the_api_is_a_row(page: str) -> None:
+    answers = {*api.ANSWERS.values(), api.METHOD_NOT_ALLOWED, api.INTERNAL_ERROR}
+    assert len(answers) > 15
+    listed = [(row.code, row.status) for row in errors.refusals()]
+    for answer in answers:
+        assert listed.count((answer.code, answer.status)) >= 1
+        assert f"<code>{answer.code}</code> {answer.status}" in page
+    assert len(listed) == len(answers) + 1  # and what is wrong with a field
+
+
+def test_every_row_says_when_it_comes_what_to_do_and_whether_it_was_billed(page: str) -> None:
+    for row in errors.refusals():
+        assert len(row.when) > 15
+        assert len(row.advice) > 5
+        assert row.billed
+    assert page.count("<td>No</td>") == len(errors.refusals()) - 1  # for a bug on our side nobody can promise it
+    assert page.count("<td>No, the credit is back</td>") == len(errors.failures())
+
+
+def test_every_error_of_the_generator_has_guidance_of_its_own() -> None:
+    kinds = {
+        kind
+        for _, kind in inspect.getmembers(generator_errors, inspect.isclass)
+        if issubclass(kind, generator_errors.GeneratorError) and kind is not generator_errors.GeneratorError
+    }
+    assert kinds <= set(errors.GUIDANCE)
+    assert set(errors.GUIDANCE) <= set(api.ANSWERS)
+
+
+def test_an_error_without_guidance_shows_what_its_class_and_its_message_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    class TooPurple(Exception):
+        """The prompt is too purple."""
+
+    answer = api.Answer(422, "too_purple", "Try green.")
+    monkeypatch.setitem(api.ANSWERS, TooPurple, answer)
+    [row] = [row for row in errors.refusals() if row.code == "too_purple"]
+    assert (row.when, row.advice, row.billed) == ("The prompt is too purple.", "Try green.", "No")
+
+
+def test_every_way_a_generation_can_fail_is_a_row() -> None:
+    codes = {code for path in (ROOT / "generator").glob("*.py") for code in _codes_of_failures(path)}
+    assert codes
+    assert codes == {failure.code for failure in errors.failures()}
+
+
+def _codes_of_failures(path: Path) -> list[str]:
+    """Return the `code` of every `lifecycle.fail(…, code="…")` in a module."""
+    return [
+        keyword.value.value
+        for call in ast.walk(ast.parse(path.read_text()))
+        if isinstance(call, ast.Call) and ast.unparse(call.func) in ("lifecycle.fail", "fail")
+        for keyword in call.keywords
+        if keyword.arg == "code" and isinstance(keyword.value, ast.Constant) and isinstance(keyword.value.value, str)
+    ]

@@ -1,0 +1,269 @@
+"""Every piece of code in the documentation, run as a reader would run it, against a running installation.
+
+A fence's options say what its page promises, and readers don't see them: `prints=…` or `saves=…` for code that runs (it
+prints nothing without one), `case=…` for an answer that no sample above it shows.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from PIL import Image
+
+from reveweb.docs import book, rendering
+from reveweb.docs.rendering import LANGUAGES, Code
+from tests.docs.shapes import normalised, shape
+from tests.environment import ROOT
+from tests.stack.conftest import Stack, wait_until
+
+pytestmark = pytest.mark.stack
+
+PROMPT = {"prompt": "A red fox in fresh snow"}
+COMMANDS = {
+    "bash": ["bash", "-euo", "pipefail", "-c"],
+    "python": [sys.executable, "-I", "-c"],
+    "javascript": ["node", "--input-type=module", "-e"],
+}
+PLACEHOLDERS = ("YOUR_API_KEY", "IMAGE_ID", "IMAGE_URL")
+
+
+def _blocks(wanted: Callable[[Code], bool]) -> list[Any]:
+    """Name the groups of code that begin with what is wanted, by page and number."""
+    found = []
+    for page in book.PAGES:
+        groups = rendering.code_groups((book.SOURCES / f"{page.slug}.md").read_text())
+        found += [
+            pytest.param(page.slug, number, id=f"{page.slug}-{number + 1}")
+            for number, group in enumerate(groups)
+            if wanted(group[0])
+        ]
+    return found
+
+
+@dataclass
+class Reader:
+    """Somebody with an account, a key and an image, who tries what the documentation says."""
+
+    stack: Stack
+    email: str
+    client: httpx.Client
+    image: dict[str, Any]
+
+    def groups(self, slug: str) -> list[list[Code]]:
+        page = book.find(slug)
+        assert page
+        return rendering.code_groups(book.source(page, self.stack.url))
+
+    @property
+    def key(self) -> str:
+        return self.client.headers["Authorization"].removeprefix("Bearer ")
+
+    def filled(self, text: str) -> str:
+        """Put this reader's own things where the documentation has placeholders."""
+        for name, value in zip(PLACEHOLDERS, (self.key, self.image["id"], self.image["url"]), strict=True):
+            text = text.replace(name, value)
+        return text
+
+    def run(self, code: Code, folder: Path) -> str:
+        """Run a sample in an empty folder and return what it prints. Fails the test when the sample fails."""
+        folder.mkdir()
+        own = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        environment = own | ({"REVE_API_KEY": self.key} if "env" in code.options else {})
+        command = [*COMMANDS[code.language], self.filled(code.text)]
+        done = subprocess.run(
+            command, cwd=folder, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=90
+        )
+        assert done.returncode == 0, f"{code.language}:\n{code.text}\n{done.stdout}\n{done.stderr}"
+        return done.stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def stack(start_stack: Callable[..., Stack]) -> Stack:
+    return start_stack(SANDBOX_SECONDS="0.2")
+
+
+@pytest.fixture(scope="module")
+def reader(stack: Stack) -> Iterator[Reader]:
+    email = f"reader-{uuid4().hex[:8]}@example.com"
+    with stack.developer(email, credits=200) as client:
+        image = client.post("/v1/reve-image/generate", json=PROMPT).json()
+        yield Reader(stack, email, client, image)
+
+
+# --- Code that runs ----------------------------------------------------------------------------------------------
+
+
+def test_the_tools_that_a_reader_has_are_there() -> None:
+    assert [tool for tool in ("bash", "curl", "node") if not shutil.which(tool)] == []
+
+
+@pytest.mark.parametrize(("slug", "number"), _blocks(lambda code: code.language in LANGUAGES))
+def test_a_sample_does_what_its_page_says(
+    transactional_db: None, reader: Reader, tmp_path: Path, slug: str, number: int
+) -> None:
+    groups = reader.groups(slug)
+    group = groups[number]
+    with ThreadPoolExecutor(len(group)) as pool:
+        printed = list(pool.map(lambda code: reader.run(code, tmp_path / code.language), group))
+    answers = [following[0] for following in groups[number + 1 : number + 3]]
+    for code, output in zip(group, printed, strict=True):
+        _check_output(reader, code, output, answers)
+        if name := code.options.get("saves"):
+            with Image.open(tmp_path / code.language / name) as image:
+                image.load()
+                assert image.format == "PNG"
+
+
+def _check_output(reader: Reader, code: Code, output: str, answers: list[Code]) -> None:
+    kind = code.options.get("prints", "nothing")
+    one_url = rf"{re.escape(reader.stack.url)}/images/[0-9A-Za-z]{{32}}\.png"
+    if kind == "json":
+        shown = next((answer for answer in answers if answer.language == "json"), None)
+        if shown is None:  # nothing is shown of it, so it has to be an image like those that are
+            assert json.loads(output)["status"] == "completed"
+        else:
+            _assert_as_shown(shown, json.loads(output))
+    elif kind == "text":
+        [shown] = [answer for answer in answers if answer.language == "text"]
+        assert normalised(output) == normalised(shown.text.strip())
+    else:
+        patterns = {
+            "nothing": "",
+            "url": one_url,
+            "status_url": f"completed {one_url}",
+            "urls": rf"{one_url}\n{one_url}\n{one_url}",
+            "id": r"img_[0-9A-Za-z]{24}",
+            "status": "completed",
+            "same": "[Tt]rue 0",
+        }
+        assert re.fullmatch(patterns[kind], output), f"{code.text}\nprinted\n{output}"
+
+
+def _assert_as_shown(shown: Code, answered: Any) -> None:
+    documented = json.loads(shown.text)
+    assert shape(answered) == shape(documented)
+    assert normalised(_telling(answered)) == normalised(_telling(documented))
+
+
+def _telling(body: Any) -> Any:
+    """What of an answer must be word for word as documented: its status, and all that an error says."""
+    return {name: value for name, value in body.items() if name in ("status", "error")}
+
+
+# --- Answers that are shown --------------------------------------------------------------------------------------
+
+
+class Answers:
+    """How to get the server to answer what the documentation shows, by the name that a fence gives it."""
+
+    def __init__(self, reader: Reader) -> None:
+        self.reader = reader
+        self.client = reader.client
+
+    def generate(self, **fields: Any) -> httpx.Response:
+        return self.client.post("/v1/reve-image/generate", json=PROMPT | fields)
+
+    def status(self, image_id: str) -> httpx.Response:
+        return self.client.get(f"/v1/reve-image/status/{image_id}")
+
+    def completed(self) -> httpx.Response:
+        return self.generate()
+
+    def failed(self) -> httpx.Response:
+        return self.generate(prompt="[sandbox:fail] a fox")
+
+    def pending(self) -> httpx.Response:
+        image_id = self.generate(prompt="[sandbox:never] a fox", **{"async": True}).json()["id"]
+        return wait_until(lambda: (answer := self.status(image_id)).json()["stage"] == "drawing" and answer)  # type: ignore[no-any-return]
+
+    def status_failed(self) -> httpx.Response:
+        return self.status(self.failed().json()["id"])
+
+    def invalid_request(self) -> httpx.Response:
+        return self.generate(aspect_ratio="5:1")
+
+    def rate_limited(self) -> httpx.Response:
+        secret = self.reader.stack.manage("create_api_key", self.reader.email, "--rate-limit", "1")
+        headers = {"Authorization": f"Bearer {secret}"}
+        first, second = (
+            self.client.post("/v1/reve-image/generate", json=PROMPT | {"async": True}, headers=headers)
+            for _ in range(2)
+        )
+        assert first.status_code == 202
+        assert int(second.headers["Retry-After"]) > 0
+        return second
+
+    def insufficient_credits(self) -> httpx.Response:
+        with self.reader.stack.developer(f"poor-{uuid4().hex[:8]}@example.com") as poor:
+            while (answer := poor.post("/v1/reve-image/generate", json=PROMPT | {"async": True})).is_success:
+                pass
+        return answer
+
+
+@pytest.mark.parametrize(("slug", "number"), _blocks(lambda code: code.language == "json" and "case" in code.options))
+def test_an_answer_is_as_shown(transactional_db: None, reader: Reader, slug: str, number: int) -> None:
+    [shown] = reader.groups(slug)[number]
+    answer = getattr(Answers(reader), shown.options["case"])()
+    _assert_as_shown(shown, answer.json())
+    if promised := re.search(r"\d{3}", shown.title):
+        assert answer.status_code == int(promised[0])
+
+
+def test_every_json_is_compared_with_an_answer(transactional_db: None, reader: Reader) -> None:
+    for page in book.PAGES:
+        groups = reader.groups(page.slug)
+        for before, [code, *_] in zip([[], *groups], groups, strict=False):
+            if code.language == "json" and "case" not in code.options:
+                assert before[0].options["prints"] in ("json", "text"), f"{page.slug}: {code.text}"
+
+
+# --- Headers and endpoints ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("slug", "number"), _blocks(lambda code: code.language == "http"))
+def test_an_endpoint_or_header_is_as_shown(transactional_db: None, reader: Reader, slug: str, number: int) -> None:
+    [shown] = reader.groups(slug)[number]
+    lines = reader.filled(shown.text).replace("{image_id}", reader.image["id"]).splitlines()
+    if shown.options["case"] == "endpoint":
+        method, url = lines[0].split()
+        assert httpx.request(method, url, json=PROMPT, headers=reader.client.headers, timeout=60).status_code == 200
+    elif shown.options["case"] == "authorization":
+        headers = dict([lines[0].split(": ", 1)])
+        url = f"{reader.stack.url}/v1/reve-image/status/{reader.image['id']}"
+        assert httpx.get(url, headers=headers).status_code == 200
+    else:
+        answered = reader.client.post("/v1/reve-image/generate", json=PROMPT).headers
+        for name, value in (line.split(": ", 1) for line in lines):
+            assert normalised(answered[name]) == normalised(value), name
+
+
+# --- What was sent to us -----------------------------------------------------------------------------------------
+
+
+def test_programs_written_for_the_reve_art_api_run_when_their_address_changes(reader: Reader, tmp_path: Path) -> None:
+    """The two clients of the public document, word for word but for the address, the key and what they print."""
+    python = Code("python", (Path(__file__).parent / "reve_art_client.py.txt").read_text(), {})
+    node = Code("javascript", (Path(__file__).parent / "reve_art_client.mjs.txt").read_text(), {})
+    for code in (python, node):
+        here = Code(code.language, code.text.replace("https://reve-art.example", reader.stack.url), {})
+        output = reader.run(here, tmp_path / code.language)
+        assert re.fullmatch(rf"Image URL: {re.escape(reader.stack.url)}/images/\w+\.png", output)
+
+
+def test_the_repository_says_nothing_of_its_own_about_the_api() -> None:
+    """docs/api.md leads to the documentation and is no second truth that could go stale."""
+    text = (ROOT / "docs" / "api.md").read_text()
+    assert "reveweb/docs/pages" in text
+    assert "```" not in text
+    assert len(text.splitlines()) < 40

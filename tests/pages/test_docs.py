@@ -1,0 +1,217 @@
+"""The documentation's pages, their Markdown, `llms.txt` and the search."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from accounts import keys
+from accounts.models import User
+from reveweb.docs import book
+from tests.pages.test_frame import assert_well_made
+
+SLUGS = [page.slug for page in book.PAGES]
+Queries = Callable[..., Any]
+
+
+def read(client: Client, url: str) -> str:
+    response = client.get(url)
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+@pytest.mark.parametrize("page", book.PAGES, ids=SLUGS)
+def test_a_page_is_well_made(client: Client, db: None, page: book.Page) -> None:
+    html = read(client, page.url)
+    assert_well_made(html)
+    assert html.count('aria-current="page">' + page.label) == 2  # beside the page, and in the phone's menu
+    assert "{{" not in html
+    assert "{%" not in html
+    ids = re.findall(r'\sid="([^"]+)"', html)
+    assert len(ids) == len(set(ids))
+
+
+def test_titles_and_descriptions_are_each_pages_own_and_fit_a_search_result(client: Client, db: None) -> None:
+    pages = [read(client, page.url) for page in book.PAGES]
+    titles = [re.findall(r"<title>(.+)</title>", html)[0] for html in pages]
+    descriptions = [re.findall(r'<meta name="description" content="(.+)">', html)[0] for html in pages]
+    assert len(set(titles)) == len(set(descriptions)) == len(pages)
+    assert max(map(len, descriptions)) <= 170
+
+
+def test_every_link_leads_somewhere(client: Client, db: None) -> None:
+    """Within the documentation to a page and a place on it, and elsewhere to a page of the site."""
+    pages = {page.url: read(client, page.url) for page in book.PAGES}
+    for url, html in pages.items():
+        for link in re.findall(r'href="([^"]+)"', html.partition('<div class="prose">')[2].partition("<footer")[0]):
+            path, _, anchor = link.replace("http://testserver", "").partition("#")
+            target = pages.get(path or url)
+            if target is None:
+                assert client.get(path).status_code in (200, 302), f"{url}: {link}"
+                assert not anchor
+            else:
+                assert not anchor or f'id="{anchor}"' in target, f"{url}: {link}"
+
+
+@pytest.mark.parametrize("url", ["/docs/nothing/", "/docs/nothing.md", "/docs/../settings.md", "/docs/pages/x.md"])
+def test_an_unknown_page_is_not_found(client: Client, db: None, url: str) -> None:
+    assert client.get(url).status_code == 404
+
+
+def test_pages_read_the_same_in_order_by_their_links(client: Client, db: None) -> None:
+    url, seen = "/docs/", []
+    while url:
+        seen.append(url)
+        following = re.search(r'<a class="docs-after" href="([^"]+)" rel="next">', read(client, url))
+        url = following[1] if following else ""
+    assert seen == [page.url for page in book.PAGES]
+
+
+# --- Facts -------------------------------------------------------------------------------------------------------
+
+
+def test_limits_are_those_of_this_installation(client: Client, db: None, settings: Any) -> None:
+    settings.RATE_LIMIT_PER_MINUTE = 37
+    settings.STATUS_RATE_LIMIT_PER_MINUTE = 481
+    settings.SYNC_WAIT_SECONDS = 45
+    settings.GENERATION_DEADLINE_SECONDS = 300
+    text = read(client, "/llms-full.txt")
+    assert "you can ask for 37 a minute" in text
+    assert "RateLimit-Limit: 37" in text
+    assert "*481 a minute*" in text
+    assert "longer than 45 seconds" in text
+    assert "isn’t there after 5 minutes fails" in text
+    assert "10 a minute" not in text
+
+
+def test_addresses_are_those_of_this_installation(client: Client, db: None, settings: Any) -> None:
+    settings.PUBLIC_URL = "https://images.example.com"
+    text = read(client, "/llms-full.txt")
+    assert "curl https://images.example.com/v1/reve-image/generate" in text
+    assert "testserver" not in text
+
+
+def test_plans_are_those_on_sale(client: Client, pro: object) -> None:
+    text = read(client, "/docs/limits.md")
+    assert "| Basic | 100 a month | 10 | any number |" in text
+    assert "| Pro | 400 a month | 30 | any number |" in text
+
+
+def test_a_site_that_sells_nothing_and_welcomes_with_nothing_says_neither(
+    client: Client, db: None, settings: Any
+) -> None:
+    settings.PAYMENTS = False
+    settings.WELCOME_CREDITS = 0
+    text = read(client, "/llms-full.txt")
+    assert "Buy some" not in text
+    assert "free credit" not in text
+
+
+def test_a_key_is_as_long_as_the_quickstart_says(client: Client, alice: User) -> None:
+    _, secret = keys.mint(user=alice, name="any")
+    assert f"It has {len(secret)} characters" in read(client, "/docs/quickstart.md")
+
+
+# --- Samples -----------------------------------------------------------------------------------------------------
+
+
+def test_a_stranger_sees_where_the_key_goes(client: Client, db: None) -> None:
+    html = read(client, "/docs/quickstart/")
+    assert "Authorization: Bearer YOUR_API_KEY" in html
+    assert "/accounts/login/?next=/docs/quickstart/" in html
+
+
+def test_somebody_with_a_key_sees_its_beginning_in_every_sample(browser: Client, alice: User) -> None:
+    keys.mint(user=alice, name="old")
+    key, secret = keys.mint(user=alice, name="new")
+    html = read(browser, "/docs/quickstart/")
+    assert f"Authorization: Bearer {key.prefix}_…" in html
+    assert "YOUR_API_KEY" not in html
+    assert secret not in html
+
+
+def test_a_key_that_no_longer_works_is_not_shown(browser: Client, alice: User) -> None:
+    key, _ = keys.mint(user=alice, name="gone")
+    keys.revoke(key)
+    html = read(browser, "/docs/quickstart/")
+    assert key.prefix not in html
+    assert "Create a key" in html
+
+
+def test_nobody_sees_a_key_of_somebody_else(strangers_browser: Client, browser: Client, alice: User) -> None:
+    key, _ = keys.mint(user=alice, name="hers")
+    assert key.prefix in read(browser, "/docs/")
+    assert key.prefix not in read(strangers_browser, "/docs/")
+
+
+@pytest.mark.parametrize(("cookie", "opened"), [("python", "python"), ("", "bash"), ('"><script>', "bash")])
+def test_samples_open_in_the_language_chosen_last(client: Client, db: None, cookie: str, opened: str) -> None:
+    client.cookies["docs_language"] = cookie
+    html = read(client, "/docs/quickstart/")
+    assert set(re.findall(r'value="(\w+)" checked', html)) == {opened}
+
+
+def test_what_the_tests_read_stays_out_of_what_readers_get(client: Client, db: None) -> None:
+    for text in (read(client, "/llms-full.txt"), read(client, "/docs/generate/")):
+        assert not re.search(r"(prints|saves|case|env)=\w", text)
+
+
+# --- For programs ------------------------------------------------------------------------------------------------
+
+
+def test_llms_txt_lists_every_page_as_markdown(client: Client, db: None) -> None:
+    response = client.get("/llms.txt")
+    assert response["Content-Type"] == "text/plain; charset=utf-8"
+    text = response.content.decode()
+    assert text.startswith("# reveweb\n\n> ")
+    links = re.findall(r"^- \[.+\]\(http://testserver(\S+)\): .{20,}", text, re.MULTILINE)
+    assert links == [page.markdown_url for page in book.PAGES]
+    for link in links:
+        assert client.get(link)["Content-Type"] == "text/markdown; charset=utf-8"
+
+
+def test_llms_full_txt_is_every_page(client: Client, db: None) -> None:
+    whole = read(client, "/llms-full.txt")
+    for page in book.PAGES:
+        assert read(client, page.markdown_url) in whole
+
+
+# --- Search ------------------------------------------------------------------------------------------------------
+
+
+def test_a_search_finds_the_section_about_it_first(client: Client, db: None) -> None:
+    html = read(client, "/docs/search/?q=wait+for")
+    assert_well_made(html)
+    assert re.findall(r'<li><a href="(/docs/[^"]+)"><strong>', html)[0] == "/docs/status/#wait-for-an-image"
+
+
+def test_a_search_finds_words_in_the_text(client: Client, db: None) -> None:
+    assert "/docs/best-practices/#calling-from-a-browser" in read(client, "/docs/search/?q=CORS&part=1")
+
+
+@pytest.mark.parametrize("query", ["", "%20", "xyzzy", "%00", "<script>alert(1)</script>", "a" * 10_000])
+def test_a_search_that_finds_nothing_says_so(client: Client, db: None, query: str) -> None:
+    html = read(client, f"/docs/search/?q={query}")
+    assert_well_made(html)
+    assert "alert(1)</script>" not in html
+    if query == "xyzzy":
+        assert "Nothing here has “xyzzy”" in html
+
+
+def test_a_part_is_the_list_alone(client: Client, db: None) -> None:
+    html = read(client, "/docs/search/?q=credit&part=1")
+    assert "<html" not in html
+    assert 1 < html.count("<li>") <= 10
+
+
+# --- Cost --------------------------------------------------------------------------------------------------------
+
+
+def test_a_page_costs_a_stranger_no_query_but_where_it_names_plans(
+    client: Client, db: None, django_assert_max_num_queries: Queries
+) -> None:
+    for page in book.PAGES:
+        with django_assert_max_num_queries(1 if page.slug == "limits" else 0):
+            read(client, page.url)

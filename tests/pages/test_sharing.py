@@ -1,0 +1,206 @@
+"""Public links: who sees a shared image, what strangers are shown, and how it ends."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.test import Client
+
+from accounts.models import User
+from generator import images as pictures
+from generator.models import Generation
+from tests.pages.test_frame import assert_well_made
+
+Draw = Callable[..., Generation]
+
+
+def switch(client: Client, generation: Generation, **switches: str) -> Any:
+    return client.post(f"/gallery/{generation}/share/", switches)
+
+
+@pytest.fixture
+def shared(browser: Client, draw: Draw) -> Generation:
+    """A shared image of Alice's."""
+    generation = draw("a red fox in “snow”")
+    switch(browser, generation, on="1")
+    generation.refresh_from_db()
+    return generation
+
+
+def page_of(generation: Generation) -> str:
+    return f"/s/{generation.share_token}/"
+
+
+# --- The page ---------------------------------------------------------------------------------------------------
+
+
+def test_a_stranger_sees_the_image_and_its_prompt_and_nothing_of_its_owner(client: Client, shared: Generation) -> None:
+    html = client.get(page_of(shared)).content.decode()
+    assert_well_made(html)
+    assert "a red fox in “snow”" in html
+    assert f"/images/{shared.file_name}" in html
+    assert f"/create/?shared={shared.share_token}" in html
+    assert "alice" not in html
+    assert str(shared) not in html
+    assert "Receipt" not in html
+
+
+def test_links_to_it_show_the_image(client: Client, shared: Generation) -> None:
+    html = client.get(page_of(shared)).content.decode()
+    assert f'<meta property="og:image" content="http://testserver/images/{shared.file_name}">' in html
+    assert '<meta property="og:image:width" content="1536">' in html
+    assert f'<meta property="og:url" content="http://testserver{page_of(shared)}">' in html
+    assert '<meta property="og:title" content="a red fox in “snow”">' in html
+
+
+def test_search_engines_keep_only_what_is_on_explore(
+    client: Client, browser: Client, shared: Generation, settings: Any
+) -> None:
+    settings.EXPLORE = True
+    hidden = client.get(page_of(shared))
+    assert hidden["X-Robots-Tag"] == "noindex"
+    assert '<meta name="robots" content="noindex">' in hidden.content.decode()
+    switch(browser, shared, listed="1")
+    public = client.get(page_of(shared))
+    assert "X-Robots-Tag" not in public
+    assert "noindex" not in public.content.decode()
+    settings.EXPLORE = False
+    assert client.get(page_of(shared))["X-Robots-Tag"] == "noindex"
+
+
+def test_its_owner_finds_the_way_back(browser: Client, strangers_browser: Client, shared: Generation) -> None:
+    own = f'href="/gallery/{shared}/#share"'
+    assert own in browser.get(page_of(shared)).content.decode()
+    assert own not in strangers_browser.get(page_of(shared)).content.decode()
+
+
+def test_no_cache_keeps_it(client: Client, shared: Generation) -> None:
+    assert "no-store" in client.get(page_of(shared))["Cache-Control"]
+
+
+def test_a_stranger_downloads_it_as_it_is_stored(client: Client, shared: Generation, images: None) -> None:
+    default_storage.save(pictures.path_of(shared.file_name), ContentFile(b"the very bytes"))
+    response = client.get(f"{page_of(shared)}download/?format=webp")
+    assert response.content == b"the very bytes"
+    assert response["Content-Type"] == "image/png"
+
+
+def test_make_your_own_fills_the_studio_in(strangers_browser: Client, shared: Generation) -> None:
+    html = strangers_browser.get(f"/create/?shared={shared.share_token}").content.decode()
+    assert "a red fox in “snow”</textarea>" in html
+
+
+@pytest.mark.parametrize("token", ["x" * 22, "x", "x" * 10_000, "%00" * 22, "..%2F" * 4, "-" * 22])
+def test_a_link_that_is_none_is_not_found(client: Client, shared: Generation, token: str) -> None:
+    assert client.get(f"/s/{token}/").status_code == 404
+    assert client.get(f"/s/{token}/download/").status_code == 404
+
+
+def test_the_page_takes_three_queries_at_most(
+    client: Client, shared: Generation, django_assert_max_num_queries: Any
+) -> None:
+    with django_assert_max_num_queries(3):
+        client.get(page_of(shared))
+
+
+# --- The switches -----------------------------------------------------------------------------------------------
+
+
+def test_an_image_is_private_until_its_owner_shares_it(browser: Client, draw: Draw) -> None:
+    generation = draw()
+    assert "Only you can see this page" in browser.get(f"/gallery/{generation}/").content.decode()
+    assert switch(browser, generation, on="1")["Location"] == f"/gallery/{generation}/#share"
+    html = browser.get(f"/gallery/{generation}/").content.decode()
+    assert "Anybody with the link can see this" in html
+    generation.refresh_from_db()
+    assert f"http://testserver/s/{generation.share_token}/" in html
+
+
+def test_a_link_cannot_be_guessed(shared: Generation) -> None:
+    assert re.fullmatch(r"[\w-]{22}", shared.share_token or "")
+
+
+def test_sharing_twice_keeps_the_link(browser: Client, shared: Generation) -> None:
+    token = shared.share_token
+    switch(browser, shared, on="1")
+    shared.refresh_from_db()
+    assert shared.share_token == token
+
+
+def test_ending_it_ends_it_at_once_and_a_new_link_is_another(
+    browser: Client, client: Client, shared: Generation
+) -> None:
+    old = page_of(shared)
+    switch(browser, shared, on="0")
+    assert client.get(old).status_code == 404
+    assert client.get(f"{old}download/").status_code == 404
+    switch(browser, shared, on="1")
+    shared.refresh_from_db()
+    assert page_of(shared) != old
+    assert client.get(old).status_code == 404
+    assert client.get(page_of(shared)).status_code == 200
+
+
+def test_deleting_takes_the_page_away_and_undo_brings_it_back(
+    browser: Client, client: Client, shared: Generation
+) -> None:
+    browser.post("/gallery/delete/", {"ids": str(shared)})
+    assert client.get(page_of(shared)).status_code == 404
+    browser.post("/gallery/restore/", {"ids": str(shared)})
+    assert client.get(page_of(shared)).status_code == 200
+
+
+def test_the_links_of_somebody_who_is_suspended_lead_nowhere(client: Client, shared: Generation, alice: User) -> None:
+    alice.is_active = False
+    alice.save()
+    assert client.get(page_of(shared)).status_code == 404
+
+
+def test_htmx_gets_the_part_that_changed(browser: Client, draw: Draw) -> None:
+    generation = draw()
+    response = browser.post(f"/gallery/{generation}/share/", {"on": "1"}, headers={"HX-Request": "true"})
+    html = response.content.decode()
+    assert html.lstrip().startswith('<section class="share"')
+    assert "Anybody with the link can see this" in html
+
+
+def test_only_a_shared_image_can_be_on_explore(browser: Client, draw: Draw, settings: Any) -> None:
+    settings.EXPLORE = True
+    generation = draw()
+    switch(browser, generation, listed="1")
+    assert not Generation.objects.get().is_listed
+    switch(browser, generation, on="1")
+    switch(browser, generation, listed="1")
+    assert Generation.objects.get().is_listed
+    switch(browser, generation, on="0")
+    assert not Generation.objects.get().is_listed
+
+
+def test_without_explore_there_is_no_switch_for_it(browser: Client, shared: Generation, settings: Any) -> None:
+    settings.EXPLORE = False
+    switch(browser, shared, listed="1")
+    assert not Generation.objects.get().is_listed
+    assert "Show it on Explore" not in browser.get(f"/gallery/{shared}/").content.decode()
+    settings.EXPLORE = True
+    assert "Show it on Explore" in browser.get(f"/gallery/{shared}/").content.decode()
+
+
+def test_a_stranger_changes_nothing(strangers_browser: Client, draw: Draw) -> None:
+    generation = draw()
+    assert switch(strangers_browser, generation, on="1").status_code == 404
+    assert Generation.objects.get().share_token is None
+
+
+@pytest.mark.parametrize("until", ["queued", "failed"])
+def test_only_an_image_can_be_shared(browser: Client, draw: Draw, until: str) -> None:
+    assert switch(browser, draw(until=until), on="1").status_code == 404
+    assert Generation.objects.get().share_token is None
+
+
+@pytest.mark.parametrize("switches", [{}, {"on": "yes"}, {"on": "1\x00"}, {"listed": "2"}])
+def test_an_odd_switch_is_refused(browser: Client, draw: Draw, switches: dict[str, str]) -> None:
+    assert switch(browser, draw(), **switches).status_code == 400
+    assert Generation.objects.get().share_token is None
