@@ -1,7 +1,7 @@
 """`make test`: every check there is, each named, with a summary; stops at nothing so that one run shows all.
 
 The tests that are bound to the database or the queue run a second time against PostgreSQL and Redis when those answer
-on their standard local ports.
+on their standard local ports. What the checks need beside Python is installed where it is missing and that is possible.
 """
 
 import os
@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+from tests import machine
 from tests.environment import OWN, ROOT
 
 BIN = Path(sys.executable).parent
@@ -26,10 +27,15 @@ PRODUCTION = {
     "ENV_FILE": "",
 }
 PYTEST = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile"]
+BROWSER = (
+    "tests/browser"  # a pass of its own: Playwright keeps an event loop in the thread, where the ORM refuses to work
+)
 
 
 def main() -> int:
     """Run every check and return the process's exit status."""
+    if not machine.provide(["chromium", "node", "curl"]):
+        return 1
     manage = [sys.executable, "manage.py"]
     checks: list[tuple[str, list[str], dict[str, str]]] = [
         ("format", [str(BIN / "ruff"), "format", "--check", "."], {}),
@@ -38,13 +44,16 @@ def main() -> int:
         ("import rules", [str(BIN / "lint-imports")], {}),
         ("migrations in step", [*manage, "makemigrations", "--check", "--dry-run"], {"ENV_FILE": ""}),
         ("production settings", [*manage, "check", "--deploy", "--fail-level", "WARNING"], PRODUCTION),
-        ("tests on SQLite and the embedded Valkey", PYTEST, {}),
+        ("tests on SQLite and the embedded Valkey", [*PYTEST, f"--ignore={BROWSER}"], {}),
     ]
     if _answers(5432) and _answers(6379):
         servers = {"DATABASE_URL": POSTGRES, "REDIS_URL": REDIS}
-        checks.append(("tests on PostgreSQL and Redis", [*PYTEST, "-m", "services"], servers))
+        command = [*PYTEST, "-m", "services", f"--ignore={BROWSER}"]
+        checks.append(("tests on PostgreSQL and Redis", command, servers))
     else:
         print("PostgreSQL or Redis does not answer on its standard local port: no second pass.", flush=True)
+    # On a busy machine a browser may miss a moment: what fails is tried once more, and named in the summary.
+    checks.append(("tests in Chromium", [*PYTEST, "--reruns", "1", BROWSER], {}))
     results = [(name, *_run(name, command, environment)) for name, command, environment in checks]
     print("\n" + "=" * 60)
     for name, passed, seconds in results:

@@ -1,0 +1,104 @@
+"""Fills an installation with people and images, so that pages have something to show.
+
+`new` has nothing yet, `ada` a gallery with a failure, long and right-to-left prompts and a key, `many` thousands of
+images, `long` an address of 100 characters.
+"""
+
+import re
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+
+import httpx
+
+from tests.environment import ROOT
+from tests.stack.conftest import Stack
+
+PASSWORD = "correct horse battery"
+EMAILS = {
+    "new": "new@example.com",
+    "ada": "ada@example.com",
+    "many": "many@example.com",
+    "long": f"somebody.with.{'a.very.' * 6}long.address@{'mail.' * 4}example.com",
+}
+LONG = (
+    "An enormous antique cabinet of curiosities photographed straight on, forty-two small drawers of walnut with brass "
+    "pulls, each half open: feathers, sea glass, a folded letter, keys, a sleeping dormouse, opals, ticket stubs. "
+) * 8
+PROMPTS = [
+    ("A lighthouse keeper's kitchen at dawn, steam rising from a copper kettle", "3:2"),
+    ("A concert poster with the words “Night Garden” in hand-painted letters", "2:3"),
+    ("A paper-cut fox crossing a river of folded blue ribbons", "16:9"),
+    ("Terraced rice fields under a storm that is about to break", "16:9"),
+    ("A single pear on grey linen, window light from the left", "1:1"),
+    ("Portrait of a beekeeper, veil lifted, late afternoon", "3:4"),
+    ("منارة فوق بحر هادئ عند الفجر، ألوان مائية", "4:3"),
+    ("Neon noodle bar in the rain, reflections on wet stone, seen from across the street", "9:16"),
+    (LONG[:3900], "4:3"),
+    ("Moss", "1:1"),
+    ("An observatory on a ridge, star trails, long exposure", "3:2"),
+    ("Label for a jar of “Fig & Thyme” jam, letterpress, two colours", "3:4"),
+    ("Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft", "1:1"),
+    ("A tabby cat asleep on a stack of atlases, late sun through the blinds", "4:3"),
+]
+
+
+@dataclass
+class Furnished:
+    """A furnished installation: session cookies by person, and addresses to put into paths."""
+
+    cookies: dict[str, dict[str, str]] = field(default_factory=dict)
+    places: dict[str, str] = field(default_factory=dict)
+
+    def path(self, template: str) -> str:
+        return template.format(**self.places)
+
+
+def furnish(stack: Stack, *, rounds: int = 1, many: int = 0) -> Furnished:
+    """Fill `stack`: Ada gets `rounds` times all prompts, and `many` has that many images when asked for."""
+    result = Furnished()
+    people = {who: email for who, email in EMAILS.items() if who != "many" or many}
+    secret = _stock(stack, "people", str(rounds * len(PROMPTS) + 20), *people.values())["secret"]
+    for who, email in people.items():
+        result.cookies[who] = log_in(stack.url, email)
+    with httpx.Client(base_url=stack.url, headers={"Authorization": f"Bearer {secret}"}, timeout=60) as api:
+        wanted = [*PROMPTS * rounds, ("A quiet street [sandbox:fail]", "1:1")]
+        jobs = [_ask(api, prompt, ratio) for prompt, ratio in wanted]
+        for job in jobs:
+            _wait(api, job)
+    result.places = _stock(stack, "gallery", str(many))
+    return result
+
+
+def log_in(url: str, email: str) -> dict[str, str]:
+    """Return the cookies of a fresh session."""
+    with httpx.Client(base_url=url) as client:
+        token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', client.get("/accounts/login/").text)
+        assert token
+        form = {"login": email, "password": PASSWORD, "csrfmiddlewaretoken": token[1]}
+        answer = client.post("/accounts/login/", data=form)
+        assert answer.status_code == 302, answer.text
+        return dict(client.cookies)
+
+
+def _ask(api: httpx.Client, prompt: str, ratio: str) -> str:
+    answer = api.post("/v1/reve-image/generate", json={"prompt": prompt, "aspect_ratio": ratio, "async": True})
+    assert answer.status_code in (200, 202), answer.text
+    return str(answer.json()["id"])
+
+
+def _wait(api: httpx.Client, job: str) -> None:
+    for _ in range(600):
+        if api.get(f"/v1/reve-image/status/{job}").json()["status"] in ("completed", "failed"):
+            return
+        time.sleep(0.2)
+    raise AssertionError(f"{job} did not end")
+
+
+def _stock(stack: Stack, *arguments: str) -> dict[str, str]:
+    """Do with the ORM what would take many requests, in a process of the installation's own."""
+    command = [sys.executable, "-m", "tests.browser.stock", *arguments]
+    result = subprocess.run(command, cwd=ROOT, env=stack.environment, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stderr
+    return dict(line.split("=", 1) for line in result.stdout.split())

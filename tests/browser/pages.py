@@ -1,0 +1,85 @@
+"""Every page a person can meet and who looks at it: for the accessibility test, the screenshots and Lighthouse."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class View:
+    """A page as one of the people of `furnish` sees it; nobody in particular when `who` is empty.
+
+    `path` may hold `{image}`, `{failed}` and `{share}`: addresses of that person's. `status` is what it answers.
+    """
+
+    name: str
+    path: str
+    who: str = ""
+    status: int = 200
+
+
+PUBLIC = [
+    View("landing", "/"),
+    View("pricing", "/pricing/"),
+    View("explore", "/explore/"),
+    View("shared-image", "/s/{share}/"),
+    View("login", "/accounts/login/"),
+    View("signup", "/accounts/signup/"),
+    View("password-reset", "/accounts/password/reset/"),
+    View("password-reset-sent", "/accounts/password/reset/done/"),
+    View("verification-sent", "/accounts/confirm-email/"),
+    View("account-inactive", "/accounts/inactive/"),
+    View("not-found", "/nowhere/", status=404),
+    View("inbox", "/inbox/"),
+]
+DOCS = [
+    View(f"docs-{name or 'introduction'}", f"/docs/{name}/" if name else "/docs/")
+    for name in (
+        "",
+        "quickstart",
+        "authentication",
+        "generate",
+        "status",
+        "limits",
+        "errors",
+        "best-practices",
+        "examples",
+        "reference",
+    )
+]
+DOCS.append(View("docs-search", "/docs/search/?q=credit"))
+PRIVATE = [
+    View("studio", "/create/", "ada"),
+    View("studio-empty", "/create/", "new"),
+    View("gallery", "/gallery/", "ada"),
+    View("gallery-empty", "/gallery/", "new"),
+    View("gallery-no-match", "/gallery/?q=zeppelin", "ada"),
+    View("gallery-many", "/gallery/", "many"),
+    View("image", "/gallery/{image}/", "ada"),
+    View("image-failed", "/gallery/{failed}/", "ada"),
+    View("dashboard", "/dashboard/", "ada"),
+    View("dashboard-empty", "/dashboard/", "new"),
+    View("api-keys", "/dashboard/api-keys/", "ada"),
+    View("api-keys-empty", "/dashboard/api-keys/", "new"),
+    View("billing", "/dashboard/billing/", "ada"),
+    View("billing-empty", "/dashboard/billing/", "new"),
+    View("credit-history", "/dashboard/billing/history/", "ada"),
+    View("account", "/account/", "ada"),
+    View("account-long-email", "/account/", "long"),
+    View("email-address", "/accounts/email/", "ada"),
+    View("password-change", "/accounts/password/change/", "ada"),
+    View("two-factor", "/account/security/", "ada"),
+    View("sessions", "/account/sessions/", "ada"),
+    View("your-data", "/account/data/", "ada"),
+    View("delete-account", "/account/delete/", "ada"),
+    View("log-out", "/accounts/logout/", "ada"),
+]
+ALL = [*PUBLIC, *DOCS, *PRIVATE]
+
+# The six that have a Lighthouse budget.
+MEASURED = [
+    View("landing", "/"),
+    View("pricing", "/pricing/"),
+    View("docs", "/docs/"),
+    View("studio", "/create/", "ada"),
+    View("gallery", "/gallery/", "ada"),
+    View("dashboard", "/dashboard/", "ada"),
+]

@@ -1,0 +1,131 @@
+"""The admin in a real browser: every page loads clean in both themes, and an operator gets their work done."""
+
+import re
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import PASSWORD, Visit, Visitor
+from tests.stack.conftest import Stack
+
+pytestmark = pytest.mark.stack
+
+
+@pytest.fixture
+def operator(visit: Visit, site: Stack) -> Visitor:
+    """Somebody who may do everything, at the admin's first page."""
+    return log_in(visit(), site)
+
+
+def log_in(visitor: Visitor, site: Stack) -> Visitor:
+    visitor.email = f"operator-{uuid4().hex[:8]}@example.com"
+    site.manage("create_user", visitor.email, "--password", PASSWORD, "--staff")
+    visitor.page.goto("/admin/")
+    visitor.page.locator("#id_login").fill(visitor.email)
+    visitor.page.locator("#id_password").fill(PASSWORD)
+    visitor.page.get_by_role("main").get_by_role("button", name="Log in", exact=True).click()
+    expect(visitor.page.get_by_label("Find a person")).to_be_visible()
+    return visitor
+
+
+@pytest.fixture
+def failed_mail(site: Stack) -> str:
+    """A mail to nobody in particular that was given up; the address that it went to."""
+    to = f"lost-{uuid4().hex[:8]}@example.com"
+    code = (
+        "from billing.models import SentMail; from django.utils import timezone;"
+        f"SentMail.objects.create(reference='test:{to}', to='{to}', template='account_deleted', attempts=8,"
+        "failed_at=timezone.now(), last_error='SMTPDataError: 451 Try again later')"
+    )
+    site.manage("shell", "-v", "0", "-c", code)
+    return to
+
+
+def test_an_operator_finds_a_person_grants_and_takes_credits(visit: Visit, operator: Visitor) -> None:
+    customer = visit(signed_in=True)
+    customer.page.goto("/dashboard/api-keys/")
+    page = operator.page
+    page.get_by_label("Find a person").fill(customer.email)
+    page.keyboard.press("Enter")
+    expect(page.locator("main, #main").get_by_text(customer.email).first).to_be_visible()
+
+    page.get_by_role("link", name="Grant credits").click()
+    page.get_by_label("Credits").fill("17")
+    page.get_by_label("Reason").fill("For the trouble on Tuesday")
+    page.get_by_role("button", name="Grant").click()
+    expect(page.get_by_text("For the trouble on Tuesday").first).to_be_visible()
+    customer.page.bring_to_front()
+    expect(customer.page.locator("#balance")).to_have_attribute("data-balance", "20")  # told by the event stream
+
+    page.bring_to_front()
+    page.get_by_role("link", name="Take credits").click()
+    page.get_by_label("Credits").fill("5")
+    page.get_by_label("Reason").fill("Granted too many")
+    page.get_by_role("button", name="Take").click()
+    expect(page.get_by_text("Granted too many").first).to_be_visible()
+    customer.page.goto("/dashboard/billing/history/")
+    expect(customer.page.locator("#balance")).to_have_attribute("data-balance", "15")
+    expect(customer.page.locator("main")).to_contain_text("For the trouble on Tuesday")
+
+
+def test_the_search_over_every_page_leads_to_a_person(visit: Visit, operator: Visitor) -> None:
+    customer = visit(signed_in=True)
+    operator.page.keyboard.press("Control+k")
+    operator.page.keyboard.type(customer.email)
+    operator.page.get_by_role("link", name=customer.email).click()
+    expect(operator.page).to_have_url(re.compile(r"/admin/accounts/user/\d+/change/"))
+
+
+def test_a_mail_that_failed_is_seen_and_sent_again(operator: Visitor, failed_mail: str) -> None:
+    page = operator.page
+    page.goto("/admin/")
+    page.get_by_role("link", name="Mails that failed").click()
+    row = page.locator("tr", has_text=failed_mail)
+    expect(row).to_contain_text("SMTPDataError: 451 Try again later")
+    row.get_by_role("checkbox").check()
+    page.locator("select[name=action]").select_option(label="Send again")
+    page.get_by_role("button", name="Run").click()
+    expect(page.get_by_text("1 mail is on the way again.")).to_be_visible()
+    page.goto("/inbox/")
+    expect(page.locator(".letter-row", has_text=failed_mail)).to_be_visible()
+    page.goto("/admin/billing/auditrecord/")
+    expect(page.locator("#result_list")).to_contain_text("Sent a mail again")
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.timeout(300)
+def test_every_kind_of_page_loads_without_a_complaint(visit: Visit, site: Stack, dark: bool) -> None:
+    customer = visit(signed_in=True, credits=2)
+    customer.api_key()
+    operator = log_in(visit(dark=dark), site)
+    seen = walk(operator.page)
+    for path in (
+        "user/#/change/",
+        "user/#/grant/",
+        "creditgrant/import/",
+        "sentmail/",
+        "plan/add/",
+        "apikey/#/change/",
+    ):
+        assert any(path in kind for kind in seen), path
+
+
+def walk(page: Page) -> set[str]:
+    """Open one page of every kind that links of the admin lead to, and return the kinds. `visit` watches."""
+    kinds: set[str] = set()
+    paths = ["/admin/"]
+    while paths:
+        path = paths.pop(0)
+        kind = re.sub(r"/(\d+|[a-z]+_[^/]{8,})/", "/#/", path.split("?")[0])
+        if kind in kinds or "logout" in kind:
+            continue
+        kinds.add(kind)
+        response = page.goto(path)
+        assert response is not None
+        assert response.ok, path
+        for link in page.evaluate("[...document.querySelectorAll('a[href]')].map((link) => link.href)"):
+            if urlsplit(link).path.startswith("/admin/") and urlsplit(link).netloc == urlsplit(page.url).netloc:
+                paths.append(urlsplit(link).path)
+    return kinds

@@ -1,0 +1,103 @@
+"""Reading the documentation."""
+
+import re
+
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Visit
+
+
+def test_the_language_chosen_once_is_open_on_every_page(visit: Visit) -> None:
+    page = visit().page
+    page.goto("/docs/quickstart/")
+    expect(page.get_by_label("Sample 1, curl")).to_be_visible()
+    page.get_by_role("radio", name="Python").first.check(force=True)
+    expect(page.get_by_label("Sample 1, Python")).to_be_visible()
+    expect(page.get_by_label("Sample 3, Python")).to_be_visible()
+    expect(page.get_by_label("Sample 1, curl")).to_be_hidden()
+    page.get_by_role("link", name="Generate an image", exact=True).first.click()
+    expect(page).to_have_url(re.compile("/docs/generate/$"))
+    expect(page.get_by_label("Sample 2, Python")).to_be_visible()
+
+
+def test_the_keyboard_changes_the_language(visit: Visit) -> None:
+    page = visit().page
+    page.goto("/docs/quickstart/")
+    page.get_by_role("radio", name="curl").first.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_label("Sample 1, JavaScript")).to_be_visible()
+
+
+def test_copying_takes_the_sample_that_is_open(visit: Visit) -> None:
+    visitor = visit()
+    visitor.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page = visitor.page
+    page.goto("/docs/quickstart/")
+    page.get_by_role("radio", name="Python").first.check(force=True)
+    page.locator(".sample-python").first.get_by_role("button", name="Copy").click()
+    expect(page.get_by_text("Copied")).to_be_visible()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied.startswith("import requests")
+    assert copied.endswith('print(image["status"], image.get("url"))')
+
+
+def test_a_heading_gives_a_link_to_itself(visit: Visit) -> None:
+    visitor = visit()
+    visitor.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page = visitor.page
+    page.goto("/docs/errors/")
+    page.get_by_role("heading", name="No answer at all").hover()
+    page.get_by_role("link", name="Link to “No answer at all”").click()
+    expect(page).to_have_url(re.compile("/docs/errors/#no-answer-at-all$"))
+    expect(page.locator(".anchor.is-copied")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()").endswith("/docs/errors/#no-answer-at-all")
+
+
+def test_the_search_box_leads_to_a_section(visit: Visit) -> None:
+    page = visit().page
+    page.goto("/docs/")
+    page.keyboard.press("/")
+    page.keyboard.type("pay once")
+    hit = page.locator("[data-docs-hits] a").first
+    expect(hit).to_contain_text("Send it twice, pay once")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("/docs/generate/#send-it-twice-pay-once$"))
+    heading = page.get_by_role("heading", name="Send it twice, pay once")
+    expect(heading).to_be_in_viewport()
+
+
+def test_on_a_phone_the_menu_unfolds_and_nothing_is_wider_than_the_screen(visit: Visit) -> None:
+    page = visit(phone=True).page
+    page.goto("/docs/")
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    page.locator("[data-docs-menu] summary").click()
+    page.locator("[data-docs-menu]").get_by_role("link", name="Errors").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Errors")
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    table = page.locator(".table-scroll").first
+    assert table.evaluate("table => table.scrollWidth > table.clientWidth")
+
+
+def test_without_javascript_every_language_can_be_read(visit: Visit) -> None:
+    page = visit(js=False).page
+    page.goto("/docs/quickstart/")
+    page.get_by_role("radio", name="JavaScript").first.check(force=True)
+    expect(page.get_by_label("Sample 1, JavaScript")).to_be_visible()
+    expect(page.get_by_label("Sample 1, curl")).to_be_hidden()
+    expect(page.get_by_role("button", name="Copy")).to_have_count(0)
+    page.get_by_label("Search the docs").fill("idempotency")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Search the docs")
+    expect(page.locator(".docs-found a").first).to_be_visible()
+
+
+def test_samples_show_the_beginning_of_a_key_and_never_all_of_it(visit: Visit) -> None:
+    visitor = visit(signed_in=True)
+    secret = visitor.api_key()
+    page = visitor.page
+    page.goto("/docs/quickstart/")
+    sample = page.get_by_label("Sample 1, curl").inner_text()
+    assert f"Bearer {secret[:11]}_…" in sample
+    assert secret not in page.content()

@@ -1,0 +1,311 @@
+"""The gallery in a browser: found, walked, selected, packed, thrown away and looked at."""
+
+import csv
+import io
+import re
+import zipfile
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.conftest import Visit, Visitor
+from tests.stack.conftest import Stack
+
+# Run inside the installation: images with files of a few bytes, as many as a test wants, within a second.
+STOCK = """
+import io
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.utils import timezone
+from PIL import Image
+from accounts.models import User
+from billing import ledger
+from generator import images
+from generator.models import ASPECT_RATIOS, Generation
+sizes = {"1:1": (64, 64), "16:9": (96, 54), "4:3": (80, 60), "3:4": (60, 80)}
+sizes |= {"9:16": (54, 96), "2:3": (60, 90), "3:2": (90, 60)}
+files = {}
+for ratio, size in sizes.items():
+    for kind in ("PNG", "WEBP"):
+        out = io.BytesIO()
+        Image.new("RGB", size, "#7a8b9c").save(out, kind)
+        files[ratio, kind] = out.getvalue()
+account = ledger.account_of(User.objects.get(email=EMAIL).pk)
+now = timezone.now()
+rows = []
+for number, prompt in enumerate(PROMPTS):
+    ratio = ASPECT_RATIOS[number % len(ASPECT_RATIOS)]
+    width, height = sizes[ratio]
+    rows.append(Generation(account=account, prompt=prompt, aspect_ratio=ratio, request_digest="0", deadline_at=now,
+        finished_at=now, status="completed", file_extension="png", width=width * 16, height=height * 16))
+for row in Generation.objects.bulk_create(rows):
+    default_storage.save(images.path_of(row.file_name), ContentFile(files[row.aspect_ratio, "PNG"]))
+    for side in images.THUMBNAIL_SIDES:
+        default_storage.save(images.thumbnail_name(row.file_token, side), ContentFile(files[row.aspect_ratio, "WEBP"]))
+"""
+SHIFTS = """
+    window.shift = 0;
+    window.moved = [];
+    new PerformanceObserver((list) => {
+        for (const entry of list.getEntries()) {
+            if (entry.hadRecentInput) continue;
+            window.shift += entry.value;
+            for (const { node, previousRect, currentRect } of entry.sources)
+                window.moved.push([node?.className || node?.nodeName, previousRect.toJSON(), currentRect.toJSON()]);
+        }
+    }).observe({ type: "layout-shift", buffered: true });
+"""
+
+Owner = Callable[..., Visitor]
+
+
+@pytest.fixture
+def owner(visit: Visit, site: Stack) -> Owner:
+    """Somebody whose gallery has images with these prompts, the last one the newest; they are looking at it."""
+
+    def open_gallery(prompts: list[str], **options: Any) -> Visitor:
+        visitor = visit(signed_in=True, **options)
+        site.manage("shell", "-c", f"EMAIL = {visitor.email!r}\nPROMPTS = {prompts!r}\n{STOCK}")
+        visitor.page.add_init_script(SHIFTS)
+        visitor.page.goto("/gallery/")
+        return visitor
+
+    return open_gallery
+
+
+def numbered(count: int) -> list[str]:
+    return [f"picture {number}" for number in range(count)]
+
+
+def tile(page: Page, prompt: str) -> Locator:
+    return page.locator("[data-tile]").filter(has=page.get_by_role("img", name=prompt, exact=True))
+
+
+def link(page: Page, prompt: str) -> Locator:
+    return tile(page, prompt).locator(".tile-link")
+
+
+def shown(page: Page) -> list[str]:
+    """The prompts of the tiles that can be seen, in their order."""
+    images: list[str] = page.locator("[data-tile]:visible img").evaluate_all("all => all.map(one => one.alt)")
+    return images
+
+
+def rows(page: Page) -> Iterator[list[dict[str, float]]]:
+    """The tiles' boxes, row by row."""
+    boxes = page.locator("[data-tile]:visible").evaluate_all(
+        "all => all.map(one => { const { left, right, top, height } = one.getBoundingClientRect();"
+        " return { left, right, top, height } })"
+    )
+    row: list[dict[str, float]] = []
+    for box in boxes:
+        if row and abs(box["top"] - row[0]["top"]) > 1:
+            yield row
+            row = []
+        row.append(box)
+    yield row
+
+
+def test_typing_finds_and_filters_add_up_in_the_address(owner: Owner) -> None:
+    page = owner(["a barn", "a red fox", "a red kite", "a blue fox"]).page
+    search = page.get_by_role("searchbox")
+    page.keyboard.press("/")
+    expect(search).to_be_focused()
+    search.press_sequentially("fox")
+    expect(page.locator("[data-tile]")).to_have_count(2)
+    expect(page).to_have_url(re.compile(r"/gallery/\?q=fox$"))
+    expect(search).to_be_focused()
+    page.locator("summary", has_text="Shape").click()
+    page.locator(".shape", has_text="16:9").click()
+    expect(page.locator("[data-tile]")).to_have_count(1)
+    expect(page).to_have_url(re.compile(r"q=fox&ratio=16%3A9$"))
+    page.reload()
+    assert shown(page) == ["a red fox"]
+    page.get_by_role("link", name=re.compile("16:9.*remove this filter")).click()
+    expect(page.locator("[data-tile]")).to_have_count(2)
+    page.go_back()
+    expect(page.locator("[data-tile]")).to_have_count(1)
+    search.fill("no such thing")
+    expect(page.get_by_text("No image is all of this")).to_be_visible()
+    page.get_by_role("link", name="Show all images").click()
+    expect(page.locator("[data-tile]")).to_have_count(4)
+    expect(search).to_have_value("")
+
+
+def test_a_wall_is_walked_by_keyboard(owner: Owner) -> None:
+    page = owner(numbered(20)).page
+    link(page, "picture 19").focus()
+    page.keyboard.press("ArrowRight")
+    expect(link(page, "picture 18")).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    first, second, *_ = rows(page)
+    focused = page.locator("[data-tile]:focus-within").bounding_box()
+    assert focused
+    assert abs(focused["y"] - second[0]["top"]) < 1
+    page.keyboard.press("ArrowUp")
+    focused = page.locator("[data-tile]:focus-within").bounding_box()
+    assert focused
+    assert abs(focused["y"] - first[0]["top"]) < 1
+    page.keyboard.press("Home")
+    expect(link(page, "picture 19")).to_be_focused()
+    page.keyboard.press("f")
+    heart = tile(page, "picture 19").get_by_role("button", name="Favourite")
+    expect(heart).to_have_attribute("aria-pressed", "true")
+    page.keyboard.press("Delete")
+    expect(link(page, "picture 18")).to_be_focused()
+    expect(page.get_by_text("Image deleted.")).to_be_visible()
+    page.keyboard.press("Control+z")
+    expect(link(page, "picture 19")).to_be_focused()
+    page.reload()
+    expect(heart).to_have_attribute("aria-pressed", "true")
+
+
+def test_many_are_selected_and_come_as_a_zip(owner: Owner) -> None:
+    page = owner(numbered(12)).page
+    page.get_by_role("button", name="Select", exact=True).click()
+    link(page, "picture 10").click()
+    link(page, "picture 6").click(modifiers=["Shift"])
+    expect(page.get_by_text("5 selected")).to_be_visible()
+    link(page, "picture 8").click()
+    link(page, "picture 0").focus()
+    page.keyboard.press(" ")
+    expect(page.get_by_text("5 selected")).to_be_visible()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download").click()
+    assert re.fullmatch(r"\w+-5-images-\d{4}-\d\d-\d\d\.zip", download.value.suggested_filename)
+    with zipfile.ZipFile(download.value.path()) as file:
+        assert file.testzip() is None
+        manifest = list(csv.DictReader(io.StringIO(file.read("prompts.csv").decode("utf-8-sig"))))
+        assert [row["prompt"] for row in manifest] == [f"picture {number}" for number in (10, 9, 7, 6, 0)]
+        assert all(file.read(row["file"]).startswith(b"\x89PNG") for row in manifest)
+    page.keyboard.press("Control+a")
+    expect(page.get_by_text("12 selected")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_text("12 selected")).to_be_hidden()
+
+
+def test_many_are_thrown_away_and_taken_back(owner: Owner) -> None:
+    page = owner(numbered(6)).page
+    for prompt in ("picture 5", "picture 2"):
+        tile(page, prompt).hover()
+        tile(page, prompt).get_by_role("checkbox").check()
+    page.get_by_role("button", name="Delete", exact=True).click()
+    expect(page.get_by_role("status").get_by_text("2 images deleted.")).to_be_visible()
+    assert shown(page) == ["picture 4", "picture 3", "picture 1", "picture 0"]
+    expect(page.get_by_role("button", name="Undo")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("2 images are back.")).to_be_visible()
+    assert shown(page) == [f"picture {number}" for number in reversed(range(6))]
+    page.reload()
+    assert len(shown(page)) == 6
+
+
+def test_one_is_looked_at_large_and_the_next_ones(owner: Owner) -> None:
+    page = owner(numbered(60)).page
+    box = page.get_by_role("dialog")
+    link(page, "picture 59").click()
+    expect(box.get_by_role("img", name="picture 59")).to_be_visible()
+    expect(box.get_by_role("button", name="Newer image")).to_be_disabled()
+    page.keyboard.press("ArrowRight")
+    expect(box.get_by_text("picture 58", exact=True)).to_be_visible()
+    page.keyboard.press("f")
+    expect(box.get_by_role("button", name="Favourite")).to_have_attribute("aria-pressed", "true")
+    page.keyboard.press("Delete")
+    expect(box.get_by_text("picture 57", exact=True)).to_be_visible()
+    expect(box.get_by_text("Image deleted.")).to_be_visible()
+    for number in range(56, -1, -1):  # over the end of the first page
+        page.keyboard.press("ArrowRight")
+        expect(box.get_by_text(f"picture {number}", exact=True)).to_be_visible()
+    expect(box.get_by_role("button", name="Older image")).to_be_disabled()
+    page.keyboard.press("Escape")
+    expect(box).to_be_hidden()
+    expect(link(page, "picture 0")).to_be_focused()
+    expect(link(page, "picture 0")).to_be_in_viewport()
+    link(page, "picture 3").click()
+    expect(box).to_be_visible()
+    page.go_back()
+    expect(box).to_be_hidden()
+    expect(page).to_have_url(re.compile("/gallery/$"))
+    assert page.evaluate("window.shift") < 0.02, page.evaluate("window.moved")
+
+
+def test_older_images_come_without_a_jump_however_fast_one_scrolls(owner: Owner) -> None:
+    page = owner(numbered(230)).page
+    scroll_to_the_end(page, "picture 0")
+    assert len(shown(page)) == 230
+    assert page.evaluate("window.shift") < 0.02, page.evaluate("window.moved")
+    expect(page.get_by_role("contentinfo")).to_be_visible()
+
+
+def scroll_to_the_end(page: Page, last: str) -> None:
+    """Jump to the bottom, again and again, until the oldest image is there."""
+    for _ in range(60):
+        page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
+        if link(page, last).is_visible():
+            break
+        page.wait_for_timeout(200)
+    page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
+    expect(link(page, last)).to_be_in_viewport()
+
+
+@pytest.mark.parametrize("js", [True, False])
+def test_rows_are_flush_on_both_sides_at_any_width(owner: Owner, js: bool) -> None:
+    page = owner(numbered(60), js=js).page
+    for width in (320, 390, 720, 1024, 1440, 2200):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.wait_for_timeout(100)
+        *full, last = rows(page)
+        left, right = full[0][0]["left"], full[0][-1]["right"]
+        for row in full if not js else [*full, last]:
+            assert abs(row[0]["left"] - left) < 0.5
+            assert abs(row[-1]["right"] - right) < 0.5
+            assert max(box["height"] for box in row) - min(box["height"] for box in row) < 0.5
+        assert len(full[0]) >= 2
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_back_leads_to_where_one_was(owner: Owner) -> None:
+    page = owner(numbered(200)).page
+    scroll_to_the_end(page, "picture 0")
+    link(page, "picture 30").scroll_into_view_if_needed()
+    page.wait_for_timeout(600)
+    address = link(page, "picture 30").get_attribute("href")
+    assert address
+    page.goto(address)
+    page.go_back()
+    expect(link(page, "picture 30")).to_be_in_viewport(timeout=15_000)
+
+
+def test_it_works_without_a_script(owner: Owner) -> None:
+    page = owner([*numbered(29), "a red fox"], js=False).page
+    tile(page, "picture 28").get_by_role("checkbox").check(force=True)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download").click()
+    assert zipfile.ZipFile(download.value.path()).testzip() is None
+    page.get_by_role("searchbox").fill("red")
+    page.get_by_role("button", name="Apply").click()
+    assert shown(page) == ["a red fox"]
+    page.get_by_role("link", name="Show all").click()
+    page.get_by_role("link", name="Older images").click()
+    assert "picture 0" in shown(page)
+    link(page, "picture 0").click()
+    expect(page).to_have_url(re.compile(r"/gallery/img_\w+/$"))
+
+
+def test_on_a_phone_a_swipe_leads_on(owner: Owner) -> None:
+    visitor = owner(numbered(9), phone=True)
+    page = visitor.page
+    link(page, "picture 8").tap()
+    box = page.get_by_role("dialog")
+    expect(box.get_by_text("picture 8", exact=True)).to_be_visible()
+    touch = visitor.context.new_cdp_session(page)
+    touch.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [{"x": 300, "y": 400}]})
+    for x in range(290, 90, -10):  # as a finger does: one long jump would be a fling, which swallows the next tap
+        touch.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [{"x": x, "y": 402}]})
+        page.wait_for_timeout(16)
+    touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    expect(box.get_by_text("picture 7", exact=True)).to_be_visible()
+    box.get_by_role("button", name="Close").click()  # a tap may be taken for the end of the swipe on a busy machine
+    expect(box).to_be_hidden()

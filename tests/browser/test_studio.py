@@ -1,0 +1,316 @@
+"""The studio in a browser: what one press starts, what arrives, and what never happens twice."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.conftest import Visit
+from tests.stack.conftest import Stack
+
+NASTY = 'It\'s a "test" $HOME `id` !! \\n\n«é» 🦊'
+
+COUNT_SHIFTS = """
+window.shifted = 0;
+new PerformanceObserver((list) => {
+  for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shifted += entry.value;
+}).observe({ type: "layout-shift", buffered: true });
+"""
+
+
+def choose(page: Page, field: str, value: str) -> None:
+    page.locator(f"label:has([name={field}][value='{value}'])").click()
+
+
+def generate(page: Page, prompt: str, **chosen: str) -> None:
+    page.fill("#prompt", prompt)
+    for field, value in chosen.items():
+        choose(page, field, value)
+    with page.expect_response("**/create/generate/"):
+        page.get_by_role("button", name="Generate").click()
+
+
+def press(page: Page, prompt: str) -> Locator:
+    return page.locator("[data-press]").filter(has_text=prompt)
+
+
+def images(place: Page | Locator) -> Locator:
+    return place.locator("[data-status=completed] img")
+
+
+def credits(page: Page) -> Locator:
+    return page.locator("#balance [data-balance-number]")
+
+
+def test_four_images_of_one_press_arrive_together_and_nothing_moves(visit: Visit) -> None:
+    page = visit(signed_in=True, credits=9).page
+    page.add_init_script(COUNT_SHIFTS)
+    page.goto("/create/")
+    generate(page, "the first", aspect_ratio="3:2")
+    expect(images(page)).to_have_count(1)
+    generate(page, "a harbour", aspect_ratio="16:9", count="4")
+    expect(images(press(page, "a harbour"))).to_have_count(4)
+    expect(credits(page)).to_have_text("7")
+    shown = "[...document.images].every((image) => image.complete && image.naturalWidth)"
+    page.wait_for_function(shown)
+    assert page.evaluate("window.shifted") < 0.02
+
+
+def test_several_jobs_run_at_once_and_stand_newest_first(visit: Visit) -> None:
+    page = visit(signed_in=True).page
+    page.goto("/create/")
+    for prompt in ("one", "two", "three"):
+        generate(page, prompt)
+    expect(images(page)).to_have_count(3)
+    assert [one.get_attribute("data-prompt") for one in page.locator("[data-press]").all()] == ["three", "two", "one"]
+    expect(credits(page)).to_have_text("0")
+
+
+def test_a_failure_gives_the_credit_back_and_retry_asks_again(visit: Visit) -> None:
+    page = visit(signed_in=True).page
+    page.goto("/create/")
+    generate(page, "broken [sandbox:fail]", aspect_ratio="2:3")
+    failed = page.locator("[data-status=failed]")
+    expect(failed).to_contain_text("Your credit came back.")
+    expect(credits(page)).to_have_text("3")
+    page.fill("#prompt", "what I am writing meanwhile")
+    with page.expect_response("**/create/generate/") as sent:
+        page.get_by_role("link", name="Retry").dblclick()
+    assert sent.value.status == 201
+    expect(failed).to_have_count(2)
+    expect(page.locator("[data-press]")).to_have_count(2)
+    assert {one.get_attribute("data-ratio") for one in page.locator("[data-press]").all()} == {"2:3"}
+    expect(page.locator("#prompt")).to_have_value("what I am writing meanwhile")
+    expect(credits(page)).to_have_text("3")
+
+
+def test_a_reload_loses_nothing(visit: Visit) -> None:
+    page = visit(signed_in=True).page
+    page.goto("/create/?prompt=a%20pear")
+    expect(page.get_by_role("button", name="Generate")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("[data-generation]")).to_have_count(1)
+    page.fill("#prompt", "my next idea")
+    choose(page, "aspect_ratio", "9:16")
+    choose(page, "count", "2")
+    page.reload()
+    expect(page.locator("#prompt")).to_have_value("my next idea")
+    expect(page.locator("[name=aspect_ratio]:checked")).to_have_value("9:16")
+    expect(page.locator("[name=count]:checked")).to_have_value("2")
+    expect(images(press(page, "a pear"))).to_have_count(1)
+
+
+def test_a_second_tab_shows_the_same(visit: Visit) -> None:
+    visitor = visit(signed_in=True)
+    first, second = visitor.page, visitor.context.new_page()
+    first.goto("/create/")
+    second.goto("/create/")
+    generate(first, "in both", count="2")
+    for page in (first, second):
+        expect(images(press(page, "in both"))).to_have_count(2)
+        expect(credits(page)).to_have_text("1")
+    one, other = [card.get_attribute("data-generation") for card in first.locator("[data-generation]").all()]
+    first.evaluate("dispatchEvent(new Event('pagehide'))")  # away: a hidden tab listens to nothing
+    second.evaluate(DELETE, one)
+    first.evaluate("dispatchEvent(new Event('pageshow'))")
+    expect(first.locator(f"#{one}")).to_have_count(0)
+    expect(images(first)).to_have_count(1)
+    second.evaluate(DELETE, other)
+    expect(first.get_by_text("Your images appear here")).to_be_visible()
+
+
+DELETE = """async (id) => {
+  const body = new URLSearchParams({ ids: id });
+  const token = document.querySelector("[name=csrfmiddlewaretoken]").value;
+  await fetch("/gallery/delete/", { method: "POST", body, headers: { "X-CSRFToken": token } });
+}"""
+
+
+def test_the_keyboard_writes_recalls_and_sends(visit: Visit) -> None:
+    page = visit(signed_in=True).page
+    page.goto("/create/")
+    prompt = page.locator("#prompt")
+    for words in ("first", "second"):
+        page.evaluate("document.activeElement.blur()")
+        page.keyboard.press("/")
+        expect(prompt).to_be_focused()
+        page.keyboard.press("ControlOrMeta+a")
+        page.keyboard.type(f"{words} / prompt")
+        page.keyboard.press("Control+Enter")
+        expect(press(page, words)).to_have_count(1)
+    prompt.fill("")
+    for key, shown in [
+        ("ArrowUp", "second / prompt"),
+        ("ArrowUp", "first / prompt"),
+        ("ArrowUp", "first / prompt"),
+        ("ArrowDown", "second / prompt"),
+        ("ArrowDown", ""),
+    ]:
+        page.keyboard.press(key)
+        expect(prompt).to_have_value(shown)
+    prompt.fill("two lines\nof mine")
+    page.keyboard.press("ArrowUp")
+    expect(prompt).to_have_value("two lines\nof mine")
+
+
+def test_a_double_click_is_charged_once(visit: Visit) -> None:
+    page = visit(signed_in=True).page
+    page.goto("/create/")
+    page.fill("#prompt", "once")
+    page.get_by_role("button", name="Generate").dblclick(delay=150)
+    expect(images(page)).to_have_count(1)
+    expect(page.locator("[data-generation]")).to_have_count(1)
+    expect(credits(page)).to_have_text("2")
+
+
+def test_images_arrive_where_the_stream_is_blocked(visit: Visit) -> None:
+    visitor = visit(signed_in=True)
+    visitor.watch.expect(r"/events/")
+    page = visitor.page
+    page.route("**/events/", lambda route: route.abort())
+    page.goto("/create/")
+    generate(page, "without a stream", count="2")
+    expect(images(page)).to_have_count(2)
+    expect(credits(page)).to_have_text("1")
+    generate(page, "broken [sandbox:fail]", count="1")
+    expect(page.locator("[data-status=failed]")).to_have_count(1)
+    expect(credits(page)).to_have_text("1")
+
+
+def test_images_arrive_after_the_server_was_away(visit: Visit, site: Stack) -> None:
+    visitor = visit(signed_in=True)
+    visitor.watch.expect(r"ERR_CONNECTION|ERR_INCOMPLETE|ERR_EMPTY|/events/|/create/wall/")
+    page = visitor.page
+    page.goto("/create/")
+    generate(page, "patience")
+    site.kill("granian")
+    expect(images(page)).to_have_count(1, timeout=30_000)
+
+
+def test_too_few_credits_lead_to_billing(visit: Visit) -> None:
+    page = visit(signed_in=True).page
+    page.goto("/create/")
+    cost = page.locator("#composer-cost > span")
+    expect(cost).to_have_text("Costs 1 credit. You have 3.", use_inner_text=True)
+    choose(page, "count", "4")
+    expect(cost).to_have_text("Costs 4 credits. You have 3.", use_inner_text=True)
+    expect(page.get_by_role("button", name="Generate")).to_be_hidden()
+    page.get_by_role("link", name="Get more credits").click()
+    expect(page).to_have_url("/dashboard/billing/")
+
+
+def test_a_heart_is_given_on_the_wall(visit: Visit) -> None:
+    page = visit(signed_in=True).page
+    page.goto("/create/")
+    generate(page, "a keeper")
+    page.locator("[data-status=completed]").hover()
+    page.get_by_role("button", name="Favourite").click()
+    expect(page.get_by_role("button", name="Favourite")).to_have_attribute("aria-pressed", "true")
+    page.reload()
+    expect(page.get_by_role("button", name="Favourite")).to_have_attribute("aria-pressed", "true")
+
+
+@pytest.fixture
+def copied(visit: Visit) -> tuple[str, dict[str, str]]:
+    """An API key, and the code that the studio's dialog copies for a nasty prompt, by language."""
+    visitor = visit(signed_in=True, credits=9)
+    secret = visitor.api_key()
+    page = visitor.page
+    visitor.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.goto("/create/")
+    page.fill("#prompt", NASTY)
+    choose(page, "aspect_ratio", "3:2")
+    page.get_by_role("button", name="Copy as API call").click()
+    dialog = page.get_by_role("dialog", name="Copy as API call")
+    code: dict[str, str] = {}
+    for language in ("curl", "Python", "JavaScript"):
+        dialog.get_by_role("tab", name=language).click()
+        dialog.get_by_role("button", name="Copy").click()
+        expect(dialog.get_by_role("button", name="Copied")).to_be_visible()
+        code[language] = page.evaluate("navigator.clipboard.readText()")
+        expect(dialog.get_by_role("button", name="Copied")).to_have_count(0)
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    return secret, code
+
+
+def test_the_copied_calls_run_as_they_are(copied: tuple[str, dict[str, str]], site: Stack) -> None:
+    secret, code = copied
+    code = {language: text.replace("YOUR_API_KEY", secret) for language, text in code.items()}
+    answer = json.loads(_run(["bash", "-c", code["curl"]]))
+    assert answer["status"] == "completed"
+    assert answer["metadata"]["prompt"] == NASTY
+    assert answer["metadata"]["width"] / answer["metadata"]["height"] == pytest.approx(3 / 2, abs=0.02)
+    assert _run([sys.executable, "-c", code["Python"]]).startswith(f"completed {site.url}/images/")
+    runs = 2
+    if node := shutil.which("node"):
+        assert _run([node, "--input-type=module", "-e", code["JavaScript"]]).startswith("completed http")
+        runs += 1
+    assert [job["prompt"] for job in site.jobs()].count(NASTY) == runs
+
+
+def _run(command: list[str]) -> str:
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout
+
+
+def test_an_earlier_images_call_is_shown_too(visit: Visit) -> None:
+    visitor = visit(signed_in=True)
+    visitor.watch.expect(r"422.*/api-call/")
+    page = visitor.page
+    page.goto("/create/")
+    page.get_by_role("button", name="Copy as API call").click()
+    expect(page.get_by_text("Describe the image you want first.")).to_be_visible()
+    generate(page, "a glass harbour", aspect_ratio="2:3")
+    page.fill("#prompt", "something else")
+    page.get_by_role("link", name="Copy as API call").click()
+    expect(page.get_by_role("dialog")).to_contain_text('"prompt": "a glass harbour"')
+
+
+def test_without_a_script_the_form_does_it_all(visit: Visit) -> None:
+    page = visit(signed_in=True, credits=3, js=False).page
+    page.goto("/create/")
+    page.fill("#prompt", "plain")
+    choose(page, "aspect_ratio", "16:9")
+    choose(page, "count", "3")
+    assert "Costs 3 credits." in page.locator("#composer-cost").inner_text()
+    page.get_by_role("button", name="Copy as API call").click()
+    expect(page.locator("pre").first).to_contain_text('"aspect_ratio": "16:9"')
+    page.go_back()
+    page.fill("#prompt", "plain")
+    choose(page, "count", "3")
+    page.get_by_role("button", name="Generate").click()
+    expect(page.locator("[data-generation]")).to_have_count(3)
+    while page.get_by_role("link", name="Look again").count():
+        page.get_by_role("link", name="Look again").click()
+    expect(images(page)).to_have_count(3)
+
+
+def test_a_thumb_reaches_everything_on_a_phone(visit: Visit) -> None:
+    page = visit(signed_in=True, phone=True).page
+    page.goto("/create/")
+    expect(page.get_by_role("button", name="Generate")).to_be_in_viewport()
+    generate(page, "x" * 300 + " ok", count="2", aspect_ratio="9:16")
+    expect(images(page)).to_have_count(2)
+    small = page.evaluate(
+        """[...document.querySelectorAll("main :is(button, summary, label.shape, label.segment, .press a, .card a)")]
+           .filter((target) => target.checkVisibility())
+           .map((target) => [target.outerHTML.slice(0, 80), target.getBoundingClientRect().height])
+           .filter(([, height]) => height < 44)"""
+    )
+    assert small == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_the_counter_appears_near_the_end(visit: Visit) -> None:
+    page = visit(signed_in=True).page
+    page.goto("/create/")
+    page.fill("#prompt", "🦊" * 3600)
+    expect(page.locator("[data-counter-for=prompt]")).to_have_text("400 left")
+    page.fill("#prompt", "x" * 4001)
+    expect(page.locator("[data-counter-for=prompt]")).to_have_text(re.compile("1 over 4,000"))

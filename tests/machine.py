@@ -1,0 +1,42 @@
+"""Sees to the programs that the checks need beside Python, as in `python -m tests.machine chromium node`.
+
+Only on Debian and its kin, as root or by a sudo that asks nothing; elsewhere it says what to install.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+
+from tests.browser import chromium
+
+PACKAGES = {"chromium": "chromium", "node": "nodejs", "npm": "npm", "curl": "curl"}
+
+
+def missing(programs: list[str]) -> list[str]:
+    """Return those of `programs` that are not here."""
+    return [one for one in programs if not (chromium.path() if one == "chromium" else shutil.which(one))]
+
+
+def provide(programs: list[str]) -> bool:
+    """Install what is missing of `programs` and tell whether all are here now."""
+    wanted = missing(programs)
+    if wanted and shutil.which("apt-get"):
+        _install([PACKAGES[one] for one in wanted])
+    if still := missing(programs):
+        print(f"Missing: {', '.join(still)}. Install {'it' if len(still) == 1 else 'them'} and try again.", flush=True)
+    return not still
+
+
+def _install(packages: list[str]) -> None:
+    print(f"Installing {', '.join(packages)} …", flush=True)
+    prefix = [] if os.geteuid() == 0 else ["sudo", "-n"]
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages]
+    for command in (["apt-get", "update", "-qq"], install):
+        silent = subprocess.DEVNULL
+        subprocess.run([*prefix, *command], check=False, env=environment, stdin=silent, stdout=silent)
+
+
+if __name__ == "__main__":
+    sys.exit(0 if provide(sys.argv[1:]) else 1)
