@@ -4,13 +4,23 @@ SHELL := /bin/sh
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test lock format clean
+.PHONY: run test lighthouse screenshots lock format clean
 
 run: .venv/.installed
 	@exec $(BIN)/python manage.py run
 
 test: .venv/.installed-dev
 	@exec $(BIN)/python -m tests.run
+
+# Lighthouse's scores of six pages on a production run; needs Node 18.20 or newer beside what `make test` installs.
+lighthouse: .venv/.installed-dev benchmarks/lighthouse/node_modules/.installed
+	@$(BIN)/python -m tests.machine chromium node
+	@exec $(BIN)/python -m benchmarks.pages $(PAGES)
+
+# Every page on a desktop and a phone, light and dark, into docs/images/.
+screenshots: .venv/.installed-dev
+	@$(BIN)/python -m tests.machine chromium
+	@exec $(BIN)/python -m tests.browser.screenshots $(PAGES)
 
 # Pins with hashes, for every platform, without the address of an index.
 lock: .venv/.installed-dev
@@ -36,4 +46,9 @@ clean:
 .venv/.installed-dev: requirements-dev.txt .venv/.installed
 	@echo "Installing what the checks need (once) …"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@
+
+benchmarks/lighthouse/node_modules/.installed: benchmarks/lighthouse/package-lock.json .venv/.installed-dev
+	@$(BIN)/python -m tests.machine node npm
+	@cd benchmarks/lighthouse && npm ci --silent
 	@touch $@

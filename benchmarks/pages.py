@@ -1,0 +1,146 @@
+"""`make lighthouse`: Lighthouse's four scores and the weight of six pages of a production run in real Chromium.
+
+Prints a table and fails when a score is below 95 or a first load is heavier than 60 KB of compressed HTML, CSS and
+JavaScript. `.venv/bin/python -m benchmarks.pages landing studio` measures only those. Scores vary by a few points from
+run to run: a page that misses its score is measured again, twice at most, and the best counts.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.browser.chromium import launch_options
+from tests.browser.furnish import furnish
+from tests.browser.pages import MEASURED
+from tests.environment import ROOT, free_port, stop, wait_for_port
+from tests.stack.conftest import Stack
+
+FOLDER = ROOT / "benchmarks" / "lighthouse"
+LIGHTHOUSE = FOLDER / "node_modules" / ".bin" / "lighthouse"
+CATEGORIES = ("performance", "accessibility", "best-practices", "seo")
+ENOUGH = 95
+BUDGET = 60_000  # bytes on the wire of document, style sheets and scripts
+SHIFT = 0.02
+TRIES = 3
+
+
+@dataclass
+class Result:
+    """One page's scores of 100, its compressed bytes and its layout shift."""
+
+    scores: dict[str, int]
+    weight: int
+    shift: float
+    report: dict[str, Any]
+
+    @property
+    def is_good(self) -> bool:
+        return min(self.scores.values()) >= ENOUGH and self.weight <= BUDGET and self.shift < SHIFT
+
+
+def main(names: list[str]) -> int:
+    """Measure, print the table, and return the process's exit status."""
+    views = [view for view in MEASURED if not names or view.name in names]
+    with tempfile.TemporaryDirectory() as folder:
+        upstream = free_port()
+        sandbox = _sandbox(upstream, Path(folder) / "sandbox")
+        stack = Stack(Path(folder) / "site", **_production(upstream))
+        try:
+            stack.start()
+            furnished = furnish(stack, rounds=3)
+            results = {}
+            for view in views:
+                cookies = furnished.cookies.get(view.who, {})
+                results[view.name] = _best(f"{stack.url}{furnished.path(view.path)}", cookies, Path(folder))
+                _print_row(view.name, results[view.name])
+        finally:
+            stack.stop()
+            stop(sandbox)
+    return 0 if all(result.is_good for result in results.values()) else 1
+
+
+def _production(upstream: int) -> dict[str, str]:
+    """A production run: the upstream is a stand-in, and so is Stripe."""
+    return {
+        "REVE_API_KEY": "measured-only",
+        "REVE_API_URL": f"http://127.0.0.1:{upstream}",
+        "UPSTREAM_TYPICAL_SECONDS": "0.2",
+        "SECRET_KEY": "kQ8vZr3Tn5Yw1Xc7Bm9Lp2Hs6Jd4Fg0Aq-zEuIoKyTrWxVbNmPqRs",
+        "EMAIL_VERIFICATION": "none",
+        "STATUS_RATE_LIMIT_PER_MINUTE": "100000",
+    }
+
+
+def _sandbox(port: int, folder: Path) -> subprocess.Popen[bytes]:
+    environment = {**os.environ, "SANDBOX_PORT": str(port), "SANDBOX_DIR": str(folder), "SANDBOX_SECONDS": "0.1"}
+    command = [sys.executable, "-m", "sandbox"]
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
+    wait_for_port(port)
+    return process
+
+
+def _best(url: str, cookies: dict[str, str], folder: Path) -> Result:
+    best: Result | None = None
+    for _ in range(TRIES):
+        result = _measure(url, cookies, folder)
+        if best is None or min(result.scores.values()) > min(best.scores.values()):
+            best = result
+        if best.is_good:
+            break
+    assert best
+    return best
+
+
+def _measure(url: str, cookies: dict[str, str], folder: Path) -> Result:
+    chromium = launch_options()
+    output = folder / "report.json"
+    command = [
+        str(LIGHTHOUSE),
+        url,
+        "--quiet",
+        "--output=json",
+        f"--output-path={output}",
+        f"--only-categories={','.join(CATEGORIES)}",
+        f"--chrome-flags={' '.join(['--headless=new', *chromium['args']])}",
+    ]
+    if cookies:
+        header = "; ".join(f"{name}={value}" for name, value in cookies.items())
+        command.append(f"--extra-headers={json.dumps({'Cookie': header})}")
+    environment = {**os.environ, "CHROME_PATH": chromium["executable_path"]}
+    subprocess.run(command, env=environment, check=True, timeout=180, stdin=subprocess.DEVNULL)
+    report = json.loads(output.read_text())
+    assert report["finalDisplayedUrl"].rstrip("/") == url.rstrip("/"), report["finalDisplayedUrl"]
+    return Result(
+        scores={name: round(100 * (report["categories"][name]["score"] or 0)) for name in CATEGORIES},
+        weight=_weight(report),
+        shift=report["audits"]["cumulative-layout-shift"]["numericValue"],
+        report=report,
+    )
+
+
+def _weight(report: dict[str, Any]) -> int:
+    items = report["audits"]["network-requests"]["details"]["items"]
+    return sum(item["transferSize"] for item in items if item["resourceType"] in ("Document", "Stylesheet", "Script"))
+
+
+def _print_row(name: str, result: Result) -> None:
+    scores = "  ".join(f"{label} {result.scores[label]:3d}" for label in CATEGORIES)
+    print(f"{name:<10} {scores}  {result.weight / 1000:5.1f} KB  shift {result.shift:.3f}", flush=True)
+    for category in CATEGORIES if not result.is_good else ():
+        for reference in result.report["categories"][category]["auditRefs"]:
+            audit = result.report["audits"][reference["id"]]
+            if audit["score"] is not None and audit["score"] < 0.9 and reference["weight"] > 0:
+                print(f"    {category}: {audit['title']} {audit.get('displayValue', '')}")
+                for item in (audit.get("details") or {}).get("items", [])[:3]:
+                    print(
+                        f"        {item.get('description') or item.get('url') or item.get('node', {}).get('snippet')}"
+                    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
