@@ -4,6 +4,7 @@ Nothing here uses the ORM: Playwright keeps an event loop in this thread, and th
 """
 
 import re
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,7 @@ from uuid import uuid4
 import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, Response, expect
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from tests.browser.chromium import launch_options
 from tests.stack.conftest import Stack, start_stack
@@ -120,6 +122,17 @@ def visit(browser: Browser, site: Stack) -> Iterator[Visit]:
     for visitor in visitors:
         visitor.context.close()
     assert problems == []
+
+
+def until(act: Callable[[], None], seconds: float = 20) -> None:
+    """Do `act` again until its expectations hold: a key or a click before the page's scripts are there does nothing."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return act()
+        except (AssertionError, PlaywrightTimeout):
+            if time.monotonic() > deadline:
+                raise
 
 
 def sign_up(site: Stack, context: BrowserContext) -> str:

@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import PASSWORD, Visit, Visitor
+from tests.browser.conftest import PASSWORD, Visit, Visitor, until
 from tests.stack.conftest import Stack
 
 pytestmark = pytest.mark.stack
@@ -72,8 +72,14 @@ def test_an_operator_finds_a_person_grants_and_takes_credits(visit: Visit, opera
 
 def test_the_search_over_every_page_leads_to_a_person(visit: Visit, operator: Visitor) -> None:
     customer = visit(signed_in=True)
-    operator.page.keyboard.press("Control+k")
-    operator.page.keyboard.type(customer.email)
+    words = operator.page.locator("#search-input-command")
+
+    def open_search() -> None:
+        operator.page.keyboard.press("Control+k")
+        expect(words).to_be_focused(timeout=2_000)
+
+    until(open_search)  # the key does nothing before the page's scripts are there
+    words.press_sequentially(customer.email)
     operator.page.get_by_role("link", name=customer.email).click()
     expect(operator.page).to_have_url(re.compile(r"/admin/accounts/user/\d+/change/"))
 
