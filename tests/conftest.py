@@ -13,6 +13,7 @@ from django.core.management import call_command
 from django.core.management.commands import flush
 from django.db import connection, transaction
 from django.test import Client
+from whitenoise import WhiteNoise
 
 from accounts import keys
 from accounts.models import ApiKey, User
@@ -163,6 +164,21 @@ def _postman(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _static_files() -> None:
-    """Collect the static files: pages name them by their hashes, as in production."""
+def _static_files() -> Iterator[None]:
+    """Collect the static files, for pages name them by their hashes as in production, and look through them once.
+
+    WhiteNoise does so for each new client; over the whole suite that took as long as the tests themselves.
+    """
     call_command("collectstatic", verbosity=0, interactive=False)
+    look_through = WhiteNoise.update_files_dictionary
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+
+    def update_files_dictionary(self: WhiteNoise, root: str, prefix: str) -> None:
+        if (root, prefix) not in found:
+            look_through(self, root, prefix)
+            found[root, prefix] = self.files
+        self.files = {**self.files, **found[root, prefix]}
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(WhiteNoise, "update_files_dictionary", update_files_dictionary)
+        yield

@@ -1,5 +1,6 @@
 """The whole product as a process tree of its own, started the way `make run` starts it."""
 
+import json
 import os
 import re
 import signal
@@ -29,6 +30,7 @@ class Stack:
         own = {"PORT": str(self.port), "VAR_DIR": str(folder), "ENV_FILE": ""}
         self.environment = {**inherited, **own, **environment}
         self.output = ""
+        self._operator: subprocess.Popen[str] | None = None
 
     def start(self, seconds: float = 170) -> float:
         """Start everything, wait for the greeting, and return how many seconds that took."""
@@ -51,16 +53,28 @@ class Stack:
         return time.monotonic() - began
 
     def stop(self) -> None:
+        if self._operator is not None:
+            self._operator.communicate(timeout=30)  # it ends with its input
+            self._operator = None
         stop(self.process, 30)
         assert self.process.stdout is not None
         self.process.stdout.close()
 
     def manage(self, *arguments: str) -> str:
         """Run an operator's command and return what it prints."""
-        command = [sys.executable, "manage.py", *arguments]
-        result = subprocess.run(command, cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=170)
-        assert result.returncode == 0, result.stderr
-        return result.stdout.strip()
+        if self._operator is None:
+            command = [sys.executable, "-m", "tests.stack.operator"]
+            environment = {**self.environment, "DJANGO_SETTINGS_MODULE": "reveweb.settings"}
+            pipe = subprocess.PIPE
+            self._operator = subprocess.Popen(
+                command, cwd=ROOT, env=environment, stdin=pipe, stdout=pipe, text=True, bufsize=1
+            )
+        assert self._operator.stdin is not None
+        assert self._operator.stdout is not None
+        self._operator.stdin.write(json.dumps(arguments) + "\n")
+        answer = json.loads(self._operator.stdout.readline())
+        assert answer["status"] == 0, answer["error"]
+        return str(answer["output"]).strip()
 
     def developer(self, email: str, credits: int = 0, rate_limit: int = 10_000) -> httpx.Client:
         """Return an API client of a new user who has their 3 welcome credits and `credits` more."""
