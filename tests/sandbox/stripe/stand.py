@@ -165,7 +165,7 @@ class Shop:
     def buy(self, price: str, method: str = GOOD, **more: Any) -> stripe.checkout.Session:
         """Pay on the hosted page as a person does, and return the session afterwards."""
         session = self.session(price, **more)
-        answer = httpx.post(str(session.url), data={"method": method, "email": "alice@example.com"})
+        answer = self.stand.http.post(str(session.url), data={"method": method, "email": "alice@example.com"})
         assert answer.status_code == 303, answer.text
         self.stand.drain()
         return self.stand.v1.checkout.sessions.retrieve(session.id)
