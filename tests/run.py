@@ -30,6 +30,7 @@ PYTEST = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile"]
 BROWSER = (
     "tests/browser"  # a pass of its own: Playwright keeps an event loop in the thread, where the ORM refuses to work
 )
+PLAIN = [f"--ignore={BROWSER}", "-p", "no:playwright"]
 
 
 def main() -> int:
@@ -44,16 +45,15 @@ def main() -> int:
         ("import rules", [str(BIN / "lint-imports")], {}),
         ("migrations in step", [*manage, "makemigrations", "--check", "--dry-run"], {"ENV_FILE": ""}),
         ("production settings", [*manage, "check", "--deploy", "--fail-level", "WARNING"], PRODUCTION),
-        ("tests on SQLite and the embedded Valkey", [*PYTEST, f"--ignore={BROWSER}"], {}),
+        ("tests on SQLite and the embedded Valkey", [*PYTEST, *PLAIN], {}),
     ]
     if _answers(5432) and _answers(6379):
         servers = {"DATABASE_URL": POSTGRES, "REDIS_URL": REDIS}
-        command = [*PYTEST, "-m", "services", f"--ignore={BROWSER}"]
-        checks.append(("tests on PostgreSQL and Redis", command, servers))
+        checks.append(("tests on PostgreSQL and Redis", [*PYTEST, "-m", "services", *PLAIN], servers))
     else:
         print("PostgreSQL or Redis does not answer on its standard local port: no second pass.", flush=True)
-    # On a busy machine a browser may miss a moment: what fails is tried once more, and named in the summary.
-    checks.append(("tests in Chromium", [*PYTEST, "--reruns", "1", BROWSER], {}))
+    # On a busy machine a browser may miss a moment: what fails is tried again, twice at most, and named in the summary.
+    checks.append(("tests in Chromium", [*PYTEST, "--reruns", "2", BROWSER], {}))
     results = [(name, *_run(name, command, environment)) for name, command, environment in checks]
     print("\n" + "=" * 60)
     for name, passed, seconds in results:
