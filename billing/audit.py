@@ -2,16 +2,17 @@
 
 from collections.abc import Iterator
 
-from django.db.models import OuterRef, Subquery, Sum
+from django.db.models import Exists, OuterRef, Q, Subquery, Sum
 from django.db.models.functions import Coalesce
 
-from billing.models import Account, CreditEntry, CreditGrant, CreditLine
+from billing.models import Account, CreditEntry, CreditGrant, CreditLine, Refund
 
 
 def drifts() -> Iterator[str]:
     """Yield a sentence for each account or grant whose figures do not follow from its entries."""
     yield from _balances()
     yield from _grants()
+    yield from _claims()
     yield from _entries()
 
 
@@ -39,6 +40,17 @@ def _grants() -> Iterator[str]:
             yield (
                 f"grant {row['pk']} of account {row['account_id']}: {row['remaining']} left, lines: {row['from_lines']}"
             )
+
+
+def _claims() -> Iterator[str]:
+    """A grant that is frozen, or that refunds are still owed credits of, has none left to spend."""
+    owing = Refund.objects.filter(grant=OuterRef("pk"), owed__gt=0)
+    claimed = CreditGrant.objects.filter(~Q(frozen_by="") | Exists(owing), remaining__gt=0)
+    for row in claimed.values("pk", "account_id", "remaining").iterator(chunk_size=1000):
+        yield (
+            f"grant {row['pk']} of account {row['account_id']}: {row['remaining']} left, "
+            "though a refund or dispute has a claim to them"
+        )
 
 
 def _entries() -> Iterator[str]:

@@ -9,7 +9,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from accounts.models import User
-from billing import catalogue, gateway
+from billing import catalogue, closing, gateway
 from billing.errors import AccountClosed, AlreadySubscribed, ChangeUnderWay, NotForSale, NotSubscribed
 from billing.models import Account, Order, Pack, Plan, StripePrice, Subscription
 
@@ -29,22 +29,29 @@ def start(*, account: Account, product: Plan | Pack, site: str) -> str:
     order = _plan_order(account, product) if isinstance(product, Plan) else _create_order(account, pack=product)
     if order.url:
         return order.url
-    session = gateway.create_checkout(
-        _session(account, product, order, site), idempotency_key=f"order:{gateway.installation()}:{order.pk}"
-    )
+    try:
+        session = gateway.create_checkout(
+            _session(account, product, order, site), idempotency_key=f"order:{gateway.installation()}:{order.pk}"
+        )
+    except gateway.PaymentRefused:
+        _refuse_closing(account, order)  # its customer may just have been deleted
+        raise
     still_open = Order.objects.filter(pk=order.pk, status=Order.Status.OPEN)
     is_ours = still_open.update(stripe_session_id=session["id"], url=session["url"])
     # Read after the session is on record: an account that closes later finds it there, and expires it.
     if is_ours and not _is_closed(account):
         return str(session["url"])
     _withdraw(order, session["id"])
-    _refuse_closed(account)
+    _refuse_closing(account, order)
     return start(account=account, product=product, site=site)  # another tab has begun anew meanwhile: follow it
 
 
 def portal(*, account: Account, site: str) -> str:
     """Return the address of the billing portal: card, invoices, cancel, resume. Raises as `start` does."""
-    return gateway.create_portal(customer_of(account), f"{site}/dashboard/billing/?settling=1")
+    _refuse_closed(account)
+    customer = customer_of(account)
+    _refuse_closing(account)
+    return gateway.create_portal(customer, f"{site}/dashboard/billing/?settling=1")
 
 
 def change_plan(*, account: Account, plan: Plan) -> None:
@@ -117,6 +124,16 @@ def _is_closed(account: Account) -> bool:
 def _refuse_closed(account: Account) -> None:
     if _is_closed(account):
         raise AccountClosed
+
+
+def _refuse_closing(account: Account, order: Order | None = None) -> None:
+    """Raise AccountClosed if the account was closed while Stripe was asked, and leave nothing empty behind there."""
+    if not _is_closed(account):
+        return
+    if order is not None:
+        Order.objects.filter(pk=order.pk, status=Order.Status.OPEN).update(status=Order.Status.EXPIRED)
+    closing.discard_customer(account)
+    raise AccountClosed
 
 
 def _withdraw(order: Order, session_id: str) -> None:

@@ -2,13 +2,18 @@
 
 import contextlib
 import logging
+from datetime import timedelta
 
 from django.conf import settings
+from django.db.models import Exists, OuterRef
+from django.utils import timezone
 
 from billing import gateway
-from billing.models import Account, Order, Subscription
+from billing.models import Account, Order, Payment, Subscription
 
 log = logging.getLogger(__name__)
+
+UNDER_WAY = timedelta(hours=1)  # far longer than a checkout takes to start and to find that the account is closed
 
 
 def stop_charges(account: Account) -> int:
@@ -28,6 +33,43 @@ def stop_charges(account: Account) -> int:
     for subscription_id in live:
         _cancel(subscription_id)
     return len(live)
+
+
+def discard_customer(account: Account) -> bool:
+    """Delete the Stripe customer of a closed account if nothing was ever bought with it; tell whether it is gone.
+
+    A checkout that began in the instant of the closing may have made it. As good as can be: while Stripe is away it
+    stays, for `discard_customers` to find. Idempotent, and no transaction may be open.
+    """
+    account.refresh_from_db(fields=["stripe_customer_id"])
+    customer = account.stripe_customer_id
+    if not customer or account.payments.exists() or account.subscriptions.exists():
+        return False
+    try:
+        if gateway.has_dealings(customer):
+            return False
+        gateway.delete_customer(customer)
+    except gateway.PaymentUnavailable as error:
+        log.warning("The empty customer of %s stays for now: %s", account, error)
+        return False
+    except gateway.PaymentRefused:
+        log.info("The customer of %s is gone already", account)
+    Account.objects.filter(pk=account.pk, stripe_customer_id=customer).update(stripe_customer_id=None)
+    account.stripe_customer_id = None
+    return True
+
+
+def discard_customers(limit: int = 200) -> int:
+    """Delete the empty Stripe customers of accounts that were closed a while ago; return how many there were."""
+    if not settings.PAYMENTS:
+        return 0
+    closed = Account.objects.filter(
+        ~Exists(Payment.objects.filter(account=OuterRef("pk"))),
+        ~Exists(Subscription.objects.filter(account=OuterRef("pk"))),
+        stripe_customer_id__isnull=False,
+        user__deleted_at__lt=timezone.now() - UNDER_WAY,
+    )
+    return sum(discard_customer(account) for account in closed.select_related("user").order_by("-pk")[:limit])
 
 
 def _close(order: Order) -> None:

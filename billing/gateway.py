@@ -20,6 +20,7 @@ import stripe
 from django.conf import settings
 
 API_VERSION = "2026-10-28.endive"  # the shapes that `events` reads; webhook endpoints are created with it
+GLANCE_SECONDS = 3
 SIGNATURE_TOLERANCE_SECONDS = 300  # both ways: the SDK itself accepts any time in the future
 
 Data = dict[str, Any]
@@ -74,6 +75,21 @@ def create_customer(*, email: str, name: str, account_id: int) -> str:
     )
 
 
+def has_dealings(customer_id: str) -> bool:
+    """Tell whether a customer ever paid or ordered anything. Raises PaymentRefused for one that does not exist."""
+    of, api = {"customer": customer_id, "limit": 1}, _client().v1
+    return bool(
+        _call(api.checkout.sessions.list, {**of, "status": "complete"})["data"]
+        or _call(api.subscriptions.list, {**of, "status": "all"})["data"]
+        or _call(api.charges.list, of)["data"]
+    )
+
+
+def delete_customer(customer_id: str) -> None:
+    """Delete a customer with all that Stripe knows of the person. Raises PaymentRefused for one that does not exist."""
+    _call(_client().v1.customers.delete, customer_id)
+
+
 def create_checkout(params: Data, *, idempotency_key: str) -> Data:
     """Create a hosted checkout session."""
     return _call(_client().v1.checkout.sessions.create, params, {"idempotency_key": idempotency_key})
@@ -99,6 +115,14 @@ def create_portal(customer_id: str, return_url: str) -> str:
 def retrieve_subscription(subscription_id: str) -> Data:
     """Return a subscription as it stands."""
     return _call(_client().v1.subscriptions.retrieve, subscription_id)
+
+
+def glance_at_subscription(subscription_id: str) -> Data:
+    """Return a subscription as it stands, for a page that somebody waits for: asked once, for GLANCE_SECONDS at most.
+
+    Raises PaymentUnavailable, PaymentRefused.
+    """
+    return _call(_client(seconds=GLANCE_SECONDS, retries=0).v1.subscriptions.retrieve, subscription_id)
 
 
 def subscriptions_of(customer_id: str) -> list[Data]:
@@ -195,12 +219,12 @@ def _call(method: Any, *arguments: Any) -> Data:
     return answer
 
 
-@lru_cache(maxsize=1)
-def _client() -> stripe.StripeClient:
+@lru_cache(maxsize=2)
+def _client(*, seconds: int = 20, retries: int = 2) -> stripe.StripeClient:
     return stripe.StripeClient(
         settings.STRIPE_SECRET_KEY,
         stripe_version=API_VERSION,
         base_addresses={"api": settings.STRIPE_API_BASE},
-        max_network_retries=2,
-        http_client=stripe.RequestsClient(timeout=20),
+        max_network_retries=retries,
+        http_client=stripe.RequestsClient(timeout=seconds),
     )

@@ -12,18 +12,20 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db import IntegrityError, transaction
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q, Sum, Value
+from django.db.models.functions import Concat
 from django.utils import timezone
 
 from accounts import emails
 from billing import wakeups
 from billing.errors import InsufficientCredits, NotSpent, UnknownHold
-from billing.models import Account, CreditEntry, CreditGrant, CreditLine, Plan
+from billing.models import Account, CreditEntry, CreditGrant, CreditLine, Plan, Refund
 
 Kind = CreditEntry.Kind
 
 PERIOD_GRACE = timedelta(days=3)  # a renewal may arrive late; the old credits wait for it
 RETURNED_LATE = timedelta(days=7)  # how long credits stay usable that come back to a grant which has expired
+LONGEST_REFERENCE = 180  # leaves room in CreditEntry.reference for what `restore` adds
 
 
 def account_of(user_id: int) -> Account:
@@ -73,21 +75,20 @@ def grant(
     return _write(account, Kind.GRANT, reference, cause, [(bucket, credits)])
 
 
-@transaction.atomic
 def hold(*, account: Account, credits: int, reference: str, cause: str) -> CreditEntry:
     """Set `credits` aside for one piece of work, from the grants that expire soonest.
 
-    Idempotent: the same `reference` returns the first entry. Raises InsufficientCredits; nothing is written then.
+    Idempotent: the same `reference` returns the first entry. Raises InsufficientCredits; nothing is written then but
+    the end of what has expired, so that the balance in the refusal is the one on record. A caller whose own
+    transaction ends with the refusal has `write_off_expired` to call after it.
     """
     if credits <= 0:
         raise ValueError("A hold sets at least 1 credit aside.")
-    account = _lock(account)
-    if known := _entry(reference):
-        return known
-    buckets = _spendable(account)
-    if account.balance < credits:
-        raise InsufficientCredits(balance=account.balance, needed=credits)
-    return _draw(account, buckets, Kind.HOLD, credits, reference, cause)
+    try:
+        return _hold(account, credits, reference, cause)
+    except InsufficientCredits:
+        write_off_expired(account)  # the refusal has just undone it
+        raise
 
 
 @transaction.atomic
@@ -158,6 +159,14 @@ def expire(grant: CreditGrant) -> CreditEntry | None:
     return _write(account, Kind.EXPIRE, reference, f"{bucket.get_source_display()} expired", [(bucket, -left)])
 
 
+def write_off_expired(account: Account) -> None:
+    """Write off all of the account's credits whose time is up."""
+    overdue = CreditGrant.objects.filter(account=account, remaining__gt=0, expires_at__lte=timezone.now())
+    if overdue.exists():  # the usual answer is no, and it needs no lock
+        with transaction.atomic():
+            _spendable(_lock(account))
+
+
 @transaction.atomic
 def write_off(*, grant: CreditGrant, reference: str, cause: str) -> CreditEntry | None:
     """Expire what is left of `grant` before its time; None when nothing is. Idempotent."""
@@ -172,6 +181,41 @@ def claw_back(*, grant: CreditGrant, credits: int, reference: str, cause: str) -
     _lock(grant.account)
     left = CreditGrant.objects.values_list("remaining", flat=True).get(pk=grant.pk)
     return _take_from(grant, Kind.CLAW_BACK, min(left, credits), reference, cause)
+
+
+@transaction.atomic
+def refund(*, grant: CreditGrant, part: int, of: int, refunded: int, reference: str, cause: str) -> CreditEntry | None:
+    """Take the share `part / of`, rounded up, of what is left of `grant` away, as its payment was paid back.
+
+    What is set aside, or kept back by a dispute, counts as left: what cannot be taken now is taken as it comes back.
+    So all ends alike whether a refund comes before a hold, while it is open, or after its release. `refunded` is what
+    was paid back so far, with this refund, in minor units: `undo_refunds` goes by it. Idempotent.
+    """
+    _lock(grant.account)
+    if Refund.objects.filter(reference=reference).exists():
+        return _entry(reference)
+    bucket = CreditGrant.objects.get(pk=grant.pk)
+    credits = -(-_unspent(bucket) * part // of)
+    now = min(credits, bucket.remaining)
+    Refund.objects.create(grant=bucket, reference=reference, refunded=refunded, owed=credits - now)
+    return _take_from(bucket, Kind.CLAW_BACK, now, reference, cause)
+
+
+@transaction.atomic
+def undo_refunds(*, grant: CreditGrant, above: int, kept_by: str, cause: str) -> int:
+    """Give back what refunds beyond `above` minor units took, and `keep_returns` by `kept_by`: they failed. Idempotent.
+
+    Returns how much of the payment is paid back by the refunds that stand.
+    """
+    _lock(grant.account)
+    failed = Refund.objects.filter(grant=grant, refunded__gt=above)
+    references = list(failed.order_by("-pk").values_list("reference", flat=True))
+    failed.delete()  # before anything comes back, or it would be taken again
+    CreditGrant.objects.filter(pk=grant.pk, frozen_by=kept_by).update(frozen_by="")
+    for reference in [*references, kept_by]:
+        _restore_all(grant, reference, cause)
+    last = Refund.objects.filter(grant=grant).order_by("-refunded").first()
+    return last.refunded if last else 0
 
 
 @transaction.atomic
@@ -194,9 +238,7 @@ def thaw(*, grant: CreditGrant, reference: str, cause: str) -> None:
     """End the freeze that `reference` began and give back all that it kept. Idempotent."""
     _lock(grant.account)
     CreditGrant.objects.filter(pk=grant.pk, frozen_by=reference).update(frozen_by="")
-    kept = Q(reference=reference) | Q(reference__startswith=f"{reference}:late:")
-    for entry in CreditEntry.objects.filter(kept, kind=Kind.CLAW_BACK):
-        restore(reference=entry.reference, cause=cause)
+    _restore_all(grant, reference, cause)
 
 
 @transaction.atomic
@@ -207,13 +249,27 @@ def restore(*, reference: str, cause: str) -> CreditEntry | None:
         return None
     taken.account = _lock(taken.account)
     back = f"{reference}:restored"
-    return _entry(back) or _give_back(taken, Kind.RESTORE, back, cause)
+    if known := _entry(back):
+        return known
+    _spendable(taken.account)  # writes off what has expired first, so that only what comes back gets more time
+    return _give_back(taken, Kind.RESTORE, back, cause)
 
 
 def expire_due(limit: int = 500) -> int:
     """Write off every grant whose time is up, at most `limit`, and return how many there were."""
     due = CreditGrant.objects.filter(remaining__gt=0, expires_at__lte=timezone.now())
     return sum(expire(bucket) is not None for bucket in due.select_related("account")[:limit])
+
+
+@transaction.atomic
+def _hold(account: Account, credits: int, reference: str, cause: str) -> CreditEntry:
+    account = _lock(account)
+    if known := _entry(reference):
+        return known
+    buckets = _spendable(account)
+    if account.balance < credits:
+        raise InsufficientCredits(balance=account.balance, needed=credits)
+    return _draw(account, buckets, Kind.HOLD, credits, reference, cause)
 
 
 def _open(user_id: int) -> Account:
@@ -301,14 +357,54 @@ def _give_back(spent: CreditEntry, kind: Kind, reference: str, cause: str) -> Cr
     entry = _write(spent.account, kind, reference, cause, lines)
     for bucket, credits in lines:
         if bucket.frozen_by:
-            late = f"{bucket.frozen_by}:late:{reference}"
-            claw_back(
-                grant=bucket,
-                credits=credits,
-                reference=late,
-                cause="Kept back: the payment is disputed or was refunded",
-            )
+            _keep_back(bucket, credits, bucket.frozen_by, reference)
+        else:
+            _collect(bucket, credits, reference)
     return entry
+
+
+def _collect(bucket: CreditGrant, credits: int, reference: str) -> None:
+    """Take what refunds are owed of the `credits` that just came back to `bucket`, the first refund first."""
+    for refund in Refund.objects.filter(grant=bucket, owed__gt=0).order_by("pk"):
+        part = min(credits, refund.owed)
+        if not part:
+            return
+        Refund.objects.filter(pk=refund.pk).update(owed=F("owed") - part)
+        _keep_back(bucket, part, refund.reference, reference)
+        credits -= part
+
+
+def _keep_back(bucket: CreditGrant, credits: int, by: str, reference: str) -> None:
+    late = f"{by}:late:{reference}"
+    if len(late) > LONGEST_REFERENCE:  # what was kept, restored and kept again names all of that
+        late = f"{by}:late:{hashlib.sha256(reference.encode()).hexdigest()[:40]}"
+    claw_back(grant=bucket, credits=credits, reference=late, cause="Kept back: the payment is disputed or was refunded")
+
+
+def _restore_all(grant: CreditGrant, reference: str, cause: str) -> None:
+    """Give back what was clawed back under `reference`, at once and later."""
+    kept = Q(reference=reference) | Q(reference__startswith=f"{reference}:late:")
+    for entry in CreditEntry.objects.filter(kept, account_id=grant.account_id, kind=Kind.CLAW_BACK).order_by("id"):
+        restore(reference=entry.reference, cause=cause)
+
+
+def _unspent(bucket: CreditGrant) -> int:
+    """Return how many of a grant's credits its owner has, or may get back, and no refund has a claim to."""
+    outcome = CreditEntry.objects.filter(reference=Concat(OuterRef("entry__reference"), Value(":outcome")))
+    lines = CreditLine.objects.filter(grant=bucket)
+    set_aside = lines.filter(~Exists(outcome), entry__kind=Kind.HOLD)
+    disputed = lines.filter(entry__kind__in=[Kind.CLAW_BACK, Kind.RESTORE], entry__reference__startswith="dispute:")
+    out = sum(-(part.aggregate(credits=Sum("amount"))["credits"] or 0) for part in (set_aside, disputed))
+    owed = Refund.objects.filter(grant=bucket).aggregate(credits=Sum("owed"))["credits"] or 0
+    return max(0, bucket.remaining + out - owed)
+
+
+def _note_crossing(account: Account, kind: Kind, after: int) -> None:
+    """Have `notices` look at an account whose balance is about to cross the threshold of its mail, either way."""
+    low = settings.LOW_BALANCE_CREDITS
+    is_low = after <= low
+    if low and (is_low != (account.balance <= low) or (is_low and kind == Kind.GRANT)):
+        Account.objects.filter(pk=account.pk).update(crossed_at=timezone.now())
 
 
 def _write(
@@ -325,6 +421,7 @@ def _write(
         cause=cause,
     )
     CreditLine.objects.bulk_create(CreditLine(entry=entry, grant=bucket, amount=credits) for bucket, credits in lines)
+    _note_crossing(account, kind, account.balance + amount)
     account.balance += amount
     wakeups.publish_on_commit(wakeups.account_topic(account.pk))
     return entry

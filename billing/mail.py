@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 LEASE = timedelta(minutes=5)  # longer than EMAIL_TIMEOUT lets any attempt take
 # After each failed attempt; after the last one the mail is given up, about a day after it was put down.
 PAUSES = [timedelta(minutes=minutes) for minutes in (1, 5, 20, 60, 180, 360, 720)]
+MOST_ATTEMPTS = len(PAUSES) + 1
 AWAY_SECONDS = 30  # how long a mail server that did not answer is left alone
 KEPT = timedelta(days=30)  # how long a mail without a business reference is on record
 ONCE = "once:"
@@ -123,6 +124,9 @@ def _claim(pk: int) -> SentMail | None:
     if not mail.to and (mail.account is None or mail.account.user.deleted_at):
         mail.delete()  # there is nobody to write to any more
         return None
+    if mail.attempts > MOST_ATTEMPTS:  # each worker that tried it died, and so would the next
+        SentMail.objects.filter(pk=pk, sent_at=None).update(failed_at=timezone.now())
+        return None
     return mail
 
 
@@ -131,8 +135,9 @@ def _put_off(mail: SentMail, error: Exception) -> None:
     if _is_away(error):
         _away["until"] = time.monotonic() + AWAY_SECONDS
     now = timezone.now()
-    values: dict[str, Any] = {"last_error": f"{type(error).__name__}: {error}"[:2000].replace("\x00", "")}
-    if mail.attempts > len(PAUSES) or _is_final(error):
+    words = f"{type(error).__name__}: {error}"[:2000].replace("\x00", "")
+    values: dict[str, Any] = {"last_error": words.encode("utf-8", "replace").decode()}
+    if mail.attempts >= MOST_ATTEMPTS or _is_final(error):
         values["failed_at"] = now
     else:
         values["due_at"] = now + PAUSES[mail.attempts - 1]

@@ -95,10 +95,14 @@ class Account(models.Model):
     )
     stripe_customer_id = models.CharField(max_length=255, null=True, blank=True, unique=True)
     low_balance_at = models.DateTimeField(null=True, blank=True, help_text="When a mail last said that few are left.")
+    crossed_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the balance crossed LOW_BALANCE_CREDITS; empty: that was seen to."
+    )
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
         constraints = [models.CheckConstraint(condition=Q(balance__gte=0), name="account_balance_not_negative")]
+        indexes = [models.Index(fields=["crossed_at"], condition=Q(crossed_at__isnull=False), name="account_crossed")]
         permissions = [  # what `billing.staff` asks for
             ("grant_few", "Can grant credits up to SUPPORT_GRANT_LIMIT in one act"),
             ("grant_any", "Can grant any number of credits"),
@@ -148,6 +152,22 @@ class CreditGrant(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_source_display()}: {self.remaining} of {self.amount}"
+
+
+class Refund(models.Model):
+    """What a refund, in whole or in part, claims of the credits that its payment brought. One that fails is deleted."""
+
+    grant = models.ForeignKey(CreditGrant, on_delete=models.PROTECT, related_name="refunds")
+    reference = models.CharField(max_length=200, unique=True, help_text="Of the entry that took what there was.")
+    refunded = models.PositiveIntegerField(help_text="Minor units paid back so far, with this refund.")
+    owed = models.PositiveIntegerField(help_text="Credits that were out when it came: they are taken as they return.")
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return self.reference
 
 
 class AppendOnly(models.QuerySet[Any]):
@@ -243,6 +263,7 @@ class Subscription(models.Model):
     changing_at = models.DateTimeField(
         null=True, blank=True, help_text="A change of plan has been under way at Stripe since then."
     )
+    read_at = models.DateTimeField(null=True, blank=True, help_text="When Stripe was asked for what stands here.")
     created_at = models.DateTimeField(default=timezone.now)
     ended_at = models.DateTimeField(null=True, blank=True)
 
@@ -276,6 +297,7 @@ class Order(models.Model):
     stripe_session_id = models.CharField(max_length=255, null=True, blank=True, unique=True)
     url = models.TextField(blank=True)
     status = models.CharField(max_length=8, choices=Status, default=Status.OPEN)
+    stripe_invoice_id = models.CharField(max_length=255, blank=True, help_text="The first invoice of a plan.")
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
@@ -299,6 +321,7 @@ class Payment(models.Model):
     amount = models.PositiveIntegerField()
     currency = models.CharField(max_length=3)
     refunded = models.PositiveIntegerField(default=0)
+    read_at = models.DateTimeField(null=True, blank=True, help_text="When Stripe was asked what is refunded.")
     description = models.CharField(max_length=200)
     grant = models.OneToOneField(CreditGrant, on_delete=models.PROTECT, null=True, blank=True, related_name="payment")
     created_at = models.DateTimeField(default=timezone.now)

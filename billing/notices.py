@@ -1,6 +1,6 @@
 """Mails that a state calls for and no event: somebody runs low."""
 
-from datetime import timedelta
+from datetime import datetime
 
 from django.conf import settings
 from django.db import transaction
@@ -8,26 +8,34 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.utils import timezone
 
 from billing import mail
-from billing.models import Account, CreditEntry, Payment
-
-# Only entries move a balance. So it is enough to look, every few seconds, at the accounts of the latest entries (by
-# the index on their time), and at all accounts once a night for what came while no worker ran.
-LATELY = timedelta(minutes=5)
+from billing.models import Account, Payment
 
 
-def send_low_balance(limit: int = 100, *, recent: bool = True) -> int:
+def send_low_balance(limit: int = 100) -> int:
     """Queue a mail for buyers whose balance has sunk to LOW_BALANCE_CREDITS; return how many.
 
-    Each is told once, until the balance has been above the threshold again, and once a day at most. `recent` looks
-    only at accounts whose balance moved lately.
+    Each is told once, until the balance has been above the threshold again, and once a day at most. The ledger marks
+    whose balance crosses it, so that only they are looked at, at most `limit` at once.
     """
+    marked = Account.objects.filter(crossed_at__isnull=False).order_by("crossed_at")
+    crossed = dict(marked.values_list("pk", "crossed_at")[:limit])
+    if not crossed:  # the usual answer, and on SQLite one that needs no write lock
+        return 0
+    told = _see_to(Account.objects.filter(pk__in=crossed))
+    _unmark(crossed)
+    return told
+
+
+def send_missed_low_balance() -> int:
+    """The same, once a night, for every account: a threshold or somebody's wish may be new."""
+    return _see_to(Account.objects.all())
+
+
+def _see_to(accounts: QuerySet[Account]) -> int:
     threshold = settings.LOW_BALANCE_CREDITS
     if not threshold:
         return 0
-    accounts = _moved_lately() if recent else Account.objects.all()
-    risen = accounts.filter(balance__gt=threshold, low_balance_at__isnull=False)
-    if risen.exists():  # the usual answer is no, and on SQLite it needs no write lock
-        risen.update(low_balance_at=None)
+    accounts.filter(balance__gt=threshold, low_balance_at__isnull=False).update(low_balance_at=None)
     bought = Payment.objects.filter(account=OuterRef("pk"), amount__gt=0)
     due = accounts.filter(
         Exists(bought),
@@ -36,21 +44,22 @@ def send_low_balance(limit: int = 100, *, recent: bool = True) -> int:
         user__is_active=True,
         user__deleted_at=None,
         user__mail_low_balance=True,
-    ).select_related("user")
-    return sum(_tell(account) for account in due[:limit])
-
-
-def _moved_lately() -> QuerySet[Account]:
-    entries = CreditEntry.objects.filter(created_at__gte=timezone.now() - LATELY).order_by()
-    return Account.objects.filter(pk__in=entries.values("account_id"))
+    )
+    return sum(_tell(pk) for pk in list(due.values_list("pk", flat=True)))
 
 
 @transaction.atomic
-def _tell(account: Account) -> bool:
+def _unmark(seen: dict[int, datetime | None]) -> None:
+    """Take the marks off, but for those that are newer than what was seen to."""
+    for pk, moment in seen.items():
+        Account.objects.filter(pk=pk, crossed_at=moment).update(crossed_at=None)
+
+
+@transaction.atomic
+def _tell(pk: int) -> bool:
     now = timezone.now()
-    claimed = Account.objects.filter(pk=account.pk, low_balance_at=None).update(low_balance_at=now)
+    claimed = Account.objects.filter(pk=pk, low_balance_at=None).update(low_balance_at=now)
     if claimed:
-        mail.queue(
-            account, "low_balance", reference=f"low_balance:{account.pk}:{now:%Y-%m-%d}", balance=account.balance
-        )
+        account = Account.objects.select_related("user").get(pk=pk)
+        mail.queue(account, "low_balance", reference=f"low_balance:{pk}:{now:%Y-%m-%d}", balance=account.balance)
     return bool(claimed)

@@ -5,12 +5,15 @@ from typing import Literal
 
 from billing.models import Account, Order, Payment
 
-State = Literal["waiting", "paid", "pending", "failed", "expired"]
+State = Literal["waiting", "paid", "returned", "pending", "failed", "expired"]
 
 
 @dataclass(frozen=True)
 class Progress:
-    """An order as it truly stands. `payment` is there once the money and its credits are in the books."""
+    """An order as it truly stands. `payment` is there once the money and its credits are in the books.
+
+    One that is `returned` came too late or for a second plan: it brought nothing and is paid back.
+    """
 
     order: Order
     state: State
@@ -18,7 +21,7 @@ class Progress:
 
     @property
     def is_final(self) -> bool:
-        return self.state in ("paid", "failed", "expired")
+        return self.state in ("paid", "returned", "failed", "expired")
 
     @property
     def credits(self) -> int:
@@ -34,7 +37,7 @@ def progress_of(account: Account, session_id: str) -> Progress | None:
         return None
     payment = _payment_of(order)
     if payment is not None:
-        return Progress(order, "paid", payment)
+        return Progress(order, "paid" if payment.grant or not payment.amount else "returned", payment)
     match Order.Status(order.status):
         case Order.Status.PENDING:
             return Progress(order, "pending")
@@ -50,7 +53,6 @@ def _payment_of(order: Order) -> Payment | None:
     payments = Payment.objects.select_related("grant").filter(account_id=order.account_id)
     if order.pack_id:
         return payments.filter(reference=f"checkout:{order.stripe_session_id}").first()
-    if order.status != Order.Status.PAID:
-        return None
-    # An order for a plan begins only while there is no subscription: the next invoice that is paid is its own.
-    return payments.filter(reference__startswith="invoice:", created_at__gte=order.created_at).order_by("pk").first()
+    # A plan's credits come with the first invoice of the subscription that this very checkout began.
+    invoice = order.stripe_invoice_id
+    return payments.filter(reference=f"invoice:{invoice}").first() if invoice else None

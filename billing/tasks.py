@@ -3,7 +3,7 @@
 from celery import shared_task
 from django.core.management import call_command
 
-from billing import ledger, mail, notices, webhooks
+from billing import closing, ledger, mail, notices, webhooks
 
 
 @shared_task
@@ -29,12 +29,13 @@ def sweep() -> None:
 
 @shared_task
 def tidy() -> None:
-    """Drop old records of mails; tell who runs low and was missed while no worker ran."""
+    """Drop old records of mails; tell who runs low and was missed."""
     mail.tidy()
-    notices.send_low_balance(recent=False)
+    notices.send_missed_low_balance()
 
 
 @shared_task
 def reconcile() -> None:
-    """Compare the books with Stripe's, every night, and mend what is certain."""
+    """Compare the books with Stripe's, every night, and mend what is certain; leave no empty customers there."""
+    closing.discard_customers()
     call_command("reconcile_stripe", since=3, repair=True)

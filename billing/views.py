@@ -10,6 +10,7 @@ from collections.abc import Callable
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.db import transaction
 from django.http import (
     HttpRequest,
     HttpResponse,
@@ -25,8 +26,10 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts.requests import site_of
-from billing import catalogue, checkout, events, gateway, ledger, money, offers, orders, statement
+from billing import catalogue, checkout, gateway, ledger, money, offers, orders, statement
 from billing.errors import AccountClosed, AlreadySubscribed, BillingError, ChangeUnderWay, NotForSale, NotSubscribed
+from billing.events import subscriptions
+from billing.events.shared import moment
 from billing.models import Account, Order, Pack, Plan, Subscription
 
 log = logging.getLogger(__name__)
@@ -133,15 +136,15 @@ def open_portal(request: HttpRequest) -> HttpResponse:
 def change_plan(request: HttpRequest) -> HttpResponse:
     """Say what moving to another plan means; a POST asks Stripe to do it."""
     account = _account(request)
-    if request.method != "POST":
-        _catch_up(account)
+    is_fresh = request.method != "POST" and _catch_up(account)
     slug = (request.POST if request.method == "POST" else request.GET).get("slug", "")
     offer = next((offer for offer in offers.changes(account) if offer.product.slug == slug), None)
     subscription = checkout.live_subscription(account)
     if offer is None or subscription is None or not isinstance(offer.product, Plan):
         return _back(request, "Your plan can't be changed to that one.")
     if request.method != "POST":
-        return render(request, "billing/change_plan.html", _change(subscription, offer))
+        context = {**_change(subscription, offer), "is_fresh": is_fresh}
+        return render(request, "billing/change_plan.html", context)
     try:
         checkout.change_plan(account=account, plan=offer.product)
     except (BillingError, gateway.PaymentError) as error:
@@ -175,19 +178,24 @@ def success_state(request: HttpRequest) -> HttpResponse:
     return JsonResponse({"state": progress.state, "done": progress.is_final, "html": html})
 
 
-def _catch_up(account: Account) -> None:
+def _catch_up(account: Account) -> bool:
     """Bring our copy of the subscription in line with Stripe's, so that what a change costs is told from what is true.
 
-    While Stripe is away the copy has to do: what is charged is worked out there in any case.
+    False when Stripe does not answer soon and the copy has to do: what is charged is worked out there in any case.
     """
     subscription = checkout.live_subscription(account)
     if subscription is None:
-        return
+        return True
+    read_at = moment()
     try:
-        events.apply_object("customer.subscription.updated", {"id": subscription.stripe_id})
+        data = gateway.glance_at_subscription(subscription.stripe_id)
     except gateway.PaymentError as error:
         log.warning("The subscription could not be looked up: %s", error)
+        return False
+    with transaction.atomic():
+        subscriptions.upsert(account, data, read_at)
     account.refresh_from_db(fields=["plan", "balance"])
+    return True
 
 
 def _change(subscription: Subscription, offer: offers.Offer) -> dict[str, object]:

@@ -51,10 +51,11 @@ def handle(event_id: str) -> bool:
         events.apply(event)
     except Exception as error:
         wait = min(3600, 5 * 2 ** min(event.attempts, 10))
+        words = f"{type(error).__name__}: {error}"[:2000].replace("\x00", "")
         log.warning("%s: %r, again in %s s", event, error, wait)
         StripeEvent.objects.filter(pk=event.pk).update(
             attempts=event.attempts + 1,
-            last_error=f"{type(error).__name__}: {error}"[:2000],
+            last_error=words.encode("utf-8", "replace").decode(),
             due_at=timezone.now() + timedelta(seconds=wait),
         )
         return False

@@ -116,7 +116,8 @@ def _link_customer(account: Account, customer: str | None) -> None:
 
 
 def _close_order(session: Data, status: Order.Status) -> None:
-    Order.objects.filter(stripe_session_id=session["id"]).exclude(status=Order.Status.PAID).update(status=status)
+    open_orders = Order.objects.filter(stripe_session_id=session["id"]).exclude(status=Order.Status.PAID)
+    open_orders.update(status=status, stripe_invoice_id=session.get("invoice") or "")
 
 
 def _number(text: Any) -> int | None:

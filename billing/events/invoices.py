@@ -5,7 +5,15 @@ from datetime import UTC, datetime
 
 from billing import catalogue, gateway, ledger, mail
 from billing.errors import NotYet
-from billing.events.shared import Books, Data, account_of_customer, note_payment, paid_too_late, payment_intent_of
+from billing.events.shared import (
+    Books,
+    Data,
+    account_of_customer,
+    moment,
+    note_payment,
+    paid_too_late,
+    payment_intent_of,
+)
 from billing.events.subscriptions import first_or_undone, upsert
 from billing.models import (
     Account,
@@ -28,12 +36,13 @@ def invoice_paid(invoice: Data) -> Books | None:
     account = account_of_customer(invoice.get("customer"))
     if not subscription_id or account is None or invoice["status"] != "paid":
         return None
+    read_at = moment()
     subscription, is_second = first_or_undone(account, gateway.retrieve_subscription(subscription_id))
     payment_intent = payment_intent_of(invoice)
     is_late = paid_too_late(account, f"invoice:{invoice['id']}", payment_intent)
 
     def write() -> None:
-        upsert(account, subscription)
+        upsert(account, subscription, read_at)
         if is_late:
             _note_invoice(account, invoice, payment_intent, None, "Paid after the account was closed")
         elif is_second:
@@ -68,12 +77,9 @@ def _grant_period(account: Account, invoice: Data, payment_intent: str | None) -
     if line is None or not isinstance(plan, Plan):
         raise NotYet(f"no plan for the price of {invoice['id']}")
     reference = f"invoice:{invoice['id']}"
-    period_end = datetime.fromtimestamp(line["period"]["end"], UTC)
+    period_end = _end_of(line)
     known = CreditEntry.objects.filter(reference=reference).exists()
-    later = CreditGrant.objects.filter(
-        account=account, source=CreditGrant.Source.PLAN, expires_at__gt=period_end + ledger.PERIOD_GRACE
-    )
-    superseded = not known and later.exists()  # events out of order: a later period's credits are here already
+    superseded = not known and _is_over(account, period_end)
     granted = ledger.grant(
         account=account,
         credits=plan.credits,
@@ -98,10 +104,18 @@ def _grant_period(account: Account, invoice: Data, payment_intent: str | None) -
     )
 
 
+def _is_over(account: Account, period_end: datetime) -> bool:
+    """Tell whether a later period's credits are here already: then these come late, their events out of order."""
+    return CreditGrant.objects.filter(
+        account=account, source=CreditGrant.Source.PLAN, expires_at__gt=period_end + ledger.PERIOD_GRACE
+    ).exists()
+
+
 def _end_earlier_periods(account: Account, granted: CreditEntry, period_end: datetime, *, superseded: bool) -> None:
-    """A period's credits end when the next period's arrive."""
+    """A period's credits end when the next period's arrive; those of a change within the period stay beside them."""
     buckets = CreditGrant.objects.filter(account=account, source=CreditGrant.Source.PLAN, remaining__gt=0)
-    ending = buckets.filter(lines__entry=granted) if superseded else buckets.exclude(lines__entry=granted)
+    earlier = buckets.filter(expires_at__lt=period_end + ledger.PERIOD_GRACE)
+    ending = buckets.filter(lines__entry=granted) if superseded else earlier
     for bucket in ending:
         ledger.write_off(
             grant=bucket, reference=f"grant:{bucket.pk}:superseded", cause="Expired: the next period has begun"
@@ -129,6 +143,8 @@ def _grant_upgrade(account: Account, invoice: Data, payment_intent: str | None) 
     whole = int((subscription.period_end - subscription.period_start).total_seconds())
     credits = max(0, after.credits - before.credits) * min(left, whole) // max(whole, 1)
     reference = f"invoice:{invoice['id']}"
+    period_end = _end_of(new)  # by the time we hear of it the subscription may be in its next period
+    superseded = not CreditEntry.objects.filter(reference=reference).exists() and _is_over(account, period_end)
     granted = None
     if credits:
         granted = ledger.grant(
@@ -137,8 +153,10 @@ def _grant_upgrade(account: Account, invoice: Data, payment_intent: str | None) 
             source=CreditGrant.Source.PLAN,
             reference=reference,
             cause=f"Changed from {before.name} to {after.name}",
-            expires_at=subscription.period_end + ledger.PERIOD_GRACE,
+            expires_at=period_end + ledger.PERIOD_GRACE,
         )
+        if superseded:
+            _end_earlier_periods(account, granted, period_end, superseded=True)
     _note_invoice(account, invoice, payment_intent, granted, f"{before.name} to {after.name}")
     mail.queue(
         account,
@@ -175,6 +193,10 @@ def _subscription_of(invoice: Data) -> str | None:
 def _plan_line(invoice: Data) -> Data | None:
     lines: list[Data] = [line for line in invoice["lines"]["data"] if line["amount"] >= 0]
     return max(lines, key=lambda line: int(line["period"]["end"]), default=None)
+
+
+def _end_of(line: Data) -> datetime:
+    return datetime.fromtimestamp(line["period"]["end"], UTC)
 
 
 def _price_of(line: Data) -> str:

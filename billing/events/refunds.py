@@ -1,16 +1,16 @@
 """Money that went back, or is in dispute."""
 
 import logging
+from datetime import datetime
 
 from django.db.models import QuerySet
 from django.utils import timezone
 
 from billing import gateway, ledger
 from billing.errors import NotYet
-from billing.events.shared import Books, Data, account_of_customer
+from billing.events.shared import Books, Data, account_of_customer, moment
 from billing.models import (
     CreditEntry,
-    CreditGrant,
     Dispute,
     Payment,
 )
@@ -22,11 +22,12 @@ FINAL_DISPUTES = ("won", "lost")
 
 def charge_refunded(charge: Data) -> Books | None:
     """Claw back the refunded share of what is left of the credits that this charge paid for."""
+    read_at = moment()
     charge = gateway.retrieve_charge(charge["id"])
     payment = _payment_of(charge)
     if payment is None:
         return None
-    return lambda: _follow_refunds(payment, charge)
+    return lambda: _follow_refunds(payment, charge, read_at)
 
 
 def refund_changed(refund: Data) -> Books | None:
@@ -36,29 +37,27 @@ def refund_changed(refund: Data) -> Books | None:
     return charge_refunded({"id": refund["charge"]})
 
 
-def _follow_refunds(payment: Payment, charge: Data) -> None:
+def _follow_refunds(payment: Payment, charge: Data, read_at: datetime) -> None:
     payment = Payment.objects.select_for_update(of=("self",)).get(pk=payment.pk)
-    refunded = charge["amount_refunded"]
-    grant = payment.grant
-    if grant is not None and refunded > payment.refunded:
-        left = CreditGrant.objects.values_list("remaining", flat=True).get(pk=grant.pk)
-        money_left, delta = max(1, payment.amount - payment.refunded), refunded - payment.refunded
-        ledger.claw_back(
+    if payment.read_at and payment.read_at > read_at:
+        return  # a worker that asked Stripe later was faster
+    refunded, before, grant = charge["amount_refunded"], payment.refunded, payment.grant
+    all_of_it = f"refunded:{charge['id']}"
+    if grant is not None and refunded < before:
+        failed = f"The refund of {payment.description} failed"
+        before = ledger.undo_refunds(grant=grant, above=refunded, kept_by=all_of_it, cause=failed)
+    if grant is not None and refunded > before:
+        ledger.refund(
             grant=grant,
-            credits=-(-left * delta // money_left),  # rounded up: a whole refund leaves none
+            part=refunded - before,
+            of=max(1, payment.amount - before),
+            refunded=refunded,
             reference=f"refund:{charge['id']}:{refunded}:{_claw_backs(charge).count()}",
             cause=f"{payment.description} was refunded",
         )
         if refunded >= payment.amount:
-            ledger.keep_returns(grant=grant, by=f"refunded:{charge['id']}")
-    elif refunded < payment.refunded:
-        failed = f"The refund of {payment.description} failed"
-        if grant is not None:
-            ledger.thaw(grant=grant, reference=f"refunded:{charge['id']}", cause=failed)
-        for entry in _claw_backs(charge):
-            if int(entry.reference.split(":")[2]) > refunded:
-                ledger.restore(reference=entry.reference, cause=failed)
-    Payment.objects.filter(pk=payment.pk).update(refunded=refunded)
+            ledger.keep_returns(grant=grant, by=all_of_it)
+    Payment.objects.filter(pk=payment.pk).update(refunded=refunded, read_at=read_at)
 
 
 def _claw_backs(charge: Data) -> QuerySet[CreditEntry]:
@@ -76,6 +75,7 @@ def dispute_opened(dispute: Data) -> Books | None:
 
 
 def _follow_dispute(payment: Payment, data: Data) -> None:
+    payment = Payment.objects.select_for_update(of=("self",)).get(pk=payment.pk)  # one event of it at a time
     row = Dispute.objects.filter(stripe_id=data["id"]).first()
     if row is not None and row.status in FINAL_DISPUTES:
         return  # an older event that comes late
@@ -92,10 +92,15 @@ def _follow_dispute(payment: Payment, data: Data) -> None:
     )
     if payment.grant is None:
         return
-    reference = f"dispute:{data['id']}"
-    ledger.freeze(grant=payment.grant, reference=reference, cause=f"{payment.description} is disputed")
-    if data["status"] == "won":
-        ledger.thaw(grant=payment.grant, reference=reference, cause=f"The dispute about {payment.description} was won")
+    ledger.freeze(grant=payment.grant, reference=f"dispute:{data['id']}", cause=f"{payment.description} is disputed")
+    disputes = payment.disputes.exclude(status__startswith="warning_")
+    if disputes.exclude(status="won").exists():
+        return  # perhaps another one of the same payment, and the money is not all back
+    for won in disputes.order_by("pk"):
+        cause = f"The dispute about {payment.description} was won"
+        ledger.thaw(grant=payment.grant, reference=f"dispute:{won.stripe_id}", cause=cause)
+    if payment.refunded >= payment.amount:  # meanwhile, and `freeze` stood in the way
+        ledger.keep_returns(grant=payment.grant, by=f"refunded:{data['charge']}")
 
 
 def _payment_of(data: Data) -> Payment | None:

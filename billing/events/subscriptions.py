@@ -4,7 +4,7 @@ import logging
 from datetime import UTC, datetime
 
 from billing import catalogue, gateway, ledger, mail
-from billing.events.shared import Books, Data, account_of_customer, pay_back, payment_intent_of
+from billing.events.shared import Books, Data, account_of_customer, moment, pay_back, payment_intent_of
 from billing.models import (
     Account,
     CreditGrant,
@@ -20,12 +20,13 @@ def subscription_changed(subscription: Data) -> Books | None:
 
     Of two that are live, the younger is ended and paid back; one of a closed account is ended.
     """
+    read_at = moment()
     subscription = gateway.retrieve_subscription(subscription["id"])
     account = account_of_customer(subscription.get("customer"))
     if account is None:
         return None
     subscription, _ = first_or_undone(account, subscription)
-    return lambda: upsert(account, subscription)
+    return lambda: upsert(account, subscription, read_at)
 
 
 def first_or_undone(account: Account, data: Data) -> tuple[Data, bool]:
@@ -53,14 +54,21 @@ def _undo_second(data: Data) -> None:
     gateway.cancel_subscription(data["id"])  # last: until it is ended, whoever tries again comes by here
 
 
-def upsert(account: Account, data: Data) -> None:
-    """Bring our row in line with `data`, which was just read from Stripe, and the account's plan with the row."""
+def upsert(account: Account, data: Data, read_at: datetime) -> None:
+    """Bring our row in line with `data`, for which Stripe was asked at `read_at`, and the account's plan with the row.
+
+    Whoever asks after a change finds it, and Stripe tells of each: so what was asked for earlier never takes the place
+    of what was asked for later, whichever worker is faster.
+    """
+    row = Subscription.objects.select_for_update(of=("self",)).filter(stripe_id=data["id"]).first()
+    if row is not None and row.read_at and row.read_at > read_at:
+        return
     item = data["items"]["data"][0]
     price = item["price"]["id"]
     plan = catalogue.product_of(price)
     ended = data["status"] in ("canceled", "incomplete_expired")
     cancel_at = data.get("cancel_at") or (item["current_period_end"] if data.get("cancel_at_period_end") else None)
-    was_live = Subscription.objects.filter(stripe_id=data["id"], status__in=Subscription.LIVE).exists()
+    was_live = row is not None and row.status in Subscription.LIVE
     Subscription.objects.update_or_create(
         stripe_id=data["id"],
         defaults={
@@ -73,6 +81,7 @@ def upsert(account: Account, data: Data) -> None:
             "period_end": _time(item["current_period_end"]),
             "cancel_at": _time(cancel_at) if not ended else None,
             "ended_at": _time(data.get("ended_at")) if ended else None,
+            "read_at": read_at,
         },
     )
     entitled = account.subscriptions.filter(status__in=Subscription.ENTITLED).first()

@@ -21,6 +21,8 @@ def audit(account: Account) -> int:
     for grant in grants:
         assert 0 <= grant.remaining <= grant.amount
         assert grant.remaining == grant.moved
+        if grant.frozen_by or grant.refunds.filter(owed__gt=0).exists():
+            assert grant.remaining == 0
     return account.balance
 
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, connections
+from django.db import IntegrityError, connections, transaction
 from django.utils import timezone
 
 from accounts.models import User
@@ -220,8 +220,25 @@ def test_a_hold_that_only_expired_credits_would_cover_is_refused(account: Accoun
     lapse(grant(account, 5, days=10))
     with pytest.raises(InsufficientCredits) as error:
         hold(account, 4)
-    assert error.value.balance == 3
-    assert history(account) == [("grant", 3), ("grant", 5)]
+    assert error.value.balance == audit(account) == 3
+    assert history(account) == [("grant", 3), ("grant", 5), ("expire", -5)]
+
+
+def test_a_refusal_that_undoes_more_leaves_what_has_expired_to_be_written_off(account: Account) -> None:
+    lapse(grant(account, 5, days=10))
+
+    @transaction.atomic
+    def two() -> None:
+        hold(account, 1)
+        hold(account, 4, "generation:2")
+
+    with pytest.raises(InsufficientCredits) as error:
+        two()
+    assert error.value.balance == 2
+    ledger.write_off_expired(account)
+    assert audit(account) == 3
+    ledger.write_off_expired(account)
+    assert history(account) == [("grant", 3), ("grant", 5), ("expire", -5)]
 
 
 def test_many_holds_at_once_spend_no_credit_twice(account: Account) -> None:

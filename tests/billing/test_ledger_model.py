@@ -36,12 +36,45 @@ credits = st.integers(1, 6)
 owners = st.sampled_from([0, 1])
 
 
+PAID = 10  # what each grant cost, in the model's money
+
+
+@dataclass
+class Claim:
+    """A refund up to `level` of PAID: the credits that it took, and those it takes as they come back."""
+
+    level: int
+    taken: int
+    owed: int
+
+
 @dataclass
 class Bucket:
-    """What the model knows of a grant."""
+    """What the model knows of a grant. `dispute` names the one that keeps `kept` of its credits back."""
 
     left: int
     ends: datetime
+    dispute: str = ""
+    kept: int = 0
+    claims: list[Claim] = field(default_factory=list)
+
+    @property
+    def refunded(self) -> int:
+        return max((claim.level for claim in self.claims), default=0)
+
+    def come_back(self, credits: int, now: datetime) -> None:
+        """Return credits: a dispute keeps them, then refunds take what they are owed; the rest may end a week late."""
+        if self.ends <= now and credits:
+            self.ends = now + WEEK
+        if self.dispute:
+            self.kept += credits
+            return
+        for claim in self.claims:
+            part = min(credits, claim.owed)
+            claim.owed -= part
+            claim.taken += part
+            credits -= part
+        self.left += credits
 
 
 @dataclass
@@ -74,12 +107,21 @@ class Books:
         return drawn
 
     def give_back(self, drawn: list[tuple[int, int]], now: datetime) -> None:
-        """Return what was drawn; what comes back to an ended bucket can be spent for a week."""
         for key, part in drawn:
-            bucket = self.buckets[key]
-            bucket.left += part
-            if bucket.ends <= now:
-                bucket.ends = now + WEEK
+            self.buckets[key].come_back(part, now)
+
+    def unspent(self, key: int) -> int:
+        """What of a bucket its owner has, or may get back, and no refund has a claim to."""
+        bucket = self.buckets[key]
+        out = sum(part for drawn in self.holds.values() for from_key, part in drawn if from_key == key)
+        return max(0, bucket.left + out + bucket.kept - sum(claim.owed for claim in bucket.claims))
+
+    def refund(self, key: int, level: int) -> None:
+        bucket = self.buckets[key]
+        share = -(-self.unspent(key) * (level - bucket.refunded) // (PAID - bucket.refunded))
+        now = min(share, bucket.left)
+        bucket.left -= now
+        bucket.claims.append(Claim(level, now, share - now))
 
 
 class Ledger(RuleBasedStateMachine):
@@ -134,6 +176,7 @@ class Ledger(RuleBasedStateMachine):
             with pytest.raises(InsufficientCredits) as error:
                 hold()
             assert error.value.balance == books.spendable(self.clock)
+            books.write_off(self.clock)
             return
         self.twice(hold)
         books.write_off(self.clock)
@@ -162,6 +205,54 @@ class Ledger(RuleBasedStateMachine):
         books.write_off(self.clock)
         books.draw(credits)
 
+    @rule(who=owners, level=st.integers(1, PAID), data=st.data())
+    def refund(self, who: int, level: int, data: st.DataObject) -> None:
+        books = self.books[who]
+        key = data.draw(st.sampled_from(sorted(books.buckets)))
+        bucket = books.buckets[key]
+        if level <= bucket.refunded:
+            return
+        options: Any = {
+            "grant": CreditGrant.objects.get(pk=key),
+            "part": level - bucket.refunded,
+            "of": PAID - bucket.refunded,
+            "refunded": level,
+            "reference": f"refund:{next(self.references)}",
+            "cause": "model",
+        }
+        self.twice(lambda: ledger.refund(**options))
+        books.refund(key, level)
+
+    @precondition(lambda self: any(bucket.claims for books in self.books for bucket in books.buckets.values()))
+    @rule(level=st.integers(0, PAID - 1), data=st.data())
+    def a_refund_fails(self, level: int, data: st.DataObject) -> None:
+        """Of what was paid back only `level` is; that may be less than the last refund that stands, or more."""
+        some = [(books, key) for books in self.books for key, bucket in sorted(books.buckets.items()) if bucket.claims]
+        books, key = data.draw(st.sampled_from(some))
+        bucket, grant = books.buckets[key], CreditGrant.objects.get(pk=key)
+        failed = [claim for claim in bucket.claims if claim.level > level]
+        bucket.claims = [claim for claim in bucket.claims if claim.level <= level]
+        self.come_back(books, bucket, sum(claim.taken for claim in failed))
+        stands = self.twice(
+            lambda: ledger.undo_refunds(grant=grant, above=level, kept_by=f"refunded:{key}", cause="model")
+        )
+        assert stands == bucket.refunded
+
+    @rule(who=owners, data=st.data())
+    def dispute(self, who: int, data: st.DataObject) -> None:
+        """Open a dispute about a grant, or have the one that is open won."""
+        books = self.books[who]
+        key = data.draw(st.sampled_from(sorted(books.buckets)))
+        bucket, grant = books.buckets[key], CreditGrant.objects.get(pk=key)
+        if not bucket.dispute:
+            bucket.dispute = f"dispute:{next(self.references)}"
+            bucket.kept, bucket.left = bucket.left, 0
+            self.twice(lambda: ledger.freeze(grant=grant, reference=bucket.dispute, cause="model"))
+            return
+        self.twice(lambda: ledger.thaw(grant=grant, reference=bucket.dispute, cause="model"))
+        back, bucket.kept, bucket.dispute = bucket.kept, 0, ""
+        self.come_back(books, bucket, back)
+
     @rule(days=st.integers(1, 5), swept=st.sampled_from([False, False, True]))
     def time_passes(self, days: int, swept: bool) -> None:
         self.clock += timedelta(days=days)
@@ -177,14 +268,20 @@ class Ledger(RuleBasedStateMachine):
     def the_ledger_is_as_the_model(self) -> None:
         accounts = [books.account for books in self.books]
         rows = CreditGrant.objects.filter(account__in=accounts).values_list("pk", "remaining", "expires_at")
-        assert {pk: Bucket(left, ends or NEVER) for pk, left, ends in rows} == (
-            self.books[0].buckets | self.books[1].buckets
-        )
+        buckets = self.books[0].buckets | self.books[1].buckets
+        assert {pk: (left, ends or NEVER) for pk, left, ends in rows} == {
+            key: (bucket.left, bucket.ends) for key, bucket in buckets.items()
+        }
         balances = dict(Account.objects.values_list("pk", "balance"))
         for books in self.books:
             assert balances[books.account.pk] == sum(bucket.left for bucket in books.buckets.values())
 
-    def twice(self, operation: Callable[[], CreditEntry]) -> CreditEntry:
+    def come_back(self, books: Books, bucket: Bucket, credits: int) -> None:
+        if credits:
+            books.write_off(self.clock)
+            bucket.come_back(credits, self.clock)
+
+    def twice(self, operation: Callable[[], Any]) -> Any:
         """Every operation may come again: it then writes nothing and returns the first entry."""
         entry = operation()
         count = CreditEntry.objects.count()
@@ -193,10 +290,11 @@ class Ledger(RuleBasedStateMachine):
         return entry
 
 
+@pytest.mark.timeout(300)
 def test_the_ledger_does_what_its_model_does() -> None:
     # Without shrinking: a failure prints its at most 40 steps soon, instead of fewer of them minutes later.
     quick = settings(
-        max_examples=35,
+        max_examples=30,
         stateful_step_count=40,
         deadline=None,
         database=None,

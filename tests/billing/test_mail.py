@@ -2,20 +2,21 @@
 
 import re
 import smtplib
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.core.mail import EmailMultiAlternatives
-from django.db.models import QuerySet
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
 from accounts import accent
 from accounts.models import User
 from billing import ledger, letters, mail, notices, tasks
-from billing.models import Account, CreditEntry, CreditGrant, Payment, SentMail
+from billing.models import Account, CreditGrant, Payment, SentMail
 
 PAID = {"product": "Basic", "credits": 100, "amount": 900, "currency": "usd", "until": "5 March 2030"}
 BILLING = "https://shop.example/dashboard/billing/"
@@ -216,7 +217,7 @@ def test_a_mail_server_that_is_away_is_asked_once_and_then_left_alone(account: A
 def test_a_worker_that_dies_while_it_sends_leaves_the_mail_to_the_next(
     account: Account, mailoutbox: list[Any], server: Server
 ) -> None:
-    server.error = KeyboardInterrupt()  # type: ignore[assignment]
+    server.error = KeyboardInterrupt()
     with pytest.raises(KeyboardInterrupt):
         mail.queue(account, "receipt", reference="receipt:1", **PAID)
     server.error = None
@@ -225,6 +226,26 @@ def test_a_worker_that_dies_while_it_sends_leaves_the_mail_to_the_next(
     SentMail.objects.update(due_at=timezone.now())  # its lease has ended
     mail.send_due()
     assert len(mailoutbox) == 1
+
+
+def test_a_mail_whose_every_worker_dies_is_given_up_too(account: Account, server: Server) -> None:
+    server.error = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        mail.queue(account, "receipt", reference="receipt:1", **PAID)
+    for _ in range(20):
+        SentMail.objects.filter(failed_at=None).update(due_at=timezone.now())
+        try:
+            mail.send_due()
+        except KeyboardInterrupt:
+            continue
+    assert server.asked == 8
+    assert mail.failed().exists()
+
+
+def test_an_error_that_no_database_could_keep_holds_up_no_other_mail(account: Account, server: Server) -> None:
+    server.error = ValueError("\x00 \ud800")
+    mail.queue(account, "receipt", reference="receipt:1", **PAID)
+    assert SentMail.objects.get().last_error == "ValueError:  ?"
 
 
 def test_each_attempt_bears_the_same_message_id(account: Account, mailoutbox: list[Any]) -> None:
@@ -427,17 +448,58 @@ def test_who_does_not_want_to_hear_of_it_is_not_written_to(buyer: Account) -> No
     notices.send_low_balance()
     assert told() == 0
     User.objects.update(mail_low_balance=True)
-    notices.send_low_balance()
+    notices.send_missed_low_balance()
     assert told() == 1
 
 
-def test_only_accounts_that_moved_lately_are_looked_at_until_the_night(buyer: Account) -> None:
-    earlier = timezone.now() - notices.LATELY * 2
-    QuerySet.update(CreditEntry.objects.all(), created_at=earlier)  # entries refuse to be changed
+def test_only_accounts_that_crossed_the_threshold_are_looked_at_until_the_night(buyer: Account) -> None:
+    Account.objects.update(crossed_at=None)
     notices.send_low_balance()
     assert told() == 0
     tasks.tidy()
     assert told() == 1
+
+
+def test_the_ledger_marks_who_crosses_the_threshold_and_nobody_else(buyer: Account) -> None:
+    def is_marked() -> bool:
+        return Account.objects.filter(crossed_at__isnull=False).exists()
+
+    have(buyer, 50)
+    for credits, marked in [(49, False), (6, False), (5, True), (4, False), (0, False), (6, True), (5, True)]:
+        notices.send_low_balance()
+        have(buyer, credits)
+        assert is_marked() == marked
+    notices.send_low_balance()
+    assert not is_marked()
+
+
+def test_a_crossing_while_an_earlier_one_is_seen_to_is_not_lost(
+    buyer: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    see_to = notices._see_to
+
+    def slowly(accounts: Any) -> int:
+        told = see_to(accounts)
+        have(buyer, 50)
+        return told
+
+    monkeypatch.setattr(notices, "_see_to", slowly)
+    notices.send_low_balance()
+    monkeypatch.undo()
+    notices.send_low_balance()
+    assert Account.objects.get().low_balance_at is None
+
+
+def test_no_account_is_looked_at_while_nobody_crosses(
+    buyer: Account, django_assert_num_queries: Callable[[int], Any]
+) -> None:
+    notices.send_low_balance()
+    with django_assert_num_queries(1) as queries:
+        notices.send_low_balance()
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            cursor.execute(f"EXPLAIN QUERY PLAN {queries[0]['sql']}")
+            assert "account_crossed" in str(cursor.fetchall())
 
 
 def test_an_operator_can_turn_it_off(buyer: Account, settings: Any) -> None:

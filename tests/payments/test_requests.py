@@ -17,7 +17,7 @@ from tests.sandbox.stripe.openapi import request_fields, specification, subfield
 SENT: list[tuple[str, str, list[str]]] = []
 
 
-class Recording(stripe.RequestsClient):  # type: ignore[misc]
+class Recording(stripe.RequestsClient):
     """Sends, and remembers what it sent."""
 
     def request(self, method: str, url: str, headers: Any, post_data: Any = None) -> Any:
@@ -36,7 +36,7 @@ def _recorded(monkeypatch: pytest.MonkeyPatch) -> None:
         base_addresses={"api": settings.STRIPE_API_BASE},
         http_client=Recording(),
     )
-    monkeypatch.setattr(gateway, "_client", lambda: client)
+    monkeypatch.setattr(gateway, "_client", lambda **_: client)
 
 
 def template_of(path: str) -> str:
