@@ -10,11 +10,12 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextInputWidget
 
+from accounts.reading import viewer
 from billing import money, staff
 from billing.models import Pack, Plan
 
 
-class ProductForm(forms.ModelForm):  # type: ignore[type-arg]
+class ProductForm(forms.ModelForm):  # type: ignore[type-arg]  # it takes its model only for type checkers
     """A plan or pack, and why it is changed."""
 
     reason = forms.CharField(
@@ -81,7 +82,7 @@ class ProductAdmin(ModelAdmin):
         return False
 
     def save_model(self, request: HttpRequest, obj: Plan | Pack, form: ProductForm, change: bool) -> None:
-        staff.save_product(actor=request.user, product=obj, reason=form.cleaned_data["reason"])  # type: ignore[arg-type]
+        staff.save_product(actor=viewer(request), product=obj, reason=form.cleaned_data["reason"])
 
     @display(description="Price", ordering="price")
     def cost(self, product: Plan | Pack) -> str:

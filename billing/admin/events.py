@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from unfold.decorators import action, display
 
-from accounts.reading import ReadingAdmin, pretty
+from accounts.reading import ReadingAdmin, pretty, viewer
 from billing import staff
 from billing.models import StripeEvent
 
@@ -69,7 +69,7 @@ class StripeEventAdmin(ReadingAdmin):
         return pretty(event.payload)
 
     def has_try_again_permission(self, request: HttpRequest) -> bool:
-        return staff.may(request.user, "retry_event")  # type: ignore[arg-type]
+        return staff.may(viewer(request), "retry_event")
 
     @action(description="Try again now", permissions=["try_again"])
     def try_again(self, request: HttpRequest, queryset: QuerySet[StripeEvent]) -> None:
@@ -83,7 +83,7 @@ class StripeEventAdmin(ReadingAdmin):
             return
         handled = 0
         for event in chosen:
-            if staff.retry_event(actor=request.user, event=event):  # type: ignore[arg-type]
+            if staff.retry_event(actor=viewer(request), event=event):
                 handled += 1
             else:
                 messages.error(request, f"{event.type} {event.pk} failed again: {event.last_error}")

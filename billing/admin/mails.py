@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from unfold.decorators import action, display
 
-from accounts.reading import ReadingAdmin, pretty
+from accounts.reading import ReadingAdmin, pretty, viewer
 from billing import letters, staff
 from billing.admin.reading import person
 from billing.models import SentMail
@@ -87,13 +87,13 @@ class SentMailAdmin(ReadingAdmin):
         return pretty(mail.context)
 
     def has_send_again_permission(self, request: HttpRequest) -> bool:
-        return staff.may(request.user, "resend_mail")  # type: ignore[arg-type]
+        return staff.may(viewer(request), "resend_mail")
 
     @action(description="Send again", permissions=["send_again"])
     def send_again(self, request: HttpRequest, queryset: QuerySet[SentMail]) -> None:
         """Begin anew with the chosen mails that were given up; a worker sends them."""
         chosen = list(queryset.filter(failed_at__isnull=False).select_related("account")[:AT_ONCE])
-        begun = sum(staff.resend_mail(actor=request.user, mail=mail) for mail in chosen)  # type: ignore[arg-type]
+        begun = sum(staff.resend_mail(actor=viewer(request), mail=mail) for mail in chosen)
         if begun:
             messages.success(request, f"{begun} {'mail is' if begun == 1 else 'mails are'} on the way again.")
         else:

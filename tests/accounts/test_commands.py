@@ -10,7 +10,8 @@ from django.utils import timezone
 from accounts import keys
 from accounts.errors import InvalidApiKey
 from accounts.models import ApiKey, User
-from billing.models import Account
+from billing import staff
+from billing.models import Account, AuditRecord
 
 pytestmark = pytest.mark.services
 
@@ -132,6 +133,16 @@ def test_revoke_api_key_says_when_that_was_done_already(alice: User) -> None:
     revoked_at = ApiKey.objects.get().revoked_at
     assert f"was revoked on {timezone.now():%Y-%m-%d}" in run("revoke_api_key", key.prefix)
     assert ApiKey.objects.get().revoked_at == revoked_at
+
+
+def test_revoke_api_key_leaves_the_record_that_the_admin_leaves(alice: User) -> None:
+    key, _ = keys.mint(user=alice, name="test")
+    run("revoke_api_key", key.prefix)
+    run("revoke_api_key", key.prefix)
+    record = AuditRecord.objects.get()  # one: the second time nothing was revoked
+    assert (record.action, record.actor, record.account.user) == (staff.Act.REVOKE.value, None, alice)
+    assert (record.before, record.after) == ({"live": [key.prefix]}, {"revoked": [key.prefix]})
+    assert record.reason == "Revoked on the command line"
 
 
 @pytest.mark.parametrize("prefix", ["rv_00000000", "rv_", "", "%", "rv_________"])

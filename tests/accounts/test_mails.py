@@ -72,7 +72,7 @@ def assert_well_made(message: Any) -> None:
 @pytest.mark.parametrize("prefix", PREFIXES)
 def test_every_mail_of_allauth_is_in_our_words_and_frame(alice: User, mailoutbox: list[Any], prefix: str) -> None:
     for ending in ("subject.txt", "message.txt", "message.html"):
-        origin = Path(get_template(f"{prefix}_{ending}").template.origin.name)  # type: ignore[attr-defined]
+        origin = Path(get_template(f"{prefix}_{ending}").template.origin.name)
         assert origin.is_relative_to(Path(django_settings.BASE_DIR) / "templates")
     code = CODE if prefix.endswith("_code") else {}
     mail.queue_to("alice@example.com", prefix, user=alice, **VALUES | code)

@@ -4,8 +4,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from accounts import keys
 from accounts.models import ApiKey
+from billing import staff
+
+REASON = "Revoked on the command line"
 
 
 class Command(BaseCommand):
@@ -18,8 +20,8 @@ class Command(BaseCommand):
         key = ApiKey.objects.select_related("user").filter(prefix=prefix[:11]).first()
         if key is None:
             raise CommandError(f"No API key begins with {prefix[:11]}.")
-        if key.revoked_at is not None:
-            self.stdout.write(f"{key.prefix} of {key.user.email} was revoked on {key.revoked_at:%Y-%m-%d}.")
+        if staff.revoke_keys(actor=None, user=key.user, api_keys=[key], reason=REASON):
+            self.stdout.write(f"Revoked {key.prefix} of {key.user.email}.")
             return
-        keys.revoke(key)
-        self.stdout.write(f"Revoked {key.prefix} of {key.user.email}.")
+        key.refresh_from_db(fields=["revoked_at"])
+        self.stdout.write(f"{key.prefix} of {key.user.email} was revoked on {key.revoked_at:%Y-%m-%d}.")
