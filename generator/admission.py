@@ -5,7 +5,7 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 from django.conf import settings
@@ -16,7 +16,7 @@ from accounts.models import ApiKey
 from billing import ledger
 from billing.errors import InsufficientCredits
 from billing.models import Account
-from generator import limits, tasks, usage
+from generator import caps, limits, tasks
 from generator.errors import IdempotencyConflict, KeyLimitReached, OutOfCredits, RateLimit, RateLimited, TooManyAtOnce
 from generator.models import Generation, new_public_id
 
@@ -94,6 +94,7 @@ def admit(
         if isinstance(error, _Capped):
             raise KeyLimitReached(cap=error.cap, rate=rate) from error
         if isinstance(error, InsufficientCredits):
+            ledger.write_off_expired(account)  # the refusal names the balance after that, and undid it
             raise OutOfCredits(balance=error.balance, needed=error.needed, rate=rate) from error
         raise
     return Admission(generations, request.credits, balance, rate)
@@ -107,9 +108,10 @@ def _create(
     generations = tuple(_drafts(account, request, api_key, idempotency_key))
     balance = _hold_all(account, generations)
     _check_room(account, request.count)
-    _check_cap(api_key, request.credits)
-    for generation in generations:
+    _count_against_cap(api_key, request.credits, at=generations[0].created_at)
+    for generation in reversed(generations):  # so that a list with the newest first begins with a press's first image
         generation.save(force_insert=True)
+    for generation in generations:
         transaction.on_commit(partial(tasks.enqueue, generation.pk))
     return generations, balance
 
@@ -166,16 +168,22 @@ class _Capped(Exception):
         self.cap = cap
 
 
-def _check_cap(api_key: ApiKey | None, credits: int) -> None:
-    """Undo the transaction when a key's cap leaves no room this month. A key without a cap costs no query."""
-    cap = api_key.monthly_credit_cap if api_key else None
-    if api_key is not None and cap is not None and usage.month_against_cap(api_key) + credits > cap:
+def _count_against_cap(api_key: ApiKey | None, credits: int, *, at: datetime) -> None:
+    """Count what a key spends, and undo the transaction when its cap leaves no room for that this month.
+
+    A key without a cap is counted too: it may be given one at any time of the month.
+    """
+    if api_key is None:
+        return
+    caps.take(api_key, credits, at)
+    cap = api_key.monthly_credit_cap
+    if cap is not None and caps.spent_against(api_key) > cap:
         raise _Capped(cap)
 
 
 def _replay(account: Account, request: ImageRequest, idempotency_key: str) -> Admission | None:
     keys = _keys(idempotency_key, request.count)
-    earlier = tuple(Generation.objects.filter(account=account, idempotency_key__in=keys).order_by("pk"))
+    earlier = tuple(Generation.objects.filter(account=account, idempotency_key__in=keys).order_by("-pk"))
     if not earlier:
         return None
     if earlier[0].request_digest != request.digest:  # which differs for another count as well

@@ -19,7 +19,7 @@ from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from billing import ledger
-from generator import live
+from generator import caps, live
 from generator.images import StoredImage
 from generator.models import Generation
 
@@ -125,7 +125,8 @@ def fail(
     )
     if not moved:
         return False
-    ledger.release(reference=generation.credit_reference, cause=f"Returned: {message}"[:300])
+    returned = ledger.release(reference=generation.credit_reference, cause=f"Returned: {message}"[:300])
+    caps.give_back(generation, returned.amount)  # after the ledger, which locks the account: as admission does it
     live.publish_on_commit(generation)
     return True
 

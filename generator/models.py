@@ -145,3 +145,17 @@ class Generation(models.Model):
     def image_url(self, base: str) -> str:
         """Return the image's permanent public URL on a site at `base` (without a trailing slash)."""
         return f"{settings.IMAGE_BASE_URL or base}/images/{self.file_name}"
+
+
+class KeyMonth(models.Model):
+    """The credits that an API key spent or holds of one calendar month. Only `caps` writes it."""
+
+    api_key = models.ForeignKey(ApiKey, on_delete=models.CASCADE, related_name="months")
+    month = models.DateField(help_text="Its first day, UTC.")
+    credits = models.PositiveIntegerField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["api_key", "month"], name="key_month_once")]
+
+    def __str__(self) -> str:
+        return f"{self.api_key_id}, {self.month:%Y-%m}: {self.credits}"

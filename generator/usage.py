@@ -1,6 +1,6 @@
-"""What an account asked for, counted: per day for its dashboard, per month for its API keys. All reading, nothing else.
+"""What an account asked for, counted per day for its dashboard. All reading, nothing else.
 
-Days and months are UTC's. An image that was deleted still counts: it was made and paid for.
+Days are UTC's. An image that was deleted still counts: it was made and paid for.
 """
 
 import csv
@@ -9,12 +9,10 @@ from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
-from django.db.models import Count, Q, QuerySet, TextField
+from django.db.models import Count, Q, TextField
 from django.db.models.functions import Cast, Substr
 from django.utils import timezone
 
-from accounts import keys
-from accounts.models import ApiKey
 from billing.models import Account
 from generator.models import Generation
 from generator.threads import in_thread
@@ -105,27 +103,6 @@ async def csv_lines(account: Account, days: int) -> AsyncIterator[str]:
     yield _csv([CSV_HEAD])
     usage = await in_thread(lambda: of_days(account, days))
     yield _csv((day.day.isoformat(), day.studio, day.api, day.failed, day.credits) for day in usage.days)
-
-
-def month_start() -> datetime:
-    """Return when the current calendar month began."""
-    return timezone.now().astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-
-
-def month_by_key(api_keys: Iterable[ApiKey]) -> dict[int, int]:
-    """Return the credits that each of `api_keys` spent or holds this month, in one query; idle ones are left out."""
-    counted = _this_month([key.pk for key in api_keys]).values_list("api_key").annotate(Count("pk")).order_by()
-    return {key: count for key, count in counted if key is not None}
-
-
-def month_against_cap(key: ApiKey) -> int:
-    """Return the credits that count against the cap of `key`: its own, and those of the keys it shares the cap with."""
-    return _this_month(keys.sharing_a_cap(key, since=month_start())).count()
-
-
-def _this_month(key_ids: list[int]) -> QuerySet[Generation]:
-    """What keys asked for this month; returned credits do not count. One credit is one image."""
-    return Generation.objects.filter(_CHARGED, api_key__in=key_ids, created_at__gte=month_start())
 
 
 def _csv(rows: Iterable[tuple[object, ...]]) -> str:

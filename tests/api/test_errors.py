@@ -327,6 +327,23 @@ def test_a_bug_of_ours_shows_nothing_of_our_code(
     assert audit(account) == 3
 
 
+def test_what_a_500_says_of_charges_is_true_even_when_the_image_was_taken_on(
+    api: Api, account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def bug(*args: Any, **options: Any) -> Any:
+        raise RuntimeError
+
+    once = {"Idempotency-Key": "once"}
+    with monkeypatch.context() as patch:
+        patch.setattr("generator.api._add_headers", bug)  # after the commit
+        words = assert_error(api.post({**PROMPT, "async": True}, **once), 500, "internal_error")
+    assert audit(account) == 2
+    assert "again with the same Idempotency-Key: that never charges twice" in words
+    again = api.post({**PROMPT, "async": True}, **once)
+    assert (again.status_code, again["Idempotent-Replayed"]) == (202, "true")
+    assert audit(account) == 2
+
+
 # --- The same for all ------------------------------------------------------------------------------------------
 
 

@@ -1,12 +1,16 @@
 """The address that an image is served from: for everybody who knows it, for ever, and nothing else."""
 
+import asyncio
 import io
+import os
 
 import pytest
-from django.test import Client
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.test import AsyncClient, Client
 from PIL import Image
 
-from generator import images as stored_images
+from generator import images, serving
 from tests.api.answers import assert_json
 from tests.conftest import Api
 from tests.driver import working
@@ -25,8 +29,21 @@ def png(size: tuple[int, int] = (64, 48)) -> bytes:
 @pytest.fixture
 def url() -> str:
     """The path of a stored image."""
-    stored_images.store(png(), TOKEN)
+    images.store(png(), TOKEN)
     return f"/images/{TOKEN}.png"
+
+
+def fetched(path: str, **headers: str) -> bytes:
+    """Return what an asynchronous server sends for `path`, also when it sends it in pieces."""
+
+    async def read() -> bytes:
+        response = await AsyncClient().get(path, headers=headers)
+        assert response.status_code in (200, 206)
+        if not response.streaming:
+            return bytes(response.content)
+        return b"".join([piece async for piece in response.streaming_content])
+
+    return asyncio.run(read())
 
 
 @pytest.mark.services
@@ -35,10 +52,8 @@ def url() -> str:
 def test_an_images_size_is_that_of_the_file_that_is_served(api: Api, ratio: str) -> None:
     with working():
         body = assert_json(api.post({"prompt": "a lighthouse", "aspect_ratio": ratio}))
-    response = Client().get(body["url"].removeprefix("http://testserver"))
-    assert response.status_code == 200
-    assert response["Content-Type"] == "image/png"
-    image = Image.open(io.BytesIO(response.content))
+    image = Image.open(io.BytesIO(fetched(body["url"].removeprefix("http://testserver"))))
+    assert image.format == "PNG"
     image.load()
     assert image.size == (body["metadata"]["width"], body["metadata"]["height"])
 
@@ -80,7 +95,7 @@ def test_any_page_may_show_and_read_an_image(client: Client, url: str) -> None:
     assert response["Cross-Origin-Resource-Policy"] == "cross-origin"
 
 
-@pytest.mark.parametrize("side", stored_images.THUMBNAIL_SIDES)
+@pytest.mark.parametrize("side", images.THUMBNAIL_SIDES)
 def test_thumbnails_are_served_alike(client: Client, url: str, side: int) -> None:
     response = client.get(url.replace(".png", f"_{side}.webp"))
     assert (response.status_code, response["Content-Type"]) == (200, "image/webp")
@@ -136,3 +151,77 @@ def test_every_form_of_if_none_match_is_understood(client: Client, url: str, con
 def test_it_is_only_read(client: Client, url: str) -> None:
     assert client.post(url).status_code == 405
     assert client.head(url).status_code == 200
+
+
+# --- Large files and parts of them ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def large() -> tuple[str, bytes]:
+    """The path of a stored file of some pieces, and its bytes."""
+    data = os.urandom(3 * serving.PIECE + 17)
+    default_storage.save(images.path_of(f"{TOKEN}.png"), ContentFile(data))
+    return f"/images/{TOKEN}.png", data
+
+
+def test_a_large_file_comes_whole_and_a_piece_at_a_time(large: tuple[str, bytes]) -> None:
+    path, data = large
+
+    async def read() -> list[int]:
+        response = await AsyncClient().get(path)
+        assert response.streaming
+        assert response.is_async
+        assert response["Content-Length"] == str(len(data))
+        pieces = [piece async for piece in response.streaming_content]
+        assert b"".join(pieces) == data
+        return [len(piece) for piece in pieces]
+
+    assert max(asyncio.run(read())) == serving.PIECE
+
+
+@pytest.mark.parametrize(
+    ("wanted", "start", "end"),
+    [
+        ("bytes=0-9", 0, 10),
+        ("bytes=10-", 10, None),
+        ("bytes=-7", -7, None),
+        ("bytes=5-99999999999", 5, None),
+        ("bytes=-99999999999", 0, None),
+        ("bytes=100-500000", 100, 500_001),
+    ],
+)
+def test_a_part_is_sent_to_whoever_asks_for_one(
+    client: Client, large: tuple[str, bytes], wanted: str, start: int, end: int | None
+) -> None:
+    path, data = large
+    assert fetched(path, Range=wanted) == data[start:end]
+    head = client.get(path, headers={"Range": "bytes=0-9"})
+    assert (head.status_code, head["Content-Range"], head["Content-Length"]) == (206, f"bytes 0-9/{len(data)}", "10")
+
+
+def test_a_part_behind_the_end_is_refused(client: Client, large: tuple[str, bytes]) -> None:
+    path, data = large
+    response = client.get(path, headers={"Range": f"bytes={len(data)}-"})
+    assert (response.status_code, response["Content-Range"]) == (416, f"bytes */{len(data)}")
+
+
+@pytest.mark.parametrize("wanted", ["bytes=9-5", "bytes=-", "bytes=0-1,4-5", "lines=0-1", "bytes=x-", "0-1"])
+def test_an_odd_range_gets_the_whole(large: tuple[str, bytes], wanted: str) -> None:
+    path, data = large
+    assert fetched(path, Range=wanted) == data
+
+
+def test_a_part_of_another_file_is_not_added_to_this_one(client: Client, large: tuple[str, bytes]) -> None:
+    path, data = large
+    etag = client.head(path)["ETag"]
+    assert fetched(path, **{"Range": "bytes=0-9", "If-Range": etag}) == data[:10]
+    assert fetched(path, **{"Range": "bytes=0-9", "If-Range": '"another"'}) == data
+
+
+def test_asking_for_the_head_reads_nothing(
+    client: Client, large: tuple[str, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, data = large
+    monkeypatch.setattr(serving, "pieces", None)
+    response = client.head(path)
+    assert (response.content, response["Content-Length"], response["Accept-Ranges"]) == (b"", str(len(data)), "bytes")

@@ -1,22 +1,26 @@
-"""A key's monthly credit limit: exact under parallel calls, one for a key and its successors, free for keys without."""
+"""A key's monthly credit limit: exact under parallel calls, shared with its successors, at the same cost always."""
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from datetime import timezone as timezone_of
+from importlib import import_module
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from accounts import keys
 from accounts.models import ApiKey
 from billing.models import Account, CreditEntry
-from generator import admission, lifecycle, usage
+from generator import admission, caps, lifecycle
 from generator.admission import ImageRequest
-from generator.errors import KeyLimitReached
-from generator.models import Generation
+from generator.errors import KeyLimitReached, OutOfCredits
+from generator.models import Generation, KeyMonth
 from tests.api.answers import assert_error
 from tests.conftest import Api
 
@@ -81,18 +85,102 @@ def test_a_returned_credit_does_not_count(api: Api, account: Account) -> None:
     assert api.post(ASK).status_code == 202
 
 
-def test_last_months_credits_do_not_count(api: Api, account: Account) -> None:
+def test_last_months_credits_do_not_count(api: Api, account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
     cap(api, 1)
-    generation = ask(api, account)
-    Generation.objects.filter(pk=generation.pk).update(created_at=usage.month_start() - timedelta(seconds=1))
+    ask_last_month(api, account, monkeypatch)
     assert api.post(ASK).status_code == 202
     assert api.post(ASK).status_code == 402
 
 
+def test_what_last_month_gives_back_makes_no_room_in_this_one(
+    api: Api, account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cap(api, 1)
+    generation = ask_last_month(api, account, monkeypatch)
+    assert api.post(ASK).status_code == 202
+    lifecycle.fail(generation, code="upstream_failed", message="The brush broke.")
+    assert api.post(ASK).status_code == 402
+    assert caps.spent_by_key([api.key]) == {api.key.pk: 1}
+
+
+def ask_last_month(api: Api, account: Account, monkeypatch: pytest.MonkeyPatch) -> Generation:
+    with monkeypatch.context() as patch:
+        then = caps.month_start() - timedelta(seconds=1)
+        patch.setattr(timezone, "now", lambda: then)
+        return ask(api, account)
+
+
 def test_the_month_is_a_calendar_month_of_utc() -> None:
-    start = usage.month_start()
+    start = caps.month_start()
     now = datetime.now(UTC)
     assert start == datetime(now.year, now.month, 1, tzinfo=UTC)
+    assert caps.month_of(start) == start.date()
+    assert caps.month_of(start.astimezone(timezone_of(timedelta(hours=-5)))) == start.date()
+    assert caps.month_of(start - timedelta(microseconds=1)) < start.date()
+
+
+def test_what_is_counted_is_what_the_rows_say(api: Api, account: Account, give: Any) -> None:
+    give(20)
+    cap(api, 6)
+    drawn = [ask(api, account) for _ in range(6)]
+    for _ in range(3):
+        assert api.post(ASK).status_code == 402  # which counts nothing
+    for generation in drawn[:3]:
+        for _ in range(2):  # the second time it has failed already
+            lifecycle.fail(generation, code="upstream_failed", message="The brush broke.")
+    account.generations.filter(pk=drawn[3].pk).update(deleted_at=timezone.now())  # it was made and paid for
+    admission.admit(account=account, request=ImageRequest(prompt="four", count=2), api_key=api.key)
+    counted = Generation.objects.exclude(status="failed").filter(api_key=api.key).count()
+    assert caps.spent_by_key([api.key]) == {api.key.pk: counted} == {api.key.pk: 5}
+    assert caps.spent_against(api.key) == 5
+
+
+def test_what_is_refused_for_want_of_credits_is_not_counted(api: Api, account: Account) -> None:
+    with pytest.raises(OutOfCredits):
+        admission.admit(account=account, request=ImageRequest(prompt="x", count=4), api_key=api.key)
+    assert caps.spent_by_key([api.key]) == {}
+
+
+def test_a_limit_counts_what_was_spent_before_there_was_one(api: Api) -> None:
+    assert api.post(ASK).status_code == 202
+    cap(api, 1)
+    assert api.post(ASK).status_code == 402
+
+
+def test_parallel_calls_and_failures_leave_the_count_exact(api: Api, account: Account, give: Any) -> None:
+    give(60)
+    cap(api, 1000)
+
+    def call(number: int) -> None:
+        try:
+            generation = ask(api, Account.objects.select_related("plan").get(pk=account.pk))
+            if number % 2:
+                lifecycle.fail(generation, code="upstream_failed", message="The brush broke.")
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(12) as pool:
+        list(pool.map(call, range(24)))
+    assert caps.spent_by_key([api.key]) == {api.key.pk: 12}
+
+
+def test_the_check_costs_the_same_whatever_was_drawn_before(api: Api, account: Account, give: Any) -> None:
+    """No row of an earlier image is read: the count would be the same if all of them were gone."""
+    cap(api, 2)
+    ask(api, account)
+    with CaptureQueriesContext(connection) as captured:
+        ask(api, account)
+    about_images = [query["sql"] for query in captured if 'FROM "generator_generation"' in query["sql"]]
+    assert not [sql for sql in about_images if "api_key_id" in sql.partition(" WHERE ")[2]]
+
+
+def test_the_migration_counts_what_was_drawn_before_it(api: Api, account: Account) -> None:
+    cap(api, 100)
+    drawn = [ask(api, account) for _ in range(3)]
+    lifecycle.fail(drawn[0], code="upstream_failed", message="The brush broke.")
+    KeyMonth.objects.all().delete()
+    import_module("generator.migrations.0007_count_key_months").count(apps, None)
+    assert caps.spent_by_key([api.key]) == {api.key.pk: 2}
 
 
 def test_other_keys_and_the_studio_go_on(api: Api, account: Account, client: Client) -> None:
@@ -131,12 +219,13 @@ def test_a_resent_request_at_the_limit_is_answered_with_its_image(api: Api) -> N
     assert again["Idempotent-Replayed"] == "true"
 
 
-def test_a_key_without_a_limit_costs_no_further_query(api: Api, account: Account) -> None:
+def test_a_limit_costs_one_query(api: Api, account: Account) -> None:
     def queries() -> int:
         with CaptureQueriesContext(connection) as captured:
             ask(api, account)
         return len(captured)
 
+    queries()  # the month's first, which makes the row that the others count in
     without = queries()
     cap(api, 100)
     assert queries() == without + 1
