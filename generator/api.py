@@ -1,7 +1,7 @@
 """The image endpoints of `/v1`: translate HTTP in and out, call one domain function each."""
 
 import re
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -45,8 +45,9 @@ class KeyAuth(HttpBearer):
             key = keys.verify(secret, ip=client_ip(request))
             return key, ledger.account_of(key.user_id)
 
-        request.api_key, request.account = await in_thread(look_up)  # type: ignore[attr-defined]
-        return request.api_key  # type: ignore[attr-defined]
+        known = cast(ApiRequest, request)  # from here on it is one
+        known.api_key, known.account = await in_thread(look_up)
+        return known.api_key
 
     async def authenticate(self, request: HttpRequest, token: str) -> Any:
         raise NotImplementedError  # __call__ does it all

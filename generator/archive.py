@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncGenerator, Generator, Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC
 
@@ -21,7 +21,7 @@ _WORDS_LENGTH = 60
 _NO_WORD = re.compile(r"[^\w]+|_+")
 
 
-def stream(generations: Iterable[Generation]) -> Iterator[bytes]:
+def stream(generations: Iterable[Generation]) -> Generator[bytes, None, None]:
     """Yield a ZIP of completed generations, uncompressed (images are that already), and last what they were asked for.
 
     A file that storage no longer has is left out, and the manifest says so.
@@ -41,7 +41,7 @@ def stream(generations: Iterable[Generation]) -> Iterator[bytes]:
     yield from archive.finalize()
 
 
-async def stream_async(generations: Iterable[Generation]) -> AsyncIterator[bytes]:
+async def stream_async(generations: Iterable[Generation]) -> AsyncGenerator[bytes, None]:
     """Yield what `stream` does, read in a thread a piece at a time: a slow reader holds no thread."""
     chunks = stream(generations)
     try:
@@ -49,7 +49,7 @@ async def stream_async(generations: Iterable[Generation]) -> AsyncIterator[bytes
             yield piece
     finally:
         with suppress(ValueError):  # whoever went away in the middle of a piece: its thread still reads
-            chunks.close()  # type: ignore[attr-defined]
+            chunks.close()
 
 
 def file_name(generation: Generation) -> str:

@@ -30,20 +30,16 @@ class TooManyConversions(Exception):
 
 @dataclass(frozen=True)
 class Download:
-    """A file's bytes, its name and its type."""
+    """A file's bytes, how a browser is to save them, and their type."""
 
     data: bytes
-    name: str
-    ascii_name: str
+    disposition: str
     content_type: str
 
     def response(self) -> HttpResponse:
         """Return it as an answer that a browser saves."""
         response = HttpResponse(self.data, content_type=self.content_type)
-        disposition = f'attachment; filename="{self.ascii_name}"'
-        if self.name != self.ascii_name:
-            disposition += f"; filename*=UTF-8''{quote(self.name)}"  # RFC 5987, for names beyond ASCII
-        response["Content-Disposition"] = disposition
+        response["Content-Disposition"] = self.disposition
         response["Content-Length"] = str(len(self.data))
         response["Cache-Control"] = "private, no-cache"
         response["X-Content-Type-Options"] = "nosniff"
@@ -68,13 +64,17 @@ def download_of(generation: Generation, format: str) -> Download:
     data = images.read(generation.file_name)
     if is_conversion(generation, format):
         data = images.convert(data, FORMATS[format])
+    return Download(data, disposition(generation, format), images.CONTENT_TYPES[_EXTENSIONS[format]])
+
+
+def disposition(generation: Generation, format: str) -> str:
+    """Return the `Content-Disposition` of an image as a file in `format`, with a name that says what it shows."""
     extension = _EXTENSIONS[format]
-    return Download(
-        data=data,
-        name=f"{_name(generation, in_ascii=False)}.{extension}",
-        ascii_name=f"{_name(generation, in_ascii=True)}.{extension}",
-        content_type=images.CONTENT_TYPES[extension],
-    )
+    name, ascii_name = (f"{_name(generation, in_ascii=ascii)}.{extension}" for ascii in (False, True))
+    header = f'attachment; filename="{ascii_name}"'
+    if name != ascii_name:
+        header += f"; filename*=UTF-8''{quote(name)}"  # RFC 5987, for names beyond ASCII
+    return header
 
 
 async def converted(generation: Generation, format: str) -> Download:

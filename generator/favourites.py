@@ -1,5 +1,8 @@
 """Which images their owner marked to find again."""
 
+from collections.abc import Collection
+
+from billing.models import Account
 from generator.models import Generation
 
 
@@ -7,3 +10,8 @@ def mark(generation: Generation, *, favourite: bool) -> None:
     """Make `generation` a favourite, or no longer one; saying so twice changes nothing."""
     Generation.objects.kept().filter(pk=generation.pk).update(is_favourite=favourite)
     generation.is_favourite = favourite
+
+
+def mark_all(account: Account, public_ids: Collection[str], *, favourite: bool) -> int:
+    """Make those of the account's images favourites, or no longer; return how many there are, changed or not."""
+    return account.generations.completed().filter(public_id__in=public_ids).update(is_favourite=favourite)

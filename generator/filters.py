@@ -63,6 +63,11 @@ class Filters:
         return urlencode(self.pairs)
 
     @property
+    def suffix(self) -> str:
+        """The query with its question mark, for the end of an address; empty when nothing is filtered."""
+        return f"?{self.query}" if self.query else ""
+
+    @property
     def pairs(self) -> list[tuple[str, str]]:
         """The query as names and values."""
         return [

@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass
 
+from accounts.models import ApiKey
 from billing.models import Account
-from generator.filters import Filters
+from generator.filters import API, STUDIO, Filters, Sources
 from generator.models import Generation
 
 PAGE_SIZE = 20  # two screens of them; the next page is fetched before anybody gets there
 PAGE_MOST = 480  # for somebody who comes back to a place far down
 HISTORY_SIZE = 30
+SOURCES_MOST = 200
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,13 @@ def page(account: Account, filters: Filters | None = None, *, before: str = "", 
     found = list(images.order_by("-pk").values_list("pk", flat=True)[: size + 1])
     shown = list(account.generations.completed().filter(pk__in=found[:size]).order_by("-pk"))
     return Page(shown, shown[-1].public_id if shown and len(found) > size else None)
+
+
+def sources_of(account: Account) -> Sources:
+    """Return where an account's images can come from, by what the gallery's address calls it. One query."""
+    keys = ApiKey.objects.filter(user_id=account.user_id).order_by("-pk").values_list("pk", "name", "revoked_at")
+    named = {f"key-{pk}": f"{name} (revoked)" if revoked else name for pk, name, revoked in keys[:SOURCES_MOST]}
+    return {STUDIO: "Studio", API: "API, any key", **named}
 
 
 def _place(account: Account, public_id: str) -> int | None:

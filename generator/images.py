@@ -119,5 +119,5 @@ def _save(path: str, data: bytes) -> None:
 
 
 def _mean_colour(image: Image.Image) -> str:
-    red, green, blue = image.convert("RGB").resize((1, 1), Image.Resampling.BOX).getpixel((0, 0))  # type: ignore[misc]
+    red, green, blue = image.convert("RGB").resize((1, 1), Image.Resampling.BOX).tobytes()
     return f"#{red:02x}{green:02x}{blue:02x}"

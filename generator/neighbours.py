@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from generator.filters import Filters
 from generator.models import Generation
 
 
@@ -13,10 +14,16 @@ class Neighbours:
     older: str
 
 
-def neighbours_of(generation: Generation) -> Neighbours:
-    """Return what is beside `generation` in its owner's gallery, in two queries however large it is."""
-    images = generation.account.generations.completed().values_list("public_id", flat=True)
+def neighbours_of(generation: Generation, filters: Filters | None = None) -> Neighbours:
+    """Return what is beside `generation` among those images of its owner's gallery that `filters` let through.
+
+    Two queries however large the gallery is. The image itself may be one that they don't let through.
+    """
+    images = generation.account.generations.completed()
+    if filters:
+        images = images.filter(filters.condition)
+    ids = images.values_list("public_id", flat=True)
     return Neighbours(
-        newer=images.filter(pk__gt=generation.pk).order_by("pk").first() or "",
-        older=images.filter(pk__lt=generation.pk).order_by("-pk").first() or "",
+        newer=ids.filter(pk__gt=generation.pk).order_by("pk").first() or "",
+        older=ids.filter(pk__lt=generation.pk).order_by("-pk").first() or "",
     )

@@ -4,9 +4,10 @@ import re
 import secrets
 
 from generator import explore
-from generator.models import Generation
+from generator.models import Generation, GenerationQuerySet
 
 _TOKEN = re.compile(r"[0-9A-Za-z_-]{22}")
+_OF_FILES = ("share_token", "is_listed", "file_token", "file_extension", "finished_at")
 
 
 def share(generation: Generation) -> None:
@@ -37,7 +38,22 @@ def show_on_explore(generation: Generation, *, listed: bool) -> bool:
 
 def shared_image(token: str) -> Generation | None:
     """Return the image behind a public link, None when there is none, its owner took it away, or is suspended."""
-    if not _TOKEN.fullmatch(token):
-        return None
-    shown = Generation.objects.completed().filter(account__user__is_active=True)
-    return shown.select_related("account").filter(share_token=token).first()
+    return _with_token(_shown(), token).select_related("account").first()
+
+
+def shared_file(token: str) -> Generation | None:
+    """Return the same with no more than its files need: a page asks for many, each on its own."""
+    return _with_token(_shown(), token).only(*_OF_FILES).first()
+
+
+def file_on_explore(token: str) -> Generation | None:
+    """Return the same, but only while the image is on Explore."""
+    return _with_token(explore.shown(), token).only(*_OF_FILES).first()
+
+
+def _shown() -> GenerationQuerySet:
+    return Generation.objects.completed().filter(account__user__is_active=True)
+
+
+def _with_token(generations: GenerationQuerySet, token: str) -> GenerationQuerySet:
+    return generations.filter(share_token=token) if _TOKEN.fullmatch(token) else generations.none()

@@ -6,7 +6,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from generator import explore as shelf
-from generator.cards import picture_of
+from generator.cards import explore_picture_of
 
 
 @require_safe
@@ -16,6 +16,6 @@ def explore(request: HttpRequest) -> HttpResponse:
         raise Http404
     before = request.GET.get("before", "")
     page = shelf.page(before=before)
-    tiles = [(generation, picture_of(generation)) for generation in page.images]
+    tiles = [(generation, explore_picture_of(generation)) for generation in page.images]
     context = {"tiles": tiles, "paged": bool(before), "older": page.older}
     return render(request, "explore.html", context)

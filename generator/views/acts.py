@@ -35,6 +35,22 @@ def favourite(request: HtmxRequest, public_id: str) -> HttpResponse:
 
 
 @owners_act
+def favourite_many(request: HtmxRequest) -> HttpResponse:
+    """Mark many images, or take the marks off: `ids` as for `delete`, `on` is 1 or 0. Answers htmx with nothing."""
+    account, ids, on = account_of(request), _ids(request), _switch(request, "on")
+    if on is None:
+        raise BadRequest("Send on=1 or on=0.")
+    count = favourites.mark_all(account, ids, favourite=on)
+    if not count:
+        raise Http404
+    if request.htmx:
+        return HttpResponse(status=204)
+    images = "1 image" if count == 1 else f"{count:,} images"
+    messages.success(request, f"Added {images} to favourites." if on else f"Removed {images} from favourites.")
+    return redirect(page_before(request, reverse("gallery")))
+
+
+@owners_act
 def share(request: HtmxRequest, public_id: str) -> HttpResponse:
     """Turn an image's public link on or off (`on`), or its place on Explore (`listed`); each is 1 or 0."""
     generation = own_generation(request, public_id)

@@ -3,36 +3,31 @@
 import re
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
-from django.utils.cache import get_conditional_response
 from django.views.decorators.http import require_safe
 
 from billing import ledger
-from generator import images, stream
+from generator import images, serving, stream
 from generator.threads import in_thread
 
 _FILE_NAME = re.compile(r"[0-9A-Za-z]{32}(?:_(?:480|960))?\.(png|jpg|webp)")
+_HEADERS = {"Cache-Control": "public, max-age=31536000, immutable", "Cross-Origin-Resource-Policy": "cross-origin"}
 
 
 @require_safe
-async def image(request: HttpRequest, file_name: str) -> HttpResponse:
-    """Serve a stored image or thumbnail to anybody who knows its unguessable name; it never changes."""
+async def image(request: HttpRequest, file_name: str) -> HttpResponseBase:
+    """Serve a stored image or thumbnail to anybody who knows its unguessable name; it never changes.
+
+    This is the permanent address that the API promises: strangers to whom its owner only shares an image get others
+    (`views.shared`).
+    """
     match = _FILE_NAME.fullmatch(file_name)
     if match is None:
         return HttpResponse(status=404)
+    stored = serving.Stored(images.path_of(file_name), images.CONTENT_TYPES[match[1]], file_name, headers=_HEADERS)
     try:
-        data = await in_thread(lambda: images.read(file_name))
+        return await serving.answer(request, lambda: stored)
     except FileNotFoundError:
         return HttpResponse(status=404)
-    response = HttpResponse(data, content_type=images.CONTENT_TYPES[match[1]])
-    response["Content-Length"] = str(len(data))
-    response["ETag"] = f'"{file_name}"'
-    response["Cache-Control"] = "public, max-age=31536000, immutable"
-    response["X-Content-Type-Options"] = "nosniff"
-    response["Content-Security-Policy"] = "default-src 'none'; sandbox"
-    response["Cross-Origin-Resource-Policy"] = "cross-origin"
-    conditional = get_conditional_response(request, etag=response["ETag"], response=response)
-    assert isinstance(conditional, HttpResponse)
-    return conditional
 
 
 async def events(request: HttpRequest) -> HttpResponseBase:

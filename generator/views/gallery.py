@@ -17,18 +17,15 @@ from django.utils.text import slugify
 from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import HttpResponseClientRedirect, push_url, replace_url
 
-from accounts.models import ApiKey
-from billing.models import Account
 from generator import archive, trash
 from generator import gallery as shelves
 from generator.cards import card_of
-from generator.filters import API, SEARCH_MAX_LENGTH, STUDIO, Filters, Sources, filters_of, presets
+from generator.filters import SEARCH_MAX_LENGTH, Filters, filters_of, presets
 from generator.forms import SHAPES
 from generator.models import Generation
 from generator.views.viewer import HtmxRequest, account_of
 
 ZIP_MOST = trash.MOST_AT_ONCE
-SOURCES_MOST = 200
 _COUNT = re.compile(r"[0-9]{1,4}")
 
 
@@ -42,7 +39,7 @@ def gallery(request: HtmxRequest) -> HttpResponse:
         login = redirect_to_login(request.get_full_path())
         return HttpResponseClientRedirect(login["Location"]) if request.htmx else login
     account = account_of(request)
-    sources = _sources(account)
+    sources = shelves.sources_of(account)
     filters = filters_of(request.GET, sources)
     before = request.GET.get("before", "")
     page = shelves.page(account, filters, before=before, size=_size(request))
@@ -50,6 +47,7 @@ def gallery(request: HtmxRequest) -> HttpResponse:
     context = {
         "cards": [card_of(generation) for generation in page.images],
         "filters": filters,
+        "query": filters.suffix,
         "chips": filters.chips(sources),
         "sources": sources,
         "paged": bool(before),
@@ -89,13 +87,6 @@ async def gallery_zip(request: HttpRequest) -> HttpResponseBase:
     return response
 
 
-def _sources(account: Account) -> Sources:
-    """Return where one's images can come from, by what the address calls it."""
-    keys = ApiKey.objects.filter(user_id=account.user_id).order_by("-pk").values_list("pk", "name", "revoked_at")
-    named = {f"key-{pk}": f"{name} (revoked)" if revoked else name for pk, name, revoked in keys[:SOURCES_MOST]}
-    return {STUDIO: "Studio", API: "API, any key", **named}
-
-
 def _size(request: HttpRequest) -> int:
     """Return how many images a page has: more for somebody who comes back to a place far down."""
     wanted = request.GET.get("show", "")
@@ -106,7 +97,7 @@ def _size(request: HttpRequest) -> int:
 
 def _with_address(request: HtmxRequest, response: HttpResponse, filters: Filters) -> HttpResponse:
     """Tell the browser the address of what it shows now; the letters of one search are one step of its history."""
-    address = reverse("gallery") + (f"?{filters.query}" if filters.query else "")
+    address = reverse("gallery") + filters.suffix
     now = QueryDict(urlsplit(request.htmx.current_url or "").query)
     same_but_words = [pair for pair in filters.pairs if pair[0] != "q"] == [
         (name, value) for name, values in now.lists() if name not in ("q", "before", "show") for value in values

@@ -10,7 +10,9 @@ from django.views.decorators.http import require_safe
 
 from accounts.requests import site_of
 from generator import downloads
+from generator import gallery as shelves
 from generator.cards import card_of, large_picture_of
+from generator.filters import Filters, filters_of
 from generator.models import Generation
 from generator.neighbours import neighbours_of
 from generator.receipt import receipt_of
@@ -24,18 +26,23 @@ RETRY_AFTER = 2  # seconds: about what a conversion takes
 @require_safe
 @never_cache
 def image(request: HttpRequest, public_id: str) -> HttpResponse:
-    """One of one's own generations; what is not finished is best watched in the studio."""
+    """One of one's own generations; what is not finished is best watched in the studio.
+
+    Whoever comes from a filtered gallery brings its query along: the images beside this one are those it shows.
+    """
     generation = own_generation(request, public_id)
     if not generation.is_final:
         return redirect(f"{reverse('create')}#{generation.public_id}")
     completed = generation.status == Generation.Status.COMPLETED
+    filters = filters_of(request.GET, shelves.sources_of(generation.account)) if request.GET else Filters()
     context = {
         "generation": generation,
         "card": card_of(generation),
         "picture": large_picture_of(generation) if completed else None,
         "file_url": generation.image_url(site_of(request)) if completed else "",
         "formats": _formats(generation) if completed else [],
-        "beside": neighbours_of(generation),
+        "beside": neighbours_of(generation, filters),
+        "query": filters.suffix,
         "receipt": receipt_of(generation),
     }
     return render(request, "generator/generation.html", context)

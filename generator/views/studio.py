@@ -34,11 +34,32 @@ from generator.views.viewer import account_of
 
 WORDS = ("prompt", "negative_prompt", "aspect_ratio")
 SETTINGS = (*WORDS, "count")
+
+
+@dataclass(frozen=True)
+class Idea:
+    """Something to begin with, beside the picture that came of it: one of static/img/landing/, in image pixels."""
+
+    words: str
+    ratio: str
+    picture: str
+    width: int
+    height: int
+    colour: str
+
+
 IDEAS = (
-    ("A lighthouse keeper’s kitchen at dawn, steam rising from a copper kettle", "3:2"),
-    ("A concert poster with the words “Night Garden” in hand-painted letters", "2:3"),
-    ("A paper-cut fox crossing a river of folded blue ribbons", "16:9"),
-    ("One ripe pear on a linen cloth, soft window light, painted in oils", "1:1"),
+    Idea(
+        "A lighthouse on a cliff above a calm sea at sunrise, one sailboat passing",
+        "16:9",
+        "sunrise",
+        544,
+        306,
+        "#ada8b5",
+    ),
+    Idea("“Morning, slowly” on a cafe card, a white cup of coffee steaming", "3:4", "morning", 464, 619, "#ddc5bd"),
+    Idea("A bottle of golden perfume and an orange, product photo, warm light", "4:3", "perfume", 480, 360, "#d8b497"),
+    Idea("Geometric pattern, warm terracotta and cream tiles", "1:1", "tiles", 360, 360, "#a96a64"),
 )
 
 
@@ -150,7 +171,7 @@ def _admitted(request: HttpRequest, admitted: Admission) -> HttpResponse:
     kept = [generation for generation in admitted.generations if generation.deleted_at is None]
     body = {
         "ids": [generation.public_id for generation in kept],
-        "html": wall_html(reversed(kept)),
+        "html": wall_html(kept),
         "balance": admitted.credits_remaining,
         "nonce": uuid4(),
     }

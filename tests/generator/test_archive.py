@@ -134,7 +134,7 @@ def test_who_goes_away_leaves_nothing_running(account: Account) -> None:
     async def first_piece() -> None:
         pieces = archive.stream_async(shown)
         assert await anext(pieces)
-        await pieces.aclose()  # type: ignore[attr-defined]
+        await pieces.aclose()
         with pytest.raises(StopAsyncIteration):
             await anext(pieces)
 

@@ -164,7 +164,7 @@ def test_a_wake_up_is_for_its_topic_only() -> None:
 @pytest.mark.usefixtures("_never_looks")
 def test_one_message_can_wake_several_topics() -> None:
     async def both() -> tuple[int, int]:
-        return await asyncio.gather(count_looks("generation:a", 0.8), count_looks("account:1", 0.8))  # type: ignore[return-value]
+        return await asyncio.gather(count_looks("generation:a", 0.8), count_looks("account:1", 0.8))
 
     thread = after(0.3, lambda: wakeups.publish("generation:a", "account:1"))
     looks, _ = timed(both())

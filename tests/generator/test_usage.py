@@ -103,16 +103,3 @@ def test_the_file_has_a_row_a_day_oldest_first(account: Account, key: ApiKey) ->
     assert len(rows) == 8
     assert rows[-1] == [timezone.now().date().isoformat(), "1", "1", "1", "2"]
     assert rows[1][1:] == ["0", "0", "0", "0"]
-
-
-def test_a_keys_month_leaves_out_failures_and_other_months(account: Account, alice: User, key: ApiKey) -> None:
-    other, _ = keys.mint(user=alice, name="other")
-    idle, _ = keys.mint(user=alice, name="idle")
-    asked(account, timezone.now(), api_key=key)
-    asked(account, timezone.now(), Status.QUEUED, api_key=key)
-    asked(account, timezone.now(), Status.FAILED, api_key=key)
-    asked(account, usage.month_start() - timedelta(seconds=1), api_key=key)
-    asked(account, usage.month_start(), api_key=other)
-    asked(account, timezone.now())
-    assert usage.month_by_key([key, other, idle]) == {key.pk: 2, other.pk: 1}
-    assert usage.month_against_cap(key) == 2

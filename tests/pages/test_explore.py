@@ -6,13 +6,15 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import PermissionDenied
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
 from billing.models import AuditRecord
-from generator import explore, sharing, trash
+from generator import explore, images, sharing, trash
 from generator.models import Generation
 from tests.pages.test_frame import assert_well_made
 
@@ -72,6 +74,53 @@ def test_a_tile_leads_to_the_public_page_and_says_nothing_of_its_owner(client: C
     assert generation.public_id not in html
     assert "alice" not in html
     assert client.get(f"/s/{generation.share_token}/").status_code == 200
+
+
+def test_thumbnails_are_explores_own_and_the_first_row_aside_come_when_they_are_near(
+    client: Client, show: Show
+) -> None:
+    for _ in range(10):
+        generation = show()
+    html = client.get(PAGE).content.decode()
+    assert f"{picture_of(generation, 480)} 480w, {picture_of(generation, 960)} 960w" in html
+    assert generation.file_token not in html
+    assert html.count("<img ") == 10
+    assert html.count('loading="lazy"') == 2
+
+
+@pytest.mark.usefixtures("images")
+def test_thumbnails_end_when_the_image_leaves_explore(client: Client, show: Show, sam: User, settings: Any) -> None:
+    for leave in (
+        lambda image: sharing.show_on_explore(image, listed=False),
+        lambda image: explore.take_off(actor=sam, generations=[image], reason="Not for everybody"),
+        sharing.unshare,
+        lambda image: trash.throw_away(image.account, [image.public_id]),
+        lambda image: User.objects.filter(pk=image.account.user_id).update(is_active=False),
+    ):
+        generation = show()
+        default_storage.save(images.thumbnail_name(generation.file_token, 480), ContentFile(b"a thumbnail"))
+        path = picture_of(generation, 480)
+        response = client.get(path)
+        assert response.content == b"a thumbnail"
+        assert response["Cache-Control"] == "private, max-age=300, must-revalidate"
+        leave(generation)
+        assert client.get(path, headers={"If-None-Match": response["ETag"]}).status_code == 404
+    User.objects.update(is_active=True)
+    path = picture_of(show(), 480)
+    settings.EXPLORE = False
+    assert client.get(path).status_code == 404
+
+
+@pytest.mark.usefixtures("images")
+def test_explore_has_no_address_of_the_whole_file(client: Client, show: Show) -> None:
+    generation = show()
+    default_storage.save(images.path_of(generation.file_name), ContentFile(b"the image"))
+    assert client.get(f"/shared/{generation.share_token}/image.png").status_code == 200
+    assert client.get(f"/shared/{generation.share_token}/explore/image.png").status_code == 404
+
+
+def picture_of(generation: Generation, side: int) -> str:
+    return f"/shared/{generation.share_token}/explore/{side}.webp"
 
 
 def test_what_a_suspended_account_showed_is_hidden(client: Client, show: Show, alice: User) -> None:

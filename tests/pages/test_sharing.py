@@ -11,7 +11,9 @@ from django.test import Client
 
 from accounts.models import User
 from generator import images as pictures
+from generator import sharing
 from generator.models import Generation
+from generator.views import shared as shared_views
 from tests.pages.test_frame import assert_well_made
 
 Draw = Callable[..., Generation]
@@ -34,6 +36,23 @@ def page_of(generation: Generation) -> str:
     return f"/s/{generation.share_token}/"
 
 
+def picture_of(generation: Generation, name: str = "image.png") -> str:
+    return f"/shared/{generation.share_token}/{name}"
+
+
+@pytest.fixture
+def filed(shared: Generation, images: None) -> Generation:
+    """The same with files, each of other bytes."""
+    for path in paths_of(shared):
+        default_storage.save(path, ContentFile(path.encode()))
+    return shared
+
+
+def paths_of(generation: Generation) -> list[str]:
+    thumbnails = [pictures.thumbnail_name(generation.file_token, side) for side in pictures.THUMBNAIL_SIDES]
+    return [pictures.path_of(generation.file_name), *thumbnails]
+
+
 # --- The page ---------------------------------------------------------------------------------------------------
 
 
@@ -41,7 +60,8 @@ def test_a_stranger_sees_the_image_and_its_prompt_and_nothing_of_its_owner(clien
     html = client.get(page_of(shared)).content.decode()
     assert_well_made(html)
     assert "a red fox in “snow”" in html
-    assert f"/images/{shared.file_name}" in html
+    assert f'href="{picture_of(shared)}"' in html
+    assert f"/shared/{shared.share_token}/480.webp 480w" in html
     assert f"/create/?shared={shared.share_token}" in html
     assert "alice" not in html
     assert str(shared) not in html
@@ -50,7 +70,7 @@ def test_a_stranger_sees_the_image_and_its_prompt_and_nothing_of_its_owner(clien
 
 def test_links_to_it_show_the_image(client: Client, shared: Generation) -> None:
     html = client.get(page_of(shared)).content.decode()
-    assert f'<meta property="og:image" content="http://testserver/images/{shared.file_name}">' in html
+    assert f'<meta property="og:image" content="http://testserver{picture_of(shared)}">' in html
     assert '<meta property="og:image:width" content="1536">' in html
     assert f'<meta property="og:url" content="http://testserver{page_of(shared)}">' in html
     assert '<meta property="og:title" content="a red fox in “snow”">' in html
@@ -106,6 +126,113 @@ def test_the_page_takes_three_queries_at_most(
         client.get(page_of(shared))
 
 
+def test_nothing_of_it_gives_the_files_permanent_address_away(client: Client, filed: Generation) -> None:
+    for path in (page_of(filed), f"{page_of(filed)}download/", *(picture_of(filed, name) for name in NAMES)):
+        response = client.get(path)
+        assert response.status_code == 200
+        assert filed.file_token not in str(response.headers), path
+        if "text/html" in response["Content-Type"]:
+            assert filed.file_token not in response.content.decode()
+
+
+# --- Its pictures -----------------------------------------------------------------------------------------------
+
+NAMES = ("image.png", "480.webp", "960.webp")
+
+
+def test_each_picture_is_the_file_it_names(client: Client, filed: Generation) -> None:
+    for name, path in zip(NAMES, paths_of(filed), strict=True):
+        response = client.get(picture_of(filed, name))
+        assert response.content == path.encode()
+        assert response["Content-Type"] == f"image/{name.partition('.')[2]}"
+        assert response["Content-Length"] == str(len(path))
+        assert response["X-Content-Type-Options"] == "nosniff"
+
+
+def end_by_unsharing(browser: Client, generation: Generation) -> None:
+    switch(browser, generation, on="0")
+
+
+def end_by_deleting(browser: Client, generation: Generation) -> None:
+    browser.post("/gallery/delete/", {"ids": str(generation)})
+
+
+def end_by_suspending(browser: Client, generation: Generation) -> None:
+    User.objects.update(is_active=False)
+
+
+@pytest.mark.parametrize("end", [end_by_unsharing, end_by_deleting, end_by_suspending])
+def test_they_end_with_the_share_even_for_whoever_had_them(
+    browser: Client, client: Client, filed: Generation, end: Callable[[Client, Generation], None]
+) -> None:
+    had = {name: client.get(picture_of(filed, name))["ETag"] for name in NAMES}
+    end(browser, filed)
+    for name, etag in had.items():
+        assert client.get(picture_of(filed, name)).status_code == 404
+        assert client.get(picture_of(filed, name), headers={"If-None-Match": etag}).status_code == 404
+    assert client.get(f"{page_of(filed)}download/").status_code == 404
+
+
+def test_its_owner_and_the_api_keep_the_permanent_address(browser: Client, client: Client, filed: Generation) -> None:
+    switch(browser, filed, on="0")
+    assert f"/images/{filed.file_name}" in browser.get(f"/gallery/{filed}/").content.decode()
+    assert client.get(f"/images/{filed.file_name}").status_code == 200
+
+
+def test_only_a_browser_keeps_them_and_only_for_minutes(client: Client, filed: Generation) -> None:
+    response = client.get(picture_of(filed))
+    assert response["Cache-Control"] == "private, max-age=300, must-revalidate"
+    assert not response.has_header("Vary")
+    assert not response.cookies
+
+
+@pytest.mark.parametrize("condition", ["If-None-Match", "If-Modified-Since"])
+def test_who_has_them_is_told_that_they_are_the_same(client: Client, filed: Generation, condition: str) -> None:
+    had = client.get(picture_of(filed))
+    known = had["ETag"] if condition == "If-None-Match" else had["Last-Modified"]
+    response = client.get(picture_of(filed), headers={condition: known})
+    assert (response.status_code, response.content) == (304, b"")
+    assert response["Cache-Control"] == had["Cache-Control"]
+
+
+def test_a_part_of_a_picture_can_be_had(client: Client, filed: Generation) -> None:
+    response = client.get(picture_of(filed), headers={"Range": "bytes=3-5"})
+    assert (response.status_code, response.content) == (206, paths_of(filed)[0].encode()[3:6])
+
+
+@pytest.mark.parametrize("look_up", [sharing.shared_file, sharing.file_on_explore])
+def test_a_picture_takes_one_query(filed: Generation, look_up: Any, django_assert_num_queries: Any) -> None:
+    Generation.objects.update(is_listed=True)
+    with django_assert_num_queries(1):  # here, for the view asks in a thread of its own
+        assert shared_views._stored(look_up(filed.share_token), "image.png", {}).changed_at
+        shared_views._is_public(filed)
+
+
+def test_search_engines_keep_only_pictures_on_explore(client: Client, filed: Generation, settings: Any) -> None:
+    settings.EXPLORE = True
+    assert client.get(picture_of(filed))["X-Robots-Tag"] == "noindex"
+    Generation.objects.update(is_listed=True)
+    assert not client.get(picture_of(filed)).has_header("X-Robots-Tag")
+
+
+@pytest.mark.parametrize(
+    "name", ["image.jpg", "image", "481.webp", "480.png", "image.png%00", "..%2Fimage.png", "x" * 3000]
+)
+def test_no_other_file_is_served(client: Client, filed: Generation, name: str) -> None:
+    assert client.get(picture_of(filed, name)).status_code == 404
+
+
+def test_a_picture_whose_file_is_gone_is_not_found(client: Client, shared: Generation, images: None) -> None:
+    assert client.get(picture_of(shared)).status_code == 404
+    assert client.get(f"{page_of(shared)}download/").status_code == 404
+
+
+@pytest.mark.parametrize("token", ["x" * 22, "x", "%00" * 22, "-" * 22])
+def test_pictures_of_a_made_up_share_are_not_found(client: Client, filed: Generation, token: str) -> None:
+    for path in (f"/shared/{token}/image.png", f"/shared/{token}/explore/480.webp"):
+        assert client.get(path).status_code == 404
+
+
 # --- The switches -----------------------------------------------------------------------------------------------
 
 
@@ -157,6 +284,17 @@ def test_the_links_of_somebody_who_is_suspended_lead_nowhere(client: Client, sha
     alice.is_active = False
     alice.save()
     assert client.get(page_of(shared)).status_code == 404
+
+
+def test_the_panel_says_what_ends_and_what_does_not(browser: Client, draw: Draw) -> None:
+    generation = draw()
+    before = browser.get(f"/gallery/{generation}/").content.decode()
+    assert "You can end it at any time: the page and its pictures are gone then." in before
+    switch(browser, generation, on="1")
+    after = browser.get(f"/gallery/{generation}/").content.decode()
+    assert "Stop sharing, and the page and its pictures are gone for everybody." in after
+    for html in (before, after):
+        assert "Whoever has saved the image keeps it." in html
 
 
 def test_htmx_gets_the_part_that_changed(browser: Client, draw: Draw) -> None:
