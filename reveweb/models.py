@@ -28,6 +28,7 @@ class PersonalTask(models.Model):
         DROPPED = "dropped", "Dropped"  # its file expired, or another task took its place
 
     OPEN = (State.WAITING, State.RUNNING)
+    EXPIRING = (State.DONE, State.FAILED)  # one that failed may leave a part of its file
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="personal_tasks")
     kind = models.CharField(max_length=8, choices=Kind)
@@ -60,7 +61,7 @@ class PersonalTask(models.Model):
             models.Index(fields=["due_at"], condition=Q(state__in=["waiting", "running"]), name="personal_task_due"),
             models.Index(
                 fields=["expires_at"],
-                condition=Q(state="done", expires_at__isnull=False),
+                condition=Q(state__in=["done", "failed"], expires_at__isnull=False),
                 name="personal_task_expiring",
             ),
         ]

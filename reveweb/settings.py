@@ -17,7 +17,7 @@ from reveweb import embedded
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 
-class Env(environ.Env):  # type: ignore[misc]
+class Env(environ.Env):  # type: ignore[misc]  # django-environ has no types
     """The environment; a value of the wrong kind is told by its variable's name."""
 
     def get_value(self, var: str, cast: Any = None, *args: Any, **kwargs: Any) -> Any:
@@ -149,7 +149,7 @@ MIDDLEWARE = [
     "reveweb.middleware.ApiDoor",
     "django.middleware.security.SecurityMiddleware",
     "reveweb.middleware.ContentSecurityPolicy",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "reveweb.middleware.StaticFiles",
     "reveweb.middleware.Compression",
     "reveweb.middleware.PrivatePages",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -220,6 +220,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 EMBEDDED_REDIS = not env.str("REDIS_URL", "")
 REDIS_URL = env.str("REDIS_URL", "") or f"redis://127.0.0.1:{embedded.port('valkey', VAR_DIR)}/0"
+# The prefix keeps its keys apart from those of rate limits and the broker, which live in the same database.
+CACHES = {"default": {"BACKEND": "reveweb.cache.SharedCache", "LOCATION": REDIS_URL, "KEY_PREFIX": "reveweb-cache"}}
 
 # --- Images ----------------------------------------------------------------------------------------------------
 
@@ -232,6 +234,8 @@ STORAGES: dict[str, dict[str, Any]] = {
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 if S3_BUCKET:
+    from boto3.s3.transfer import TransferConfig  # here, for it takes a while and few need it
+
     STORAGES["default"] = {
         "BACKEND": "storages.backends.s3.S3Storage",
         "OPTIONS": {
@@ -243,6 +247,11 @@ if S3_BUCKET:
             "location": env.str("S3_PREFIX", "images"),
             "file_overwrite": True,
             "default_acl": None,
+            # A file that is opened is fetched whole before it is sent on: beyond this many bytes onto the disk, not
+            # into memory, where an export of gigabytes would have no room. One part at a time, for ten at once would
+            # be held there until the disk has them.
+            "max_memory_size": 1024 * 1024,
+            "transfer_config": TransferConfig(use_threads=False),
         },
     }
 # What only its owner may fetch: exports. Never under the path of the public images.
@@ -387,11 +396,16 @@ ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_TRUST_ENABLED = True  # a browser can be spared the second step for 14 days, or until what opens the account changes
 MFA_TOTP_ISSUER = SITE_NAME
 MFA_TOTP_TOLERANCE = 1  # clocks of phones may be half a minute off
 # Unless it is mandatory to confirm an address before the first login, somebody else's could be locked in behind a code.
 MFA_ALLOW_UNVERIFIED_EMAIL = SANDBOX or ACCOUNT_EMAIL_VERIFICATION == "mandatory"
 MFA_ADAPTER = "reveweb.account.adapters.MfaAdapter"
+MFA_FORMS = {
+    "authenticate": "reveweb.account.codes.AuthenticateForm",
+    "reauthenticate": "reveweb.account.codes.ReauthenticateForm",
+}
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = SANDBOX  # passkeys on http://localhost
 SOCIALACCOUNT_ADAPTER = "reveweb.account.adapters.SocialAdapter"
 SOCIALACCOUNT_LOGIN_ON_GET = False

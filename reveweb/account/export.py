@@ -6,7 +6,7 @@ nor large images cost memory, and a worker that dies leaves nothing behind.
 
 import json
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import IO, Any
 
@@ -34,6 +34,27 @@ from reveweb.models import PersonalTask
 
 CHUNK = 1024 * 1024
 ROWS_AT_ONCE = 500
+
+# What the export calls a field, and what the model calls it.
+API_KEY_FIELDS = {
+    "name": "name",
+    "prefix": "prefix",
+    "rate_limit_per_minute": "rate_limit",
+    "monthly_credit_cap": "monthly_credit_cap",
+    "created_at": "created_at",
+    "expires_at": "expires_at",
+    "revoked_at": "revoked_at",
+    "last_used_at": "last_used_at",
+    "last_used_from": "last_used_ip",
+}
+ENTRY_FIELDS = {
+    "at": "created_at",
+    "kind": "kind",
+    "credits": "amount",
+    "balance_after": "balance_after",
+    "cause": "cause",
+    "reference": "reference",
+}
 
 README = """Everything you have at {site}, as of {now}.
 
@@ -65,18 +86,19 @@ def pack(task: PersonalTask) -> None:
         size = file.tell()
         jobs.update(task, step="Storing the file")
         file.seek(0)
-        jobs.private().save(task.file_path, File(file))
-    try:
-        _hand_over(task, account, size)
-    except jobs.LostClaim:
-        _discard(task)
-        raise
+        try:
+            jobs.private().save(task.file_path, File(file))
+            _hand_over(task, account, size)
+        except Exception:
+            _discard(task)
+            raise
 
 
 def _discard(task: PersonalTask) -> None:
-    """Delete the stored file, unless the task is another worker's now, whose file has the same name."""
+    """Delete what was stored, unless the task is another worker's now, whose file has the same name."""
     over = (PersonalTask.State.DROPPED, PersonalTask.State.FAILED)
-    if not PersonalTask.objects.filter(pk=task.pk).exclude(state__in=over).exists():
+    anothers = PersonalTask.objects.filter(pk=task.pk).exclude(state__in=over).exclude(claim=task.claim)
+    if not anothers.exists():
         jobs.private().delete(task.file_path)
 
 
@@ -124,9 +146,9 @@ def _documents(user: User, account: Account) -> Iterator[tuple[str, Iterable[byt
     yield "README.txt", [README.format(site=settings.SITE_NAME, now=now).encode()]
     yield "profile.json", [_json(_profile(user, account))]
     yield "generations.json", _list(map(_generation, _generations(account).iterator(chunk_size=ROWS_AT_ONCE)))
-    yield "api_keys.json", _list(map(_api_key, user.api_keys.all()))
+    yield "api_keys.json", _list(_named(key, API_KEY_FIELDS) for key in user.api_keys.all())
     entries = CreditEntry.objects.filter(account=account).order_by("pk").iterator(chunk_size=ROWS_AT_ONCE)
-    yield "credits.json", _list(map(_entry, entries))
+    yield "credits.json", _list(_named(entry, ENTRY_FIELDS) for entry in entries)
     yield "payments.json", [_json(_payments(account))]
     yield "sign_ins.json", [_json(_sign_ins(user))]
 
@@ -181,29 +203,9 @@ def _generation(generation: Generation) -> dict[str, Any]:
     }
 
 
-def _api_key(key: ApiKey) -> dict[str, Any]:
-    return {
-        "name": key.name,
-        "prefix": key.prefix,
-        "rate_limit_per_minute": key.rate_limit,
-        "monthly_credit_cap": key.monthly_credit_cap,
-        "created_at": key.created_at,
-        "expires_at": key.expires_at,
-        "revoked_at": key.revoked_at,
-        "last_used_at": key.last_used_at,
-        "last_used_from": key.last_used_ip,
-    }
-
-
-def _entry(entry: CreditEntry) -> dict[str, Any]:
-    return {
-        "at": entry.created_at,
-        "kind": entry.kind,
-        "credits": entry.amount,
-        "balance_after": entry.balance_after,
-        "cause": entry.cause,
-        "reference": entry.reference,
-    }
+def _named(record: ApiKey | CreditEntry, fields: Mapping[str, str]) -> dict[str, Any]:
+    """Return fields of a row under the names by which the export calls them."""
+    return {name: getattr(record, field) for name, field in fields.items()}
 
 
 def _payments(account: Account) -> dict[str, Any]:

@@ -120,12 +120,8 @@ def due() -> list[int]:
 
 def expire_due() -> int:
     """Delete the files whose time is up, and return how many there were."""
-    over = PersonalTask.objects.filter(state=State.DONE, expires_at__lte=timezone.now())
-    found = list(over[:50])
-    for task in found:
-        private().delete(task.file_path)
-        _drop(PersonalTask.objects.filter(pk=task.pk, state=State.DONE))
-    return len(found)
+    over = PersonalTask.objects.filter(state__in=PersonalTask.EXPIRING, expires_at__lte=timezone.now())
+    return sum(_expire(task) for task in over.order_by("expires_at")[:50])
 
 
 class Progress:
@@ -223,8 +219,24 @@ def _put_off(task: PersonalTask, error: Exception) -> None:
 
 
 def _give_up(task: PersonalTask, words: str) -> None:
+    """End an export for good. What its workers left of the file expires now, and the next sweep deletes it.
+
+    Not here: what it is given up for may well be the storage.
+    """
     with contextlib.suppress(LostClaim):
-        _mine(task, state=State.FAILED, claim="", last_error=words, finished_at=timezone.now())
+        now = timezone.now()
+        _mine(task, state=State.FAILED, claim="", last_error=words, finished_at=now, expires_at=now)
+
+
+def _expire(task: PersonalTask) -> bool:
+    try:
+        private().delete(task.file_path)
+    except Exception:  # every kind of storage has its own errors; the next sweep tries again
+        log.exception("%s: its file could not be deleted", task)
+        return False
+    _drop(PersonalTask.objects.filter(pk=task.pk, state=State.DONE))
+    PersonalTask.objects.filter(pk=task.pk, state=State.FAILED).update(expires_at=None)
+    return True
 
 
 def _drop(tasks: Any) -> None:

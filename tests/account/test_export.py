@@ -1,15 +1,17 @@
 """Everything a person has, as one ZIP: whole, private, and surviving whoever packs it."""
 
 import asyncio
+import contextlib
 import json
 import zipfile
 from collections.abc import Callable
 from datetime import timedelta
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.files.storage import default_storage
+from django.core.files.storage import FileSystemStorage, default_storage
 from django.test import AsyncClient, Client
 from django.utils import timezone
 
@@ -208,6 +210,37 @@ def test_an_error_is_tried_again_and_then_told(alice: User, browser: Client) -> 
     assert PersonalTask.objects.filter(state=State.WAITING).count() == 1
 
 
+def test_a_failed_try_leaves_no_half_of_a_file(alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = jobs.start_export(alice)
+    monkeypatch.setattr(FileSystemStorage, "save", half_saved)
+    assert not jobs.run(task.pk, tasks.WORK)
+    assert stored_exports() == []
+
+
+def test_an_export_that_is_given_up_leaves_no_half_of_a_file(
+    alice: User, browser: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = jobs.start_export(alice)
+    with monkeypatch.context() as patch:
+        patch.setattr(FileSystemStorage, "save", killed_half_way)
+        for _ in range(jobs.EXPORT_TRIES):
+            PersonalTask.objects.update(due_at=timezone.now())
+            with pytest.raises(SystemExit):
+                jobs.run(task.pk, tasks.WORK)
+    lapse()
+    assert not jobs.run(task.pk, tasks.WORK)
+    task.refresh_from_db()
+    assert task.state == State.FAILED
+    with monkeypatch.context() as patch:  # the storage may be what it was given up for
+        patch.setattr(FileSystemStorage, "delete", half_saved)
+        assert jobs.expire_due() == 0
+    assert stored_exports() != []
+    assert jobs.expire_due() == 1
+    assert stored_exports() == []
+    assert jobs.expire_due() == 0
+    assert "could not be packed" in browser.get("/account/data/").content.decode()
+
+
 def test_it_is_deleted_after_its_time(alice: User, browser: Client) -> None:
     task = packed(alice)
     assert jobs.expire_due() == 0
@@ -250,6 +283,21 @@ def stored_while(user: User, meanwhile: Callable[[], None], monkeypatch: pytest.
     task = jobs.start_export(user)
     assert not jobs.run(task.pk, tasks.WORK)
     return task
+
+
+def half_saved(storage: FileSystemStorage, name: str, content: Any = None) -> str:
+    """Write a part of the file, as onto a disk that is full then."""
+    path = Path(storage.path(name))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"PK")
+    raise OSError("the disk is full")
+
+
+def killed_half_way(storage: FileSystemStorage, name: str, content: Any) -> str:
+    """Write a part of the file and die."""
+    with contextlib.suppress(OSError):
+        half_saved(storage, name)
+    raise SystemExit
 
 
 def lapse() -> None:
