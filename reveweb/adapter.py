@@ -49,9 +49,12 @@ class Adapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has no ty
         return confirmed
 
     def send_confirmation_mail(self, request: HttpRequest, confirmation: EmailConfirmationMixin, signup: bool) -> None:
-        """Mail the link; an address that is another account's is told so instead, and gets none."""
+        """Mail the link; an address that is another account's is told so instead, and gets none.
+
+        Signing up with such an address never comes here: allauth's `account_already_exists` answers that.
+        """
         if _is_anothers(confirmation.email_address):
-            self.send_account_already_exists_mail(confirmation.email_address.email)
+            self.send_mail("account/email/address_taken", confirmation.email_address.email, {})
             return
         super().send_confirmation_mail(request, confirmation, signup)
 

@@ -97,7 +97,10 @@ ANSWERS: dict[type[Exception], Answer] = {
 }
 METHOD_NOT_ALLOWED = Answer(405, "method_not_allowed", "This address does not take this method.")
 INTERNAL_ERROR = Answer(
-    500, "internal_error", "Something went wrong on our side. Nothing was charged if no id came back."
+    500,
+    "internal_error",
+    "Something went wrong on our side. Send the same request again with the same Idempotency-Key: that never charges "
+    "twice. Without a key, look in your gallery first: the image may be on its way.",
 )
 
 

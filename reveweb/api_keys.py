@@ -17,7 +17,7 @@ from accounts import keys
 from accounts.errors import AlreadyMinted, KeyStopped, TooManyKeys
 from accounts.forms import ApiKeyForm, EditKeyForm, RotateKeyForm
 from accounts.models import ApiKey, User
-from generator import usage
+from generator import caps
 
 STOPPED_SHOWN = 50
 
@@ -171,7 +171,7 @@ def _page(request: HttpRequest, form: forms.Form, *, status: int = 200, **extra:
 def _rows(user: User) -> list[Row]:
     """Return all keys of `user`, newest first, in two queries."""
     owned = list(ApiKey.objects.filter(user=user))
-    used = usage.month_by_key(owned)
+    used = caps.spent_by_key(owned)
     successors = {key.rotated_from_id: key for key in owned if key.rotated_from_id}
     counted: dict[int, int] = {}
     for newest in owned:

@@ -18,7 +18,7 @@ Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
-HELD = ("/v1/", "/images/", "/healthz", "/readyz", "/events/")
+HELD = ("/v1/", "/images/", "/shared/", "/healthz", "/readyz", "/events/")
 
 
 class HeldHandler(ASGIHandler):

@@ -17,10 +17,13 @@ from generator import usage
 from generator.cards import card_of
 from generator.models import Generation
 from reveweb import chart, first_steps
+from reveweb.landing import pictures
+from reveweb.views import EXAMPLES
 
 RECENT_IMAGES = 6
 RECENT_CALLS = 8
 BUCKETS_SHOWN = 4
+FIRST_PICTURE = "owl"
 
 
 @login_required
@@ -34,7 +37,11 @@ def overview(request: HttpRequest) -> HttpResponse:
     htmx: Any = getattr(request, "htmx", None)
     if htmx and not htmx.history_restore_request:
         return render(request, "dashboard/usage.html", context)
-    return render(request, "dashboard/overview.html", context | _standing(account) | _latest(request, account))
+    context |= _standing(account) | _latest(request, account)
+    if _is_fresh(account, context):
+        # Empty places teach less than one thing to do: there is nothing to count or to list yet.
+        context |= {"is_fresh": True, "shot": pictures()[FIRST_PICTURE], "ideas": EXAMPLES if account.balance else ()}
+    return render(request, "dashboard/overview.html", context)
 
 
 @login_required
@@ -95,6 +102,12 @@ def _latest(request: HttpRequest, account: Account) -> dict[str, Any]:
         "calls": [card_of(generation) for generation in calls[:RECENT_CALLS]],
         "steps": first_steps.of(request, account),
     }
+
+
+def _is_fresh(account: Account, context: dict[str, Any]) -> bool:
+    """Tell whether the account never asked for an image; asked of the database only where nothing else shows one."""
+    shows_some = context["images"] or context["calls"] or not context["usage"].is_empty
+    return not shows_some and not Generation.objects.filter(account=account).exists()
 
 
 def _days(request: HttpRequest) -> int | None:

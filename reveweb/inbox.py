@@ -16,6 +16,7 @@ from django.views.decorators.http import require_safe
 
 from accounts.requests import site_of
 from billing import letters
+from generator.views.viewer import HtmxRequest
 from reveweb import letterbox
 from reveweb.letterbox import Letter
 
@@ -43,13 +44,13 @@ def _only_local(view: View) -> View:
 @_only_local
 @never_cache
 @require_safe
-def inbox(request: HttpRequest) -> HttpResponse:
+def inbox(request: HtmxRequest) -> HttpResponse:
     """List the latest mails; an open page asks for what is newer than what it shows."""
     letters = list(letterbox.newest(SHOWN))
     newest = letters[0].id if letters else ""
-    if request.htmx and request.GET.get("newest", "") == newest:  # type: ignore[attr-defined]
+    if request.htmx and request.GET.get("newest", "") == newest:
         return HttpResponse(status=204)  # nothing to swap, and the keyboard's place is kept
-    template = "inbox/list.html" if request.htmx else "inbox/inbox.html"  # type: ignore[attr-defined]
+    template = "inbox/list.html" if request.htmx else "inbox/inbox.html"
     return render(request, template, {"letters": letters, "newest": newest})
 
 

@@ -8,12 +8,15 @@ from asgiref.sync import async_to_sync, iscoroutinefunction, markcoroutinefuncti
 from csp.middleware import CSPMiddleware, PolicyParts
 from django.conf import settings
 from django.core.exceptions import DisallowedHost
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.middleware.gzip import GZipMiddleware
 from django.urls import resolve
 from django.utils.deprecation import MiddlewareMixin
+from whitenoise.middleware import WhiteNoiseMiddleware
+from whitenoise.responders import StaticFile
 
 from accounts.requests import site_of
+from generator import serving
 from reveweb.api import ANSWERS, METHOD_NOT_ALLOWED, error_response
 
 GetResponse = Callable[[HttpRequest], Any]
@@ -21,7 +24,13 @@ Response = HttpResponseBase | Awaitable[HttpResponseBase]
 
 COMPRESSIBLE = ("text/", "application/json", "image/svg+xml", "application/xml")
 # Paths that know no session, no cookie and no page: they skip the page middleware.
-COOKIELESS = ("/images/", "/healthz", "/readyz")
+COOKIELESS = ("/images/", "/shared/", "/healthz", "/readyz")
+
+
+class NamedRequest(HttpRequest):
+    """A request that was given its name."""
+
+    id: str
 
 
 class RequestId:
@@ -36,17 +45,17 @@ class RequestId:
         if self.is_async:
             markcoroutinefunction(self)
 
-    def __call__(self, request: HttpRequest) -> Response:
-        request.id = f"req_{secrets.token_hex(12)}"  # type: ignore[attr-defined]
+    def __call__(self, request: NamedRequest) -> Response:
+        request.id = f"req_{secrets.token_hex(12)}"
         if self.is_async:
             return self._named_async(request)
         return self._named(request, self.get_response(request))
 
-    async def _named_async(self, request: HttpRequest) -> HttpResponseBase:
+    async def _named_async(self, request: NamedRequest) -> HttpResponseBase:
         return self._named(request, await self.get_response(request))
 
-    def _named(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-        response["X-Request-Id"] = request.id  # type: ignore[attr-defined]
+    def _named(self, request: NamedRequest, response: HttpResponseBase) -> HttpResponseBase:
+        response["X-Request-Id"] = request.id
         return response
 
 
@@ -105,6 +114,28 @@ class ContentSecurityPolicy(CSPMiddleware):
         if request.path_info.startswith("/admin/") and not report_only:
             parts.config = settings.ADMIN_CONTENT_SECURITY_POLICY
         return parts
+
+
+class StaticFiles(WhiteNoiseMiddleware):  # type: ignore[misc]  # whitenoise has no types
+    """Serves static files; whitenoise would send them in a way that an asynchronous server has to read whole first."""
+
+    @staticmethod
+    def serve(static_file: StaticFile, request: HttpRequest) -> HttpResponseBase:
+        found = static_file.get_response(request.method, request.META)
+        headers, file = dict(found.headers), found.file
+        length = int(headers.get("Content-Length", 0))
+        response: HttpResponseBase
+        if file is None:
+            response = HttpResponse(status=found.status)
+        elif length > serving.PIECE:
+            response = StreamingHttpResponse(serving.pieces(file, length), status=found.status)
+        else:
+            with file:
+                response = HttpResponse(file.read(), status=found.status)
+        del response["Content-Type"]  # it is among the file's own, where there is one
+        for name, value in headers.items():
+            response[name] = value
+        return response
 
 
 class PrivatePages(MiddlewareMixin):

@@ -25,7 +25,7 @@ AT_ONCE = 200  # people that one act may grant to
 
 # One door for everybody: the site's own log-in, with its limits on guessing.
 admin.site.index_title = "Overview"
-admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
+admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]  # as allauth documents it
 
 
 class State(admin.SimpleListFilter):
@@ -158,7 +158,7 @@ class PersonAdmin(ReadingAdmin):
     @display(description="State")
     def states(self, user: User) -> SafeString:
         states = [
-            ("danger", "Disputed", user.disputed),  # type: ignore[attr-defined]
+            ("danger", "Disputed", user.disputed),  # type: ignore[attr-defined]  # the list adds it to its rows
             ("warning", "Suspended", not user.is_active and not user.deleted_at),
             ("info", "Deleted", bool(user.deleted_at)),
             ("info", "Superuser", user.is_staff and user.is_superuser),

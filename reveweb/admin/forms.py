@@ -1,6 +1,7 @@
 """The forms of staff's acts. They refuse in words what `billing.staff` would refuse anyway."""
 
 from datetime import UTC, datetime, time, timedelta
+from typing import Any
 from uuid import uuid4
 
 from django import forms
@@ -37,8 +38,8 @@ class CreditsForm(ReasonForm):
     credits = forms.IntegerField(min_value=1, widget=UnfoldAdminIntegerFieldWidget)
     field_order = ["credits", "expires_on", "reason"]
 
-    def __init__(self, *args: object, limit: int, **kwargs: object) -> None:
-        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+    def __init__(self, *args: Any, limit: int, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
         self.limit = limit
         self.fields["reason"].help_text = "Kept in the audit records, and shown to the person in their credit history."
 

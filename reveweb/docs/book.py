@@ -13,11 +13,10 @@ from django.urls import reverse
 
 from billing import offers
 from billing.offers import Offer
-from generator import snippets
 from generator.admission import CREDITS_PER_IMAGE
 from generator.models import ASPECT_RATIOS, PROMPT_MAX_LENGTH
 from reveweb.api import MAX_BODY_BYTES
-from reveweb.docs import errors, reference
+from reveweb.docs import code, errors, reference
 
 SOURCES = Path(__file__).parent / "pages"
 FRONT = "introduction"
@@ -98,7 +97,7 @@ def facts(base: str) -> dict[str, Any]:
     return {
         **links,
         "base_url": base,
-        "call": _first_call(base),
+        "call": {one.title.lower(): one.text for one in code.first_call(base)},
         "site_name": settings.SITE_NAME,
         "support_email": settings.SUPPORT_EMAIL,
         "sandbox": settings.SANDBOX,
@@ -118,12 +117,6 @@ def facts(base: str) -> dict[str, Any]:
         "operations": reference.operations(),
         "schemas": reference.schemas(),
     }
-
-
-def _first_call(base: str) -> dict[str, str]:
-    """Return the call that everybody makes first, as the studio gives it to copy, by language."""
-    body = snippets.call_body("A red fox in fresh snow", aspect_ratio="3:2")
-    return {name.lower(): write(base, body, snippets.KEY) for name, write in snippets.LANGUAGES.items()}
 
 
 def _duration(seconds: float) -> str:

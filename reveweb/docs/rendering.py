@@ -1,4 +1,4 @@
-"""Markdown to HTML: headings that can be linked to, tables that scroll, code in several languages behind one switch."""
+"""Markdown to HTML: headings one can link to, tables that become cards, code in several languages behind a switch."""
 
 import shlex
 from collections.abc import Iterator, Sequence
@@ -12,12 +12,9 @@ from django.utils.text import slugify
 from markdown_it import MarkdownIt
 from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
-from pygments import highlight
-from pygments.formatters import HtmlFormatter
-from pygments.lexers import get_lexer_by_name
 
-LANGUAGES = {"bash": "curl", "python": "Python", "javascript": "JavaScript"}  # those a reader chooses among
-_TITLES = {"bash": "Terminal", "json": "JSON", "http": "HTTP", "text": "Output", **LANGUAGES}
+from reveweb.docs.code import LANGUAGES, Code
+
 _LISTS = {"code_inline": "fields", "link_open": "ways"}  # spaced lists, by what their items begin with
 
 
@@ -36,24 +33,6 @@ class Section:
 
     heading: Heading
     words: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Code:
-    """A fenced block. `options` are the words behind the language, as in `saves=fox.png`."""
-
-    language: str
-    text: str
-    options: dict[str, str]
-
-    @property
-    def title(self) -> str:
-        return self.options.get("title") or _TITLES.get(self.language, self.language)
-
-    @property
-    def html(self) -> str:
-        lexer = get_lexer_by_name(self.language)
-        return str(highlight(self.text, lexer, HtmlFormatter(nowrap=True, classprefix="tok-"))).rstrip("\n")
 
 
 @dataclass(frozen=True)
@@ -149,9 +128,23 @@ def _plain(inline: Token) -> str:
 
 
 def _mark_tables_and_lists(tokens: list[Token]) -> None:
-    """Name the rows that begin with a code by it, and mark the lists whose items do: they describe fields."""
+    """Name the rows that begin with a code by it, and mark the lists whose items do: they describe fields.
+
+    Each cell is given its column's name, which stands before it where a row is a card.
+    """
     named: set[str] = set()
+    heads: list[str] = []
+    column = 0
     for at, token in enumerate(tokens):
+        if token.type == "table_open":
+            heads = token.meta["heads"] = []
+        elif token.type == "th_open":
+            heads.append(_plain(tokens[at + 1]))
+        elif token.type == "tr_open":
+            column = 0
+        elif token.type == "td_open":
+            token.attrSet("data-label", heads[column])
+            column += 1
         if token.type == "tr_open" and (name := _leading_code(tokens[at + 2])) and name not in named:
             named.add(name)
             token.attrSet("id", name)
@@ -183,7 +176,9 @@ class Writer(RendererHTML):
         codes: list[Code] = tokens[at].meta["codes"]
         languages = [code.language for code in codes]
         chosen = env["language"] if env["language"] in languages else languages[0]
-        return render_to_string("docs/samples.html", {"codes": codes, "number": env["samples"], "chosen": chosen})
+        number = str(env["samples"])
+        context = {"codes": codes, "name": number, "label": f"Sample {number}", "chosen": chosen}
+        return render_to_string("components/code_tabs.html", context)
 
     def heading_close(self, tokens: Sequence[Token], at: int, options: Any, env: Any) -> str:
         """End a heading with a link to itself."""
@@ -192,21 +187,11 @@ class Writer(RendererHTML):
         return f" {link}</{tokens[at].tag}>\n"
 
     def table_open(self, tokens: Sequence[Token], at: int, options: Any, env: Any) -> str:
-        """Begin a table in a box that scrolls, by the keyboard too, and name it by its columns."""
-        heads = []
-        for token in tokens[at:]:
-            if token.type == "thead_close":
-                break
-            if token.type == "inline":
-                heads.append(_plain(token))
+        """Begin a table, named by its columns and, for its style, after the first of them."""
+        heads = tokens[at].meta["heads"]
         env["tables"] += 1
         label = escape(f"Table {env['tables']}: {', '.join(heads)}")
-        kind = f"table-{slugify(heads[0])}"
-        return f'<div class="table-scroll" tabindex="0" role="group" aria-label="{label}"><table class="{kind}">\n'
-
-    def table_close(self, tokens: Sequence[Token], at: int, options: Any, env: Any) -> str:
-        """End a table and its box."""
-        return "</table></div>\n"
+        return f'<table class="table-{slugify(heads[0])}" aria-label="{label}">\n'
 
     def blockquote_open(self, tokens: Sequence[Token], at: int, options: Any, env: Any) -> str:
         """Begin a note."""

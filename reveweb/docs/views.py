@@ -10,9 +10,9 @@ from accounts import keys
 from accounts.requests import site_of
 from reveweb.docs import book, rendering, search
 from reveweb.docs.book import Page
+from reveweb.docs.code import chosen_language
 
 KEY_PLACEHOLDER = "YOUR_API_KEY"
-LANGUAGE_COOKIE = "docs_language"
 MARKDOWN = "text/markdown; charset=utf-8"
 
 
@@ -20,7 +20,7 @@ MARKDOWN = "text/markdown; charset=utf-8"
 def page(request: HttpRequest, slug: str = book.FRONT) -> HttpResponse:
     """Show a page, its samples in the language chosen last and with the beginning of the reader's own key."""
     found = _find(slug)
-    document = rendering.render(book.source(found, site_of(request)), _language(request))
+    document = rendering.render(book.source(found, site_of(request)), chosen_language(request.COOKIES))
     has_key_in_code = KEY_PLACEHOLDER in document.html
     prefix = _newest_key(request) if has_key_in_code else None
     html = document.html.replace(KEY_PLACEHOLDER, f"{prefix}_…") if prefix else document.html
@@ -84,11 +84,6 @@ def _find(slug: str) -> Page:
     if found is None:
         raise Http404
     return found
-
-
-def _language(request: HttpRequest) -> str:
-    chosen = request.COOKIES.get(LANGUAGE_COOKIE, "")
-    return chosen if chosen in rendering.LANGUAGES else next(iter(rendering.LANGUAGES))
 
 
 def _newest_key(request: HttpRequest) -> str | None:

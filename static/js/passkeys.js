@@ -1,5 +1,6 @@
 // Forms with data-passkey make a passkey ("create") or use one ("get") and then send it in their field `credential`.
 // What the browser is asked stands in data-options, or is fetched from data-options-url when the button is pressed.
+// A form with data-passkey-autofill also lets the browser offer passkeys in the email box, where it can.
 
 const bytes = (text) => Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/")), (c) => c.charCodeAt(0));
 const text = (buffer) =>
@@ -40,9 +41,10 @@ async function make(options, isPasswordless) {
   };
 }
 
-async function use(options) {
+async function use(options, how = {}) {
   const publicKey = options.publicKey;
   const used = await navigator.credentials.get({
+    ...how,
     publicKey: {
       ...publicKey,
       challenge: bytes(publicKey.challenge),
@@ -82,10 +84,27 @@ async function optionsOf(form) {
 
 async function ask(form) {
   const options = await optionsOf(form);
-  const credential =
-    form.dataset.passkey === "create" ? await make(options, form.elements.passwordless.checked) : await use(options);
+  const isNew = form.dataset.passkey === "create";
+  send(form, isNew ? await make(options, form.elements.passwordless.checked) : await use(options));
+}
+
+function send(form, credential) {
   form.elements.credential.value = JSON.stringify(credential);
   form.submit();
+}
+
+// The offer waits as long as the page is open. A browser answers one question at a time: the button's ends it.
+let offered = new AbortController();
+
+async function offer(form) {
+  if (!(await PublicKeyCredential.isConditionalMediationAvailable?.())) return;
+  offered = new AbortController();
+  const { signal } = offered;
+  try {
+    send(form, await use(await optionsOf(form), { mediation: "conditional", signal }));
+  } catch {
+    // Ended by the button, or there is nothing to offer: the button and the password are still there.
+  }
 }
 
 // Browsers tie passkeys to a domain name; `localhost` is one, an IP address is none.
@@ -102,6 +121,7 @@ for (const form of isSupported ? document.querySelectorAll("[data-passkey]") : [
     if (busy) return;
     busy = true;
     problem.textContent = "";
+    offered.abort();
     const words = form.querySelector("[type=submit]").lastChild;
     const usual = words.textContent;
     words.textContent = "Waiting for your device…";
@@ -109,8 +129,10 @@ for (const form of isSupported ? document.querySelectorAll("[data-passkey]") : [
       await ask(form);
     } catch (error) {
       problem.textContent = WORDS[error.name] || error.message || "That did not work. Reload the page and try again.";
+      if ("passkeyAutofill" in form.dataset) offer(form);
     }
     words.textContent = usual;
     busy = false;
   });
+  if ("passkeyAutofill" in form.dataset) offer(form);
 }

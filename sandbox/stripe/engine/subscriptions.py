@@ -204,10 +204,17 @@ def waiting_lines(world: World, subscription: Obj) -> list[Obj]:
 def in_words(price: Obj) -> str:
     """Return a price as people read it, like `9.00 USD / month`."""
     text = amounts.in_words(price["unit_amount"], price["currency"])
-    if price["recurring"]:
-        count, interval = price["recurring"]["interval_count"], price["recurring"]["interval"]
-        text += f" / {interval}" if count == 1 else f" every {count} {interval}s"
+    if period := period_in_words(price):
+        text += f" every {period}" if period[0].isdigit() else f" / {period}"
     return text
+
+
+def period_in_words(price: Obj) -> str:
+    """Return how often a price is charged, like `month` or `3 months`; nothing for one that is charged once."""
+    if not price["recurring"]:
+        return ""
+    count, interval = price["recurring"]["interval_count"], price["recurring"]["interval"]
+    return str(interval) if count == 1 else f"{count} {interval}s"
 
 
 def _period_end(price: Obj, *, start: int, anchor: int) -> int:

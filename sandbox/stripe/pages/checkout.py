@@ -10,6 +10,7 @@ from sandbox.stripe.amounts import in_words
 from sandbox.stripe.desk.routes import refuse_other_sites
 from sandbox.stripe.engine import checkout
 from sandbox.stripe.engine.subscriptions import in_words as price_in_words
+from sandbox.stripe.engine.subscriptions import period_in_words
 from sandbox.stripe.engine.world import World
 from sandbox.stripe.methods import BANKS, CARDS, named
 from sandbox.stripe.pages.html import missing, page
@@ -59,21 +60,27 @@ class CheckoutPage:
         return RedirectResponse(checkout.return_address(session), 303, {"X-Simulated": "true"})
 
     def _page(self, session: Obj, *, trouble: str = "", email: str = "", status: int = 200) -> Response:
+        items = session["_lines"]
+        prices = [self._world.get("price", item["price"]) for item in items]
         lines = [
             {
                 "name": item["description"],
                 "quantity": item["quantity"],
-                "price": price_in_words(self._world.get("price", item["price"])),
+                "price": price_in_words(price),
                 "amount": in_words(item["amount_total"], item["currency"]),
             }
-            for item in session["_lines"]
+            for item, price in zip(items, prices, strict=True)
         ]
+        total = in_words(session["amount_total"], session["currency"])
+        is_itemised = len(items) > 1 or items[0]["quantity"] > 1
         return page(
             "checkout.html",
             status=status,
             session=session,
             lines=lines,
-            total=in_words(session["amount_total"], session["currency"]),
+            total=total,
+            itemised=is_itemised,
+            every="" if is_itemised else period_in_words(prices[0]),
             email=email or _email(session),
             fixed_email=bool(_email(session)),
             back=checkout.return_address(session),
