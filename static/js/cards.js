@@ -4,7 +4,7 @@
 const wall = document.querySelector("[data-wall]");
 const announcer = document.querySelector("[data-announce]");
 const empty = document.querySelector("[data-empty]");
-const seen = new Map(); // id → when it was asked for, by the page's own clock
+const seen = new WeakMap(); // card → when its wait or its drawing began, by the page's own clock
 const FINAL = ["completed", "failed"];
 const pressesOf = (html) => Object.assign(document.createElement("template"), { innerHTML: html }).content.children;
 const cardsOf = (press) => [...press.querySelectorAll("[data-generation]")];
@@ -12,12 +12,14 @@ const cardsOf = (press) => [...press.querySelectorAll("[data-generation]")];
 function put(press) {
   const here = document.getElementById(press.id);
   if (!here) return hang(press);
+  let before = null;
   for (const card of cardsOf(press)) {
     const old = document.getElementById(card.id);
-    if (!old) here.querySelector(".press-images").append(card);
-    else if (isNews(old, card)) replace(old, card);
-    else continue;
-    ready(card);
+    const stays = old && !isNews(old, card);
+    if (!old) before ? before.after(card) : here.querySelector(".press-images").prepend(card);
+    else if (!stays) replace(old, card);
+    if (!stays) ready(card);
+    before = stays ? old : card;
   }
   here.dataset.count = cardsOf(here).length;
 }
@@ -61,10 +63,11 @@ function announce(card) {
 
 function tick() {
   for (const card of wall.querySelectorAll("[data-pending]")) {
-    if (!seen.has(card.id)) seen.set(card.id, performance.now() - 1000 * Number(card.dataset.elapsed));
-    const elapsed = (performance.now() - seen.get(card.id)) / 1000;
+    if (!seen.has(card)) seen.set(card, performance.now() - 1000 * Number(card.dataset.elapsed));
+    const elapsed = (performance.now() - seen.get(card)) / 1000;
     const typical = Number(card.dataset.typical);
     card.querySelector("[data-clock]").textContent = `${Math.floor(elapsed)} s`;
+    if (card.dataset.status !== "drawing") continue; // nothing has begun: a bar that grows would be a lie
     if (elapsed > typical) card.querySelector("[data-usual]").textContent = "· longer than usual";
     card.querySelector("progress").value = Math.min(elapsed / typical, 0.96);
   }

@@ -1,4 +1,6 @@
 // The gallery's filters: their panels, presets of days, the key / for the search, and a word on what was found.
+// htmx, which shows what they find without leaving the page, comes when somebody first reaches for them: it is the
+// heaviest file by far, and most visits only look. Until it is there the form and the links work by themselves.
 
 const announcer = document.querySelector("[data-announce]");
 const panels = () => document.querySelectorAll("[data-filter][open]");
@@ -47,14 +49,41 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-let first = true;
 document.addEventListener("tiles", (event) => {
   sync();
-  if (event.detail.fresh && !first) {
+  if (event.detail.fresh) {
     const count = Number(document.querySelector("[data-wall]")?.dataset.count ?? 0);
     const more = document.querySelector("[data-more]") ? ", and more as you scroll" : "";
     announcer.textContent = count ? `${count} image${count === 1 ? "" : "s"}${more}.` : "No image matches.";
   }
-  first = false;
 });
 sync();
+
+const AREA = "#filters, .active-filters, [data-none]";
+let coming = false;
+let missed = false; // something was typed or chosen before htmx was there
+
+function bring(event) {
+  if (event && !event.target.closest?.(AREA)) return;
+  if (event?.type === "input" || event?.type === "change") missed = true;
+  if (coming) return;
+  coming = true;
+  // Sooner than "load" it would wait for a DOMContentLoaded that is over.
+  if (document.readyState === "complete") load();
+  else addEventListener("load", load);
+}
+
+function load() {
+  const script = document.createElement("script");
+  script.src = document.querySelector("[data-htmx]").dataset.htmx;
+  script.addEventListener("load", () => {
+    for (const type of reaches) document.removeEventListener(type, bring);
+    if (missed) window.htmx.trigger("#filters", "submit");
+  });
+  document.head.append(script);
+}
+
+const reaches = ["pointerover", "touchstart", "focusin", "input", "change"];
+for (const type of reaches) document.addEventListener(type, bring, { passive: true });
+// A step of the history that htmx made before a reload; the lightbox, which listens first, keeps its own to itself.
+addEventListener("popstate", (event) => !window.htmx && event.state?.htmx && location.reload());

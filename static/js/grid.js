@@ -1,5 +1,5 @@
-// The wall by keyboard: one tile is a tab stop, the arrows lead to the others by rows and columns. F: favourite.
-// On Delete it says "throw" {tiles} on the document.
+// The wall by keyboard: one tile is a tab stop, the arrows lead to the others by rows and columns.
+// On F it says "heart" {tiles} on the document, on Delete "throw" {tiles}.
 
 const visible = () => [...document.querySelectorAll("[data-tile]:not([hidden], .is-held)")];
 const linkOf = (tile) => tile.querySelector(".tile-link");
@@ -58,7 +58,7 @@ document.addEventListener("keydown", (event) => {
     document.dispatchEvent(new CustomEvent("walked", { detail: { from: tile, to: next, extend: event.shiftKey } }));
   } else if (event.key.toLowerCase() === "f" && !event.repeat) {
     event.preventDefault();
-    tile.querySelector("[data-favourite] button").click();
+    document.dispatchEvent(new CustomEvent("heart", { detail: { tiles: [tile] } }));
   } else if (event.key === "Delete") {
     event.preventDefault();
     document.dispatchEvent(new CustomEvent("throw", { detail: { tiles: [tile] } }));
@@ -69,7 +69,6 @@ document.addEventListener("focusin", (event) => {
   const tile = event.target.closest("[data-tile]");
   if (tile) rove(tile);
 });
-document.addEventListener("htmx:afterSettle", () => current && mark(current, true)); // its heart is a new one
 document.addEventListener("tiles", sync);
 document.addEventListener("wall-changed", sync);
 sync();

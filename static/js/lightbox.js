@@ -9,7 +9,7 @@ const AHEAD = 6;
 const tiles = () => [...document.querySelectorAll("[data-tile]:not([hidden])")];
 const imageOf = (tile) => tile.querySelector("img");
 const large = (tile) => imageOf(tile).srcset.split(", ").at(-1).split(" ")[0];
-const heartOf = (tile) => tile.querySelector("[data-favourite] button");
+const heartOf = (tile) => tile.querySelector("[data-favourite]");
 let current = null;
 let touch = null;
 let leaving = false;
@@ -23,12 +23,12 @@ function layer(source, alt = "") {
 
 function draw(tile) {
   const small = imageOf(tile);
-  const { width, height, full } = tile.dataset;
+  const [width, height] = [small.getAttribute("width"), small.getAttribute("height")];
   const picture = part("picture");
   picture.style.setProperty("--ratio", width / height);
   picture.style.setProperty("--natural", `${width}px`);
   picture.style.setProperty("--wash", tile.querySelector("rect").getAttribute("fill"));
-  const original = layer(full, small.alt);
+  const original = layer(tile.dataset.full, small.alt);
   original.className = "is-coming";
   const below = [layer(small.currentSrc || small.src), layer(large(tile))];
   picture.replaceChildren(...below, original);
@@ -42,16 +42,25 @@ function draw(tile) {
   );
 }
 
+function say(text) {
+  const words = part("words");
+  if (words.textContent !== text && !matchMedia("(prefers-reduced-motion: reduce)").matches) {
+    words.animate({ opacity: [0, 1] }, { duration: 160, easing: "ease-out" });
+  }
+  words.tabIndex = -1;
+  words.textContent = text;
+  words.scrollTop = 0;
+  words.tabIndex = words.scrollHeight > words.clientHeight + 1 ? 0 : -1;
+}
+
 function show(tile) {
   current = tile;
   waiting = false;
   draw(tile);
   const link = tile.querySelector(".tile-link").href;
-  part("words").textContent = tile.querySelector("[data-prompt]").textContent;
-  part("words").scrollTop = 0;
-  part("words").tabIndex = part("words").scrollHeight > part("words").clientHeight + 1 ? 0 : -1;
+  say(tile.querySelector("[data-prompt]").textContent);
   part("page").href = link;
-  part("download").href = `${link}download/`;
+  part("download").href = new URL("download/", link);
   syncHeart();
   syncSteps();
   for (const step of [1, -1]) {
@@ -175,7 +184,6 @@ function comeBack() {
 }
 
 document.addEventListener("favourite", () => current && syncHeart());
-document.addEventListener("htmx:afterSettle", () => current && syncHeart());
 document.addEventListener("tiles", goOn);
 document.addEventListener("wall-changed", syncSteps);
 comeBack();

@@ -72,7 +72,6 @@ async function fetchMore(show = 0) {
 function add(page) {
   const added = [...page.querySelectorAll("[data-tile]")].filter((tile) => !document.getElementById(tile.id));
   wall.append(...added);
-  for (const tile of added) window.htmx?.process(tile);
   const next = page.querySelector("[data-more]");
   // A new element instead of one that moves: nothing that somebody sees jumps.
   if (next) link.parentElement.replaceWith(next.parentElement);

@@ -1,5 +1,7 @@
-// Many images at once: selects them, sends them as a ZIP, throws them away and takes them back.
-// Listens to "throw" {tiles}; says "wall-changed" on the document when tiles were hidden or shown.
+// What is done with images, with one or with many at once: selects them, makes them favourites, sends them as a ZIP,
+// throws them away and takes them back. Listens to "heart" {tiles} and "throw" {tiles}, which mean all that are selected
+// when the tile is one of those; says "wall-changed" on the document when tiles were hidden or shown, and "favourite"
+// when hearts have changed.
 
 const TOAST_MS = 15000;
 
@@ -28,6 +30,7 @@ function update() {
   const text = tooMany ? `${count.toLocaleString("en")} selected: ${most.toLocaleString("en")} at most at once` : `${count.toLocaleString("en")} selected`;
   if (words.textContent !== text) words.textContent = text;
   for (const button of bar.querySelectorAll("[type=submit]")) button.disabled = !count || tooMany;
+  syncFavour();
   for (const toggle of document.querySelectorAll("[data-select-toggle]")) {
     toggle.hidden = !mode && !tiles().length;
     toggle.setAttribute("aria-pressed", mode);
@@ -57,10 +60,8 @@ function selectAll() {
   update();
 }
 
-// Throwing away
-
-async function post(address, list) {
-  const body = new URLSearchParams({ ids: list.map((tile) => tile.id).join(",") });
+async function post(address, list, more = {}) {
+  const body = new URLSearchParams({ ids: list.map((tile) => tile.id).join(","), ...more });
   const token = bar.elements.csrfmiddlewaretoken.value;
   const response = await fetch(address, { method: "POST", body, headers: { "HX-Request": "true", "X-CSRFToken": token } });
   const login = response.headers.get("HX-Redirect");
@@ -68,6 +69,45 @@ async function post(address, list) {
   if (!response.ok || login) throw new Error(response.status);
   return response.text();
 }
+
+// Favourites
+
+const heartOf = (tile) => tile.querySelector("[data-favourite]");
+const isFavourite = (tile) => heartOf(tile).getAttribute("aria-pressed") === "true";
+
+function draw(tile, on) {
+  heartOf(tile).setAttribute("aria-pressed", on);
+  heartOf(tile).value = on ? "0" : "1";
+  heartOf(tile).title = on ? "Remove from favourites" : "Add to favourites";
+}
+
+function syncFavour() {
+  const list = selected();
+  const word = list.length && list.every(isFavourite) ? "Unfavourite" : "Favourite";
+  const place = bar.querySelector("[data-favour-word]");
+  if (place.textContent !== word) place.textContent = word;
+}
+
+async function favour(list) {
+  if (!list.length || list.length > most) return;
+  const on = !list.every(isFavourite);
+  const before = list.map(isFavourite);
+  list.forEach((tile) => draw(tile, on));
+  say("favourite");
+  syncFavour();
+  try {
+    await post(bar.dataset.favourites, list, { on: on ? "1" : "0" });
+    const what = list.length === 1 ? "1 image" : images(list.length);
+    if (mode) note(on ? `Added ${what} to favourites.` : `Removed ${what} from favourites.`);
+  } catch {
+    list.forEach((tile, at) => draw(tile, before[at]));
+    say("favourite");
+    syncFavour();
+    complain(`${images(list.length)} could not be changed. Try again.`);
+  }
+}
+
+// Throwing away
 
 function show(list, on) {
   for (const tile of list) {
@@ -145,6 +185,11 @@ const complain = (text) => note(text, "notice-error");
 document.addEventListener("click", (event) => {
   const box = event.target.closest(".tile-check input");
   if (box) return pick(box.closest("[data-tile]"), box.checked, event.shiftKey);
+  const heart = event.target.closest("[data-tile] [data-favourite]");
+  if (heart) {
+    event.preventDefault();
+    return favour([heart.closest("[data-tile]")]);
+  }
   const link = event.target.closest(".tile-link");
   if (link && mode && !event.ctrlKey && !event.metaKey) {
     event.preventDefault();
@@ -173,6 +218,9 @@ document.addEventListener("keydown", (event) => {
   } else if (command && event.key.toLowerCase() === "a") {
     event.preventDefault();
     selectAll();
+  } else if (event.key.toLowerCase() === "f" && !command && !event.altKey && !event.repeat && selected().length) {
+    event.preventDefault();
+    favour(selected());
   } else if (event.key === " " && tile && event.target.matches(".tile-link")) {
     event.preventDefault();
     pick(tile, !boxOf(tile).checked, false);
@@ -188,11 +236,13 @@ document.addEventListener("walked", (event) => {
   pick(event.detail.to, true, false);
 });
 
-document.addEventListener("throw", (event) => {
+function meant({ tiles: list, only }) {
   const many = selected();
-  const [tile] = event.detail.tiles;
-  throwAway(!event.detail.only && many.includes(tile) ? many : event.detail.tiles);
-});
+  return !only && many.includes(list[0]) ? many : list;
+}
+
+document.addEventListener("throw", (event) => throwAway(meant(event.detail)));
+document.addEventListener("heart", (event) => favour(meant(event.detail)));
 
 toasts.addEventListener("submit", (event) => {
   event.preventDefault();
@@ -203,6 +253,9 @@ bar.addEventListener("submit", (event) => {
   if (event.submitter?.matches("[data-delete-selected]")) {
     event.preventDefault();
     throwAway(selected(), { toUndo: true });
+  } else if (event.submitter?.matches("[data-favour]")) {
+    event.preventDefault();
+    favour(selected());
   } else {
     note(`Your ZIP with ${images(selected().length).toLowerCase()} is on its way.`);
   }
