@@ -79,7 +79,7 @@ def test_a_form_sent_twice_grants_once_and_is_recorded_once(boss: Staff, alice: 
 
 
 def test_support_grants_up_to_the_limit(support: Staff, alice: User, account: Account, settings: object) -> None:
-    settings.SUPPORT_GRANT_LIMIT = 20  # type: ignore[attr-defined]
+    settings.SUPPORT_GRANT_LIMIT = 20
     support.act("person_grant", alice.pk, credits=20)
     assert audit(account) == 23
     response = support.act("person_grant", alice.pk, credits=21)

@@ -3,6 +3,7 @@
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from accounts import keys
 from accounts.models import ApiKey, User
@@ -40,6 +41,18 @@ def test_it_shows_plan_balance_payments_entries_images_keys_and_records_together
     assert key[1] not in text
     assert "For waiting" in text
     assert "sam@example.com" in text
+
+
+def test_a_suspended_and_a_deleted_person_are_told_apart(boss: Staff, alice: User) -> None:
+    User.objects.filter(pk=alice.pk).update(is_active=False)
+    suspended = boss.text(PERSON, alice.pk)
+    assert ">Suspended</span>" in suspended
+    assert ">Restore</a>" in suspended
+    User.objects.filter(pk=alice.pk).update(deleted_at=timezone.now())
+    deleted = boss.text(PERSON, alice.pk)
+    assert ">Deleted</span>" in deleted
+    assert ">Suspended</span>" not in deleted
+    assert ">Restore</a>" not in deleted
 
 
 def test_its_parts_lead_to_each_other(boss: Staff, alice: User, dispute: Dispute, drawn: Generation) -> None:

@@ -3,7 +3,7 @@
 import io
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -40,13 +40,19 @@ def test_an_authenticator_app_is_set_up_and_then_asked_for(visit: Visit) -> None
     expect(page.locator("#id_code-error")).to_contain_text("not accepted")
     page.fill("#id_code", codes[0])
     page.get_by_role("button", name="Log in", exact=True).click()
+    expect(page.get_by_role("heading", name="Trust this browser?")).to_be_visible()
+    page.get_by_role("button", name="Trust it").click()
+    expect(page).to_have_url("/create/")
+
+    log_out(page)
+    log_in(visitor)
     expect(page).to_have_url("/create/")
 
 
 def test_a_passkey_is_made_and_opens_the_account_alone(visit: Visit, site: Stack) -> None:
     visitor = visit(signed_in=True)
     page, named = visitor.page, site.url.replace("127.0.0.1", "localhost")  # passkeys belong to a name
-    with authenticator(visitor):
+    with authenticator(visitor) as finger:
         log_in(visitor, named)
         page.goto(f"{named}/accounts/2fa/webauthn/add/")
         confirm_password(page)
@@ -60,11 +66,18 @@ def test_a_passkey_is_made_and_opens_the_account_alone(visit: Visit, site: Stack
         expect(page).to_have_url(f"{named}/account/security/")
         expect(page.get_by_role("link", name="Remove Old laptop")).to_be_visible()
 
-        page.goto(f"{named}/accounts/logout/")
-        page.get_by_role("main").get_by_role("button", name="Log out").click()
+        log_out(page, named)
+        finger(away=True)
         page.goto(f"{named}/accounts/login/?next=/gallery/")
         page.get_by_role("button", name="Log in with a passkey").click()
+        expect(page.get_by_role("button", name="Waiting for your device")).to_be_visible()
+        finger(away=False)
         expect(page).to_have_url(f"{named}/gallery/")
+
+        # The browser offers it in the email box; this device takes up the offer by itself.
+        log_out(page, named)
+        page.goto(f"{named}/accounts/login/?next=/docs/")
+        expect(page).to_have_url(f"{named}/docs/")
 
         page.goto(f"{named}/accounts/2fa/webauthn/reauthenticate/?next=/account/delete/")
         page.get_by_role("button", name="Use a passkey").click()
@@ -165,8 +178,8 @@ def log_in(visitor: Visitor, site: str = "") -> None:
     visitor.page.get_by_role("button", name="Log in", exact=True).click()
 
 
-def log_out(page: Page) -> None:
-    page.goto("/accounts/logout/")
+def log_out(page: Page, site: str = "") -> None:
+    page.goto(f"{site}/accounts/logout/")
     page.get_by_role("main").get_by_role("button", name="Log out").click()
 
 
@@ -179,8 +192,8 @@ def code_of(secret: str) -> str:
 
 
 @contextmanager
-def authenticator(visitor: Visitor) -> Iterator[None]:
-    """A device that makes and keeps passkeys, with a finger that is always there."""
+def authenticator(visitor: Visitor) -> Iterator[Callable[..., None]]:
+    """A device that makes and keeps passkeys; the finger on it comes and goes with what is yielded."""
     devtools = visitor.context.new_cdp_session(visitor.page)
     devtools.send("WebAuthn.enable")
     options = {
@@ -191,6 +204,11 @@ def authenticator(visitor: Visitor) -> Iterator[None]:
         "isUserVerified": True,
         "automaticPresenceSimulation": True,
     }
-    devtools.send("WebAuthn.addVirtualAuthenticator", {"options": options})
-    yield
+    device = devtools.send("WebAuthn.addVirtualAuthenticator", {"options": options})
+
+    def finger(*, away: bool) -> None:
+        state = {"authenticatorId": device["authenticatorId"], "enabled": not away}
+        devtools.send("WebAuthn.setAutomaticPresenceSimulation", state)
+
+    yield finger
     devtools.send("WebAuthn.disable")

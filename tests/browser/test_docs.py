@@ -20,6 +20,16 @@ def test_the_language_chosen_once_is_open_on_every_page(visit: Visit) -> None:
     expect(page.get_by_label("Sample 2, Python")).to_be_visible()
 
 
+def test_the_language_chosen_on_the_landing_page_is_open_in_the_docs(visit: Visit) -> None:
+    page = visit().page
+    page.goto("/")
+    page.get_by_role("radio", name="Python").check(force=True)
+    expect(page.get_by_label("The call, Python")).to_be_visible()
+    page.goto("/docs/quickstart/")
+    expect(page.get_by_label("Sample 1, Python")).to_be_visible()
+    expect(page.get_by_label("Sample 1, curl")).to_be_hidden()
+
+
 def test_the_keyboard_changes_the_language(visit: Visit) -> None:
     page = visit().page
     page.goto("/docs/quickstart/")
@@ -76,8 +86,9 @@ def test_on_a_phone_the_menu_unfolds_and_nothing_is_wider_than_the_screen(visit:
     page.locator("[data-docs-menu]").get_by_role("link", name="Errors").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Errors")
     assert page.evaluate("document.documentElement.scrollWidth") == 390
-    table = page.locator(".table-scroll").first
-    assert table.evaluate("table => table.scrollWidth > table.clientWidth")
+    row = page.locator("#rate_limited")
+    assert row.evaluate("row => [...row.cells].every((cell) => cell.offsetLeft < 60 && cell.offsetWidth < 360)")
+    assert row.evaluate("row => getComputedStyle(row.cells[3], '::before').content") == '"Was I billed?"'
 
 
 def test_without_javascript_every_language_can_be_read(visit: Visit) -> None:

@@ -202,6 +202,60 @@ def test_many_are_thrown_away_and_taken_back(owner: Owner) -> None:
     assert len(shown(page)) == 6
 
 
+def test_many_become_favourites_by_key_and_by_button(owner: Owner) -> None:
+    page = owner(numbered(6)).page
+    hearts = page.locator("[data-favourite][aria-pressed=true]")
+    page.get_by_role("button", name="Select", exact=True).click()
+    for prompt in ("picture 5", "picture 3", "picture 2"):
+        link(page, prompt).click()
+    page.keyboard.press("f")
+    expect(page.get_by_role("status").get_by_text("Added 3 images to favourites.")).to_be_visible()
+    expect(hearts).to_have_count(3)
+    link(page, "picture 2").click()
+    link(page, "picture 0").click()
+    page.locator("[data-selection]").get_by_role("button", name="Favourite", exact=True).click()
+    expect(hearts).to_have_count(4)
+    link(page, "picture 0").click()
+    page.locator("[data-selection]").get_by_role("button", name="Unfavourite").click()
+    expect(page.get_by_text("Removed 2 images from favourites.")).to_be_visible()
+    page.goto("/gallery/?favourites=1")
+    assert shown(page) == ["picture 2", "picture 0"]
+
+
+def test_the_images_beside_one_are_those_of_the_filtered_gallery(owner: Owner) -> None:
+    page = owner(["a red fox", "a barn", "a red kite", "a blue hen", "a red hen"]).page
+    page.get_by_role("searchbox").fill("red")
+    expect(page.locator("[data-tile]")).to_have_count(3)
+    link(page, "a red hen").click()
+    page.get_by_role("dialog").get_by_role("link", name="Details").click()
+    for prompt in ("a red hen", "a red kite", "a red fox"):
+        expect(page.get_by_role("heading", name=prompt)).to_be_attached()
+        page.wait_for_load_state()
+        page.keyboard.press("ArrowRight")  # beside the last one there is none
+    page.keyboard.press("Escape")
+    expect(page).to_have_url(re.compile(r"/gallery/\?q=red(#img_\w+)?$"))
+    assert shown(page) == ["a red hen", "a red kite", "a red fox"]
+
+
+def test_what_is_typed_before_htmx_has_come_is_found_all_the_same(owner: Owner) -> None:
+    visitor = owner(["a barn", "a red fox"])
+    page = visitor.page
+    page.route("**/htmx*.js", lambda route: (page.wait_for_timeout(900), route.continue_())[1])
+    page.reload()
+    page.get_by_role("searchbox").fill("fox")
+    expect(page.locator("[data-tile]")).to_have_count(1)
+    expect(page).to_have_url(re.compile(r"/gallery/\?q=fox$"))
+
+
+def test_a_first_look_is_light(owner: Owner) -> None:
+    """At most 52 KB of HTML, CSS and JavaScript over the wire."""
+    page = owner([f"picture {number}, in words of its own: {number * 7919}" for number in range(40)]).page
+    sizes = page.evaluate("performance.getEntries().map((one) => [one.name, one.transferSize ?? 0])")
+    light = [size for name, size in sizes if not re.search("/images/|/events/", name)]
+    assert len(light) > 10
+    assert 20_000 < sum(light) < 52_000
+
+
 def test_one_is_looked_at_large_and_the_next_ones(owner: Owner) -> None:
     page = owner(numbered(60)).page
     box = page.get_by_role("dialog")

@@ -53,7 +53,7 @@ def test_without_scripts_the_heart_and_the_link_work_too(visit: Visit, site: Sta
     visitor = visit(signed_in=True)
     (id,) = draw(visitor, site, "a red fox")
     plain = visit(js=False)
-    plain.context.add_cookies(visitor.context.cookies())  # type: ignore[arg-type]
+    plain.context.add_cookies(visitor.context.cookies())
     page = plain.page
     page.goto(f"/gallery/{id}/")
     page.get_by_role("button", name="Favourite").click()

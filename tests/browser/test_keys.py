@@ -85,8 +85,17 @@ def test_the_first_steps_tick_and_can_be_put_away(visit: Visit) -> None:
     steps.get_by_role("button", name="Hide").click()
     expect(steps).to_have_count(0)
     page.reload()
-    expect(page.get_by_role("heading", name="Usage")).to_be_visible()
+    expect(page.get_by_role("heading", name="Make your first image")).to_be_visible()
     expect(steps).to_have_count(0)
+
+
+def test_a_newcomers_first_prompt_goes_from_the_dashboard_to_the_studio(visit: Visit) -> None:
+    page = visit(signed_in=True, phone=True).page
+    page.goto("/dashboard/")
+    page.get_by_label("What do you want to see?").fill("a heron at dawn")
+    page.get_by_role("button", name="Take it to the studio").click()
+    expect(page).to_have_url("/create/")
+    expect(page.get_by_label("Prompt", exact=True)).to_have_value("a heron at dawn")
 
 
 def test_the_range_is_switched_in_place_and_the_chart_tells_its_days(visit: Visit) -> None:

@@ -89,7 +89,7 @@ def test_the_first_load_is_small(visit: Visit) -> None:
 def test_the_call_is_shown_in_three_languages_without_javascript(visit: Visit) -> None:
     page = visit(js=False).page
     page.goto("/")
-    curl, python = page.get_by_label("The call with curl"), page.get_by_label("The call in Python")
+    curl, python = page.get_by_label("The call, curl"), page.get_by_label("The call, Python")
     expect(curl).to_be_visible()
     expect(python).to_be_hidden()
     height = page.evaluate("document.documentElement.scrollHeight")

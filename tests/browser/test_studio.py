@@ -52,6 +52,9 @@ def test_four_images_of_one_press_arrive_together_and_nothing_moves(visit: Visit
     page.goto("/create/")
     generate(page, "the first", aspect_ratio="3:2")
     expect(images(page)).to_have_count(1)
+    alone = images(page).bounding_box()
+    assert alone
+    assert alone["width"] > 600  # a first image hangs large
     generate(page, "a harbour", aspect_ratio="16:9", count="4")
     expect(images(press(page, "a harbour"))).to_have_count(4)
     expect(credits(page)).to_have_text("7")
@@ -113,6 +116,10 @@ def test_a_second_tab_shows_the_same(visit: Visit) -> None:
     for page in (first, second):
         expect(images(press(page, "in both"))).to_have_count(2)
         expect(credits(page)).to_have_text("1")
+    orders = [
+        page.locator("[data-generation]").evaluate_all("all => all.map((one) => one.id)") for page in (first, second)
+    ]
+    assert orders[0] == orders[1]
     one, other = [card.get_attribute("data-generation") for card in first.locator("[data-generation]").all()]
     first.evaluate("dispatchEvent(new Event('pagehide'))")  # away: a hidden tab listens to nothing
     second.evaluate(DELETE, one)

@@ -185,7 +185,7 @@ class Answers:
 
     def pending(self) -> httpx.Response:
         image_id = self.generate(prompt="[sandbox:never] a fox", **{"async": True}).json()["id"]
-        return wait_until(lambda: (answer := self.status(image_id)).json()["stage"] == "drawing" and answer)  # type: ignore[no-any-return]
+        return wait_until(lambda: (answer := self.status(image_id)).json()["stage"] == "drawing" and answer)
 
     def status_failed(self) -> httpx.Response:
         return self.status(self.failed().json()["id"])

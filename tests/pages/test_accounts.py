@@ -165,7 +165,52 @@ def test_a_code_from_the_app_is_asked_for_and_taken(client: Client, alice: User,
     assert 'data-passkey="get"' not in page  # there is none to use
     assert "not accepted" in client.post("/accounts/2fa/authenticate/", {"code": "12"}).content.decode()
     monkeypatch.setattr(TOTP, "validate_code", lambda self, code: code == "123456")
-    assert client.post("/accounts/2fa/authenticate/", {"code": "123456"})["Location"] == "/gallery/"
+    assert client.post("/accounts/2fa/authenticate/", {"code": "123456"})["Location"] == "/accounts/2fa/trust/"
+    assert_well_made(client.get("/accounts/2fa/trust/").content.decode())
+    answer = client.post("/accounts/2fa/trust/", {})
+    assert answer["Location"] == "/gallery/"
+    assert "mfa_trusted" not in answer.cookies
+
+
+class TestABrowserThatIsTrusted:
+    @pytest.fixture(autouse=True)
+    def _trusted(self, client: Client, alice: User, monkeypatch: Any) -> None:
+        monkeypatch.setattr(TOTP, "validate_code", lambda self, code: code == "123456")
+        TOTP.activate(alice, "JBSWY3DPEHPK3PXP")
+        self.log_in(client, alice)
+        client.post("/accounts/2fa/authenticate/", {"code": "123456"})
+        self.cookie = client.post("/accounts/2fa/trust/", {"action": "trust"}).cookies["mfa_trusted"]
+        client.post("/accounts/logout/")
+
+    def log_in(self, client: Client, user: User, password: str = PASSWORD) -> str:
+        return str(client.post("/accounts/login/", {"login": user.email, "password": password})["Location"])
+
+    def test_is_not_asked_for_a_code_again(self, client: Client, alice: User) -> None:
+        assert self.log_in(client, alice) == "/create/"
+        assert (self.cookie["httponly"], self.cookie["samesite"]) == (True, "Lax")
+        assert self.cookie["max-age"] == 14 * 24 * 3600
+
+    def test_still_needs_the_password(self, client: Client, alice: User) -> None:
+        client.post("/accounts/login/", {"login": alice.email, "password": "wrong"})
+        assert "_auth_user_id" not in client.session
+
+    def test_is_trusted_for_that_account_only(self, client: Client, bob: User) -> None:
+        TOTP.activate(bob, "JBSWY3DPEHPK3PXP")
+        assert self.log_in(client, bob) == "/accounts/2fa/authenticate/"
+
+    def test_is_asked_again_after_another_password(self, client: Client, alice: User) -> None:
+        alice.set_password("another horse battery")
+        alice.save()
+        assert self.log_in(client, alice, "another horse battery") == "/accounts/2fa/authenticate/"
+
+    def test_is_asked_again_after_another_app(self, client: Client, alice: User) -> None:
+        Authenticator.objects.filter(user=alice, type=Authenticator.Type.TOTP).delete()
+        TOTP.activate(alice, "GEZDGNBVGY3TQOJQ")
+        assert self.log_in(client, alice) == "/accounts/2fa/authenticate/"
+
+    def test_is_asked_again_once_its_time_is_over(self, client: Client, alice: User, settings: Any) -> None:
+        settings.MFA_TRUST_COOKIE_AGE = timedelta(seconds=-1)
+        assert self.log_in(client, alice) == "/accounts/2fa/authenticate/"
 
 
 def test_a_passkeys_offer_holds_no_script(client: Client, db: None) -> None:
@@ -250,6 +295,14 @@ def test_a_sign_up_that_is_refused_cancels_nobodys_change(browser: Client, db: N
     assert EmailAddress.objects.filter(user__email="alice@example.com", email="carol@example.com").exists()
 
 
+def test_whoever_has_an_account_is_told_when_somebody_signs_up_with_their_address(bob: User, settings: Any) -> None:
+    settings.ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+    Client().post("/accounts/signup/", {"email": bob.email, "password1": PASSWORD})
+    mails.send_due()
+    assert "tried to sign up" in mail.outbox[0].body
+    assert mail.outbox[0].to == [bob.email]
+
+
 class TestSomebodyWantsToChangeToAnAddressThatIsAnothers:
     @pytest.fixture(autouse=True)
     def _asked(self, browser: Client, bob: User) -> None:
@@ -263,7 +316,9 @@ class TestSomebodyWantsToChangeToAnAddressThatIsAnothers:
         to_bob = [message for message in mail.outbox if message.to == [bob.email]]
         assert to_bob
         for message in to_bob:
+            assert "wanted to change the address of another reveweb account" in message.body
             assert "You have an account with this address already" in message.body
+            assert "sign up" not in message.body
             assert "confirm-email" not in message.body
 
     def test_the_page_does_not_tell_that_there_is_an_account(self, browser: Client, bob: User) -> None:

@@ -225,8 +225,16 @@ def test_a_key_that_has_stopped_is_not_rotated(browser: Client, alice: User) -> 
 # --- Empty, revoke, strangers
 
 
-def test_no_keys_yet_teaches_the_header(browser: Client) -> None:
-    assert "Authorization: Bearer rv_…" in browser.get(PAGE).content.decode()
+def test_no_keys_yet_teaches_the_first_call_in_every_language(browser: Client, alice: User) -> None:
+    html = browser.get(PAGE).content.decode()
+    assert "Authorization: Bearer YOUR_API_KEY" in html
+    assert re.findall(r'value="(\w+)"( checked)?><span>', html) == [
+        ("bash", " checked"),
+        ("python", ""),
+        ("javascript", ""),
+    ]
+    keys.mint(user=alice, name="Website")
+    assert "YOUR_API_KEY" not in browser.get(PAGE).content.decode()
 
 
 def test_revoking_asks_first_and_then_stops_the_key(browser: Client, alice: User) -> None:

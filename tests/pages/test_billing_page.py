@@ -70,7 +70,7 @@ def test_the_plan_with_its_price_and_renewal_is_shown(browser: Client, subscribe
     assert end
     assert (
         f"Plan Basic Price $9.00 USD a month Brings 100 credits a month Renews on {end.day} {end:%B %Y} "
-        "API limit 10 requests a minute Card" in text_of(answer)
+        "API limit 10 requests a minute Manage at Stripe" in text_of(answer)
     )
 
 

@@ -69,12 +69,26 @@ def test_four_images_of_one_press_are_four_generations_with_a_credit_each(
 ) -> None:
     give(5)
     body = browser.post(SEND, fields(count="4"), headers=SCRIPT).json()
-    generations = Generation.objects.order_by("pk")
+    generations = Generation.objects.order_by("-pk")  # so that the newest first begin with the press's first image
     assert [generation.public_id for generation in generations] == body["ids"]
     assert [CreditEntry.objects.get(reference=one.credit_reference).amount for one in generations] == [-1] * 4
     assert body["balance"] == balance(account) == 4
     assert body["html"].count("data-press ") == 1
     assert body["html"].count("data-generation=") == 4
+
+
+def test_the_studio_and_the_gallery_show_a_press_in_the_same_order(
+    browser: Client, give: Callable[[int], None]
+) -> None:
+    give(9)
+    second = browser.post(SEND, fields(count="2"), headers=SCRIPT).json()["ids"]
+    first = browser.post(SEND, fields(count="4"), headers=SCRIPT).json()["ids"]
+    Generation.objects.update(status="completed", file_extension="png", width=64, height=64)
+    for address, each in (
+        ("/create/", r'data-generation="(img_\w+)"'),
+        ("/gallery/", r'<li class="tile" id="(img_\w+)"'),
+    ):
+        assert re.findall(each, browser.get(address).content.decode()) == [*first, *second]
 
 
 @pytest.mark.parametrize("headers", [{}, SCRIPT])
@@ -286,7 +300,7 @@ def test_images_of_one_press_stand_together(browser: Client, give: Callable[[int
     html = browser.get("/create/").content.decode()
     assert re.findall(r'data-count="(\d)" data-prompt="(\w+)"', html) == [("3", "second"), ("2", "first")]
     shown = re.findall(r'data-generation="(\w+)"', html)
-    first = list(Generation.objects.filter(prompt="first").order_by("pk").values_list("public_id", flat=True))
+    first = list(Generation.objects.filter(prompt="first").order_by("-pk").values_list("public_id", flat=True))
     assert shown[3:] == first
 
 

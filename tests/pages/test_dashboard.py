@@ -38,15 +38,29 @@ def key(alice: User) -> ApiKey:
 # --- What one has
 
 
-def test_a_new_account_sees_its_credits_its_plan_and_empty_places_that_teach(browser: Client, catalogue: None) -> None:
+def test_a_new_account_is_led_to_its_first_image_and_sees_no_empty_places(browser: Client, catalogue: None) -> None:
     answer = browser.get(PAGE)
     assert_well_made(answer.content.decode())
     text = text_of(answer)
     assert "Credits 3 3 Welcome credits Never expire Credit history" in text
     assert "Plan Free Price Nothing Brings 3 credits, once API limit 10 requests a minute" in text
-    assert "Nothing in the last 30 days" in text
-    assert "No images yet" in text
-    assert "No API calls yet" in text
+    assert "Make your first image Say what you want to see. You have 3 credits, and an image costs 1." in text
+    for empty in ("Usage", "Recent images", "Recent API calls", "Create an image"):
+        assert empty not in text
+    answer = browser.post("/start/", {"prompt": "a fox of the dashboard's"}, follow=True)
+    assert answer.redirect_chain == [("/create/", 302)]
+    assert "a fox of the dashboard" in answer.content.decode()
+
+
+def test_places_that_are_empty_again_say_so_in_a_line(browser: Client, draw: Draw) -> None:
+    draw()
+    Generation.objects.update(deleted_at=timezone.now(), created_at=timezone.now() - timedelta(days=50))
+    text = text_of(browser.get(PAGE))
+    assert "Make your first image" not in text
+    assert "Nothing in the last 30 days." in text
+    assert "None to show." in text
+    assert "None yet. Create a key and send the first request" in text
+    assert "Images 1 1 credit" in text_of(browser.get(f"{PAGE}?days=90"))
 
 
 def test_buckets_tell_when_they_expire(browser: Client, account: Account) -> None:
@@ -95,6 +109,7 @@ def test_without_credits_the_next_step_is_to_get_some(browser: Client, account: 
     assert "You have no credits left." in text
     assert "Add credits" in text
     assert "Create an image" not in text
+    assert "Make your first image" not in text
 
 
 def test_a_site_that_sells_nothing_does_not_send_one_shopping(browser: Client, account: Account, settings: Any) -> None:
@@ -223,8 +238,8 @@ def test_a_prompt_is_shown_as_text(browser: Client, draw: Draw, key: ApiKey) -> 
 def test_nothing_of_anybody_else_is_on_it(strangers_browser: Client, draw: Draw, key: ApiKey) -> None:
     draw("a lighthouse of Alice's", api_key=key)
     html = strangers_browser.get(PAGE).content.decode()
-    assert "lighthouse" not in html
-    assert "Nothing in the last 30 days" in html
+    assert "of Alice" not in html
+    assert "Make your first image" in html
 
 
 # --- The first steps

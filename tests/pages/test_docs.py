@@ -95,8 +95,8 @@ def test_addresses_are_those_of_this_installation(client: Client, db: None, sett
 
 def test_plans_are_those_on_sale(client: Client, pro: object) -> None:
     text = read(client, "/docs/limits.md")
-    assert "| Basic | 100 a month | 10 | any number |" in text
-    assert "| Pro | 400 a month | 30 | any number |" in text
+    assert "| Basic | 100 a month | 10 | Any number |" in text
+    assert "| Pro | 400 a month | 30 | Any number |" in text
 
 
 def test_a_site_that_sells_nothing_and_welcomes_with_nothing_says_neither(
@@ -148,7 +148,7 @@ def test_nobody_sees_a_key_of_somebody_else(strangers_browser: Client, browser: 
 
 @pytest.mark.parametrize(("cookie", "opened"), [("python", "python"), ("", "bash"), ('"><script>', "bash")])
 def test_samples_open_in_the_language_chosen_last(client: Client, db: None, cookie: str, opened: str) -> None:
-    client.cookies["docs_language"] = cookie
+    client.cookies["code_language"] = cookie
     html = read(client, "/docs/quickstart/")
     assert set(re.findall(r'value="(\w+)" checked', html)) == {opened}
 

@@ -63,7 +63,7 @@ def test_a_stale_form_is_told_what_to_do(alice: User) -> None:
 def test_a_crash_is_admitted_without_database_session_or_manifest(settings: LazySettings) -> None:
     settings.STORAGES = {**settings.STORAGES, "staticfiles": {"BACKEND": "no.such.Storage"}}
     request = HttpRequest()
-    request.id = "req_123"  # type: ignore[attr-defined]
+    request.id = "req_123"
     response = views.server_error(request)
     html = response.content.decode()
     assert response.status_code == 500

@@ -113,7 +113,7 @@ def test_the_page_about_one_key_is_well_made(browser: Client, api: object, act: 
 
 def test_the_sandbox_says_that_it_is_one(client: Client, db: None, settings: object) -> None:
     assert "drawn locally" in client.get("/").content.decode()
-    settings.SANDBOX = False  # type: ignore[attr-defined]
+    settings.SANDBOX = False
     assert "drawn locally" not in client.get("/").content.decode()
 
 

@@ -309,6 +309,35 @@ def test_a_new_filter_is_a_step_of_the_history_and_a_longer_word_is_none(browser
 # Many at once
 
 
+MANY = "/gallery/favourites/"
+
+
+def test_many_become_favourites_and_no_longer(browser: Client, draw: Draw) -> None:
+    one, two, other = draw(), draw(), draw()
+    for on in (True, False):
+        form = {"ids": f"{one},{two}", "on": str(int(on))}
+        assert browser.post(MANY, form, headers={"HX-Request": "true"}).status_code == 204
+        assert set(Generation.objects.filter(is_favourite=True)) == ({one, two} if on else set())
+    assert not Generation.objects.get(pk=other.pk).is_favourite
+
+
+def test_without_a_script_the_page_says_how_many(browser: Client, draw: Draw) -> None:
+    ids = [draw().public_id, draw().public_id]
+    html = browser.post(MANY, {"ids": ids, "on": "1"}, follow=True).content.decode()
+    assert "Added 2 images to favourites." in html
+    html = browser.post(MANY, {"ids": ids[:1], "on": "0"}, follow=True).content.decode()
+    assert "Removed 1 image from favourites." in html
+
+
+def test_strangers_and_nonsense_change_no_heart(browser: Client, strangers_browser: Client, draw: Draw) -> None:
+    image = draw()
+    assert strangers_browser.post(MANY, {"ids": image.public_id, "on": "1"}).status_code == 404
+    for form in ({"ids": image.public_id}, {"ids": image.public_id, "on": "2"}, {"ids": "", "on": "1"}, {"on": "1"}):
+        assert browser.post(MANY, form).status_code == 400
+    assert browser.get(MANY).status_code == 405
+    assert not Generation.objects.filter(is_favourite=True).exists()
+
+
 @pytest.fixture
 def stored(images_here: None, draw: Draw) -> Draw:
     """Draw an image of Alice's whose file is there."""

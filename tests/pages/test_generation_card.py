@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -39,6 +40,30 @@ def test_an_unfinished_one_tells_how_far_it_is(
     assert words in html
     assert "data-pending" in html
     assert "<progress" in html
+
+
+def test_what_only_waits_claims_no_progress(browser: Client, draw: Callable[..., Generation]) -> None:
+    draw(until="queued")
+    html = wall(browser)
+    assert "Waiting for" in html
+    assert re.search(r"<progress [^>]*>", html)
+    assert not re.search(r"<progress [^>]*value=", html)
+
+
+def test_the_time_of_drawing_begins_with_the_drawing(browser: Client, draw: Callable[..., Generation]) -> None:
+    drawing = draw(until="drawing")
+    asked = drawing.created_at - timedelta(seconds=60)
+    Generation.objects.filter(pk=drawing.pk).update(created_at=asked)
+    elapsed = re.search(r'data-elapsed="([\d.]+)"', wall(browser))
+    assert elapsed
+    assert float(elapsed[1]) < 30
+
+
+def test_a_first_image_may_be_fetched_large(browser: Client, draw: Callable[..., Generation]) -> None:
+    draw()
+    assert "840px" in wall(browser)
+    draw()
+    assert "840px" not in wall(browser)
 
 
 def test_a_failed_one_says_why_and_that_the_credit_came_back(browser: Client, draw: Callable[..., Generation]) -> None:

@@ -96,6 +96,19 @@ def test_its_neighbours_are_one_step_away(browser: Client, draw: Draw, strangers
     assert re.search(f'rel="next" href="/gallery/{oldest}/"', page(browser, failed))
 
 
+def test_whoever_comes_from_a_filtered_gallery_stays_in_it(browser: Client, draw: Draw) -> None:
+    oldest, *_ = draw("a red fox", aspect_ratio="3:2"), draw("a barn"), draw("a red kite", aspect_ratio="1:1")
+    middle = draw("a red deer", aspect_ratio="3:2")
+    newest, _ = draw("a red hen", aspect_ratio="3:2"), draw("a blue hen")
+    html = browser.get(f"/gallery/{middle}/?q=red&ratio=3:2&nonsense=1").content.decode()
+    query = "?q=red&amp;ratio=3%3A2"
+    assert f'rel="prev" href="/gallery/{newest}/{query}"' in html
+    assert f'rel="next" href="/gallery/{oldest}/{query}"' in html
+    assert f'href="/gallery/{query}#{middle}"' in html
+    assert 'rel="prev"' not in browser.get(f"/gallery/{newest}/?q=red").content.decode()
+    assert f'href="/gallery/{middle}/{query}"' in browser.get("/gallery/?q=red&ratio=3:2").content.decode()
+
+
 def test_a_failed_one_says_why_and_that_the_credit_came_back(browser: Client, draw: Draw) -> None:
     generation = draw("a red fox", until="failed")
     html = page(browser, generation)
@@ -127,18 +140,20 @@ def test_a_stranger_sees_nothing(strangers_browser: Client, draw: Draw) -> None:
 
 
 def test_it_takes_as_many_queries_however_many_images_there_are(browser: Client, draw: Draw) -> None:
-    def queries(generation: Generation) -> int:
+    def queries(query: str) -> int:
         with CaptureQueriesContext(connection) as captured:
-            page(browser, generation)
+            browser.get(f"/gallery/{middle}/{query}")
         return len(captured)
 
     draw()
     middle = draw()
     draw()
-    before = queries(middle)
+    before = queries(""), queries("?q=lighthouse&source=api")
     for _ in range(8):
         draw()
-    assert queries(middle) == before <= 8
+    assert (queries(""), queries("?q=lighthouse&source=api")) == before
+    assert before[0] <= 8
+    assert before[1] == before[0] + 1  # for the names of the sources
 
 
 # --- Receipt ----------------------------------------------------------------------------------------------------
@@ -236,7 +251,7 @@ def test_jpeg_has_white_where_there_was_nothing(browser: Client, draw: Draw, ima
     with Image.open(io.BytesIO(download(browser, generation, "jpeg").content)) as image:
         assert image.convert("RGB").getpixel((5, 5)) == (255, 255, 255)
     with Image.open(io.BytesIO(download(browser, generation, "webp").content)) as image:
-        assert image.convert("RGBA").getpixel((5, 5))[3] == 0  # type: ignore[index]
+        assert image.convert("RGBA").getpixel((5, 5))[3] == 0
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,23 @@ def test_the_page_shows_the_order_and_that_it_is_simulated(shop: Shop) -> None:
     assert "https://" not in page.text
 
 
+def test_its_heading_says_what_is_bought_and_its_price_stands_there_once(shop: Shop) -> None:
+    once = httpx.get(str(shop.session(shop.pack).url)).text
+    assert '<h1 id="order">Buy ' in once
+    assert "every" not in once.partition("<main>")[2]
+    monthly = httpx.get(str(shop.session(shop.basic).url)).text
+    assert '<h1 id="order">Subscribe to ' in monthly
+    assert '9.00 USD <span class="soft">every month</span>' in monthly
+    assert (once.count("5.00 USD"), monthly.count("9.00 USD")) == (1, 1)
+
+
+def test_several_of_a_thing_are_listed_with_their_price(shop: Shop) -> None:
+    page = httpx.get(str(shop.session(shop.pack, line_items=[{"price": shop.pack, "quantity": 3}]).url)).text
+    assert "× 3" in page
+    assert page.count("15.00 USD") == 2  # the line's and the whole
+    assert page.count("5.00 USD") == 3
+
+
 def test_paying_comes_back_with_the_session(shop: Shop, receiver: Receiver) -> None:
     session = shop.session(shop.pack, client_reference_id="order-9", metadata={"pack": "small"})
     answer = httpx.post(str(session.url), data={"card": "4242 4242 4242 4242"})
