@@ -1,5 +1,6 @@
 """People and things that many tests need: Alice owns, Bob is a stranger, Sam is staff."""
 
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -156,6 +157,14 @@ def images(tmp_path: Any, settings: Any) -> Iterator[None]:
         "default": {**settings.STORAGES["default"], "OPTIONS": {"location": tmp_path, "allow_overwrite": True}},
     }
     return
+
+
+@pytest.fixture
+def unlogged() -> Iterator[None]:
+    """Log nothing: what is logged goes into the test's report, and some of it no other process could read."""
+    logging.disable()
+    yield
+    logging.disable(logging.NOTSET)
 
 
 @pytest.fixture(autouse=True)

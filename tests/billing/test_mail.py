@@ -242,6 +242,7 @@ def test_a_mail_whose_every_worker_dies_is_given_up_too(account: Account, server
     assert mail.failed().exists()
 
 
+@pytest.mark.usefixtures("unlogged")
 def test_an_error_that_no_database_could_keep_holds_up_no_other_mail(account: Account, server: Server) -> None:
     server.error = ValueError("\x00 \ud800")
     mail.queue(account, "receipt", reference="receipt:1", **PAID)

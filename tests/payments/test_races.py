@@ -397,6 +397,7 @@ def test_an_open_account_keeps_its_customer(customer: Customer, pack: Pack) -> N
     assert customer.id.startswith("cus_")
 
 
+@pytest.mark.usefixtures("unlogged")
 def test_an_error_that_no_database_could_keep_holds_up_no_event(
     customer: Customer, pack: Pack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
