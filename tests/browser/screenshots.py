@@ -32,10 +32,8 @@ SHOWN = {
 }
 SIZES: dict[str, dict[str, Any]] = {"desktop": DESKTOP, "phone": PHONE}
 FONT = ":root { --sans: Inter, system-ui, sans-serif }"
-LOAD_ALL = """Promise.all([...document.images].map((image) => {
-  image.loading = "eager";
-  return image.decode().catch(() => {});
-}))"""
+LOAD_ALL = "for (const image of document.images) image.loading = 'eager'"
+ALL_LOADED = "[...document.images].every((image) => image.complete)"
 
 
 def main(names: list[str]) -> None:
@@ -91,7 +89,8 @@ def _take(page: Page, path: str, name: str, keep: Callable[[Path], None]) -> Non
     page.goto(path)
     page.add_style_tag(content=FONT)
     page.evaluate(LOAD_ALL)
-    page.wait_for_timeout(300)
+    page.wait_for_function(ALL_LOADED)
+    page.wait_for_timeout(400)  # what fades in has done so
     # A gallery goes on for ever; everything else is shown whole.
     page.screenshot(path=target, full_page=not path.startswith("/gallery/?") and path != "/gallery/")
     keep(target)

@@ -13,12 +13,13 @@ django.setup()
 from allauth.account.models import EmailAddress  # noqa: E402 (needs the set-up above)
 from django.conf import settings  # noqa: E402
 from django.contrib.auth.hashers import make_password  # noqa: E402
+from django.db.models import F, Min  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
 from accounts import keys  # noqa: E402
 from accounts.models import User  # noqa: E402
 from billing import ledger  # noqa: E402
-from billing.models import CreditGrant  # noqa: E402
+from billing.models import CreditEntry, CreditGrant  # noqa: E402
 from generator import images  # noqa: E402
 from generator.models import Generation, new_file_token, new_public_id  # noqa: E402
 
@@ -58,6 +59,10 @@ def gallery(count: str) -> None:
             submitted_at=generation.submitted_at and generation.submitted_at - back,
             finished_at=generation.finished_at and generation.finished_at - back,
         )
+        entries = CreditEntry.objects.filter(reference__startswith=generation.credit_reference)
+        entries.update(created_at=F("created_at") - back)
+    first = ada.entries.aggregate(first=Min("created_at"))["first"]
+    ada.entries.filter(kind=CreditEntry.Kind.GRANT).update(created_at=first - timedelta(hours=1))
     if many:
         _copy(pictures, many)
     failed = next(one for one in mine if one.status == Generation.Status.FAILED)
