@@ -26,11 +26,11 @@ PRODUCTION = {
     "SSL_REDIRECT": "1",
     "ENV_FILE": "",
 }
-PYTEST = [sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile"]
+PYTEST = [sys.executable, "-m", "pytest", "-q", "--dist", "loadfile"]
 BROWSER = (
     "tests/browser"  # a pass of its own: Playwright keeps an event loop in the thread, where the ORM refuses to work
 )
-PLAIN = [f"--ignore={BROWSER}", "-p", "no:playwright"]
+PLAIN = ["-n", "3", f"--ignore={BROWSER}", "-p", "no:playwright"]  # a quarter of the time they wait for servers
 
 
 def main() -> int:
@@ -53,7 +53,7 @@ def main() -> int:
     else:
         print("PostgreSQL or Redis does not answer on its standard local port: no second pass.", flush=True)
     # On a busy machine a browser may miss a moment: what fails is tried again, twice at most, and named in the summary.
-    checks.append(("tests in Chromium", [*PYTEST, "--reruns", "2", BROWSER], {}))
+    checks.append(("tests in Chromium", [*PYTEST, "-n", "2", "--reruns", "2", BROWSER], {}))
     results = [(name, *_run(name, command, environment)) for name, command, environment in checks]
     print("\n" + "=" * 60)
     for name, passed, seconds in results:
