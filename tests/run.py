@@ -26,7 +26,7 @@ PRODUCTION = {
     "SSL_REDIRECT": "1",
     "ENV_FILE": "",
 }
-PYTEST = [sys.executable, "-m", "pytest", "-q", "--dist", "loadfile"]
+PYTEST = [sys.executable, "-m", "pytest", "-q", "--dist", "loadfile", "--no-loadscope-reorder"]
 BROWSER = (
     "tests/browser"  # a pass of its own: Playwright keeps an event loop in the thread, where the ORM refuses to work
 )
