@@ -10,13 +10,9 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from playwright.sync_api import sync_playwright
 
 from tests.browser.chromium import launch_options
 from tests.browser.furnish import furnish
@@ -101,18 +97,22 @@ def _best(url: str, cookies: dict[str, str], folder: Path) -> Result:
 
 
 def _measure(url: str, cookies: dict[str, str], folder: Path) -> Result:
+    chromium = launch_options()
     output = folder / "report.json"
-    with _chromium(url, cookies) as port:
-        command = [
-            str(LIGHTHOUSE),
-            url,
-            "--quiet",
-            "--output=json",
-            f"--output-path={output}",
-            f"--only-categories={','.join(CATEGORIES)}",
-            f"--port={port}",
-        ]
-        subprocess.run(command, check=True, timeout=180, stdin=subprocess.DEVNULL)
+    command = [
+        str(LIGHTHOUSE),
+        url,
+        "--quiet",
+        "--output=json",
+        f"--output-path={output}",
+        f"--only-categories={','.join(CATEGORIES)}",
+        f"--chrome-flags={' '.join(['--headless=new', *chromium['args']])}",
+    ]
+    if cookies:
+        header = "; ".join(f"{name}={value}" for name, value in cookies.items())
+        command.append(f"--extra-headers={json.dumps({'Cookie': header})}")
+    environment = {**os.environ, "CHROME_PATH": chromium["executable_path"]}
+    subprocess.run(command, env=environment, check=True, timeout=180, stdin=subprocess.DEVNULL)
     report = json.loads(output.read_text())
     assert report["finalDisplayedUrl"].rstrip("/") == url.rstrip("/"), report["finalDisplayedUrl"]
     return Result(
@@ -121,30 +121,6 @@ def _measure(url: str, cookies: dict[str, str], folder: Path) -> Result:
         shift=report["audits"]["cumulative-layout-shift"]["numericValue"],
         report=report,
     )
-
-
-@contextmanager
-def _chromium(url: str, cookies: dict[str, str]) -> Iterator[int]:
-    """Run a browser that holds `cookies` and yield its debugging port.
-
-    Lighthouse's own way to send cookies, extra headers, leaves out event streams.
-    """
-    options, port = launch_options(), free_port()
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        flags = ["--headless=new", f"--remote-debugging-port={port}", f"--user-data-dir={profile}", "--no-first-run"]
-        command = [options["executable_path"], *options["args"], *flags, "about:blank"]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        try:
-            wait_for_port(port)
-            if cookies:
-                with sync_playwright() as playwright:
-                    browser = playwright.chromium.connect_over_cdp(f"http://127.0.0.1:{port}")
-                    browser.contexts[0].add_cookies(
-                        [{"name": name, "value": value, "url": url} for name, value in cookies.items()]
-                    )
-            yield port
-        finally:
-            stop(process)
 
 
 def _weight(report: dict[str, Any]) -> int:
