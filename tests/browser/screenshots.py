@@ -32,7 +32,7 @@ SHOWN = {
 }
 SIZES: dict[str, dict[str, Any]] = {"desktop": DESKTOP, "phone": PHONE}
 FONT = ":root { --sans: Inter, system-ui, sans-serif }"
-LOAD_ALL = "for (const image of document.images) image.loading = 'eager'"
+LOAD_ALL = "for (const image of document.images) Object.assign(image, { loading: 'eager', decoding: 'sync' })"
 ALL_LOADED = "[...document.images].every((image) => image.complete)"
 
 
@@ -89,6 +89,7 @@ def _take(page: Page, path: str, name: str, keep: Callable[[Path], None]) -> Non
     page.goto(path)
     page.add_style_tag(content=FONT)
     page.evaluate(LOAD_ALL)
+    page.wait_for_timeout(200)  # an image that is asked for at once may choose another of its sizes
     page.wait_for_function(ALL_LOADED)
     page.wait_for_timeout(400)  # what fades in has done so
     # A gallery goes on for ever; everything else is shown whole.
