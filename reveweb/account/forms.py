@@ -32,7 +32,7 @@ class SignupForm(AllauthSignupForm):  # type: ignore[misc]  # allauth has no typ
         return user
 
 
-class ResetPasswordForm(AllauthResetPasswordForm):  # type: ignore[misc]
+class ResetPasswordForm(AllauthResetPasswordForm):  # type: ignore[misc]  # allauth has no types
     """allauth's own, for whoever has the address now, not for whoever only wants to change to it."""
 
     def clean_email(self) -> str:
@@ -41,7 +41,7 @@ class ResetPasswordForm(AllauthResetPasswordForm):  # type: ignore[misc]
         return email
 
 
-class ChangeEmailForm(AddEmailForm):  # type: ignore[misc]
+class ChangeEmailForm(AddEmailForm):  # type: ignore[misc]  # allauth has no types
     """The address that is to replace the present one, which stays until the new one is confirmed.
 
     One that is another account's is taken down like any other, so that the page tells nobody who has an account: it
