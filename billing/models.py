@@ -84,10 +84,10 @@ class StripePrice(models.Model):
         return self.stripe_id
 
 
-class Account(models.Model):
+class Wallet(models.Model):
     """What a user's credits belong to."""
 
-    user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="account")
+    user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="wallet")
     balance = models.PositiveIntegerField(default=0, help_text="Credits that can be spent now.")
     plan = models.ForeignKey(Plan, on_delete=models.PROTECT, null=True, blank=True, help_text="Empty: the free plan.")
     rate_limit = models.PositiveIntegerField(
@@ -129,7 +129,7 @@ class CreditGrant(models.Model):
         PACK = "pack", "Credit pack"
         STAFF = "staff", "Granted by staff"
 
-    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="grants")
+    wallet = models.ForeignKey(Wallet, on_delete=models.PROTECT, related_name="grants")
     source = models.CharField(max_length=16, choices=Source)
     amount = models.PositiveIntegerField()
     remaining = models.PositiveIntegerField()
@@ -146,7 +146,7 @@ class CreditGrant(models.Model):
             )
         ]
         indexes = [
-            models.Index(fields=["account", "expires_at", "id"], condition=Q(remaining__gt=0), name="grant_spendable"),
+            models.Index(fields=["wallet", "expires_at", "id"], condition=Q(remaining__gt=0), name="grant_spendable"),
             models.Index(fields=["expires_at"], condition=Q(remaining__gt=0), name="grant_expiring"),
         ]
 
@@ -210,7 +210,7 @@ class CreditEntry(Written):
         CLAW_BACK = "claw_back", "Taken back"
         RESTORE = "restore", "Restored"
 
-    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="entries")
+    wallet = models.ForeignKey(Wallet, on_delete=models.PROTECT, related_name="entries")
     kind = models.CharField(max_length=16, choices=Kind)
     amount = models.IntegerField(help_text="Signed credits.")
     balance_after = models.PositiveIntegerField()
@@ -221,7 +221,7 @@ class CreditEntry(Written):
     class Meta:
         ordering = ["-id"]
         indexes = [
-            models.Index(fields=["account", "-id"], name="entry_history"),
+            models.Index(fields=["wallet", "-id"], name="entry_history"),
             models.Index(fields=["created_at"], name="entry_day"),
         ]
         verbose_name_plural = "credit entries"
@@ -251,7 +251,7 @@ class Subscription(models.Model):
     LIVE = ("trialing", "active", "past_due", "unpaid", "paused", "incomplete")
     ENTITLED = ("trialing", "active", "past_due")  # these give the plan's limits
 
-    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="subscriptions")
+    wallet = models.ForeignKey(Wallet, on_delete=models.PROTECT, related_name="subscriptions")
     stripe_id = models.CharField(max_length=255, unique=True)
     plan = models.ForeignKey(Plan, on_delete=models.PROTECT, null=True, related_name="subscriptions")
     price_id = models.CharField(max_length=255, blank=True)
@@ -271,7 +271,7 @@ class Subscription(models.Model):
         ordering = ["-created_at"]
         constraints = [
             models.UniqueConstraint(
-                fields=["account"],
+                fields=["wallet"],
                 condition=Q(status__in=("trialing", "active", "past_due", "unpaid", "paused")),
                 name="subscription_one_live",
             )
@@ -291,7 +291,7 @@ class Order(models.Model):
         FAILED = "failed", "Failed"
         EXPIRED = "expired", "Expired"
 
-    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="orders")
+    wallet = models.ForeignKey(Wallet, on_delete=models.PROTECT, related_name="orders")
     plan = models.ForeignKey(Plan, on_delete=models.PROTECT, null=True, blank=True, related_name="orders")
     pack = models.ForeignKey(Pack, on_delete=models.PROTECT, null=True, blank=True, related_name="orders")
     stripe_session_id = models.CharField(max_length=255, null=True, blank=True, unique=True)
@@ -304,7 +304,7 @@ class Order(models.Model):
         ordering = ["-id"]
         constraints = [
             models.UniqueConstraint(
-                fields=["account"], condition=Q(status="open", pack=None), name="order_one_open_for_a_plan"
+                fields=["wallet"], condition=Q(status="open", pack=None), name="order_one_open_for_a_plan"
             )
         ]
 
@@ -315,7 +315,7 @@ class Order(models.Model):
 class Payment(models.Model):
     """Money that arrived: what refunds and disputes are matched with. Amounts are in minor units."""
 
-    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="payments")
+    wallet = models.ForeignKey(Wallet, on_delete=models.PROTECT, related_name="payments")
     reference = models.CharField(max_length=255, unique=True, help_text="`checkout:cs_…` or `invoice:in_…`")
     payment_intent = models.CharField(max_length=255, null=True, blank=True, unique=True)
     amount = models.PositiveIntegerField()
@@ -372,11 +372,11 @@ class StripeEvent(models.Model):
         return f"{self.type} {self.id}"
 
 
-class SentMail(models.Model):
+class OutgoingMail(models.Model):
     """A mail that was put down to be sent; its reference makes sure that it is put down once."""
 
     reference = models.CharField(max_length=255, unique=True)
-    account = models.ForeignKey(Account, on_delete=models.CASCADE, null=True, blank=True, related_name="mails")
+    wallet = models.ForeignKey(Wallet, on_delete=models.CASCADE, null=True, blank=True, related_name="mails")
     to = models.EmailField(max_length=254, blank=True, help_text="Empty: the account's address when it is sent.")
     template = models.CharField(max_length=80)
     context = models.JSONField(default=dict)
@@ -404,7 +404,7 @@ class AuditRecord(Written):
     actor = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="audit_records"
     )
-    account = models.ForeignKey(Account, on_delete=models.PROTECT, null=True, blank=True, related_name="audit_records")
+    wallet = models.ForeignKey(Wallet, on_delete=models.PROTECT, null=True, blank=True, related_name="audit_records")
     action = models.CharField(max_length=60)
     reason = models.CharField(max_length=300)
     before = models.JSONField(default=dict)

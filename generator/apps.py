@@ -1,6 +1,6 @@
 from django.apps import AppConfig
 
-from billing import causes
+from billing.ledger import causes
 
 
 class GeneratorConfig(AppConfig):
@@ -8,6 +8,6 @@ class GeneratorConfig(AppConfig):
 
     def ready(self) -> None:
         """Let the credit history name its images."""
-        from generator import trash  # models can be imported only now
+        from generator.library import trash  # models can be imported only now
 
         causes.register("generation", names=trash.names)

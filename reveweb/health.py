@@ -7,7 +7,7 @@ from collections.abc import Callable
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
-from generator.threads import in_thread
+from kit.threads import in_thread
 from reveweb.celery import app
 
 log = logging.getLogger(__name__)

@@ -15,8 +15,8 @@ from django.utils.deprecation import MiddlewareMixin
 from whitenoise.middleware import WhiteNoiseMiddleware
 from whitenoise.responders import StaticFile
 
-from accounts.requests import site_of
-from generator import serving
+from kit.http import parts
+from kit.http.requests import site_of
 from reveweb.api import ANSWERS, METHOD_NOT_ALLOWED, error_response
 
 GetResponse = Callable[[HttpRequest], Any]
@@ -127,8 +127,8 @@ class StaticFiles(WhiteNoiseMiddleware):  # type: ignore[misc]  # whitenoise has
         response: HttpResponseBase
         if file is None:
             response = HttpResponse(status=found.status)
-        elif length > serving.PIECE:
-            response = StreamingHttpResponse(serving.pieces(file, length), status=found.status)
+        elif length > parts.PIECE:
+            response = StreamingHttpResponse(parts.pieces(file, length), status=found.status)
         else:
             with file:
                 response = HttpResponse(file.read(), status=found.status)

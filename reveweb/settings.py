@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-from reveweb import embedded
+from reveweb.run import embedded
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -160,7 +160,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    "reveweb.account.activity.SessionActivity",
+    "reveweb.login.activity.SessionActivity",
 ]
 
 ROOT_URLCONF = "reveweb.urls"
@@ -221,7 +221,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 EMBEDDED_REDIS = not env.str("REDIS_URL", "")
 REDIS_URL = env.str("REDIS_URL", "") or f"redis://127.0.0.1:{embedded.port('valkey', VAR_DIR)}/0"
 # The prefix keeps its keys apart from those of rate limits and the broker, which live in the same database.
-CACHES = {"default": {"BACKEND": "reveweb.cache.SharedCache", "LOCATION": REDIS_URL, "KEY_PREFIX": "reveweb-cache"}}
+CACHES = {"default": {"BACKEND": "kit.cache.SharedCache", "LOCATION": REDIS_URL, "KEY_PREFIX": "reveweb-cache"}}
 
 # --- Images ----------------------------------------------------------------------------------------------------
 
@@ -366,7 +366,7 @@ SUPPORT_GRANT_LIMIT = env.int("SUPPORT_GRANT_LIMIT", 20)
 # --- People ----------------------------------------------------------------------------------------------------
 
 AUTH_USER_MODEL = "accounts.User"
-AUTHENTICATION_BACKENDS = ["reveweb.account.backends.AuthenticationBackend"]
+AUTHENTICATION_BACKENDS = ["reveweb.login.backends.AuthenticationBackend"]
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.Argon2PasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
@@ -377,11 +377,11 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
-ACCOUNT_ADAPTER = "reveweb.adapter.Adapter"
+ACCOUNT_ADAPTER = "reveweb.login.account_adapter.Adapter"
 ACCOUNT_FORMS = {
-    "add_email": "reveweb.account.forms.ChangeEmailForm",
-    "reset_password": "reveweb.account.forms.ResetPasswordForm",
-    "signup": "reveweb.account.forms.SignupForm",
+    "add_email": "reveweb.personal.forms.ChangeEmailForm",
+    "reset_password": "reveweb.personal.forms.ResetPasswordForm",
+    "signup": "reveweb.personal.forms.SignupForm",
 }
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
@@ -401,13 +401,13 @@ MFA_TOTP_ISSUER = SITE_NAME
 MFA_TOTP_TOLERANCE = 1  # clocks of phones may be half a minute off
 # Unless it is mandatory to confirm an address before the first login, somebody else's could be locked in behind a code.
 MFA_ALLOW_UNVERIFIED_EMAIL = SANDBOX or ACCOUNT_EMAIL_VERIFICATION == "mandatory"
-MFA_ADAPTER = "reveweb.account.adapters.MfaAdapter"
+MFA_ADAPTER = "reveweb.login.adapters.MfaAdapter"
 MFA_FORMS = {
-    "authenticate": "reveweb.account.codes.AuthenticateForm",
-    "reauthenticate": "reveweb.account.codes.ReauthenticateForm",
+    "authenticate": "reveweb.login.codes.AuthenticateForm",
+    "reauthenticate": "reveweb.login.codes.ReauthenticateForm",
 }
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = SANDBOX  # passkeys on http://localhost
-SOCIALACCOUNT_ADAPTER = "reveweb.account.adapters.SocialAdapter"
+SOCIALACCOUNT_ADAPTER = "reveweb.login.adapters.SocialAdapter"
 SOCIALACCOUNT_LOGIN_ON_GET = False
 SOCIALACCOUNT_EMAIL_AUTHENTICATION = False  # a provider's word for an address does not open an account that has it
 LOGIN_URL = "account_login"
@@ -419,8 +419,8 @@ SERVER_EMAIL = DEFAULT_FROM_EMAIL
 if env.str("EMAIL_URL", ""):
     vars().update(env.email_url("EMAIL_URL"))
 else:
-    EMAIL_BACKEND = "reveweb.letterbox.FolderBackend"
-LETTERBOX = VAR_DIR / "mail"
+    EMAIL_BACKEND = "reveweb.local_mail.FolderBackend"
+LOCAL_MAIL_DIR = VAR_DIR / "mail"
 # Whoever reaches the site can read every mail there, links that open accounts included: never where people are.
 # Whoever reaches the site can read it: never where it stands in public.
 LOCAL_INBOX = not env.str("EMAIL_URL", "") and SANDBOX and not SECURE
@@ -438,7 +438,7 @@ UNFOLD = {
     "SHOW_VIEW_ON_SITE": True,
     "BORDER_RADIUS": "8px",
     "STYLES": ["reveweb.admin.site.stylesheet"],
-    "DASHBOARD_CALLBACK": "reveweb.admin.dashboard.add_numbers",
+    "DASHBOARD_CALLBACK": "reveweb.admin.cockpit.add_numbers",
     "ENVIRONMENT": "reveweb.admin.site.environment",
     "SIDEBAR": {"show_search": True, "command_search": True, "navigation": "reveweb.admin.site.navigation"},
     "COMMAND": {"search_callback": "reveweb.admin.site.search"},

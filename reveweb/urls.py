@@ -1,20 +1,21 @@
 """Every address of the site."""
 
+import billing.views
+import billing.webhooks
 from django.contrib import admin
 from django.urls import include, path
 
 import accounts.unsubscribe
-import billing.views
-import billing.webhooks
-from generator.views import acts, api_call, files, gallery, image, shared, studio
-from reveweb import api_keys, brand, crawlers, dashboard, explore, health, inbox, views
+from generator.pages import actions, api_call, files, gallery, image, shared, studio
+from reveweb import health
 from reveweb.api import api
 from reveweb.docs import views as docs
+from reveweb.pages import api_keys, brand, crawlers, dashboard, errors, explore, inbox
 
 urlpatterns = [
-    path("", views.home, name="home"),
-    path("start/", views.start, name="start"),
-    path("pricing/", views.pricing, name="pricing"),
+    path("", errors.home, name="home"),
+    path("start/", errors.start, name="start"),
+    path("pricing/", errors.pricing, name="pricing"),
     path("brand.css", brand.stylesheet, name="brand_css"),
     path("icon.svg", brand.icon_svg, name="icon_svg"),
     path("icon-<int:size>.png", brand.icon_png, name="icon_png"),
@@ -31,20 +32,20 @@ urlpatterns = [
     path("dashboard/", dashboard.overview, name="dashboard"),
     path("dashboard/usage.csv", dashboard.usage_csv, name="usage_csv"),
     path("dashboard/first-steps/", dashboard.put_steps_away, name="put_steps_away"),
-    path("", include("reveweb.account.urls")),
+    path("", include("reveweb.personal.urls")),
     path("create/", studio.create, name="create"),
     path("create/generate/", studio.generate, name="studio_generate"),
     path("create/wall/", studio.wall, name="studio_wall"),
     path("create/api-call/", api_call.api_call, name="api_call"),
     path("gallery/", gallery.gallery, name="gallery"),
-    path("gallery/delete/", acts.delete, name="image_delete"),
-    path("gallery/favourites/", acts.favourite_many, name="images_favourite"),
-    path("gallery/restore/", acts.restore, name="image_restore"),
+    path("gallery/delete/", actions.delete, name="image_delete"),
+    path("gallery/favourites/", actions.favourite_many, name="images_favourite"),
+    path("gallery/restore/", actions.restore, name="image_restore"),
     path("gallery/zip/", gallery.gallery_zip, name="gallery_zip"),
     path("gallery/<str:public_id>/", image.image, name="generation"),
     path("gallery/<str:public_id>/download/", image.download, name="image_download"),
-    path("gallery/<str:public_id>/favourite/", acts.favourite, name="image_favourite"),
-    path("gallery/<str:public_id>/share/", acts.share, name="image_share"),
+    path("gallery/<str:public_id>/favourite/", actions.favourite, name="image_favourite"),
+    path("gallery/<str:public_id>/share/", actions.share, name="image_share"),
     path("s/<str:token>/", shared.shared_image, name="shared_image"),
     path("s/<str:token>/download/", shared.download, name="shared_download"),
     path("shared/<str:token>/<str:name>", shared.picture, name="shared_picture"),
@@ -76,7 +77,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
 ]
 
-handler400 = "reveweb.views.bad_request"
-handler403 = "reveweb.views.forbidden"
-handler404 = "reveweb.views.not_found"
-handler500 = "reveweb.views.server_error"
+handler400 = "reveweb.pages.errors.bad_request"
+handler403 = "reveweb.pages.errors.forbidden"
+handler404 = "reveweb.pages.errors.not_found"
+handler500 = "reveweb.pages.errors.server_error"

@@ -18,9 +18,11 @@ from whitenoise import WhiteNoise
 
 from accounts import keys
 from accounts.models import ApiKey, User
-from billing import ledger, mail
-from billing.models import Account, CreditGrant
-from generator import admission, tasks
+from billing import ledger
+from billing.models import CreditGrant, Wallet
+from billing.outbox import mail
+from generator.ask import admission
+from generator.jobs import tasks
 from generator.models import Generation
 from tests.environment import SANDBOX_PORT, wait_for_port
 
@@ -86,19 +88,19 @@ def _quick_hashes() -> Iterator[None]:
 
 
 @pytest.fixture
-def account(alice: User) -> Account:
+def wallet(alice: User) -> Wallet:
     """Alice's account, with the 3 welcome credits."""
-    return ledger.account_of(alice.pk)
+    return ledger.wallet_of(alice.pk)
 
 
 @pytest.fixture
-def give(account: Account) -> Callable[[int], None]:
+def give(wallet: Wallet) -> Callable[[int], None]:
     """Give Alice more credits."""
 
     def grant(credits: int) -> None:
         source = CreditGrant.Source.STAFF
         reference = f"test:{CreditGrant.objects.count()}"
-        ledger.grant(account=account, credits=credits, source=source, reference=reference, cause="test")
+        ledger.grant(wallet=wallet, credits=credits, source=source, reference=reference, cause="test")
 
     return grant
 
@@ -143,10 +145,10 @@ def api(alice: User, client: Client) -> Api:
 
 
 @pytest.fixture
-def generation(account: Account) -> Generation:
+def generation(wallet: Wallet) -> Generation:
     """A queued generation of Alice's, its credit held."""
     request = admission.ImageRequest(prompt="a lighthouse")
-    return admission.admit(account=account, request=request).generation
+    return admission.admit(wallet=wallet, request=request).generation
 
 
 @pytest.fixture

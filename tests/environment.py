@@ -84,7 +84,7 @@ os.environ |= {
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    from reveweb.embedded import valkey_server
+    from reveweb.run.embedded import valkey_server
 
     if config.getoption("numprocesses", None) and not WORKER:
         return  # the controller runs no test

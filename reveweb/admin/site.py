@@ -11,7 +11,7 @@ from django.urls import reverse
 from unfold.dataclasses import SearchResult
 
 from accounts.models import User
-from accounts.reading import change_url
+from accounts.read_only import change_url
 from reveweb.admin import people
 
 FOUND_AT_MOST = 10
@@ -39,7 +39,7 @@ GROUPS: dict[str, list[tuple[str, str, str]]] = {
     ],
     "Machinery": [
         ("Stripe events", "webhook", "billing_stripeevent"),
-        ("Mails", "mail", "billing_sentmail"),
+        ("Mails", "mail", "billing_outgoingmail"),
         ("Audit records", "history_edu", "billing_auditrecord"),
     ],
 }

@@ -7,7 +7,7 @@ from django.utils.safestring import mark_safe
 from django.views.decorators.http import require_safe
 
 from accounts import keys
-from accounts.requests import site_of
+from kit.http.requests import site_of
 from reveweb.docs import book, rendering, search
 from reveweb.docs.book import Page
 from reveweb.docs.code import chosen_language

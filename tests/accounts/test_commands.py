@@ -10,8 +10,8 @@ from django.utils import timezone
 from accounts import keys
 from accounts.errors import InvalidApiKey
 from accounts.models import ApiKey, User
-from billing import staff
-from billing.models import Account, AuditRecord
+from billing.models import AuditRecord, Wallet
+from billing.staff import acts
 
 pytestmark = pytest.mark.services
 
@@ -111,7 +111,7 @@ def test_create_api_key_refuses_in_one_line_and_makes_nothing(
 ) -> None:
     assert complaint in refused("create_api_key", *arguments)
     assert not ApiKey.objects.exists()
-    assert not Account.objects.exists()
+    assert not Wallet.objects.exists()
 
 
 # --- revoke_api_key --------------------------------------------------------------------------------------------
@@ -140,7 +140,7 @@ def test_revoke_api_key_leaves_the_record_that_the_admin_leaves(alice: User) -> 
     run("revoke_api_key", key.prefix)
     run("revoke_api_key", key.prefix)
     record = AuditRecord.objects.get()  # one: the second time nothing was revoked
-    assert (record.action, record.actor, record.account.user) == (staff.Act.REVOKE.value, None, alice)
+    assert (record.action, record.actor, record.wallet.user) == (acts.Act.REVOKE.value, None, alice)
     assert (record.before, record.after) == ({"live": [key.prefix]}, {"revoked": [key.prefix]})
     assert record.reason == "Revoked on the command line"
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from billing import webhooks
 from billing.models import AuditRecord, StripeEvent
+from billing.stripe import inbox
 from tests.admin.conftest import Staff
 
 pytestmark = pytest.mark.services
@@ -48,7 +48,7 @@ def test_one_that_fails_again_says_why(finance: Staff, event: StripeEvent, monke
     def fail(event: StripeEvent) -> None:
         raise RuntimeError("<b>still</b> not")
 
-    monkeypatch.setattr(webhooks.events, "apply", fail)
+    monkeypatch.setattr(inbox.events, "apply", fail)
     text = retry(finance, event)
     assert "RuntimeError: &lt;b&gt;still&lt;/b&gt; not" in text
     event.refresh_from_db()

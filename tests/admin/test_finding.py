@@ -6,7 +6,7 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.models import ApiKey, User
-from billing.models import Account, Dispute, Order, Payment, StripeEvent, Subscription
+from billing.models import Dispute, Order, Payment, StripeEvent, Subscription, Wallet
 from generator.models import Generation
 from tests.admin.conftest import Staff
 
@@ -44,7 +44,7 @@ def test_every_id_leads_to_the_person(
     support: Staff,
     alice: User,
     bob: User,
-    account: Account,
+    wallet: Wallet,
     dispute: Dispute,
     subscription: Subscription,
     event: StripeEvent,
@@ -52,9 +52,9 @@ def test_every_id_leads_to_the_person(
 ) -> None:
     from billing import ledger
 
-    Order.objects.create(account=account, stripe_session_id="cs_test_Open1", plan=subscription.plan)
+    Order.objects.create(wallet=wallet, stripe_session_id="cs_test_Open1", plan=subscription.plan)
     Payment.objects.create(
-        account=account, reference="invoice:in_Alice1", amount=900, currency="usd", description="Basic"
+        wallet=wallet, reference="invoice:in_Alice1", amount=900, currency="usd", description="Basic"
     )
     assert dispute.payment.grant
     ledger.claw_back(grant=dispute.payment.grant, credits=1, reference="refund:ch_Alice1:10", cause="Refunded")
@@ -84,11 +84,11 @@ def test_an_api_key_leads_to_its_owner_by_its_prefix_or_whole(
     ],
 )
 def test_an_event_leads_to_whom_it_is_about(
-    support: Staff, account: Account, payment: Payment, data: dict[str, object], leads: bool
+    support: Staff, wallet: Wallet, payment: Payment, data: dict[str, object], leads: bool
 ) -> None:
-    text = str(data).replace("ACCOUNT", str(account.pk))
+    text = str(data).replace("ACCOUNT", str(wallet.pk))
     StripeEvent.objects.create(id="evt_1", type="x", payload={"data": {"object": eval(text)}})
-    assert found(support, "evt_1") == (account.user_id if leads else None)
+    assert found(support, "evt_1") == (wallet.user_id if leads else None)
 
 
 @pytest.mark.parametrize("text", ["cus_Nobody", "rv_00000000", "img_x", "evt_x", "nobody@example.com", "x:y"])

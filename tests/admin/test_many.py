@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from accounts.models import User
 from billing import ledger
-from billing.models import Account, AuditRecord, CreditEntry
+from billing.models import AuditRecord, CreditEntry, Wallet
 from tests.admin.conftest import REASON, Staff
 from tests.billing.books import audit
 
@@ -41,7 +41,7 @@ def apply(who: Staff, content: str) -> Any:
 
 
 def balance(user: User) -> int:
-    return audit(ledger.account_of(user.pk))
+    return audit(ledger.wallet_of(user.pk))
 
 
 def test_a_selection_is_shown_and_nothing_is_granted_yet(boss: Staff, alice: User, bob: User) -> None:
@@ -86,7 +86,7 @@ def test_a_csv_is_previewed_then_applied(boss: Staff, alice: User, bob: User) ->
     text = preview(boss, content).content.decode()
     assert "<strong>30</strong> credits to <strong>2</strong>" in text
     assert not AuditRecord.objects.exists()
-    assert not Account.objects.filter(user=bob).exists()
+    assert not Wallet.objects.filter(user=bob).exists()
     response = apply(boss, content)
     assert response.status_code == 302
     assert (balance(alice), balance(bob)) == (13, 23)

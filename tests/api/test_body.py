@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from billing.models import Account
+from billing.models import Wallet
 from generator.models import ASPECT_RATIOS, Generation
 from tests.api.answers import GENERATE, assert_error, assert_json
 from tests.billing.books import audit
@@ -38,10 +38,10 @@ def accepted(api: Api, **body: Any) -> Generation:
 
 
 @pytest.fixture(autouse=True)
-def _refused_requests_cost_nothing(account: Account) -> Any:
+def _refused_requests_cost_nothing(wallet: Wallet) -> Any:
     """Whatever a test sends: there is one credit less for each generation, and none for a refusal."""
     yield
-    assert audit(account) == 3 - Generation.objects.count()
+    assert audit(wallet) == 3 - Generation.objects.count()
 
 
 # --- Where it is sent ------------------------------------------------------------------------------------------
@@ -79,7 +79,7 @@ def test_a_negative_prompt_is_kept(api: Api) -> None:
 
 def test_unknown_fields_are_ignored(api: Api) -> None:
     found = accepted(
-        api, style="noir", n=4, width=9999, asynchronous=False, account=2, status="completed", _obj=1, __class__="x"
+        api, style="noir", n=4, width=9999, asynchronous=False, wallet=2, status="completed", _obj=1, __class__="x"
     )
     assert found.status == Generation.Status.QUEUED
 

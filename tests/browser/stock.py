@@ -20,7 +20,7 @@ from accounts import keys  # noqa: E402
 from accounts.models import User  # noqa: E402
 from billing import ledger  # noqa: E402
 from billing.models import CreditEntry, CreditGrant  # noqa: E402
-from generator import images  # noqa: E402
+from generator.files import images  # noqa: E402
 from generator.models import Generation, new_file_token, new_public_id  # noqa: E402
 
 PASSWORD = "correct horse battery"
@@ -32,20 +32,20 @@ def people(credits: str, *emails: str) -> None:
     for email in emails:
         user = User.objects.create(email=email, password=password)
         EmailAddress.objects.create(user=user, email=email, verified=True, primary=True)
-        ledger.welcome(ledger.account_of(user.pk))
+        ledger.welcome(ledger.wallet_of(user.pk))
     ada = User.objects.get(email="ada@example.com")
     User.objects.filter(pk=ada.pk).update(name="Ada Marsh")
     source = CreditGrant.Source.STAFF
-    account = ledger.account_of(ada.pk)
-    ledger.grant(account=account, credits=int(credits), source=source, reference="furnish", cause="Thank you")
+    wallet = ledger.wallet_of(ada.pk)
+    ledger.grant(wallet=wallet, credits=int(credits), source=source, reference="furnish", cause="Thank you")
     print(f"secret={keys.mint(user=ada, name='Storefront', rate_limit=100_000)[1]}")
 
 
 def gallery(count: str) -> None:
     """Share some of Ada's images, count some as the studio's, spread them over days; copy them for `many`."""
     many = int(count)
-    ada = ledger.account_of(User.objects.get(email="ada@example.com").pk)
-    entries = QuerySet(CreditEntry).filter(account=ada)  # its own manager refuses to change what was written
+    ada = ledger.wallet_of(User.objects.get(email="ada@example.com").pk)
+    entries = QuerySet(CreditEntry).filter(wallet=ada)  # its own manager refuses to change what was written
     mine = list(ada.generations.order_by("pk"))
     pictures = [one for one in mine if one.status == Generation.Status.COMPLETED]
     for number, generation in enumerate(pictures):
@@ -72,13 +72,13 @@ def gallery(count: str) -> None:
 
 def _copy(pictures: list[Generation], many: int) -> None:
     """Give `many@` that many images: rows of their own, their files hard links."""
-    account = ledger.account_of(User.objects.get(email="many@example.com").pk)
+    wallet = ledger.wallet_of(User.objects.get(email="many@example.com").pk)
     now = timezone.now()
     rows = []
     for number in range(many):
         source = pictures[number % len(pictures)]
         own = {
-            "account_id": account.pk,
+            "account_id": wallet.pk,
             "api_key_id": None,
             "share_token": None,
             "is_listed": False,

@@ -108,7 +108,7 @@ def test_a_double_click_on_buy_opens_one_checkout(visit: Visit, site: Stack) -> 
     visitor.page.goto(BILLING)
     visitor.page.get_by_role("button", name="Choose Basic").dblclick()
     expect(visitor.page.get_by_role("note")).to_contain_text("Simulated payment")
-    orders = f"Order.objects.filter(account__user__email='{visitor.email}')"
+    orders = f"Order.objects.filter(wallet__user__email='{visitor.email}')"
     assert site.manage("shell", "-v", "0", "-c", f"from billing.models import Order; print({orders}.count())") == "1"
     pay(visitor.page)
     expect(visitor.page.get_by_role("heading", level=1)).to_have_text("Thank you. 100 credits added")

@@ -9,8 +9,8 @@ import pytest
 from django.conf import LazySettings
 from django.test import Client
 
-from generator.cards import picture_of
 from generator.models import Generation
+from generator.pages.cards import picture_of
 
 
 def wall(browser: Client) -> str:

@@ -14,8 +14,10 @@ import pytest
 from django.apps import apps
 
 from accounts.models import User
-from billing import catalogue, checkout, gateway, ledger, webhooks
-from billing.models import Account, Order, Pack, Plan, StripeEvent, Subscription
+from billing import gateway, ledger
+from billing.catalogue import products
+from billing.models import Order, Pack, Plan, StripeEvent, Subscription, Wallet
+from billing.stripe import checkout, inbox
 
 GOOD, DECLINED, FAILS_LATER = "4242424242424242", "4000000000000002", "4000000000000341"
 SITE = "http://shop.example"
@@ -24,15 +26,15 @@ SITE = "http://shop.example"
 class Customer:
     """Somebody with an account, and what they and their bank do at the stand-in."""
 
-    def __init__(self, account: Account, desk: "Desk") -> None:
-        self.account = account
+    def __init__(self, wallet: Wallet, desk: "Desk") -> None:
+        self.wallet = wallet
         self.desk = desk
         self.taken: set[str] = set()
         self.before = _newest_event()
 
     def pay(self, product: Plan | Pack, method: str = GOOD) -> str:
         """Go through the hosted checkout and return its session id."""
-        url = checkout.start(account=self.account, product=product, site=SITE)
+        url = checkout.start(wallet=self.wallet, product=product, site=SITE)
         session = Order.objects.get(url=url).stripe_session_id
         assert session
         self.desk(f"checkout/{session}/pay", method=method)
@@ -40,25 +42,25 @@ class Customer:
 
     @property
     def id(self) -> str:
-        self.account.refresh_from_db()
-        return str(self.account.stripe_customer_id)
+        self.wallet.refresh_from_db()
+        return str(self.wallet.stripe_customer_id)
 
     @property
     def balance(self) -> int:
-        self.account.refresh_from_db()
-        return self.account.balance
+        self.wallet.refresh_from_db()
+        return self.wallet.balance
 
     @property
     def plan(self) -> Plan | None:
-        return Account.objects.select_related("plan").get(pk=self.account.pk).plan
+        return Wallet.objects.select_related("plan").get(pk=self.wallet.pk).plan
 
     @property
     def subscription(self) -> Subscription:
-        return self.account.subscriptions.get()
+        return self.wallet.subscriptions.get()
 
     def charge(self, reference: str) -> str:
         """Return the charge behind a payment in the books."""
-        intent = self.account.payments.get(reference=reference).payment_intent
+        intent = self.wallet.payments.get(reference=reference).payment_intent
         return next(charge["id"] for charge in gateway.charges_since(0) if charge["payment_intent"] == intent)
 
     def news(self) -> list[gateway.Data]:
@@ -93,10 +95,10 @@ class Desk:
 def deliver(events: list[gateway.Data], tries: int = 12) -> None:
     """Store the events in this order and handle them until all are handled, as the beat would."""
     for event in events:
-        webhooks.store(event)
+        inbox.store(event)
     for _ in range(tries):
         StripeEvent.objects.filter(handled_at=None).update(due_at="2000-01-01T00:00:00Z")
-        webhooks.handle_due()
+        inbox.handle_due()
         if not StripeEvent.objects.filter(handled_at=None).exists():
             return
     raise AssertionError([(event.type, event.last_error) for event in StripeEvent.objects.filter(handled_at=None)])
@@ -116,7 +118,7 @@ def desk(sandbox: str) -> Desk:
 def customer(alice: User, desk: Desk, settings: Any) -> Customer:
     seed_catalogue()
     settings.INSTALLATION_ID = f"test{User.objects.count()}{id(desk)}"
-    return Customer(ledger.account_of(alice.pk), desk)
+    return Customer(ledger.wallet_of(alice.pk), desk)
 
 
 @pytest.fixture
@@ -137,7 +139,7 @@ def bigger(customer: Customer) -> Plan:
 
 @pytest.fixture
 def lookup_key() -> Callable[[Plan | Pack], str]:
-    return catalogue.lookup_key
+    return products.lookup_key
 
 
 def _newest_event() -> str:

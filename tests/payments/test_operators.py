@@ -7,7 +7,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from billing import gateway
-from billing.models import Account, Pack, Payment, Plan, StripeEvent, StripePrice
+from billing.models import Pack, Payment, Plan, StripeEvent, StripePrice, Wallet
 from tests.payments.conftest import Customer, deliver
 
 pytestmark = pytest.mark.services
@@ -27,7 +27,7 @@ def failing(*command: Any, **options: Any) -> tuple[str, str]:
 
 
 def test_sync_says_what_it_did_and_does_nothing_the_second_time(customer: Customer) -> None:
-    Plan.objects.filter(slug="basic").update(slug=f"basic-{customer.account.pk}", name="Fresh")
+    Plan.objects.filter(slug="basic").update(slug=f"basic-{customer.wallet.pk}", name="Fresh")
     first = run("sync_stripe")
     assert "Fresh: price_" in first
     assert "is new" in first
@@ -69,7 +69,7 @@ def test_reconciling_repairs_a_payment_whose_event_is_marked_handled(customer: C
 
 def test_reconciling_names_a_payment_that_stripe_does_not_have(customer: Customer) -> None:
     Payment.objects.create(
-        account=customer.account, reference="checkout:cs_invented", amount=500, currency="usd", description="Invented"
+        wallet=customer.wallet, reference="checkout:cs_invented", amount=500, currency="usd", description="Invented"
     )
     out, error = failing("reconcile_stripe", repair=True)
     assert "checkout:cs_invented of alice@example.com is in the books and not paid at Stripe" in out
@@ -86,7 +86,7 @@ def test_reconciling_names_a_wrong_amount(customer: Customer, pack: Pack) -> Non
 
 def test_the_audit_names_each_drift(customer: Customer) -> None:
     assert "no drift" in run("audit_ledger")
-    Account.objects.update(balance=7)
+    Wallet.objects.update(balance=7)
     out, error = failing("audit_ledger")
     assert "(alice@example.com): balance 7, entries 3, grants 3" in out
     assert error == "1 drifts."

@@ -9,9 +9,11 @@ from django.db import close_old_connections, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from billing import audit, ledger, webhooks
+from billing import ledger
 from billing.errors import InsufficientCredits
 from billing.models import CreditGrant, Pack, Plan, StripeEvent
+from billing.staff import audit
+from billing.stripe import inbox
 from tests.payments.conftest import FAILS_LATER, GOOD, Customer, Desk, deliver
 
 pytestmark = pytest.mark.services
@@ -34,7 +36,7 @@ def story(customer: Customer, basic: Plan, pack: Pack, desk: Desk) -> list[dict[
     for event in customer.news():
         if event["type"] == "charge.succeeded" and not event["data"]["object"].get("invoice"):
             charges[event["data"]["object"]["payment_intent"]] = event["data"]["object"]["id"]
-    intents = [webhooks.gateway.retrieve_checkout(session)["payment_intent"] for session in sessions]
+    intents = [inbox.gateway.retrieve_checkout(session)["payment_intent"] for session in sessions]
     customer.taken.clear()
     desk(f"charges/{charges[intents[0]]}/refund", amount=200)
     desk(f"charges/{charges[intents[0]]}/refund", amount=100)
@@ -50,12 +52,12 @@ def story(customer: Customer, basic: Plan, pack: Pack, desk: Desk) -> list[dict[
 
 def books(customer: Customer) -> dict[str, Any]:
     """What must come out the same: the balance, and what is left of what."""
-    left = CreditGrant.objects.filter(account=customer.account).values_list("source", "amount", "remaining")
+    left = CreditGrant.objects.filter(wallet=customer.wallet).values_list("source", "amount", "remaining")
     return {
         "balance": customer.balance,
         "plan": customer.plan,
         "left": Counter((source, amount, remaining) for source, amount, remaining in left if remaining),
-        "payments": sorted(customer.account.payments.values_list("reference", "amount", "refunded")),
+        "payments": sorted(customer.wallet.payments.values_list("reference", "amount", "refunded")),
         "drift": list(audit.drifts()),
     }
 
@@ -90,16 +92,16 @@ def test_two_workers_on_every_event_while_credits_are_spent_never_go_below_zero(
     customer: Customer, story: list[dict[str, Any]]
 ) -> None:
     for event in story:
-        webhooks.store(event)
+        inbox.store(event)
 
     def work(number: int) -> int:
         spent = 0
         try:
             for event in story if number % 2 else reversed(story):
-                webhooks.handle(event["id"])
+                inbox.handle(event["id"])
                 reference = f"generation:{number}:{event['id']}"
                 try:
-                    ledger.hold(account=customer.account, credits=2, reference=reference, cause="an image")
+                    ledger.hold(wallet=customer.wallet, credits=2, reference=reference, cause="an image")
                 except InsufficientCredits:
                     continue
                 spent += 2

@@ -10,8 +10,8 @@ import pytest
 from django.conf import settings
 from django.test import Client
 
-from billing import audit
 from billing.models import CreditEntry, Pack, StripeEvent
+from billing.staff import audit
 from tests.payments.conftest import Customer, deliver
 
 pytestmark = pytest.mark.services
@@ -81,7 +81,7 @@ def test_an_unknown_kind_is_handled_by_ignoring_it(client: Client, db: None) -> 
 
 def test_an_event_about_what_stripe_does_not_have_changes_nothing(client: Client, customer: Customer) -> None:
     """Well signed and still not believed: the handler reads the object from Stripe itself."""
-    invented = {"id": "cs_test_invented", "payment_status": "paid", "client_reference_id": str(customer.account.pk)}
+    invented = {"id": "cs_test_invented", "payment_status": "paid", "client_reference_id": str(customer.wallet.pk)}
     payload = event(data={"object": invented})
     assert post(client, payload, sign(payload)) == 200
     with pytest.raises(AssertionError):

@@ -17,7 +17,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
-from reveweb import demo, embedded
+from reveweb.run import demo, embedded
 
 READY_SECONDS = 180  # a slow machine takes its time; a broken one says so in its logs meanwhile
 
