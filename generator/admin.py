@@ -56,7 +56,7 @@ class GenerationAdmin(ReadOnlyAdmin):
             {
                 "fields": [
                     ("created_at", "submitted_at", "finished_at"),
-                    ("submits", "looks", "strikes"),
+                    ("submits", "polls", "failed_polls"),
                     ("upstream_id", "due_at", "deadline_at"),
                     ("error_code", "error_message"),
                 ]

@@ -51,7 +51,7 @@ def requeue(generation: Generation, *, after: float) -> None:
 
 
 def accepted(generation: Generation, *, upstream_id: str, poll_after: float) -> bool:
-    """Note that the upstream took the job and calls it `upstream_id`; look at it in `look_after` seconds."""
+    """Note that the upstream took the job and calls it `upstream_id`; poll it after `poll_after` seconds."""
     now = timezone.now()
     with transaction.atomic():
         moved = Generation.objects.filter(pk=generation.pk, status=Status.SUBMITTING).update(
@@ -66,7 +66,7 @@ def accepted(generation: Generation, *, upstream_id: str, poll_after: float) -> 
 
 
 def claim_due_polls(limit: int) -> list[Generation]:
-    """Take up to `limit` drawings that are due for a look; each is taken by one worker only."""
+    """Take up to `limit` drawings that are due for a poll; each is taken by one worker only."""
     now = timezone.now()
     due = Generation.objects.filter(status=Status.DRAWING, due_at__lte=now).order_by("due_at")
     if not due.exists():  # the usual answer, and on SQLite one that needs no write lock
@@ -77,7 +77,7 @@ def claim_due_polls(limit: int) -> list[Generation]:
         claimed = list(due[:limit])
         if claimed:
             Generation.objects.filter(pk__in=[generation.pk for generation in claimed]).update(
-                due_at=now + LEASE, polls=F("looks") + 1
+                due_at=now + LEASE, polls=F("polls") + 1
             )
     return claimed
 
@@ -90,10 +90,10 @@ def renew(generation: Generation) -> None:
 
 
 def poll_again(generation: Generation, *, after: float, is_failed: bool = False) -> None:
-    """Look at a drawing again in `after` seconds; `strike` counts an answer that was of no use."""
+    """Poll a drawing again in `after` seconds; `is_failed` counts an answer that was of no use."""
     _reschedule(generation, after)
     if is_failed:
-        Generation.objects.filter(pk=generation.pk, status=Status.DRAWING).update(failed_polls=F("strikes") + 1)
+        Generation.objects.filter(pk=generation.pk, status=Status.DRAWING).update(failed_polls=F("failed_polls") + 1)
 
 
 @transaction.atomic
@@ -149,12 +149,12 @@ def past_deadline() -> QuerySet[Generation]:
 
 
 def first_poll_after() -> float:
-    """Return the seconds from submission to the first look: about as long as the upstream usually takes."""
+    """Return the seconds from submission to the first poll: about as long as the upstream usually takes."""
     return max(0.15, float(settings.UPSTREAM_TYPICAL_SECONDS))
 
 
 def next_poll_after(polls: int) -> float:
-    """Return the seconds from look number `looks` to the next: short steps first, then growing to 15 s."""
+    """Return the seconds from poll number `polls` to the next: short steps first, then growing to 15 s."""
     return min(15.0, 0.4 * math.pow(1.25, max(0, polls - 4)))
 
 

@@ -12,7 +12,7 @@ from generator.library import trash
 log = logging.getLogger(__name__)
 
 PURGE_SECONDS = 20
-SLACK_SECONDS = 0.02  # a look must not come a moment before its row is due
+SLACK_SECONDS = 0.02  # a poll must not come a moment before its row is due
 
 
 @shared_task
@@ -30,7 +30,7 @@ def submit(pk: int) -> None:
 def poll_due() -> None:
     """Look at every drawing that is due, batch by batch."""
     while claimed := lifecycle.claim_due_polls(worker.POLL_BATCH):
-        worker.look(claimed)
+        worker.poll(claimed)
         if len(claimed) < worker.POLL_BATCH:
             break
 
@@ -64,4 +64,4 @@ def wake_poller(after: float) -> None:
     try:
         poll_due.apply_async(countdown=after)
     except (OperationalError, OSError) as error:
-        log.warning("The broker is away, the beat will look: %s", error)
+        log.warning("The broker is away, the beat will poll: %s", error)

@@ -31,7 +31,7 @@ NO_IMAGE = "The image service did not deliver a usable image."
 
 
 def send(generation: Generation) -> float | None:
-    """Submit a claimed generation; return the seconds until its first look, None when it ended or waits."""
+    """Submit a claimed generation; return the seconds until its first poll, None when it ended or waits."""
     try:
         job = in_loop(_submit(generation))
     except reve_art.Busy as error:
@@ -53,7 +53,7 @@ def send(generation: Generation) -> float | None:
     return None
 
 
-def look(generations: list[Generation]) -> None:
+def poll(generations: list[Generation]) -> None:
     """Ask the upstream about claimed drawings, all at once, and act on each answer as it comes."""
     in_loop(_poll_all(generations))
 
@@ -115,12 +115,12 @@ async def _poll_one(generation: Generation) -> None:
         await _ask(generation)
     except Exception:
         # One odd job must not stop the others of its batch; its claim lapses and it is looked at again.
-        log.exception("%s: a look went wrong", generation)
+        log.exception("%s: a poll went wrong", generation)
 
 
 async def _ask(generation: Generation) -> None:
     try:
-        job = await _client().look(generation.upstream_id)
+        job = await _client().poll(generation.upstream_id)
     except reve_art.Busy as error:
         after = error.retry_after
         await in_thread(lambda: lifecycle.poll_again(generation, after=after))

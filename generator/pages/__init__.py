@@ -1,1 +1,1 @@
-"""The pages around images, and the images themselves: one module for each page."""
+"""The generator's pages: translate HTTP, call one domain function each."""

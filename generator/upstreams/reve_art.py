@@ -128,7 +128,7 @@ class ReveClient:
             raise Unclear("an answer without a usable id")
         return job
 
-    async def look(self, upstream_id: str) -> Job:
+    async def poll(self, upstream_id: str) -> Job:
         """Ask how a job is doing. Raises every UpstreamError except BadImage."""
         path = f"/v1/reve-image/status/{_quoted(upstream_id)}"
         try:

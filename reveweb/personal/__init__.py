@@ -1,1 +1,1 @@
-"""The pages under `/account/`: what a person keeps, sees and ends of their own."""
+"""What belongs to one person: their settings, the export of all they have, the closing of their account."""

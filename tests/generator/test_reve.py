@@ -36,8 +36,8 @@ def submit(base: str, prompt: str = "a lighthouse", negative_prompt: str = "") -
     return run(base, lambda client: client.submit(prompt=prompt, negative_prompt=negative_prompt, aspect_ratio="16:9"))
 
 
-def look(base: str, upstream_id: str = "img_1") -> Job:
-    return run(base, lambda client: client.look(upstream_id))
+def poll(base: str, upstream_id: str = "img_1") -> Job:
+    return run(base, lambda client: client.poll(upstream_id))
 
 
 def answers(server: CannedServer, body: Any, status: int = 200, **headers: str) -> None:
@@ -47,7 +47,7 @@ def answers(server: CannedServer, body: Any, status: int = 200, **headers: str) 
     server.default = Reply(status, data, named)
 
 
-BOTH = pytest.mark.parametrize("ask", [submit, look])
+BOTH = pytest.mark.parametrize("ask", [submit, poll])
 
 
 # --- What it asks ----------------------------------------------------------------------------------------------
@@ -76,7 +76,7 @@ def test_an_empty_negative_prompt_is_left_out(server: CannedServer) -> None:
 
 def test_a_look_is_as_the_document_has_it(server: CannedServer) -> None:
     answers(server, JOB)
-    assert look(server.url).id == "img_1"
+    assert poll(server.url).id == "img_1"
     [(method, path, headers, _)] = server.requests
     assert (method, path) == ("GET", "/v1/reve-image/status/img_1")
     assert headers["authorization"] == "Bearer our-key"
@@ -104,7 +104,7 @@ def test_the_upstream_may_live_below_a_path(server: CannedServer) -> None:
 )
 def test_an_odd_id_stays_one_part_of_the_path(server: CannedServer, upstream_id: str, path: str) -> None:
     answers(server, JOB)
-    look(server.url, upstream_id)
+    poll(server.url, upstream_id)
     assert server.requests[0][1] == f"/v1/reve-image/status/{path}"
     assert "x" not in server.requests[0][2]
 
@@ -129,7 +129,7 @@ def test_status_words_are_understood(server: CannedServer, ask: Any, word: str, 
 @pytest.mark.parametrize("answer", [{"id": "x"}, {"id": "x", "status": None}, {"id": "x", "status": 7}])
 def test_a_status_that_is_no_word_means_that_it_goes_on(server: CannedServer, answer: Any) -> None:
     answers(server, answer)
-    assert look(server.url).state == "pending"
+    assert poll(server.url).state == "pending"
 
 
 def test_a_completed_job_tells_its_url_and_model(server: CannedServer) -> None:
@@ -137,19 +137,19 @@ def test_a_completed_job_tells_its_url_and_model(server: CannedServer) -> None:
         server,
         {"id": "img_1", "status": "completed", "url": "https://cdn/x.png", "metadata": {"model": "text2image_v1"}},
     )
-    assert look(server.url) == Job("img_1", "completed", url="https://cdn/x.png", model="text2image_v1")
+    assert poll(server.url) == Job("img_1", "completed", url="https://cdn/x.png", model="text2image_v1")
 
 
 @pytest.mark.parametrize("metadata", [None, [], "x", {}, {"model": None}, {"model": {}}])
 def test_odd_metadata_is_no_obstacle(server: CannedServer, metadata: Any) -> None:
     answers(server, {"id": "img_1", "status": "completed", "url": "u", "metadata": metadata})
-    assert look(server.url) == Job("img_1", "completed", url="u")
+    assert poll(server.url) == Job("img_1", "completed", url="u")
 
 
 @pytest.mark.parametrize("url", [None, "", {}, [], 0])
 def test_a_url_that_is_none_is_empty(server: CannedServer, url: Any) -> None:
     answers(server, {"id": "img_1", "status": "completed", "url": url})
-    assert look(server.url).url in ("", "0")
+    assert poll(server.url).url in ("", "0")
 
 
 def test_a_numeric_id_is_an_id(server: CannedServer) -> None:
@@ -175,7 +175,7 @@ def test_a_numeric_id_is_an_id(server: CannedServer) -> None:
 )
 def test_the_words_of_a_failure_are_found_in_every_shape(server: CannedServer, error: Any, message: str) -> None:
     answers(server, {"id": "img_1", "status": "failed", **error})
-    assert look(server.url).message == message
+    assert poll(server.url).message == message
 
 
 def test_what_a_database_cannot_keep_is_left_out(server: CannedServer) -> None:
@@ -184,7 +184,7 @@ def test_what_a_database_cannot_keep_is_left_out(server: CannedServer) -> None:
         rb' "error": {"message": "no\u0000 \udfff"}}'
     )
     answers(server, body)
-    job = look(server.url)
+    job = poll(server.url)
     for text in (job.id, job.model, job.message):
         assert "\x00" not in text
         text.encode()
@@ -193,7 +193,7 @@ def test_what_a_database_cannot_keep_is_left_out(server: CannedServer) -> None:
 
 def test_a_long_message_is_cut(server: CannedServer) -> None:
     answers(server, {"id": "img_1", "status": "failed", "error": {"message": "x" * 100_000}})
-    assert len(look(server.url).message) == 400
+    assert len(poll(server.url).message) == 400
 
 
 # --- Bad answers -----------------------------------------------------------------------------------------------
@@ -230,7 +230,7 @@ def test_an_unknown_job_is_gone(server: CannedServer) -> None:
     for status in (404, 410):
         answers(server, {}, status)
         with pytest.raises(reve_art.Gone):
-            look(server.url)
+            poll(server.url)
 
 
 def test_an_upstream_without_the_endpoint_is_the_operators_trouble(server: CannedServer) -> None:
@@ -270,14 +270,14 @@ def test_a_503_that_names_a_time_asks_us_to_wait(server: CannedServer, ask: Any)
 def test_retry_after_is_a_number_a_date_or_nonsense(server: CannedServer, header: str | None, seconds: float) -> None:
     answers(server, {}, 429, **({} if header is None else {"Retry_After": header}))
     with pytest.raises(reve_art.Busy) as error:
-        look(server.url)
+        poll(server.url)
     assert error.value.retry_after == seconds
 
 
 def test_retry_after_as_a_date_counts_from_now(server: CannedServer) -> None:
     answers(server, {}, 429, Retry_After=format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True))
     with pytest.raises(reve_art.Busy) as error:
-        look(server.url)
+        poll(server.url)
     assert 27 < error.value.retry_after <= 30
 
 
@@ -332,7 +332,7 @@ def test_without_a_connection_nothing_was_accepted() -> None:
 
 def test_without_a_connection_a_look_tells_nothing() -> None:
     with pytest.raises(reve_art.Unclear):
-        look(f"http://127.0.0.1:{free_port()}")
+        poll(f"http://127.0.0.1:{free_port()}")
 
 
 def test_a_name_that_does_not_resolve_is_no_connection() -> None:
@@ -358,7 +358,7 @@ def test_a_look_that_gets_no_answer_tells_nothing(server: CannedServer, monkeypa
     monkeypatch.setattr(reve_art, "LOOK_TIMEOUT_SECONDS", 0.2)
     server.default = Reply(silent=True)
     with pytest.raises(reve_art.Unclear):
-        look(server.url)
+        poll(server.url)
 
 
 def test_the_environments_proxy_is_not_used(server: CannedServer, monkeypatch: pytest.MonkeyPatch) -> None:

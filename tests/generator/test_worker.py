@@ -381,7 +381,7 @@ def test_a_worker_that_comes_late_does_not_undo_an_end(ask: Callable[..., Genera
     """The sweep ended it while the image was on its way: the credit is back, and stays back."""
     claimed = step(ask())
     lifecycle.fail(claimed, code="timed_out", message="Too late.")
-    worker.look([claimed])
+    worker.poll([claimed])
     assert_failed(Generation.objects.get(), "Too late.", code="timed_out")
 
 
