@@ -14,12 +14,6 @@ from unfold.admin import ModelAdmin
 from accounts.models import User
 
 
-def viewer(request: HttpRequest) -> User:
-    """Return who looks at the admin: nobody gets there without having logged in."""
-    assert isinstance(request.user, User)
-    return request.user
-
-
 class ReadOnlyAdmin(ModelAdmin):
     """Rows that nobody adds, changes or deletes here, whatever their role."""
 

@@ -121,7 +121,7 @@ class Wallet(models.Model):
 
 
 class CreditGrant(models.Model):
-    """A bucket of credits that came in together and is spent until it is empty or expires."""
+    """Credits that came in together and are spent until there are none left or they expire."""
 
     class Source(models.TextChoices):
         WELCOME = "welcome", "Welcome credits"
@@ -152,6 +152,15 @@ class CreditGrant(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_source_display()}: {self.remaining} of {self.amount}"
+
+    @property
+    def is_frozen(self) -> bool:
+        return bool(self.frozen_by)
+
+    @property
+    def is_over(self) -> bool:
+        """Its time is up, and within seconds the sweep writes it off."""
+        return self.expires_at is not None and self.expires_at <= timezone.now()
 
 
 class Refund(models.Model):

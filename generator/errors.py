@@ -1,4 +1,4 @@
-"""What can stop a request for an image before it becomes a generation.
+"""What can go wrong between a request for an image and the image.
 
 GeneratorError
 ├─ OutOfCredits            the balance does not cover the image
@@ -7,7 +7,9 @@ GeneratorError
 ├─ RateLimited             too many requests; carries when to come back
 ├─ LimiterUnavailable      the rate limiter's server cannot be reached
 ├─ IdempotencyConflict     the same Idempotency-Key came with another body
-└─ GenerationNotFound      no such generation of this account
+├─ GenerationNotFound      no such generation of this account
+└─ BadImage                what is offered as an image is none that we keep
+   └─ ImageUnreachable     … or cannot be fetched just now
 """
 
 from dataclasses import dataclass
@@ -76,3 +78,11 @@ class InvalidIdempotencyKey(GeneratorError):
 
 class GenerationNotFound(GeneratorError):
     """There is no such generation, or it is somebody else's."""
+
+
+class BadImage(GeneratorError):
+    """What is offered as the image is none that we keep."""
+
+
+class ImageUnreachable(BadImage):
+    """The image cannot be fetched just now."""

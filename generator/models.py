@@ -31,7 +31,7 @@ class GenerationQuerySet(models.QuerySet["Generation"]):
     """Generations; pages and the API show only those that are kept."""
 
     def kept(self) -> "GenerationQuerySet":
-        """Leave out what its owner threw away."""
+        """Leave out what its owner trashed."""
         return self.filter(deleted_at=None)
 
     def completed(self) -> "GenerationQuerySet":
@@ -88,7 +88,7 @@ class Generation(models.Model):
     share_token = models.CharField(max_length=40, unique=True, null=True, blank=True)
     is_listed = models.BooleanField(default=False, help_text="Shown on Explore; only a shared image can be.")
     deleted_at = models.DateTimeField(
-        null=True, blank=True, editable=False, help_text="When its owner threw it away; shown nowhere from then on."
+        null=True, blank=True, editable=False, help_text="When its owner trashed it; shown nowhere from then on."
     )
     purged_at = models.DateTimeField(
         null=True, blank=True, editable=False, help_text="When its files and words were removed for good."

@@ -1,4 +1,7 @@
-"""Tell a worker to look at something. Rows are the queue, so a broker that is away costs a moment and nothing else."""
+"""Tell a worker to look at something. Rows are the queue, so a broker that is away costs a moment and nothing else.
+
+Tasks are told by name: a web process need not import what a worker works with.
+"""
 
 import logging
 
@@ -14,9 +17,9 @@ def tell_on_commit(task: str, argument: int | str) -> None:
     transaction.on_commit(lambda: tell(task, argument))
 
 
-def tell(task: str, argument: int | str) -> None:
-    """Send the task of this name its one argument; with the broker away the beat finds the row."""
+def tell(task: str, *arguments: int | str, after: float | None = None) -> None:
+    """Send a task its arguments, to be done in `after` seconds. With the broker away the beat finds the row."""
     try:
-        current_app.send_task(task, [argument], ignore_result=True)
+        current_app.send_task(task, arguments, countdown=after, ignore_result=True)
     except (OperationalError, OSError) as error:
-        log.warning("The broker is away, the beat will see to %s %s: %s", task, argument, error)
+        log.warning("The broker is away, the beat will see to %s %s: %s", task, arguments, error)

@@ -1,4 +1,4 @@
-"""Where mails go without a mail server: one file each in a folder, which `reveweb.inbox` shows."""
+"""Where mails go without a mail server: one file each in a folder, which `reveweb.pages.inbox` shows."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -14,12 +14,12 @@ from django.conf import settings
 from django.core.mail import EmailMessage
 from django.core.mail.backends.base import BaseEmailBackend
 
-KEPT = 500  # the newest; a letterbox is for trying things out
+KEPT = 500  # the newest; it is for trying things out
 ID = re.compile(r"\d{8}T\d{12}Z-[0-9a-f]{8}")
 
 
 @dataclass(frozen=True)
-class Letter:
+class LocalMail:
     """A mail in the folder."""
 
     id: str
@@ -55,7 +55,7 @@ class Letter:
 
 
 class FolderBackend(BaseEmailBackend):
-    """Puts each mail into `LETTERBOX` as a file of its own, whole or not at all."""
+    """Puts each mail into `LOCAL_MAIL_DIR` as a file of its own, whole or not at all."""
 
     def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
         """Write the mails and return how many."""
@@ -71,15 +71,15 @@ class FolderBackend(BaseEmailBackend):
         return len(email_messages)
 
 
-def newest(limit: int) -> Iterator[Letter]:
-    """Yield the latest letters, newest first, without their bodies."""
+def newest(limit: int) -> Iterator[LocalMail]:
+    """Yield the latest mails, newest first, without their bodies."""
     for path in _paths()[:limit]:
-        if letter := _read(path, BytesHeaderParser(policy=policy.default)):
-            yield letter
+        if mail := _read(path, BytesHeaderParser(policy=policy.default)):
+            yield mail
 
 
-def find(id: str) -> Letter | None:
-    """Return the letter of this id; None for anything that names none."""
+def find(id: str) -> LocalMail | None:
+    """Return the mail of this id; None for anything that names none."""
     if not ID.fullmatch(id):
         return None
     return _read(Path(settings.LOCAL_MAIL_DIR) / f"{id}.eml", BytesParser(policy=policy.default))
@@ -91,9 +91,9 @@ def _paths() -> list[Path]:
     return sorted((path for path in found if ID.fullmatch(path.stem)), reverse=True)
 
 
-def _read(path: Path, parser: "BytesParser[Parsed]") -> Letter | None:
+def _read(path: Path, parser: "BytesParser[Parsed]") -> LocalMail | None:
     try:
         with path.open("rb") as file:
-            return Letter(path.stem, parser.parse(file))
+            return LocalMail(path.stem, parser.parse(file))
     except FileNotFoundError:  # it was among those too many
         return None

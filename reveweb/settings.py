@@ -377,7 +377,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 ACCOUNT_USER_MODEL_USERNAME_FIELD = None
-ACCOUNT_ADAPTER = "reveweb.login.account_adapter.Adapter"
+ACCOUNT_ADAPTER = "reveweb.login.adapters.AccountAdapter"
 ACCOUNT_FORMS = {
     "add_email": "reveweb.personal.forms.ChangeEmailForm",
     "reset_password": "reveweb.personal.forms.ResetPasswordForm",

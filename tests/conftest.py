@@ -22,7 +22,7 @@ from billing import ledger
 from billing.models import CreditGrant, Wallet
 from billing.outbox import mail
 from generator.ask import admission
-from generator.jobs import tasks
+from generator.jobs import tell
 from generator.models import Generation
 from tests.environment import SANDBOX_PORT, wait_for_port
 
@@ -116,8 +116,8 @@ def sandbox() -> str:
 def enqueued(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> list[int]:
     """What was handed to the broker; no worker runs in this process, tests drive the tasks themselves."""
     sent: list[int] = []
-    monkeypatch.setattr(tasks, "enqueue", sent.append)
-    monkeypatch.setattr(tasks, "wake_looker", lambda after: None)
+    monkeypatch.setattr(tell, "enqueue", sent.append)
+    monkeypatch.setattr(tell, "wake_poller", lambda after: None)
     return sent
 
 

@@ -10,7 +10,7 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from accounts.read_only import viewer
+from accounts.viewer import user_of
 from billing.catalogue import money
 from billing.models import Pack, Plan
 from billing.staff import acts
@@ -83,7 +83,7 @@ class ProductAdmin(ModelAdmin):
         return False
 
     def save_model(self, request: HttpRequest, obj: Plan | Pack, form: ProductForm, change: bool) -> None:
-        acts.save_product(actor=viewer(request), product=obj, reason=form.cleaned_data["reason"])
+        acts.save_product(actor=user_of(request), product=obj, reason=form.cleaned_data["reason"])
 
     @display(description="Price", ordering="price")
     def cost(self, product: Plan | Pack) -> str:

@@ -8,7 +8,8 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from unfold.decorators import action, display
 
-from accounts.read_only import ReadOnlyAdmin, pretty, viewer
+from accounts.read_only import ReadOnlyAdmin, pretty
+from accounts.viewer import user_of
 from billing.models import StripeEvent
 from billing.staff import acts
 
@@ -69,7 +70,7 @@ class StripeEventAdmin(ReadOnlyAdmin):
         return pretty(event.payload)
 
     def has_try_again_permission(self, request: HttpRequest) -> bool:
-        return acts.may(viewer(request), "retry_event")
+        return acts.may(user_of(request), "retry_event")
 
     @action(description="Try again now", permissions=["try_again"])
     def try_again(self, request: HttpRequest, queryset: QuerySet[StripeEvent]) -> None:
@@ -83,7 +84,7 @@ class StripeEventAdmin(ReadOnlyAdmin):
             return
         handled = 0
         for event in chosen:
-            if acts.retry_event(actor=viewer(request), event=event):
+            if acts.retry_event(actor=user_of(request), event=event):
                 handled += 1
             else:
                 messages.error(request, f"{event.type} {event.pk} failed again: {event.last_error}")

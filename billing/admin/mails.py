@@ -8,7 +8,8 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from unfold.decorators import action, display
 
-from accounts.read_only import ReadOnlyAdmin, pretty, viewer
+from accounts.read_only import ReadOnlyAdmin, pretty
+from accounts.viewer import user_of
 from billing.admin.columns import person
 from billing.models import OutgoingMail
 from billing.outbox import rendering
@@ -88,13 +89,13 @@ class OutgoingMailAdmin(ReadOnlyAdmin):
         return pretty(mail.context)
 
     def has_send_again_permission(self, request: HttpRequest) -> bool:
-        return acts.may(viewer(request), "resend_mail")
+        return acts.may(user_of(request), "resend_mail")
 
     @action(description="Send again", permissions=["send_again"])
     def send_again(self, request: HttpRequest, queryset: QuerySet[OutgoingMail]) -> None:
         """Begin anew with the chosen mails that were given up; a worker sends them."""
         chosen = list(queryset.filter(failed_at__isnull=False).select_related("wallet")[:AT_ONCE])
-        begun = sum(acts.resend_mail(actor=viewer(request), mail=mail) for mail in chosen)
+        begun = sum(acts.resend_mail(actor=user_of(request), mail=mail) for mail in chosen)
         if begun:
             messages.success(request, f"{begun} {'mail is' if begun == 1 else 'mails are'} on the way again.")
         else:

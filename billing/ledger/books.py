@@ -62,17 +62,17 @@ def grant(
     cause: str,
     expires_at: datetime | None = None,
 ) -> CreditEntry:
-    """Add `credits` as a new bucket. Idempotent: the same `reference` returns the first entry."""
+    """Add `credits` as a new grant. Idempotent: the same `reference` returns the first entry."""
     if credits <= 0:
         raise ValueError("A grant adds at least 1 credit.")
     wallet = _lock(wallet)
     if known := _entry(reference):
         return known
-    bucket = CreditGrant.objects.create(
+    added = CreditGrant.objects.create(
         wallet=wallet, source=source, amount=credits, remaining=credits, expires_at=expires_at
     )
     Wallet.objects.filter(pk=wallet.pk).update(balance=F("balance") + credits)
-    return _write(wallet, Kind.GRANT, reference, cause, [(bucket, credits)])
+    return _write(wallet, Kind.GRANT, reference, cause, [(added, credits)])
 
 
 def hold(*, wallet: Wallet, credits: int, reference: str, cause: str) -> CreditEntry:
@@ -140,23 +140,23 @@ def take(*, wallet: Wallet, credits: int, reference: str, cause: str) -> CreditE
     wallet = _lock(wallet)
     if known := _entry(reference):
         return known
-    buckets = _spendable(wallet)
-    return _draw(wallet, buckets, Kind.TAKE, min(credits, wallet.balance), reference, cause)
+    grants = _spendable(wallet)
+    return _draw(wallet, grants, Kind.TAKE, min(credits, wallet.balance), reference, cause)
 
 
 @transaction.atomic
 def expire(grant: CreditGrant) -> CreditEntry | None:
     """Write off what is left of `grant` if its time is up; None when there is nothing to write off."""
     wallet = _lock(grant.wallet)
-    bucket = CreditGrant.objects.get(pk=grant.pk)
-    if not bucket.remaining or bucket.expires_at is None or bucket.expires_at > timezone.now():
+    grant = CreditGrant.objects.get(pk=grant.pk)
+    if not grant.remaining or grant.expires_at is None or grant.expires_at > timezone.now():
         return None
-    left = bucket.remaining
-    CreditGrant.objects.filter(pk=bucket.pk).update(remaining=0)
+    left = grant.remaining
+    CreditGrant.objects.filter(pk=grant.pk).update(remaining=0)
     Wallet.objects.filter(pk=wallet.pk).update(balance=F("balance") - left)
     # A grant can expire more than once: credits that come back late give it a second end.
-    reference = f"grant:{bucket.pk}:expired:{int(bucket.expires_at.timestamp())}"
-    return _write(wallet, Kind.EXPIRE, reference, f"{bucket.get_source_display()} expired", [(bucket, -left)])
+    reference = f"grant:{grant.pk}:expired:{int(grant.expires_at.timestamp())}"
+    return _write(wallet, Kind.EXPIRE, reference, f"{grant.get_source_display()} expired", [(grant, -left)])
 
 
 def write_off_expired(wallet: Wallet) -> None:
@@ -194,11 +194,11 @@ def refund(*, grant: CreditGrant, part: int, of: int, refunded: int, reference: 
     _lock(grant.wallet)
     if Refund.objects.filter(reference=reference).exists():
         return _entry(reference)
-    bucket = CreditGrant.objects.get(pk=grant.pk)
-    credits = -(-_unspent(bucket) * part // of)
-    now = min(credits, bucket.remaining)
-    Refund.objects.create(grant=bucket, reference=reference, refunded=refunded, owed=credits - now)
-    return _take_from(bucket, Kind.CLAW_BACK, now, reference, cause)
+    grant = CreditGrant.objects.get(pk=grant.pk)
+    credits = -(-_unspent(grant) * part // of)
+    now = min(credits, grant.remaining)
+    Refund.objects.create(grant=grant, reference=reference, refunded=refunded, owed=credits - now)
+    return _take_from(grant, Kind.CLAW_BACK, now, reference, cause)
 
 
 @transaction.atomic
@@ -258,7 +258,7 @@ def restore(*, reference: str, cause: str) -> CreditEntry | None:
 def expire_due(limit: int = 500) -> int:
     """Write off every grant whose time is up, at most `limit`, and return how many there were."""
     due = CreditGrant.objects.filter(remaining__gt=0, expires_at__lte=timezone.now())
-    return sum(expire(bucket) is not None for bucket in due.select_related("wallet")[:limit])
+    return sum(expire(grant) is not None for grant in due.select_related("wallet")[:limit])
 
 
 @transaction.atomic
@@ -266,10 +266,10 @@ def _hold(wallet: Wallet, credits: int, reference: str, cause: str) -> CreditEnt
     wallet = _lock(wallet)
     if known := _entry(reference):
         return known
-    buckets = _spendable(wallet)
+    grants = _spendable(wallet)
     if wallet.balance < credits:
         raise InsufficientCredits(balance=wallet.balance, needed=credits)
-    return _draw(wallet, buckets, Kind.HOLD, credits, reference, cause)
+    return _draw(wallet, grants, Kind.HOLD, credits, reference, cause)
 
 
 def _open(user_id: int) -> Wallet:
@@ -307,27 +307,27 @@ def _held(reference: str) -> tuple[CreditEntry, CreditEntry | None]:
 
 def _spendable(wallet: Wallet) -> list[CreditGrant]:
     """Return what `account`, locked, can spend, in the order it is spent; what has expired is written off first."""
-    buckets = CreditGrant.objects.filter(wallet=wallet, remaining__gt=0)
-    found = list(buckets.order_by(F("expires_at").asc(nulls_last=True), "id"))
-    overdue = [bucket for bucket in found if bucket.expires_at is not None and bucket.expires_at <= timezone.now()]
-    for bucket in overdue:
-        expire(bucket)
+    grants = CreditGrant.objects.filter(wallet=wallet, remaining__gt=0)
+    found = list(grants.order_by(F("expires_at").asc(nulls_last=True), "id"))
+    overdue = [grant for grant in found if grant.expires_at is not None and grant.expires_at <= timezone.now()]
+    for grant in overdue:
+        expire(grant)
     if overdue:
         wallet.refresh_from_db(fields=["balance"])
-    return [bucket for bucket in found if bucket not in overdue]
+    return [grant for grant in found if grant not in overdue]
 
 
 def _draw(
-    wallet: Wallet, buckets: list[CreditGrant], kind: Kind, credits: int, reference: str, cause: str
+    wallet: Wallet, grants: list[CreditGrant], kind: Kind, credits: int, reference: str, cause: str
 ) -> CreditEntry:
     lines: list[tuple[CreditGrant, int]] = []
     left = credits
-    for bucket in buckets:
+    for grant in grants:
         if not left:
             break
-        part = min(left, bucket.remaining)
-        CreditGrant.objects.filter(pk=bucket.pk).update(remaining=F("remaining") - part)
-        lines.append((bucket, -part))
+        part = min(left, grant.remaining)
+        CreditGrant.objects.filter(pk=grant.pk).update(remaining=F("remaining") - part)
+        lines.append((grant, -part))
         left -= part
     if left:
         raise InsufficientCredits(balance=wallet.balance, needed=credits)
@@ -350,35 +350,35 @@ def _take_from(grant: CreditGrant, kind: Kind, credits: int, reference: str, cau
 def _give_back(spent: CreditEntry, kind: Kind, reference: str, cause: str) -> CreditEntry:
     now = timezone.now()
     lines = [(line.grant, -line.amount) for line in spent.lines.select_related("grant")]
-    for bucket, credits in lines:
-        CreditGrant.objects.filter(pk=bucket.pk).update(remaining=F("remaining") + credits)
-        CreditGrant.objects.filter(pk=bucket.pk, expires_at__lte=now).update(expires_at=now + RETURNED_LATE)
+    for grant, credits in lines:
+        CreditGrant.objects.filter(pk=grant.pk).update(remaining=F("remaining") + credits)
+        CreditGrant.objects.filter(pk=grant.pk, expires_at__lte=now).update(expires_at=now + RETURNED_LATE)
     Wallet.objects.filter(pk=spent.wallet_id).update(balance=F("balance") - spent.amount)
     entry = _write(spent.wallet, kind, reference, cause, lines)
-    for bucket, credits in lines:
-        if bucket.frozen_by:
-            _keep_back(bucket, credits, bucket.frozen_by, reference)
+    for grant, credits in lines:
+        if grant.frozen_by:
+            _keep_back(grant, credits, grant.frozen_by, reference)
         else:
-            _collect(bucket, credits, reference)
+            _collect(grant, credits, reference)
     return entry
 
 
-def _collect(bucket: CreditGrant, credits: int, reference: str) -> None:
-    """Take what refunds are owed of the `credits` that just came back to `bucket`, the first refund first."""
-    for refund in Refund.objects.filter(grant=bucket, owed__gt=0).order_by("pk"):
+def _collect(grant: CreditGrant, credits: int, reference: str) -> None:
+    """Take what refunds are owed of the `credits` that just came back to `grant`, the first refund first."""
+    for refund in Refund.objects.filter(grant=grant, owed__gt=0).order_by("pk"):
         part = min(credits, refund.owed)
         if not part:
             return
         Refund.objects.filter(pk=refund.pk).update(owed=F("owed") - part)
-        _keep_back(bucket, part, refund.reference, reference)
+        _keep_back(grant, part, refund.reference, reference)
         credits -= part
 
 
-def _keep_back(bucket: CreditGrant, credits: int, by: str, reference: str) -> None:
+def _keep_back(grant: CreditGrant, credits: int, by: str, reference: str) -> None:
     late = f"{by}:late:{reference}"
     if len(late) > LONGEST_REFERENCE:  # what was kept, restored and kept again names all of that
         late = f"{by}:late:{hashlib.sha256(reference.encode()).hexdigest()[:40]}"
-    claw_back(grant=bucket, credits=credits, reference=late, cause="Kept back: the payment is disputed or was refunded")
+    claw_back(grant=grant, credits=credits, reference=late, cause="Kept back: the payment is disputed or was refunded")
 
 
 def _restore_all(grant: CreditGrant, reference: str, cause: str) -> None:
@@ -388,15 +388,15 @@ def _restore_all(grant: CreditGrant, reference: str, cause: str) -> None:
         restore(reference=entry.reference, cause=cause)
 
 
-def _unspent(bucket: CreditGrant) -> int:
+def _unspent(grant: CreditGrant) -> int:
     """Return how many of a grant's credits its owner has, or may get back, and no refund has a claim to."""
     outcome = CreditEntry.objects.filter(reference=Concat(OuterRef("entry__reference"), Value(":outcome")))
-    lines = CreditLine.objects.filter(grant=bucket)
+    lines = CreditLine.objects.filter(grant=grant)
     set_aside = lines.filter(~Exists(outcome), entry__kind=Kind.HOLD)
     disputed = lines.filter(entry__kind__in=[Kind.CLAW_BACK, Kind.RESTORE], entry__reference__startswith="dispute:")
     out = sum(-(part.aggregate(credits=Sum("amount"))["credits"] or 0) for part in (set_aside, disputed))
-    owed = Refund.objects.filter(grant=bucket).aggregate(credits=Sum("owed"))["credits"] or 0
-    return max(0, bucket.remaining + out - owed)
+    owed = Refund.objects.filter(grant=grant).aggregate(credits=Sum("owed"))["credits"] or 0
+    return max(0, grant.remaining + out - owed)
 
 
 def _note_crossing(wallet: Wallet, kind: Kind, after: int) -> None:
@@ -420,7 +420,7 @@ def _write(
         reference=reference,
         cause=cause,
     )
-    CreditLine.objects.bulk_create(CreditLine(entry=entry, grant=bucket, amount=credits) for bucket, credits in lines)
+    CreditLine.objects.bulk_create(CreditLine(entry=entry, grant=grant, amount=credits) for grant, credits in lines)
     _note_crossing(wallet, kind, wallet.balance + amount)
     wallet.balance += amount
     wakeups.publish_on_commit(wakeups.wallet_topic(wallet.pk))

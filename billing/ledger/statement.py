@@ -10,7 +10,6 @@ from datetime import UTC
 from asgiref.sync import sync_to_async
 from django.db.models import F, Q, QuerySet
 from django.urls import reverse
-from django.utils import timezone
 
 from billing.ledger import causes
 from billing.models import CreditEntry, CreditGrant, Dispute, Wallet
@@ -20,22 +19,6 @@ RECENT = 10
 CSV_CHUNK = 1000
 _LONG_ID = re.compile(r"\b([a-z]{2,4}_[0-9A-Za-z]{6})[0-9A-Za-z]{8,}")
 CSV_HEAD = ("time_utc", "entry", "kind", "credits", "balance_after", "cause", "reference")
-
-
-@dataclass(frozen=True)
-class Bucket:
-    """Credits that came in together and are not all spent."""
-
-    grant: CreditGrant
-
-    @property
-    def is_frozen(self) -> bool:
-        return bool(self.grant.frozen_by)
-
-    @property
-    def is_over(self) -> bool:
-        """Its time is up, and within seconds the sweep writes it off."""
-        return self.grant.expires_at is not None and self.grant.expires_at <= timezone.now()
 
 
 @dataclass(frozen=True)
@@ -70,12 +53,12 @@ class Page:
     older: int | None
 
 
-def buckets(wallet: Wallet) -> list[Bucket]:
+def open_grants(wallet: Wallet) -> list[CreditGrant]:
     """Return the grants with credits left, in the order in which they are spent, then those that a dispute holds."""
     disputed = Dispute.objects.filter(payment__wallet=wallet, closed_at=None).values_list("stripe_id", flat=True)
     has_something = Q(remaining__gt=0) | Q(frozen_by__in=[f"dispute:{id}" for id in disputed])
     grants = wallet.grants.filter(has_something).order_by(F("expires_at").asc(nulls_last=True), "id")
-    return sorted((Bucket(grant) for grant in grants), key=lambda bucket: bucket.is_frozen)
+    return sorted(grants, key=lambda grant: grant.is_frozen)
 
 
 def page(wallet: Wallet, *, before: int | None = None, size: int = PAGE_SIZE) -> Page:

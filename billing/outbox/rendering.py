@@ -64,7 +64,7 @@ def _context(mail: OutgoingMail) -> dict[str, Any]:
         **mail.context,
         **{f"{page}_url": home + reverse(name) for page, name in PAGES.items()},
         "stop_url": home + unsubscribe.path_for(user, kind) if user and kind else "",
-        "account": mail.wallet,
+        "wallet": mail.wallet,
         "user": user,
         "email": mail.context.get("email") or mail.to or (user.email if user else ""),
         "date": mail.created_at,

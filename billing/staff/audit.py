@@ -33,7 +33,7 @@ def _balances() -> Iterator[str]:
 def _grants() -> Iterator[str]:
     lines = CreditLine.objects.filter(grant=OuterRef("pk")).order_by().values("grant").annotate(s=Sum("amount"))
     grants = CreditGrant.objects.annotate(from_lines=Coalesce(Subquery(lines.values("s")), 0))
-    for row in grants.values("pk", "account_id", "remaining", "from_lines").iterator(chunk_size=1000):
+    for row in grants.values("pk", "wallet_id", "remaining", "from_lines").iterator(chunk_size=1000):
         if row["remaining"] != row["from_lines"]:
             yield (
                 f"grant {row['pk']} of account {row['wallet_id']}: {row['remaining']} left, lines: {row['from_lines']}"
@@ -44,7 +44,7 @@ def _claims() -> Iterator[str]:
     """A grant that is frozen, or that refunds are still owed credits of, has none left to spend."""
     owing = Refund.objects.filter(grant=OuterRef("pk"), owed__gt=0)
     claimed = CreditGrant.objects.filter(~Q(frozen_by="") | Exists(owing), remaining__gt=0)
-    for row in claimed.values("pk", "account_id", "remaining").iterator(chunk_size=1000):
+    for row in claimed.values("pk", "wallet_id", "remaining").iterator(chunk_size=1000):
         yield (
             f"grant {row['pk']} of account {row['wallet_id']}: {row['remaining']} left, "
             "though a refund or dispute has a claim to them"
@@ -54,6 +54,6 @@ def _claims() -> Iterator[str]:
 def _entries() -> Iterator[str]:
     lines = CreditLine.objects.filter(entry=OuterRef("pk")).order_by().values("entry").annotate(s=Sum("amount"))
     entries = CreditEntry.objects.order_by("pk").annotate(from_lines=Coalesce(Subquery(lines.values("s")), 0))
-    for row in entries.values("pk", "account_id", "amount", "from_lines").iterator(chunk_size=1000):
+    for row in entries.values("pk", "wallet_id", "amount", "from_lines").iterator(chunk_size=1000):
         if row["amount"] != row["from_lines"]:
             yield f"entry {row['pk']} of account {row['wallet_id']}: {row['amount']}, lines say {row['from_lines']}"

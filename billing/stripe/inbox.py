@@ -1,12 +1,9 @@
-"""Take Stripe's events in: verify, store each once, answer, and let a worker handle it."""
+"""The inbox of Stripe's events: each is stored once, and a worker handles it until it is in the books."""
 
 import logging
 from datetime import timedelta
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
-from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_POST
 
 from billing import gateway
 from billing.models import StripeEvent
@@ -16,21 +13,6 @@ from kit import broker
 log = logging.getLogger(__name__)
 
 LEASE = timedelta(minutes=2)  # how long one try may take before another worker may try
-
-
-@csrf_exempt
-@require_POST
-def receive(request: HttpRequest) -> HttpResponse:
-    """`POST /stripe/webhook/`: 200 once the event is stored, 400 for whatever Stripe did not sign."""
-    try:
-        event = gateway.verify_webhook(request.body, request.headers.get("Stripe-Signature", ""))
-    except gateway.BadSignature as error:
-        log.warning("A webhook was refused: %s", error)
-        return JsonResponse(
-            {"error": {"code": "bad_signature", "message": "The signature is not Stripe's."}}, status=400
-        )
-    store(event)
-    return JsonResponse({"received": True})
 
 
 def store(event: gateway.Data) -> bool:

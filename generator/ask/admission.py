@@ -18,7 +18,7 @@ from billing.errors import InsufficientCredits
 from billing.models import Wallet
 from generator.ask import limits
 from generator.errors import IdempotencyConflict, KeyLimitReached, OutOfCredits, RateLimit, RateLimited, TooManyAtOnce
-from generator.jobs import caps, tasks
+from generator.jobs import caps, tell
 from generator.models import Generation, new_public_id
 
 CREDITS_PER_IMAGE = 1
@@ -110,10 +110,10 @@ def _create(
     balance = _hold_all(wallet, generations)
     _check_room(wallet, request.count)
     _count_against_cap(api_key, request.credits, at=generations[0].created_at)
-    for generation in reversed(generations):  # so that a list with the newest first begins with a press's first image
+    for generation in reversed(generations):  # so that a list with the newest first begins with a group's first image
         generation.save(force_insert=True)
     for generation in generations:
-        transaction.on_commit(partial(tasks.enqueue, generation.pk))
+        transaction.on_commit(partial(tell.enqueue, generation.pk))
     return generations, balance
 
 

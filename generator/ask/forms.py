@@ -8,9 +8,9 @@ from django.core.exceptions import ValidationError
 
 from generator.ask.admission import ImageRequest
 from generator.models import ASPECT_RATIOS, PROMPT_MAX_LENGTH
-from generator.pages.cards import STUDIO_KEY
 
 COUNTS = (1, 2, 3, 4)  # images of one press
+STUDIO_KEY = "studio:"  # how the idempotency keys of the studio's form begin
 
 
 @dataclass(frozen=True)

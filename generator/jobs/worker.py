@@ -13,6 +13,7 @@ from functools import lru_cache
 from django.conf import settings
 from django.db import DatabaseError
 
+from generator.errors import BadImage, ImageUnreachable
 from generator.files import images
 from generator.jobs import lifecycle
 from generator.models import Generation
@@ -140,7 +141,7 @@ async def _act_on(generation: Generation, job: reve_art.Job) -> None:
     elif job.state == "pending":
         await in_thread(lambda: lifecycle.poll_again(generation, after=lifecycle.next_poll_after(generation.polls)))
     elif not job.url:
-        await _count_failed_poll(generation, reve_art.BadImage("completed without a URL"))
+        await _count_failed_poll(generation, BadImage("completed without a URL"))
     else:
         await _keep_image(generation, job)
 
@@ -151,9 +152,9 @@ async def _keep_image(generation: Generation, job: reve_art.Job) -> None:
             async with asyncio.timeout(reve_art.DOWNLOAD_SECONDS):
                 data = await _client().download(job.url)
             stored = await in_thread(lambda: images.store(data, generation.file_token))
-    except (reve_art.ImageUnreachable, TimeoutError) as error:
+    except (ImageUnreachable, TimeoutError) as error:
         await _count_failed_poll(generation, error)
-    except reve_art.BadImage as error:
+    except BadImage as error:
         log.error("%s: %s", generation, error)
         await in_thread(lambda: lifecycle.fail(generation, code="upstream_failed", message=NO_IMAGE))
     except OSError as error:  # our own storage: full, or away

@@ -50,6 +50,6 @@ def sources_of(wallet: Wallet) -> Sources:
 
 
 def _place(wallet: Wallet, public_id: str) -> int | None:
-    """Return where an image of the account stands, also one that was thrown away meanwhile."""
+    """Return where an image of the account stands, also one that was trashed meanwhile."""
     known = wallet.generations.filter(public_id=public_id[:40].replace("\x00", ""))
     return known.values_list("pk", flat=True).first()

@@ -1,10 +1,10 @@
-"""Images that their owner threw away: hidden at once, brought back for a while, then removed for good.
+"""Images that their owner moved to the trash: hidden at once, brought back for a while, then removed for good.
 
-    kept ──throw_away──▶ thrown away ──purge──▶ purged: no files, no words; the row stays for the books
-      ▲                       │
-      └──restore, for GRACE───┘
+    kept ──discard──▶ trashed ──purge──▶ purged: no files, no words; the row stays for the books
+      ▲                  │
+      └──restore─────────┘  for GRACE
 
-Only a final generation can be thrown away. Purging begins some minutes after the last moment at which a restore is
+Only a final generation can be trashed. Purging begins some minutes after the last moment at which a restore is
 taken, so that clocks which differ a little cannot let both happen.
 """
 
@@ -36,8 +36,8 @@ _IDS_IN_A_QUERY = 500
 
 
 @dataclass(frozen=True)
-class Thrown:
-    """What was thrown away last, in one go, and until when it can be taken back."""
+class Trashed:
+    """What was trashed last, in one go, and until when it can be taken back."""
 
     public_ids: list[str]
     until: datetime
@@ -49,10 +49,10 @@ class Thrown:
 
 
 @transaction.atomic
-def throw_away(wallet: Wallet, public_ids: Iterable[str]) -> int:
-    """Throw generations of `account` away, and return how many.
+def discard(wallet: Wallet, public_ids: Iterable[str]) -> int:
+    """Move generations of `wallet` to the trash, and return how many.
 
-    What is not the account's, is not final or was thrown away before is left alone and not counted.
+    What is not the account's, is not final or was trashed before is left alone and not counted.
     """
     now = timezone.now()  # the same for all: they are taken back together
     mine = wallet.generations.kept().filter(status__in=FINAL)
@@ -62,14 +62,14 @@ def throw_away(wallet: Wallet, public_ids: Iterable[str]) -> int:
 
 @transaction.atomic
 def restore(wallet: Wallet, public_ids: Iterable[str]) -> int:
-    """Take back what was thrown away less than `GRACE` ago, and return how many there were."""
+    """Take back what was trashed less than `GRACE` ago, and return how many there were."""
     # Somebody who closed their account takes nothing back: it may be purged at any moment.
     mine = _restorable(wallet).filter(wallet__user__deleted_at=None)
     return sum(mine.filter(public_id__in=some).update(deleted_at=None) for some in _chunks(public_ids))
 
 
-def last_trashed(wallet: Wallet) -> Thrown | None:
-    """Return what was thrown away last, while it can still be taken back. One query."""
+def last_trashed(wallet: Wallet) -> Trashed | None:
+    """Return what was trashed last, while it can still be taken back. One query."""
     recent = list(
         _restorable(wallet).order_by("-deleted_at", "-pk").values_list("public_id", "deleted_at")[:MOST_AT_ONCE]
     )
@@ -77,11 +77,11 @@ def last_trashed(wallet: Wallet) -> Thrown | None:
         return None
     at = recent[0][1]
     assert at is not None
-    return Thrown([public_id for public_id, then in recent if then == at], at + GRACE)
+    return Trashed([public_id for public_id, then in recent if then == at], at + GRACE)
 
 
 def unfinished(wallet: Wallet, public_ids: Iterable[str]) -> int:
-    """Return how many of these are not final yet, and so cannot be thrown away."""
+    """Return how many of these are not final yet, and so cannot be trashed."""
     mine = wallet.generations.filter(status__in=Generation.UNFINISHED)
     return sum(mine.filter(public_id__in=some).count() for some in _chunks(public_ids))
 
@@ -93,7 +93,7 @@ def owns_any(wallet: Wallet, public_ids: Iterable[str]) -> bool:
 
 
 def names(public_ids: Collection[str]) -> dict[str, str | None]:
-    """Return how each one's prompt begins, None for what was thrown away. One query; meant for a page of them."""
+    """Return how each one's prompt begins, None for what was trashed. One query; meant for a page of them."""
     wanted = Generation.objects.filter(public_id__in=public_ids).annotate(begins=Left("prompt", NAME_LENGTH))
     rows = wanted.values_list("public_id", "begins", "deleted_at")
     return {id: None if deleted_at else " ".join(begins.split()) for id, begins, deleted_at in rows}

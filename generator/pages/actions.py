@@ -10,9 +10,10 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django_htmx.http import trigger_client_event
 
+from billing.pages.wallet import wallet_of
 from generator.library import favourites, sharing, trash
 from generator.models import Generation
-from generator.pages.owner import HtmxRequest, own_generation, owners_act, page_before, wallet_of
+from generator.pages.owner import HtmxRequest, own_generation, owners_act, page_before
 
 _IDS = re.compile(r"img_[0-9A-Za-z]{1,36}(,img_[0-9A-Za-z]{1,36})*")
 
@@ -73,16 +74,16 @@ def share(request: HtmxRequest, public_id: str) -> HttpResponse:
 def delete(request: HtmxRequest) -> HttpResponse:
     """Throw images away: `ids` repeated, or with commas between.
 
-    Answers htmx with the notice that offers to take them back (`generator/thrown.html`); else leads to the gallery,
+    Answers htmx with the notice that offers to take them back (`generator/trashed.html`); else leads to the gallery,
     which shows that notice. Doing it twice changes nothing.
     """
     wallet, ids = wallet_of(request), _ids(request)
     if not trash.owns_any(wallet, ids):
         raise Http404
-    trash.throw_away(wallet, ids)
+    trash.discard(wallet, ids)
     drawing = trash.unfinished(wallet, ids)
     if request.htmx:
-        return render(request, "generator/thrown.html", {"thrown": trash.last_trashed(wallet), "drawing": drawing})
+        return render(request, "generator/trashed.html", {"trashed": trash.last_trashed(wallet), "drawing": drawing})
     if drawing:
         messages.warning(request, "What is still being drawn can't be deleted. Wait until it is done, then delete it.")
     return redirect("gallery")
@@ -90,7 +91,7 @@ def delete(request: HtmxRequest) -> HttpResponse:
 
 @owners_act
 def restore(request: HtmxRequest) -> HttpResponse:
-    """Take images back that were thrown away a short while ago: `ids` as for `delete`.
+    """Take images back that were trashed a short while ago: `ids` as for `delete`.
 
     Answers htmx with nothing, and says "restored" {count} on the page; else leads to the gallery.
     """

@@ -11,9 +11,9 @@ from django.views.decorators.http import require_http_methods
 
 from accounts import keys
 from accounts.models import User
+from billing.pages.wallet import wallet_of
 from generator import snippets
 from generator.ask.forms import GenerateForm
-from generator.pages.owner import wallet_of
 from generator.pages.studio import Refusal, refused, settings_of, wants_json
 from kit.http.requests import site_of
 

@@ -10,10 +10,10 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 
+from generator.ask.forms import STUDIO_KEY
 from generator.files.images import THUMBNAIL_SIDES
 from generator.models import Generation
 
-STUDIO_KEY = "studio:"  # how the idempotency keys of the studio's form begin
 ROW_HEIGHT = 240  # CSS pixels of a row of tiles, as static/css/tiles.css has it
 
 
@@ -132,7 +132,7 @@ def card_context(generation: Generation, *, fresh: bool = False) -> dict[str, An
 
 
 @dataclass(frozen=True)
-class Press:
+class Group:
     """What one press of Generate asked for: images that share all settings and stand together, the first one first."""
 
     key: str
@@ -144,14 +144,14 @@ class Press:
 
     @property
     def at(self) -> str:
-        """When it was, in seconds since 1970: presses stand in this order, newest first."""
+        """When it was, in seconds since 1970: groups stand in this order, newest first."""
         return f"{self.first.created_at.timestamp():.6f}"
 
 
-def groups_of(generations: Iterable[Generation], *, fresh: bool = False) -> list[Press]:
-    """Return `generations`, newest first, as the presses they came from, newest first."""
-    together = groupby(generations, key=_press_key)
-    return [Press(key, [card_of(one, fresh=fresh and one.is_final) for one in cards]) for key, cards in together]
+def groups_of(generations: Iterable[Generation], *, fresh: bool = False) -> list[Group]:
+    """Return `generations`, newest first, as the groups they were asked for in, newest first."""
+    together = groupby(generations, key=_group_key)
+    return [Group(key, [card_of(one, fresh=fresh and one.is_final) for one in cards]) for key, cards in together]
 
 
 def wall_html(generations: Iterable[Generation], *, fresh: bool = False) -> str:
@@ -159,10 +159,10 @@ def wall_html(generations: Iterable[Generation], *, fresh: bool = False) -> str:
 
     A page that takes this in brings the token for its forms in a header.
     """
-    return render_to_string("generator/wall.html", {"presses": groups_of(generations, fresh=fresh)})
+    return render_to_string("generator/wall.html", {"groups": groups_of(generations, fresh=fresh)})
 
 
-def _press_key(generation: Generation) -> str:
-    """Images of one press have the keys `studio:<nonce>`, `studio:<nonce>:2`, and so on."""
+def _group_key(generation: Generation) -> str:
+    """Images of one group have the keys `studio:<nonce>`, `studio:<nonce>:2`, and so on."""
     key = generation.idempotency_key or ""
     return key.split(":")[1] if key.startswith(STUDIO_KEY) else generation.public_id

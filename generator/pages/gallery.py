@@ -17,13 +17,14 @@ from django.utils.text import slugify
 from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import HttpResponseClientRedirect, push_url, replace_url
 
+from billing.pages.wallet import wallet_of
 from generator.ask.forms import SHAPES
 from generator.files import archive
 from generator.library import listing, trash
 from generator.library.filters import SEARCH_MAX_LENGTH, Filters, filters_of, presets
 from generator.models import Generation
 from generator.pages.cards import card_of
-from generator.pages.owner import HtmxRequest, wallet_of
+from generator.pages.owner import HtmxRequest
 
 ZIP_MOST = trash.MOST_AT_ONCE
 _COUNT = re.compile(r"[0-9]{1,4}")
@@ -57,7 +58,7 @@ def gallery(request: HtmxRequest) -> HttpResponse:
         "search_max_length": SEARCH_MAX_LENGTH,
         "zip_most": ZIP_MOST,
         "partial": partial,
-        "thrown": None if partial or before or filters.query else trash.last_trashed(wallet),
+        "trashed": None if partial or before or filters.query else trash.last_trashed(wallet),
     }
     response = render(request, f"generator/gallery{'_results' if partial else ''}.html", context)
     patch_vary_headers(response, ["HX-Request"])
@@ -68,7 +69,7 @@ def gallery(request: HtmxRequest) -> HttpResponse:
 async def gallery_zip(request: HttpRequest) -> HttpResponseBase:
     """Send the images that `ids` names (repeated, or with commas between) as a ZIP.
 
-    What isn't one's own, or was thrown away, is left out.
+    What isn't one's own, or was trashed, is left out.
     """
     user = await request.auser()
     if not user.is_authenticated:

@@ -13,8 +13,6 @@ from django.views.decorators.http import require_POST
 from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
 
-from billing import ledger
-from billing.models import Wallet
 from generator.models import Generation
 
 _PUBLIC_ID = re.compile(r"img_[0-9A-Za-z]{1,36}")
@@ -24,12 +22,6 @@ class HtmxRequest(HttpRequest):
     """A request that knows whether htmx sent it."""
 
     htmx: HtmxDetails
-
-
-def wallet_of(request: HttpRequest) -> Wallet:
-    """Return the signed-in viewer's account."""
-    assert request.user.pk is not None
-    return ledger.wallet_of(request.user.pk)
 
 
 def own_generation(request: HttpRequest, public_id: str) -> Generation:

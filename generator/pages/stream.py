@@ -107,8 +107,8 @@ async def events(wallet_id: int, log_in: LogIn, seconds: float = STREAM_SECONDS)
     clock = asyncio.get_running_loop().time
     watch, spoken = Watch(wallet_id, log_in), clock()
     yield "retry: 1000\n\n"
-    async with contextlib.aclosing(live.polls(live.wallet_topic(wallet_id), seconds)) as polls:
-        async for woken in polls:
+    async with contextlib.aclosing(live.ticks(live.wallet_topic(wallet_id), seconds)) as ticks:
+        async for woken in ticks:
             if not woken and not watch.is_waiting and clock() - spoken < HEARTBEAT_SECONDS:
                 continue
             news = await in_thread(watch.news)

@@ -15,6 +15,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from billing.models import Wallet
+from billing.pages.wallet import wallet_of
 from generator.ask import admission, drafts
 from generator.ask.admission import Admission
 from generator.ask.forms import COUNTS, SHAPES, GenerateForm
@@ -30,7 +31,6 @@ from generator.errors import (
 from generator.library import listing, sharing
 from generator.models import ASPECT_RATIOS, PROMPT_MAX_LENGTH
 from generator.pages.cards import groups_of, wall_html
-from generator.pages.owner import wallet_of
 
 WORDS = ("prompt", "negative_prompt", "aspect_ratio")
 SETTINGS = (*WORDS, "count")
@@ -154,7 +154,7 @@ def studio(request: HttpRequest, wallet: Wallet, form: GenerateForm, status: int
         "count": count if count in map(str, COUNTS) else "1",
         "cost": admission.CREDITS_PER_IMAGE,
         "balance": wallet.balance,
-        "presses": groups_of(history),
+        "groups": groups_of(history),
         "pending": any(not generation.is_final for generation in history),
         "prompt_max_length": PROMPT_MAX_LENGTH,
         "ideas": IDEAS,

@@ -6,9 +6,9 @@ UpstreamError
 ├─ Unclear                no usable answer (timeout, 5xx, broken JSON): it may have accepted the job
 ├─ PromptRefused          400 or 422: it will never draw this prompt
 ├─ OperatorTrouble        401, 402, 403: our own key or credit at the upstream
-├─ Gone                   404: it does not know what we ask about
-└─ BadImage               what it offers as the image is none that we keep
-   └─ ImageUnreachable    … or cannot be fetched just now
+└─ Gone                   404: it does not know what we ask about
+
+What it offers as an image and is none raises `generator.errors.BadImage`.
 """
 
 import json
@@ -20,6 +20,7 @@ import httpx
 from django.conf import settings
 from django.utils import timezone
 
+from generator.errors import BadImage, ImageUnreachable
 from kit.http.network import ForbiddenAddress, GuardedTransport
 
 # The document knows `pending` and `completed`; the other words are those that APIs of this kind use. Any word that is
@@ -66,14 +67,6 @@ class Gone(UpstreamError):
     """The upstream does not know what we ask about."""
 
 
-class BadImage(UpstreamError):
-    """What the upstream offers as the image is none that we keep."""
-
-
-class ImageUnreachable(BadImage):
-    """The image cannot be fetched just now."""
-
-
 @dataclass(frozen=True)
 class Job:
     """What the upstream says of a job. `state` is "pending", "completed" or "failed"; `url` may miss in any of them."""
@@ -110,7 +103,7 @@ class ReveClient:
         )
 
     async def submit(self, *, prompt: str, negative_prompt: str, aspect_ratio: str) -> Job:
-        """Ask for an image, asynchronously. Raises every UpstreamError except Gone and BadImage."""
+        """Ask for an image, asynchronously. Raises every UpstreamError except Gone."""
         body: dict[str, Any] = {"prompt": prompt, "aspect_ratio": aspect_ratio, "async": True}
         if negative_prompt:
             body["negative_prompt"] = negative_prompt
@@ -129,7 +122,7 @@ class ReveClient:
         return job
 
     async def poll(self, upstream_id: str) -> Job:
-        """Ask how a job is doing. Raises every UpstreamError except BadImage."""
+        """Ask how a job is doing. Raises every UpstreamError."""
         path = f"/v1/reve-image/status/{_quoted(upstream_id)}"
         try:
             answer = await self._ask("GET", path, timeout=httpx.Timeout(POLL_TIMEOUT_SECONDS, connect=5.0))

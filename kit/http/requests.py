@@ -20,3 +20,8 @@ def client_ip(request: HttpRequest) -> str | None:
         return str(ipaddress.ip_address(address.strip().partition("%")[0]))
     except ValueError:
         return None
+
+
+def without_nul(text: str) -> str:
+    """Return `text` without NUL characters, which PostgreSQL can neither store nor compare."""
+    return text.replace("\x00", "")

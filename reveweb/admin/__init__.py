@@ -134,7 +134,7 @@ class PersonAdmin(ReadOnlyAdmin):
             return None
         limit = acts.grant_limit(actor) // len(users)
         if not limit:
-            words = f"You may grant {person_actions.grant_limit(actor):,} credits in one act: choose fewer people."
+            words = f"You may grant {acts.grant_limit(actor):,} credits in one act: choose fewer people."
             messages.error(request, words)
             return None
         form = GrantForm(request.POST if "confirmed" in request.POST else None, limit=limit)

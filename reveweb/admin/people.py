@@ -16,6 +16,7 @@ from billing.ledger import statement
 from billing.models import (
     AuditRecord,
     CreditEntry,
+    CreditGrant,
     Dispute,
     Order,
     Payment,
@@ -62,7 +63,7 @@ class Person:
     plan: Plan | None
     subscription: Subscription | None
     subscriptions: list[Subscription]
-    buckets: list[statement.Bucket]
+    grants: list[CreditGrant]
     disputes: list[Dispute]
     entries: list[Entry]
     payments: list[Payment] | None
@@ -83,7 +84,7 @@ class Person:
 
     @property
     def frozen(self) -> bool:
-        return any(bucket.is_frozen for bucket in self.buckets)
+        return any(grant.is_frozen for grant in self.grants)
 
     @property
     def live_keys(self) -> list[ApiKey]:
@@ -112,7 +113,7 @@ def look(user: User, viewer: User) -> Person:
         plan=products.plan_of(wallet) if wallet else products.free_plan(),
         subscription=next((row for row in subscriptions if row.status in Subscription.LIVE), None),
         subscriptions=subscriptions,
-        buckets=statement.buckets(wallet) if wallet else [],
+        grants=statement.open_grants(wallet) if wallet else [],
         disputes=list(Dispute.objects.filter(payment__wallet_id=pk).select_related("payment")),
         entries=_entries(pk, sees_images),
         payments=_payments(pk) if viewer.has_perm("billing.view_payment") else None,

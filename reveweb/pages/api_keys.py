@@ -17,6 +17,7 @@ from accounts import keys
 from accounts.errors import AlreadyMinted, KeyStopped, TooManyKeys
 from accounts.forms import ApiKeyForm, EditKeyForm, RotateKeyForm
 from accounts.models import ApiKey, User
+from accounts.viewer import user_of
 from generator.jobs import caps
 
 STOPPED_SHOWN = 50
@@ -69,7 +70,7 @@ def api_keys(request: HttpRequest) -> HttpResponse:
         request,
         form,
         lambda: keys.create(
-            user=_user(request),
+            user=user_of(request),
             name=wanted["name"],
             claim=str(wanted["nonce"]),
             expires_at=form.expires_at,
@@ -99,7 +100,7 @@ def rotate_api_key(request: HttpRequest, pk: int) -> HttpResponse:
 def edit_api_key(request: HttpRequest, pk: int) -> HttpResponse:
     """Give one of one's own live keys another name or monthly limit; both count from the next request on."""
     key = _own_key(request, pk)
-    if not keys.live(_user(request)).filter(pk=key.pk).exists():
+    if not keys.live(user_of(request)).filter(pk=key.pk).exists():
         return redirect("api_keys")
     form = EditKeyForm(request.POST) if request.method == "POST" else EditKeyForm.of(key)
     if request.method != "POST" or not form.is_valid():
@@ -156,7 +157,7 @@ def _minted(
 
 
 def _page(request: HttpRequest, form: forms.Form, *, status: int = 200, **extra: Any) -> HttpResponse:
-    rows = _rows(_user(request))
+    rows = _rows(user_of(request))
     context = {
         "form": form,
         "nonce": uuid4(),
@@ -202,9 +203,4 @@ def _can_rotate(key: ApiKey) -> bool:
 
 
 def _own_key(request: HttpRequest, pk: int) -> ApiKey:
-    return get_object_or_404(ApiKey.objects.select_related("user"), pk=pk, user=_user(request))
-
-
-def _user(request: HttpRequest) -> User:
-    assert isinstance(request.user, User)
-    return request.user
+    return get_object_or_404(ApiKey.objects.select_related("user"), pk=pk, user=user_of(request))

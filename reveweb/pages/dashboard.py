@@ -10,23 +10,23 @@ from django.shortcuts import redirect, render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
-from billing import ledger
 from billing.catalogue import products
 from billing.ledger import statement
 from billing.models import Wallet
 from billing.pages import offers
-from billing.pages.billing import PROBLEMS
+from billing.pages.overview import PROBLEMS
+from billing.pages.wallet import wallet_of
 from billing.stripe import checkout
 from generator.library import usage
 from generator.models import Generation
 from generator.pages.cards import card_of
 from reveweb.pages import chart, first_steps
-from reveweb.pages.errors import EXAMPLES
+from reveweb.pages.home import EXAMPLES
 from reveweb.pages.landing import pictures
 
 RECENT_IMAGES = 6
 RECENT_CALLS = 8
-BUCKETS_SHOWN = 4
+GRANTS_SHOWN = 4
 FIRST_PICTURE = "owl"
 
 
@@ -35,7 +35,7 @@ FIRST_PICTURE = "owl"
 @require_safe
 def overview(request: HttpRequest) -> HttpResponse:
     """Balance, plan, usage and the latest work; for htmx only the usage, when another range is chosen."""
-    wallet = _wallet(request)
+    wallet = wallet_of(request)
     days = _days(request)
     context = _usage(wallet, days or usage.USUAL_RANGE)
     htmx: Any = getattr(request, "htmx", None)
@@ -56,7 +56,7 @@ def usage_csv(request: HttpRequest) -> HttpResponseBase:
     days = _days(request)
     if days is None:
         raise BadRequest("days is 7, 30 or 90")
-    lines = usage.csv_lines(_wallet(request), days)
+    lines = usage.csv_lines(wallet_of(request), days)
     response = StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8")
     name = f"{settings.SITE_NAME.lower()}-usage-{days}-days.csv"
     response["Content-Disposition"] = f'attachment; filename="{name}"'
@@ -69,7 +69,7 @@ def usage_csv(request: HttpRequest) -> HttpResponseBase:
 def put_steps_away(request: HttpRequest) -> HttpResponse:
     """Show the first steps no more; htmx takes them off the page by itself."""
     response = HttpResponse() if getattr(request, "htmx", None) else redirect("dashboard")
-    first_steps.put_away(response, _wallet(request))
+    first_steps.put_away(response, wallet_of(request))
     return response
 
 
@@ -81,7 +81,7 @@ def _usage(wallet: Wallet, days: int) -> dict[str, Any]:
 def _standing(wallet: Wallet) -> dict[str, Any]:
     """What the account has."""
     subscription = checkout.live_subscription(wallet)
-    buckets = statement.buckets(wallet)
+    grants = statement.open_grants(wallet)
     return {
         "wallet": wallet,
         "balance": wallet.balance,
@@ -91,8 +91,8 @@ def _standing(wallet: Wallet) -> dict[str, Any]:
         "subscription": subscription,
         "paid_price": offers.paid_price(subscription) if subscription else None,
         "problem": PROBLEMS.get(subscription.status, "") if subscription else "",
-        "buckets": buckets[:BUCKETS_SHOWN],
-        "more_buckets": max(0, len(buckets) - BUCKETS_SHOWN),
+        "grants": grants[:GRANTS_SHOWN],
+        "more_grants": max(0, len(grants) - GRANTS_SHOWN),
     }
 
 
@@ -118,8 +118,3 @@ def _days(request: HttpRequest) -> int | None:
     """Return the range that the address asks for, None when there is no such range."""
     asked = request.GET.get("days", "")
     return next((days for days in usage.RANGES if str(days) == asked), None)
-
-
-def _wallet(request: HttpRequest) -> Wallet:
-    assert request.user.pk is not None
-    return ledger.wallet_of(request.user.pk)

@@ -18,7 +18,7 @@ from billing.outbox import rendering
 from generator.pages.owner import HtmxRequest
 from kit.http.requests import site_of
 from reveweb import local_mail
-from reveweb.local_mail import Letter
+from reveweb.local_mail import LocalMail
 
 SHOWN = 100
 
@@ -46,23 +46,23 @@ def _only_local(view: View) -> View:
 @require_safe
 def inbox(request: HtmxRequest) -> HttpResponse:
     """List the latest mails; an open page asks for what is newer than what it shows."""
-    letters = list(local_mail.newest(SHOWN))
-    newest = letters[0].id if letters else ""
+    mails = list(local_mail.newest(SHOWN))
+    newest = mails[0].id if mails else ""
     if request.htmx and request.GET.get("newest", "") == newest:
         return HttpResponse(status=204)  # nothing to swap, and the keyboard's place is kept
     template = "inbox/list.html" if request.htmx else "inbox/inbox.html"
-    return render(request, template, {"letters": rendering, "newest": newest})
+    return render(request, template, {"mails": mails, "newest": newest})
 
 
 @_only_local
 @never_cache
 @require_safe
-def letter(request: HttpRequest, id: str) -> HttpResponse:
+def mail(request: HttpRequest, id: str) -> HttpResponse:
     """Show one mail: as a mail program would, or its text."""
     found = _found(id)
     as_text = request.GET.get("as") == "text" or not found.html
-    context = {"letter": found, "text": _led_here(request, found.text), "as_text": as_text}
-    response = render(request, "inbox/letter.html", context)
+    context = {"mail": found, "text": _led_here(request, found.text), "as_text": as_text}
+    response = render(request, "inbox/mail.html", context)
     response._csp_update = {"frame-src": ["'self'"]}  # type: ignore[attr-defined]  # as django-csp's decorators do
     return response
 
@@ -71,7 +71,7 @@ def letter(request: HttpRequest, id: str) -> HttpResponse:
 @never_cache
 @require_safe
 @xframe_options_sameorigin
-def letter_html(request: HttpRequest, id: str) -> HttpResponse:
+def mail_html(request: HttpRequest, id: str) -> HttpResponse:
     """The mail's HTML, for the frame of its page; its links lead the whole page on."""
     html = _led_here(request, _found(id).html)
     html = re.sub(r"<head>", '<head><base target="_top">', html, count=1, flags=re.IGNORECASE)
@@ -83,7 +83,7 @@ def _led_here(request: HttpRequest, words: str) -> str:
     return words if settings.PUBLIC_URL else words.replace(rendering.site(), site_of(request))
 
 
-def _found(id: str) -> Letter:
+def _found(id: str) -> LocalMail:
     found = local_mail.find(id)
     if found is None:
         raise Http404

@@ -177,7 +177,7 @@ form.addEventListener("input", ({ target }) => {
 // --- Taking up earlier settings
 
 function settingsOf(link) {
-  const { prompt, negative, ratio } = link.closest("[data-press]")?.dataset ?? {};
+  const { prompt, negative, ratio } = link.closest("[data-group]")?.dataset ?? {};
   if (prompt !== undefined) return { prompt, negative_prompt: negative, aspect_ratio: ratio };
   const asked = new URL(link.href).searchParams;
   return { prompt: asked.get("prompt"), negative_prompt: "", aspect_ratio: asked.get("aspect_ratio") ?? "1:1" };

@@ -10,7 +10,7 @@ const bar = document.querySelector("[data-selection]");
 const toasts = document.querySelector("[data-toasts]");
 const words = bar.querySelector("[data-count-words]");
 const most = Number(bar.dataset.most);
-const thrown = []; // lists of tiles, the last one last: what Undo takes back
+const trashed = []; // lists of tiles, the last one last: what Undo takes back
 let mode = false;
 let anchor = null;
 let timer = 0;
@@ -127,7 +127,7 @@ async function throwAway(list, { toUndo = false } = {}) {
   if (focused) next?.querySelector(".tile-link").focus();
   try {
     const html = await post(bar.dataset.delete, list);
-    thrown.push(list);
+    trashed.push(list);
     // Nothing is left to look at: the page itself says so, and offers to undo it.
     if (!tiles().length && !document.querySelector("[data-more]")) return location.reload();
     toast(html);
@@ -140,7 +140,7 @@ async function throwAway(list, { toUndo = false } = {}) {
 }
 
 async function takeBack() {
-  const list = thrown.pop();
+  const list = trashed.pop();
   if (!list) return;
   try {
     await post(bar.dataset.restore, list);
@@ -148,7 +148,7 @@ async function takeBack() {
     note(`${images(list.length)} ${list.length === 1 ? "is" : "are"} back.`);
     if (!document.querySelector("dialog[open]")) list[0].querySelector(".tile-link").focus();
   } catch {
-    thrown.push(list);
+    trashed.push(list);
     complain("This could not be undone. Try again, or look here again later.");
   }
 }
@@ -159,7 +159,7 @@ function toast(content) {
   (document.querySelector("dialog[open]") ?? main).append(toasts);
   if (typeof content === "string") {
     const page = new DOMParser().parseFromString(content, "text/html");
-    content = page.querySelector("[data-thrown]");
+    content = page.querySelector("[data-trashed]");
     for (const part of content.querySelectorAll("[role=status]")) part.removeAttribute("role"); // the place is one
   }
   toasts.replaceChildren(content);
@@ -210,7 +210,7 @@ document.addEventListener("keydown", (event) => {
   if (typing || event.defaultPrevented) return;
   const tile = event.target.closest?.("[data-tile]");
   const command = event.ctrlKey || event.metaKey;
-  if (command && event.key.toLowerCase() === "z" && thrown.length) {
+  if (command && event.key.toLowerCase() === "z" && trashed.length) {
     event.preventDefault();
     takeBack();
   } else if (document.querySelector("dialog[open]") || !mode) {

@@ -24,7 +24,7 @@ from billing.stripe import closing as payments
 from generator.files import images
 from generator.jobs import worker
 from generator.models import Generation
-from reveweb.personal import jobs
+from reveweb.personal import deletion, jobs
 from reveweb.personal.models import PersonalTask
 from tests.account.conftest import png, stored_files, work
 from tests.conftest import PASSWORD
@@ -65,7 +65,7 @@ def test_a_worker_killed_at_any_step_leaves_it_to_the_next(
     alice: User, wallet: Wallet, belongings: None, monkeypatch: pytest.MonkeyPatch, step: str, when: str
 ) -> None:
     task = jobs.start_deletion(alice)
-    module = payments if step == "stop_charges" else closing
+    module = payments if step == "stop_charges" else deletion
     real = getattr(module, step)
 
     def killed(*arguments: Any) -> Any:

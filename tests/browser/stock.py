@@ -78,7 +78,7 @@ def _copy(pictures: list[Generation], many: int) -> None:
     for number in range(many):
         source = pictures[number % len(pictures)]
         own = {
-            "account_id": wallet.pk,
+            "wallet_id": wallet.pk,
             "api_key_id": None,
             "share_token": None,
             "is_listed": False,

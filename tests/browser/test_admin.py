@@ -95,7 +95,7 @@ def test_a_mail_that_failed_is_seen_and_sent_again(operator: Visitor, failed_mai
     page.get_by_role("button", name="Run").click()
     expect(page.get_by_text("1 mail is on the way again.")).to_be_visible()
     page.goto("/inbox/")
-    expect(page.locator(".letter-row", has_text=failed_mail)).to_be_visible()
+    expect(page.locator(".mail-row", has_text=failed_mail)).to_be_visible()
     page.goto("/admin/billing/auditrecord/")
     expect(page.locator("#result_list")).to_contain_text("Sent a mail again")
 

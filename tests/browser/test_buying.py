@@ -42,8 +42,8 @@ def has(visitor: Visitor, credits: int, payments: int) -> None:
 def mails_to(visitor: Visitor) -> list[str]:
     """The subjects in the local inbox that went to the visitor, oldest first."""
     visitor.page.goto("/inbox/")
-    rows = visitor.page.locator(".letter-row", has_text=visitor.email)
-    return list(reversed(rows.locator(".letter-subject").all_inner_texts()))
+    rows = visitor.page.locator(".mail-row", has_text=visitor.email)
+    return list(reversed(rows.locator(".mail-subject").all_inner_texts()))
 
 
 def test_a_pack_is_bought_and_every_open_page_knows(visit: Visit) -> None:
@@ -61,7 +61,7 @@ def test_a_pack_is_bought_and_every_open_page_knows(visit: Visit) -> None:
 
     visitor.page.bring_to_front()
     visitor.page.goto("/inbox/")
-    visitor.page.locator(".letter-row", has_text=visitor.email).filter(has_text="Your receipt").click()
+    visitor.page.locator(".mail-row", has_text=visitor.email).filter(has_text="Your receipt").click()
     receipt = visitor.page.frame_locator("iframe")
     expect(receipt.get_by_role("heading")).to_have_text("Thank you, your payment has arrived")
     expect(receipt.locator("body")).to_contain_text("$5.00 USD")

@@ -35,7 +35,7 @@ def generate(page: Page, prompt: str, **chosen: str) -> None:
 
 
 def press(page: Page, prompt: str) -> Locator:
-    return page.locator("[data-press]").filter(has_text=prompt)
+    return page.locator("[data-group]").filter(has_text=prompt)
 
 
 def images(place: Page | Locator) -> Locator:
@@ -69,7 +69,7 @@ def test_several_jobs_run_at_once_and_stand_newest_first(visit: Visit) -> None:
     for prompt in ("one", "two", "three"):
         generate(page, prompt)
     expect(images(page)).to_have_count(3)
-    assert [one.get_attribute("data-prompt") for one in page.locator("[data-press]").all()] == ["three", "two", "one"]
+    assert [one.get_attribute("data-prompt") for one in page.locator("[data-group]").all()] == ["three", "two", "one"]
     expect(credits(page)).to_have_text("0")
 
 
@@ -85,8 +85,8 @@ def test_a_failure_gives_the_credit_back_and_retry_asks_again(visit: Visit) -> N
         page.get_by_role("link", name="Retry").dblclick()
     assert sent.value.status == 201
     expect(failed).to_have_count(2)
-    expect(page.locator("[data-press]")).to_have_count(2)
-    assert {one.get_attribute("data-ratio") for one in page.locator("[data-press]").all()} == {"2:3"}
+    expect(page.locator("[data-group]")).to_have_count(2)
+    assert {one.get_attribute("data-ratio") for one in page.locator("[data-group]").all()} == {"2:3"}
     expect(page.locator("#prompt")).to_have_value("what I am writing meanwhile")
     expect(credits(page)).to_have_text("3")
 
@@ -305,7 +305,7 @@ def test_a_thumb_reaches_everything_on_a_phone(visit: Visit) -> None:
     generate(page, "x" * 300 + " ok", count="2", aspect_ratio="9:16")
     expect(images(page)).to_have_count(2)
     small = page.evaluate(
-        """[...document.querySelectorAll("main :is(button, summary, label.shape, label.segment, .press a, .card a)")]
+        """[...document.querySelectorAll("main :is(button, summary, label.shape, label.segment, .group a, .card a)")]
            .filter((target) => target.checkVisibility())
            .map((target) => [target.outerHTML.slice(0, 80), target.getBoundingClientRect().height])
            .filter(([, height]) => height < 44)"""

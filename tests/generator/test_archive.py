@@ -95,7 +95,7 @@ def test_only_ones_own_that_are_kept_come_over_the_page(wallet: Wallet, alice: U
     his = hang(ledger.wallet_of(bob.pk), "his")
     unfinished = hang(wallet, "unfinished")
     Generation.objects.filter(pk=unfinished.pk).update(status="drawing")
-    trash.throw_away(wallet, [gone.public_id])
+    trash.discard(wallet, [gone.public_id])
     ids = [generation.public_id for generation in (mine, gone, his, unfinished)]
     _, rows = opened(asyncio.run(download(alice, *ids, "img_unknown", mine.public_id)))
     assert [(row["prompt"], row["source"]) for row in rows] == [("mine", "shop")]

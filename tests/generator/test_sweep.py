@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from billing.models import Wallet
 from generator.jobs import lifecycle, tasks
-from generator.jobs.tasks import enqueue  # the real one: the fixture replaces the module's
+from generator.jobs.tell import enqueue  # the real one: the fixture replaces the module's
 from generator.models import Generation
 from reveweb import celery_app
 from tests.billing.books import audit

@@ -18,7 +18,7 @@ from PIL import Image
 from billing.models import Wallet
 from generator.ask import admission
 from generator.files import images as stored_images
-from generator.jobs import lifecycle, tasks, worker
+from generator.jobs import lifecycle, tasks, tell, worker
 from generator.models import Generation
 from generator.upstreams import reve_art
 from kit.threads import in_loop
@@ -151,7 +151,7 @@ def test_a_sent_generation_asks_for_its_look_at_the_right_moment(
 ) -> None:
     settings.UPSTREAM_TYPICAL_SECONDS = 3.0
     woken: list[float] = []
-    monkeypatch.setattr(tasks, "wake_looker", woken.append)
+    monkeypatch.setattr(tell, "wake_poller", woken.append)
     generation = step(ask())
     assert 2 < in_seconds(generation) <= 3
     assert woken == [pytest.approx(3.0, abs=0.1)]
@@ -239,7 +239,7 @@ def test_an_acceptance_that_comes_too_late_schedules_no_look(
     ask: Callable[..., Generation], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     woken: list[float] = []
-    monkeypatch.setattr(tasks, "wake_looker", woken.append)
+    monkeypatch.setattr(tell, "wake_poller", woken.append)
     generation = ask()
     claimed = lifecycle.claim_submission(generation.pk)
     assert claimed is not None

@@ -106,7 +106,7 @@ def test_a_payment_that_failed_is_told_with_the_way_to_mend_it(
     assert "Change to Pro" not in text
 
 
-def test_buckets_stand_in_the_order_in_which_they_are_spent(browser: Client, wallet: Wallet) -> None:
+def test_grants_stand_in_the_order_in_which_they_are_spent(browser: Client, wallet: Wallet) -> None:
     soon, later = timezone.now() + timedelta(days=3), timezone.now() + timedelta(days=30)
     for source, expires_at in (("pack", None), ("plan", later), ("staff", soon)):
         ledger.grant(
@@ -125,7 +125,7 @@ def test_buckets_stand_in_the_order_in_which_they_are_spent(browser: Client, wal
     assert f"Until the next period’s arrive, {later.day} {later:%B %Y} at the latest" in text
 
 
-def test_an_empty_bucket_is_not_shown(browser: Client, wallet: Wallet) -> None:
+def test_an_empty_grant_is_not_shown(browser: Client, wallet: Wallet) -> None:
     ledger.take(wallet=wallet, credits=3, reference="taken", cause="x")
     text = text_of(browser.get(PAGE))
     assert "You have none left." in text

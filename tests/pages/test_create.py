@@ -74,7 +74,7 @@ def test_four_images_of_one_press_are_four_generations_with_a_credit_each(
     assert [generation.public_id for generation in generations] == body["ids"]
     assert [CreditEntry.objects.get(reference=one.credit_reference).amount for one in generations] == [-1] * 4
     assert body["balance"] == balance(wallet) == 4
-    assert body["html"].count("data-press ") == 1
+    assert body["html"].count("data-group ") == 1
     assert body["html"].count("data-generation=") == 4
 
 

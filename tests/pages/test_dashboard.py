@@ -63,7 +63,7 @@ def test_places_that_are_empty_again_say_so_in_a_line(browser: Client, draw: Dra
     assert "Images 1 1 credit" in text_of(browser.get(f"{PAGE}?days=90"))
 
 
-def test_buckets_tell_when_they_expire(browser: Client, wallet: Wallet) -> None:
+def test_grants_tell_when_they_expire(browser: Client, wallet: Wallet) -> None:
     end = timezone.now() + timedelta(days=20)
     ledger.grant(
         wallet=wallet,
@@ -77,7 +77,7 @@ def test_buckets_tell_when_they_expire(browser: Client, wallet: Wallet) -> None:
     assert f"Credits 103 100 Plan period Until the next period’s arrive, {end.day} {end:%B %Y} at the latest" in text
 
 
-def test_many_buckets_are_cut_short(browser: Client, give: Callable[[int], None]) -> None:
+def test_many_grants_are_cut_short(browser: Client, give: Callable[[int], None]) -> None:
     for credits in (11, 12, 13, 14):
         give(credits)
     text = text_of(browser.get(PAGE))

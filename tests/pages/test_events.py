@@ -85,7 +85,7 @@ def test_what_was_deleted_is_taken_down_and_what_was_taken_back_put_up(
     generation = draw()
     watch = watch_of(wallet)
     watch.news()
-    trash.throw_away(wallet, [generation.public_id])
+    trash.discard(wallet, [generation.public_id])
     assert parse(watch.news()) == [("generation", {"id": generation.public_id, "status": "deleted"})]
     assert watch.news() == []
     trash.restore(wallet, [generation.public_id])
@@ -97,7 +97,7 @@ def test_what_was_deleted_is_taken_down_and_what_was_taken_back_put_up(
 def test_what_came_and_went_between_two_looks_is_not_told(wallet: Wallet, draw: Callable[..., Generation]) -> None:
     watch = watch_of(wallet)
     watch.news()
-    trash.throw_away(wallet, [draw().public_id])
+    trash.discard(wallet, [draw().public_id])
     assert [name for name, _ in parse(watch.news())] == ["balance"]
 
 

@@ -63,7 +63,7 @@ def test_only_images_that_are_listed_shared_finished_and_kept_are_on_it(
     unshared = show("no longer shared")
     sharing.unshare(unshared)
     Generation.objects.filter(pk=show("not finished").pk).update(status="drawing")
-    trash.throw_away(wallet, [show("thrown away").public_id])
+    trash.discard(wallet, [show("trashed away").public_id])
     assert prompts(client.get(PAGE).content.decode()) == ["shown"]
 
 
@@ -95,7 +95,7 @@ def test_thumbnails_end_when_the_image_leaves_explore(client: Client, show: Show
         lambda image: sharing.show_on_explore(image, listed=False),
         lambda image: showcase.take_off(actor=sam, generations=[image], reason="Not for everybody"),
         sharing.unshare,
-        lambda image: trash.throw_away(image.wallet, [image.public_id]),
+        lambda image: trash.discard(image.wallet, [image.public_id]),
         lambda image: User.objects.filter(pk=image.wallet.user_id).update(is_active=False),
     ):
         generation = show()

@@ -83,7 +83,7 @@ def test_it_shows_finished_images_only(browser: Client, draw: Draw) -> None:
 
 def test_what_was_thrown_away_is_gone_from_every_view(browser: Client, draw: Draw, wallet: Wallet) -> None:
     kept, gone = draw("a red fox"), draw("a red barn")
-    trash.throw_away(wallet, [gone.public_id])
+    trash.discard(wallet, [gone.public_id])
     for query in ("", "?q=red", "?ratio=1:1", "?source=studio", f"?before={draw().public_id}"):
         assert gone.public_id not in found(browser, query)
         assert kept.public_id in found(browser, query)
@@ -122,7 +122,7 @@ def test_images_that_arrive_meanwhile_shift_no_page(browser: Client, hang: Hang)
 
 def test_a_page_follows_an_image_that_was_thrown_away_meanwhile(browser: Client, hang: Hang, wallet: Wallet) -> None:
     oldest_first = hang(5)
-    trash.throw_away(wallet, [oldest_first[3].public_id])
+    trash.discard(wallet, [oldest_first[3].public_id])
     assert found(browser, f"?before={oldest_first[3].public_id}") == the_ids(*reversed(oldest_first[:3]))
 
 

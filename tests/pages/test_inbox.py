@@ -46,7 +46,7 @@ def test_mails_are_listed_newest_first(client: Client, db: None) -> None:
         write(subject)
     html = text_of(client, "/inbox/")
     assert_well_made(html)
-    assert re.findall(r'letter-subject" dir="auto">([^<]+)<', html) == [
+    assert re.findall(r'mail-subject" dir="auto">([^<]+)<', html) == [
         "&lt;b&gt;Third&lt;/b&gt; – für Łódź",
         "Second",
         "First",

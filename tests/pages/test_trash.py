@@ -183,7 +183,7 @@ def test_a_deleted_image_comes_back_as_it_was(browser: Client, draw: Draw) -> No
 
 def test_the_notice_offers_what_went_last_and_only_that(browser: Client, draw: Draw, wallet: Wallet) -> None:
     first, second, third = draw(), draw(), draw()
-    trash.throw_away(wallet, [str(first)])
+    trash.discard(wallet, [str(first)])
     html = delete(browser, second, third, **{"HX-Request": "true"}).content.decode()
     assert "2 images deleted." in html
     assert f'value="{third},{second}"' in html
@@ -231,7 +231,7 @@ def test_nothing_purged_comes_back(browser: Client, stored: Draw) -> None:
 
 def test_somebody_who_closed_their_account_takes_nothing_back(wallet: Wallet, draw: Draw) -> None:
     generation = draw()
-    trash.throw_away(wallet, [str(generation)])
+    trash.discard(wallet, [str(generation)])
     User.objects.update(deleted_at=timezone.now())
     assert trash.restore(wallet, [str(generation)]) == 0
 
@@ -243,7 +243,7 @@ def test_files_and_words_go_and_the_row_stays_for_the_books(wallet: Wallet, stor
     generation = stored(prompt="a secret fox", negative_prompt="a secret hen")
     other = stored()
     Generation.objects.filter(pk=generation.pk).update(share_token="s" * 22, is_listed=True)
-    trash.throw_away(wallet, [str(generation)])
+    trash.discard(wallet, [str(generation)])
     age(generation, trash.PURGE_AFTER)
     tasks.purge_trash()
     assert [default_storage.exists(path) for path in file_paths(generation)] == [False] * 3
@@ -258,7 +258,7 @@ def test_files_and_words_go_and_the_row_stays_for_the_books(wallet: Wallet, stor
 
 def test_nothing_goes_before_its_time(wallet: Wallet, stored: Draw) -> None:
     generation = stored()
-    trash.throw_away(wallet, [str(generation)])
+    trash.discard(wallet, [str(generation)])
     age(generation, trash.PURGE_AFTER - timedelta(seconds=10))
     assert trash.purge_due() == 0
     assert default_storage.exists(file_paths(generation)[0])
@@ -270,7 +270,7 @@ def test_a_time_passes_between_the_last_restore_and_the_purge() -> None:
 
 def test_a_purge_that_died_is_done_again(wallet: Wallet, stored: Draw, monkeypatch: pytest.MonkeyPatch) -> None:
     generation = stored()
-    trash.throw_away(wallet, [str(generation)])
+    trash.discard(wallet, [str(generation)])
     age(generation, trash.PURGE_AFTER)
     with monkeypatch.context() as patch:
         patch.setattr(Generation.objects.__class__, "filter", _dies_on_update(Generation.objects.__class__.filter))
@@ -296,7 +296,7 @@ def _dies_on_update(real: Any) -> Any:
 
 def test_storage_that_is_away_is_asked_again(wallet: Wallet, stored: Draw, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = stored(prompt="one"), stored(prompt="two")
-    trash.throw_away(wallet, [str(first), str(second)])
+    trash.discard(wallet, [str(first), str(second)])
     age(first, trash.PURGE_AFTER + timedelta(minutes=1))
     age(second, trash.PURGE_AFTER)
     real = images.delete
@@ -317,7 +317,7 @@ def test_storage_that_is_away_is_asked_again(wallet: Wallet, stored: Draw, monke
 def test_a_failed_one_leaves_neither_words_nor_stray_files(wallet: Wallet, stored: Draw) -> None:
     generation = stored(until="failed")
     default_storage.save(images.path_of(f"{generation.file_token}.webp"), images.ContentFile(b"came too late"))
-    trash.throw_away(wallet, [str(generation)])
+    trash.discard(wallet, [str(generation)])
     age(generation, trash.PURGE_AFTER)
     trash.purge_due()
     generation.refresh_from_db()
@@ -328,7 +328,7 @@ def test_a_failed_one_leaves_neither_words_nor_stray_files(wallet: Wallet, store
 
 def test_an_account_is_emptied_batch_by_batch(wallet: Wallet, stored: Draw, bob: User) -> None:
     mine = [stored() for _ in range(5)]
-    trash.throw_away(wallet, [str(mine[0])])
+    trash.discard(wallet, [str(mine[0])])
     assert trash.purge_account(wallet, limit=2) == 3
     assert trash.purge_account(wallet, limit=2) == 1
     assert trash.purge_account(wallet, limit=2) == 0
@@ -392,7 +392,7 @@ def test_the_credit_history_takes_as_many_queries_however_much_is_gone(
     wallet: Wallet, draw: Draw, django_assert_num_queries: Any
 ) -> None:
     generations = [draw() for _ in range(6)]
-    trash.throw_away(wallet, [str(one) for one in generations[:3]])
+    trash.discard(wallet, [str(one) for one in generations[:3]])
     with django_assert_num_queries(3):
         page = statement.page(wallet)
     assert sum(line.is_gone for line in page.lines) == 3

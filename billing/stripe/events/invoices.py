@@ -115,12 +115,12 @@ def _is_over(wallet: Wallet, period_end: datetime) -> bool:
 
 def _end_earlier_periods(wallet: Wallet, granted: CreditEntry, period_end: datetime, *, superseded: bool) -> None:
     """A period's credits end when the next period's arrive; those of a change within the period stay beside them."""
-    buckets = CreditGrant.objects.filter(wallet=wallet, source=CreditGrant.Source.PLAN, remaining__gt=0)
-    earlier = buckets.filter(expires_at__lt=period_end + ledger.PERIOD_GRACE)
-    ending = buckets.filter(lines__entry=granted) if superseded else earlier
-    for bucket in ending:
+    grants = CreditGrant.objects.filter(wallet=wallet, source=CreditGrant.Source.PLAN, remaining__gt=0)
+    earlier = grants.filter(expires_at__lt=period_end + ledger.PERIOD_GRACE)
+    ending = grants.filter(lines__entry=granted) if superseded else earlier
+    for grant in ending:
         ledger.write_off(
-            grant=bucket, reference=f"grant:{bucket.pk}:superseded", cause="Expired: the next period has begun"
+            grant=grant, reference=f"grant:{grant.pk}:superseded", cause="Expired: the next period has begun"
         )
 
 

@@ -41,7 +41,7 @@ def note_payment(
     description: str,
     payment_intent: str | None,
 ) -> None:
-    bucket = granted.lines.get().grant if granted else None
+    grant = granted.lines.get().grant if granted else None
     Payment.objects.get_or_create(
         reference=reference,
         defaults={
@@ -50,7 +50,7 @@ def note_payment(
             "amount": amount,
             "currency": currency,
             "description": description,
-            "grant": bucket,
+            "grant": grant,
         },
     )
 

@@ -3,14 +3,11 @@
 import logging
 from datetime import UTC, datetime
 
+from django.db import transaction
+
 from billing import gateway, ledger
 from billing.catalogue import products
-from billing.models import (
-    CreditGrant,
-    Plan,
-    Subscription,
-    Wallet,
-)
+from billing.models import CreditGrant, Plan, Subscription, Wallet
 from billing.outbox import mail
 from billing.stripe.events.shared import Books, Data, moment, pay_back, payment_intent_of, wallet_of_customer
 
@@ -29,6 +26,22 @@ def subscription_changed(subscription: Data) -> Books | None:
         return None
     subscription, _ = first_or_undone(wallet, subscription)
     return lambda: upsert(wallet, subscription, read_at)
+
+
+def catch_up(subscription: Subscription) -> bool:
+    """Bring our copy of a subscription in line with Stripe's, so that what a change costs is told from what is true.
+
+    False when Stripe does not answer soon and the copy has to do: what is charged is worked out there in any case.
+    """
+    read_at = moment()
+    try:
+        data = gateway.glance_at_subscription(subscription.stripe_id)
+    except gateway.PaymentError as error:
+        log.warning("The subscription could not be looked up: %s", error)
+        return False
+    with transaction.atomic():
+        upsert(subscription.wallet, data, read_at)
+    return True
 
 
 def first_or_undone(wallet: Wallet, data: Data) -> tuple[Data, bool]:
@@ -89,10 +102,8 @@ def upsert(wallet: Wallet, data: Data, read_at: datetime) -> None:
     entitled = wallet.subscriptions.filter(status__in=Subscription.ENTITLED).first()
     Wallet.objects.filter(pk=wallet.pk).update(plan=entitled.plan if entitled else products.free_plan())
     if ended and was_live and not entitled:
-        for bucket in CreditGrant.objects.filter(wallet=wallet, source=CreditGrant.Source.PLAN, remaining__gt=0):
-            ledger.write_off(
-                grant=bucket, reference=f"grant:{bucket.pk}:plan_ended", cause="Expired: the plan has ended"
-            )
+        for grant in CreditGrant.objects.filter(wallet=wallet, source=CreditGrant.Source.PLAN, remaining__gt=0):
+            ledger.write_off(grant=grant, reference=f"grant:{grant.pk}:plan_ended", cause="Expired: the plan has ended")
         product = plan.name if isinstance(plan, Plan) else ""
         mail.queue(wallet, "plan_ended", reference=f"plan_ended:{data['id']}", product=product)
 
