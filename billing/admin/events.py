@@ -30,7 +30,7 @@ class Handled(admin.SimpleListFilter):
             case "no":
                 return queryset.filter(handled_at=None)
             case "failed":
-                return queryset.filter(handled_at=None, attempts__gt=0)
+                return queryset.filter(handled_at=None).exclude(last_error="")
             case "yes":
                 return queryset.exclude(handled_at=None)
         return None
@@ -63,7 +63,7 @@ class StripeEventAdmin(ReadOnlyAdmin):
     def state(self, event: StripeEvent) -> str:
         if event.handled_at:
             return "Handled"
-        return "Failed" if event.attempts else "Waiting"
+        return "Failed" if event.last_error else "Waiting"
 
     @display(description="Content")
     def content(self, event: StripeEvent) -> SafeString:

@@ -1,9 +1,7 @@
 """What an account has and how it came to that, for people to read. All reading, nothing else."""
 
-import csv
-import io
 import re
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC
 
@@ -13,6 +11,7 @@ from django.urls import reverse
 
 from billing.ledger import causes
 from billing.models import CreditEntry, CreditGrant, Dispute, Wallet
+from kit.http.csv_export import to_csv
 
 PAGE_SIZE = 50
 RECENT = 10
@@ -98,13 +97,13 @@ def cause_link(reference: str) -> str:
 
 async def csv_lines(wallet: Wallet) -> AsyncIterator[str]:
     """Yield the whole history as CSV, newest first, in bounded memory."""
-    yield _csv([CSV_HEAD])
+    yield to_csv([CSV_HEAD])
     before: int | None = None
     while True:
         entries = await sync_to_async(_chunk)(wallet, before)
         if not entries:
             return
-        yield _csv(_csv_row(entry) for entry in entries)
+        yield to_csv(_csv_row(entry) for entry in entries)
         before = entries[-1].pk
 
 
@@ -143,13 +142,4 @@ def _chunk(wallet: Wallet, before: int | None) -> list[CreditEntry]:
 
 def _csv_row(entry: CreditEntry) -> tuple[object, ...]:
     time = entry.created_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
-    cause = entry.cause
-    if cause.startswith(("=", "+", "-", "@", "\t", "\r")):
-        cause = f"'{cause}"  # a spreadsheet would run it as a formula
-    return time, entry.pk, entry.kind, entry.amount, entry.balance_after, cause, entry.reference
-
-
-def _csv(rows: Iterable[tuple[object, ...]]) -> str:
-    text = io.StringIO()
-    csv.writer(text).writerows(rows)
-    return text.getvalue()
+    return time, entry.pk, entry.kind, entry.amount, entry.balance_after, entry.cause, entry.reference

@@ -4,6 +4,7 @@ The rows are the queue. A worker claims a mail for a few minutes before it sends
 lines leaves it to the next: a mail may then come twice, under one Message-ID, and is never lost.
 """
 
+import contextlib
 import logging
 import smtplib
 import time
@@ -12,12 +13,13 @@ from socket import gaierror
 from typing import Any
 from uuid import uuid4
 
-from django.db.models import F, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from accounts.models import User
 from billing.models import OutgoingMail, Wallet
 from billing.outbox import rendering
+from kit import due
 from kit.broker import tell_on_commit
 
 log = logging.getLogger(__name__)
@@ -29,6 +31,7 @@ MOST_ATTEMPTS = len(PAUSES) + 1
 AWAY_SECONDS = 30  # how long a mail server that did not answer is left alone
 KEPT = timedelta(days=30)  # how long a mail without a business reference is on record
 ONCE = "once:"
+UNSENT = Q(sent_at=None, failed_at=None)
 
 # The process's hint that the mail server is away: else every sign-up would hold one of the worker's threads.
 _away = {"until": 0.0}
@@ -67,14 +70,15 @@ def send(pk: int) -> bool:
         _put_off(mail, error)
         return False
     content: dict[str, Any] = {"context": {}} if rendering.is_secret(mail.template) else {}
-    OutgoingMail.objects.filter(pk=pk).update(sent_at=timezone.now(), last_error="", **content)
+    # A fact, whoever has the claim by now: it must not go out once more.
+    OutgoingMail.objects.filter(pk=pk).update(sent_at=timezone.now(), claim="", last_error="", **content)
     return True
 
 
 def send_due(limit: int = 50) -> None:
     """Send the mails that are due, as long as the mail server answers."""
-    due = _due().order_by("due_at").values_list("pk", flat=True)
-    for pk in list(due[:limit]):
+    waiting = _unsent().filter(due_at__lte=timezone.now()).order_by("due_at").values_list("pk", flat=True)
+    for pk in list(waiting[:limit]):
         if time.monotonic() < _away["until"]:
             return
         send(pk)
@@ -112,20 +116,19 @@ def _put_down(reference: str, **fields: Any) -> None:
         tell_on_commit("billing.tasks.send_mail", mail.pk)
 
 
-def _due() -> QuerySet[OutgoingMail]:
-    return OutgoingMail.objects.filter(sent_at=None, failed_at=None, due_at__lte=timezone.now())
+def _unsent() -> QuerySet[OutgoingMail]:
+    return OutgoingMail.objects.filter(UNSENT)
 
 
 def _claim(pk: int) -> OutgoingMail | None:
-    """Take a due mail for LEASE: whose UPDATE counts a row has it."""
-    if not _due().filter(pk=pk).update(due_at=timezone.now() + LEASE, attempts=F("attempts") + 1):
+    mail = due.claim(_unsent().select_related("wallet__user"), pk, lease=LEASE)
+    if mail is None:
         return None
-    mail = OutgoingMail.objects.select_related("wallet__user").get(pk=pk)
     if not mail.to and (mail.wallet is None or mail.wallet.user.deleted_at):
-        mail.delete()  # there is nobody to write to any more
+        due.held(mail).delete()  # there is nobody to write to any more
         return None
     if mail.attempts > MOST_ATTEMPTS:  # each worker that tried it died, and so would the next
-        OutgoingMail.objects.filter(pk=pk, sent_at=None).update(failed_at=timezone.now())
+        due.give_up(mail, mail.last_error, still=UNSENT, failed_at=timezone.now())
         return None
     return mail
 
@@ -134,14 +137,11 @@ def _put_off(mail: OutgoingMail, error: Exception) -> None:
     log.warning("Mail %s did not go out: %s", mail.pk, error, exc_info=not isinstance(error, OSError))
     if _is_away(error):
         _away["until"] = time.monotonic() + AWAY_SECONDS
-    now = timezone.now()
-    words = f"{type(error).__name__}: {error}"[:2000].replace("\x00", "")
-    values: dict[str, Any] = {"last_error": words.encode("utf-8", "replace").decode()}
-    if mail.attempts >= MOST_ATTEMPTS or _is_final(error):
-        values["failed_at"] = now
-    else:
-        values["due_at"] = now + PAUSES[mail.attempts - 1]
-    OutgoingMail.objects.filter(pk=mail.pk, sent_at=None).update(**values)
+    with contextlib.suppress(due.LostClaim):
+        if mail.attempts >= MOST_ATTEMPTS or _is_final(error):
+            due.give_up(mail, error, still=UNSENT, failed_at=timezone.now())
+        else:
+            due.put_off(mail, error, still=UNSENT, pause=PAUSES[mail.attempts - 1])
 
 
 def _is_away(error: Exception) -> bool:

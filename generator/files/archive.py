@@ -1,7 +1,5 @@
 """Many images as one ZIP that is made while it is sent: never more of it in memory than one image."""
 
-import csv
-import io
 import re
 from collections.abc import AsyncGenerator, Generator, Iterable, Iterator
 from contextlib import suppress
@@ -11,6 +9,7 @@ from zipstream import ZIP_STORED, ZipStream
 
 from generator.files import images
 from generator.models import Generation
+from kit.http.csv_export import to_csv
 from kit.threads import in_thread
 
 MANIFEST = "prompts.csv"
@@ -37,7 +36,7 @@ def stream(generations: Iterable[Generation]) -> Generator[bytes, None, None]:
             name, note = "", MISSING
         rows.append(_row(generation, name, note))
         yield from archive.all_files()
-    archive.add(_csv(rows), MANIFEST)
+    archive.add(to_csv(rows).encode("utf-8-sig"), MANIFEST)  # with the mark by which spreadsheets know UTF-8
     yield from archive.finalize()
 
 
@@ -79,25 +78,14 @@ def _row(generation: Generation, name: str, note: str) -> tuple[object, ...]:
     key = generation.api_key
     return (
         name,
-        _harmless(generation.prompt),
-        _harmless(generation.negative_prompt),
+        generation.prompt,
+        generation.negative_prompt,
         generation.aspect_ratio,
         generation.width,
         generation.height,
         generation.created_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S"),
-        _harmless(key.name) if key else "Studio",
+        key.name if key else "Studio",
         generation.model,
         generation.public_id,
         note,
     )
-
-
-def _harmless(text: str) -> str:
-    """Return `text` so that a spreadsheet takes it for words and not for a formula."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
-
-
-def _csv(rows: Iterable[tuple[object, ...]]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text).writerows(rows)
-    return text.getvalue().encode("utf-8-sig")  # with the mark by which spreadsheets know UTF-8

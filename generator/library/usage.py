@@ -3,9 +3,7 @@
 Days are UTC's. An image that was deleted still counts: it was made and paid for.
 """
 
-import csv
-import io
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
@@ -15,6 +13,7 @@ from django.utils import timezone
 
 from billing.models import Wallet
 from generator.models import Generation
+from kit.http.csv_export import to_csv
 from kit.threads import in_thread
 
 RANGES = (7, 30, 90)  # days that one can look back, today included
@@ -100,12 +99,6 @@ async def csv_lines(wallet: Wallet, days: int) -> AsyncIterator[str]:
     A row a day: the day as YYYY-MM-DD, images asked for in the studio, over the API, those that failed (they are in
     neither of the two and cost nothing), and the credits that were spent or set aside.
     """
-    yield _csv([CSV_HEAD])
+    yield to_csv([CSV_HEAD])
     usage = await in_thread(lambda: of_days(wallet, days))
-    yield _csv((day.day.isoformat(), day.studio, day.api, day.failed, day.credits) for day in usage.days)
-
-
-def _csv(rows: Iterable[tuple[object, ...]]) -> str:
-    text = io.StringIO()
-    csv.writer(text).writerows(rows)
-    return text.getvalue()
+    yield to_csv((day.day.isoformat(), day.studio, day.api, day.failed, day.credits) for day in usage.days)

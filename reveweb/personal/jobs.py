@@ -11,38 +11,35 @@ A dropped task keeps its claim until its worker has noticed, or died.
 
 import contextlib
 import logging
-import secrets
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.core.files.storage import Storage, storages
-from django.db import IntegrityError, close_old_connections, transaction
-from django.db.models import F
+from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from accounts import sessions
 from accounts.models import User
+from kit import due
 from kit.broker import tell_on_commit
+from kit.due import LostClaim
 from reveweb.personal.models import PersonalTask
 
 log = logging.getLogger(__name__)
 
 State = PersonalTask.State
+RUNNING = Q(state=State.RUNNING)  # a task that was dropped keeps its claim, but is nobody's to write any more
 
 LEASE = timedelta(seconds=60)
 KEPT = timedelta(days=7)  # how long an export can be downloaded
 EXPORT_TRIES = 5  # a deletion is tried until it is done
-LONGEST_PAUSE_SECONDS = 600
+LONGEST_PAUSE = timedelta(minutes=10)
 NOTED_EVERY_SECONDS = 0.5  # how often progress is written
 
 Work = Callable[[PersonalTask], None]
-
-
-class LostClaim(Exception):
-    """Another worker has the task, or it was dropped."""
 
 
 def private() -> Storage:
@@ -95,7 +92,7 @@ def run(pk: int, work: dict[str, Work]) -> bool:
     if task is None:
         return False
     try:
-        with _renewing(task):
+        with due.renewing(task, LEASE):
             work[task.kind](task)
     except LostClaim:
         log.info("%s: somebody else has it now", task)
@@ -112,10 +109,10 @@ def is_held(task: PersonalTask) -> bool:
     return bool(task.claim) and task.due_at > timezone.now()
 
 
-def due() -> list[int]:
+def waiting() -> list[int]:
     """Return the tasks that wait, and those whose worker was lost."""
-    waiting = PersonalTask.objects.filter(state__in=PersonalTask.OPEN, due_at__lte=timezone.now())
-    return list(waiting.order_by("due_at").values_list("pk", flat=True)[:50])
+    due_now = PersonalTask.objects.filter(state__in=PersonalTask.OPEN, due_at__lte=timezone.now())
+    return list(due_now.order_by("due_at").values_list("pk", flat=True)[:50])
 
 
 def expire_due() -> int:
@@ -142,15 +139,16 @@ class Progress:
 
 def update(task: PersonalTask, **values: Any) -> None:
     """Write to a task that one has claimed, and hold on to it. Raises LostClaim."""
-    _mine(task, due_at=timezone.now() + LEASE, **values)
+    due.write(task, still=RUNNING, due_at=timezone.now() + LEASE, **values)
     for name, value in values.items():
         setattr(task, name, value)
 
 
 def finish(task: PersonalTask, *, expires_at: datetime | None = None, file_size: int | None = None) -> None:
     """End a claimed task. Raises LostClaim."""
-    _mine(
+    due.write(
         task,
+        still=RUNNING,
         state=State.DONE,
         claim="",
         last_error="",
@@ -161,45 +159,12 @@ def finish(task: PersonalTask, *, expires_at: datetime | None = None, file_size:
 
 
 def _claim(pk: int) -> PersonalTask | None:
-    now, claim = timezone.now(), secrets.token_hex(8)
-    waiting = PersonalTask.objects.filter(pk=pk, state__in=PersonalTask.OPEN, due_at__lte=now)
-    if not waiting.update(state=State.RUNNING, claim=claim, due_at=now + LEASE, attempts=F("attempts") + 1):
-        return None
-    task = PersonalTask.objects.select_related("user").get(pk=pk)
-    if task.claim != claim:
-        return None
-    if task.kind == PersonalTask.Kind.EXPORT and task.attempts > EXPORT_TRIES:  # its workers died of it
+    waiting = PersonalTask.objects.filter(state__in=PersonalTask.OPEN).select_related("user")
+    task = due.claim(waiting, pk, lease=LEASE, state=State.RUNNING)
+    if task and task.kind == PersonalTask.Kind.EXPORT and task.attempts > EXPORT_TRIES:  # its workers died of it
         _give_up(task, "Tried too often")
         return None
     return task
-
-
-def _mine(task: PersonalTask, **values: Any) -> None:
-    if not PersonalTask.objects.filter(pk=task.pk, claim=task.claim, state=State.RUNNING).update(**values):
-        raise LostClaim(str(task))
-
-
-@contextlib.contextmanager
-def _renewing(task: PersonalTask) -> Iterator[None]:
-    """Renew the claim beside the work, for however long one step of it takes."""
-    ended = threading.Event()
-
-    def renew() -> None:
-        while not ended.wait(LEASE.total_seconds() / 3):
-            try:
-                PersonalTask.objects.filter(pk=task.pk, claim=task.claim).update(due_at=timezone.now() + LEASE)
-            except Exception:
-                log.exception("%s: its claim could not be renewed", task)
-            finally:
-                close_old_connections()
-
-    thread = threading.Thread(target=renew, name=f"task-{task.pk}", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
 
 
 def _let_go(task: PersonalTask) -> None:
@@ -207,25 +172,24 @@ def _let_go(task: PersonalTask) -> None:
 
 
 def _put_off(task: PersonalTask, error: Exception) -> None:
-    words = f"{type(error).__name__}: {error}".replace("\x00", "")[:2000]
     if task.kind == PersonalTask.Kind.EXPORT and task.attempts >= EXPORT_TRIES:
         log.exception("%s is given up", task)
-        _give_up(task, words)
+        _give_up(task, error)
         return
-    pause = min(LONGEST_PAUSE_SECONDS, 5 * 2 ** min(task.attempts, 10))
-    log.warning("%s: %s, again in %s s", task, words, pause, exc_info=error)
+    pause = due.growing_pause(task.attempts, most=LONGEST_PAUSE)
+    log.warning("%s: %r, again in %s", task, error, pause, exc_info=error)
     with contextlib.suppress(LostClaim):
-        _mine(task, state=State.WAITING, claim="", last_error=words, due_at=timezone.now() + timedelta(seconds=pause))
+        due.put_off(task, error, still=RUNNING, pause=pause, state=State.WAITING)
 
 
-def _give_up(task: PersonalTask, words: str) -> None:
+def _give_up(task: PersonalTask, why: Exception | str) -> None:
     """End an export for good. What its workers left of the file expires now, and the next sweep deletes it.
 
     Not here: what it is given up for may well be the storage.
     """
     with contextlib.suppress(LostClaim):
         now = timezone.now()
-        _mine(task, state=State.FAILED, claim="", last_error=words, finished_at=now, expires_at=now)
+        due.give_up(task, why, still=RUNNING, state=State.FAILED, finished_at=now, expires_at=now)
 
 
 def _expire(task: PersonalTask) -> bool:

@@ -21,6 +21,6 @@ def run_personal_task(pk: int) -> None:
 @shared_task
 def sweep() -> None:
     """Take up what was left behind; delete exports whose time is up."""
-    for pk in jobs.due():
+    for pk in jobs.waiting():
         tell("reveweb.personal.tasks.run_personal_task", pk)
     jobs.expire_due()

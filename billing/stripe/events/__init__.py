@@ -8,11 +8,13 @@ books and marks the event as handled, together.
 from collections.abc import Callable
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from billing.models import StripeEvent
 from billing.stripe.events import checkouts, invoices, refunds, subscriptions
 from billing.stripe.events.shared import Books, Data
+from kit import due
 
 HANDLERS: dict[str, Callable[[Data], Books | None]] = {
     "checkout.session.completed": checkouts.checkout_completed,
@@ -39,14 +41,12 @@ HANDLERS: dict[str, Callable[[Data], Books | None]] = {
 
 
 def apply(event: StripeEvent) -> None:
-    """Follow one stored event in the books. Raises NotYet, PaymentError and whatever else stands in the way."""
+    """Follow one claimed event in the books. Raises LostClaim, NotYet, PaymentError and whatever else is in the way."""
     handler = HANDLERS.get(event.type)
     write = handler(event.payload["data"]["object"]) if handler else None
     with transaction.atomic():
-        first = StripeEvent.objects.filter(pk=event.pk, handled_at=None).update(
-            handled_at=timezone.now(), last_error=""
-        )
-        if first and write:
+        due.write(event, still=Q(handled_at=None), handled_at=timezone.now(), claim="", last_error="")
+        if write:
             write()
 
 
