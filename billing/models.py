@@ -119,6 +119,12 @@ class Wallet(models.Model):
     def __str__(self) -> str:
         return str(self.user)
 
+    @property
+    def requests_per_minute(self) -> int:
+        """How many generate requests its person may make a minute: their own limit, the plan's, or the site's."""
+        own_then_plans = (self.rate_limit, self.plan.rate_limit if self.plan else None)
+        return next((limit for limit in own_then_plans if limit is not None), int(settings.RATE_LIMIT_PER_MINUTE))
+
 
 class CreditGrant(models.Model):
     """Credits that came in together and are spent until there are none left or they expire."""

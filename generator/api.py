@@ -17,14 +17,13 @@ from generator.ask import admission, limits
 from generator.ask.admission import Admission, ImageRequest
 from generator.ask.schemas import ErrorBody, GenerateBody, GenerationBody, describe
 from generator.errors import GenerationNotFound, InvalidIdempotencyKey, LimiterUnavailable, RateLimit
-from generator.models import Generation
+from generator.models import PUBLIC_ID, Generation
 from kit.http.requests import client_ip, site_of
 from kit.threads import in_thread
 
 router = Router(tags=["Images"])
 
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
-_PUBLIC_ID = re.compile(r"img_[0-9A-Za-z]{1,36}")
 
 
 class ApiRequest(HttpRequest):
@@ -117,7 +116,7 @@ async def status(
 
     def look_up() -> Generation:
         limits.take_status(request.wallet)
-        found = _PUBLIC_ID.fullmatch(image_id) and request.wallet.generations.kept().filter(public_id=image_id).first()
+        found = PUBLIC_ID.fullmatch(image_id) and request.wallet.generations.kept().filter(public_id=image_id).first()
         if not found:
             raise GenerationNotFound
         return found

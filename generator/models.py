@@ -1,5 +1,6 @@
 """A generation: the row is the truth about one image, and the queue it waits in."""
 
+import re
 import secrets
 import string
 
@@ -14,6 +15,7 @@ from billing.models import Wallet
 ASPECT_RATIOS = ("1:1", "16:9", "4:3", "3:4", "9:16", "2:3", "3:2")
 PROMPT_MAX_LENGTH = 4000
 
+PUBLIC_ID = re.compile(r"img_[0-9A-Za-z]{1,36}")
 _ALPHABET = string.digits + string.ascii_letters
 
 

@@ -80,12 +80,6 @@ def changes(wallet: Wallet) -> list[Offer]:
     return [offer for offer in plans(wallet) if offer.action == "change"]
 
 
-def rate_of(wallet: Wallet) -> int:
-    """Return how many generate requests a minute the account may make."""
-    own_then_plans = (wallet.rate_limit, wallet.plan.rate_limit if wallet.plan else None)
-    return next((limit for limit in own_then_plans if limit is not None), int(settings.RATE_LIMIT_PER_MINUTE))
-
-
 def paid_price(subscription: Subscription) -> StripePrice | None:
     """Return the price that a subscription runs at, which may be older than its plan's."""
     return StripePrice.objects.filter(stripe_id=subscription.price_id).first()

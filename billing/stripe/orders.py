@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from billing.models import Order, Payment, Wallet
+from kit.http.requests import without_nul
 
 State = Literal["waiting", "paid", "returned", "pending", "failed", "expired"]
 
@@ -32,7 +33,7 @@ class Progress:
 def progress_of(wallet: Wallet, session_id: str) -> Progress | None:
     """Return where the account's checkout `session_id` stands; None when it is not one of the account's."""
     orders = wallet.orders.select_related("plan", "pack")
-    order = orders.filter(stripe_session_id=session_id.replace("\x00", "")[:255] or "-").first()
+    order = orders.filter(stripe_session_id=without_nul(session_id)[:255] or "-").first()
     if order is None:
         return None
     payment = _payment_of(order)

@@ -21,8 +21,3 @@ def take(session: SessionBase) -> dict[str, str] | None:
     """Return what was kept, once; None when nothing was."""
     kept: dict[str, str] | None = session.pop(_KEY, None)
     return kept
-
-
-def waiting_prompt(session: SessionBase) -> str:
-    """Return the prompt that waits, "" when there is none."""
-    return str(session.get(_KEY, {}).get("prompt", ""))

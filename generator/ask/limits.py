@@ -44,12 +44,7 @@ def take_status(wallet: Wallet) -> None:
 def _generate_window(wallet: Wallet, api_key: ApiKey | None) -> tuple[str, int, int]:
     if api_key is not None and api_key.rate_limit is not None:
         return "generate-key", api_key.pk, api_key.rate_limit
-    return "generate", wallet.pk, _per_minute(wallet)
-
-
-def _per_minute(wallet: Wallet) -> int:
-    own_then_plans = (wallet.rate_limit, wallet.plan.rate_limit if wallet.plan else None)
-    return next((limit for limit in own_then_plans if limit is not None), int(settings.RATE_LIMIT_PER_MINUTE))
+    return "generate", wallet.pk, wallet.requests_per_minute
 
 
 def _take(kind: str, owner: int, per_minute: int, *, cost: int = 1) -> RateLimit:

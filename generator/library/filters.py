@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 
 from generator.models import ASPECT_RATIOS
+from kit.http.requests import without_nul
 
 SEARCH_MAX_LENGTH = 200
 STUDIO, API = "studio", "api"
@@ -117,7 +118,7 @@ def filters_of(query: QueryDict, sources: Sources) -> Filters:
     source = query.get("source", "")
     ratios = set(query.getlist("ratio"))
     return Filters(
-        search=" ".join(query.get("q", "").replace("\x00", "")[:SEARCH_MAX_LENGTH].split()),
+        search=" ".join(without_nul(query.get("q", ""))[:SEARCH_MAX_LENGTH].split()),
         favourites=query.get("favourites") == "1",
         ratios=tuple(ratio for ratio in ASPECT_RATIOS if ratio in ratios),
         source=source if source in sources else "",

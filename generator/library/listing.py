@@ -6,6 +6,7 @@ from accounts.models import ApiKey
 from billing.models import Wallet
 from generator.library.filters import API, STUDIO, Filters, Sources
 from generator.models import Generation
+from kit.http.requests import without_nul
 
 PAGE_SIZE = 20  # two screens of them; the next page is fetched before anybody gets there
 PAGE_MOST = 480  # for somebody who comes back to a place far down
@@ -51,5 +52,5 @@ def sources_of(wallet: Wallet) -> Sources:
 
 def _place(wallet: Wallet, public_id: str) -> int | None:
     """Return where an image of the account stands, also one that was trashed meanwhile."""
-    known = wallet.generations.filter(public_id=public_id[:40].replace("\x00", ""))
+    known = wallet.generations.filter(public_id=without_nul(public_id[:40]))
     return known.values_list("pk", flat=True).first()

@@ -10,6 +10,7 @@ from accounts.models import User
 from billing.models import AuditRecord
 from billing.staff import acts
 from generator.models import Generation, GenerationQuerySet
+from kit.http.requests import without_nul
 
 PAGE_SIZE = 48
 PERMISSION = "generator.change_generation"
@@ -35,7 +36,7 @@ def page(*, before: str = "") -> Page:
     An unknown `before` begins at the newest; one that is no longer shown still marks its place.
     """
     images = shown()
-    known = Generation.objects.filter(public_id=before[:40].replace("\x00", "")).values_list("pk", flat=True)
+    known = Generation.objects.filter(public_id=without_nul(before[:40])).values_list("pk", flat=True)
     if before and (last := known.first()):
         images = images.filter(pk__lt=last)
     found = list(images.order_by("-pk")[: PAGE_SIZE + 1])

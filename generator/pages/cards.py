@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import Any
 
 from django.conf import settings
 from django.template.loader import render_to_string
@@ -124,11 +123,6 @@ def _large(tile: Picture) -> Picture:
         srcset=", ".join([*thumbnails, f"{tile.url} {tile.width}w"]),
         sizes=f"(max-width: 960px) 100vw, min(100vw - 440px, calc((100vh - 160px) * {ratio}))",
     )
-
-
-def card_context(generation: Generation, *, fresh: bool = False) -> dict[str, Any]:
-    """What a template needs to show one generation."""
-    return {"card": card_of(generation, fresh=fresh)}
 
 
 @dataclass(frozen=True)

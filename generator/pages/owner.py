@@ -1,6 +1,5 @@
 """Who looks at a page, and what of theirs it is about."""
 
-import re
 from collections.abc import Callable
 from functools import wraps
 from urllib.parse import urlencode
@@ -13,9 +12,7 @@ from django.views.decorators.http import require_POST
 from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
 
-from generator.models import Generation
-
-_PUBLIC_ID = re.compile(r"img_[0-9A-Za-z]{1,36}")
+from generator.models import PUBLIC_ID, Generation
 
 
 class HtmxRequest(HttpRequest):
@@ -32,7 +29,7 @@ def own_generation(request: HttpRequest, public_id: str) -> Generation:
 
 def kept_generation(user_id: int, public_id: str) -> Generation:
     """Return a generation of the user's that is kept, with its API key. Raises Http404."""
-    if _PUBLIC_ID.fullmatch(public_id):
+    if PUBLIC_ID.fullmatch(public_id):
         kept = Generation.objects.kept().select_related("wallet", "api_key")
         if found := kept.filter(wallet__user_id=user_id, public_id=public_id).first():
             return found

@@ -31,6 +31,7 @@ from generator.errors import (
 from generator.library import listing, sharing
 from generator.models import ASPECT_RATIOS, PROMPT_MAX_LENGTH
 from generator.pages.cards import groups_of, wall_html
+from kit.http.requests import without_nul
 
 WORDS = ("prompt", "negative_prompt", "aspect_ratio")
 SETTINGS = (*WORDS, "count")
@@ -114,7 +115,7 @@ def wall(request: HttpRequest) -> HttpResponse:
 
 def settings_of(wallet: Wallet, public_id: str) -> dict[str, str] | None:
     """Return what an earlier generation of `account` was asked for with; None when there is no such one."""
-    kept = wallet.generations.kept().filter(public_id=public_id[:40].replace("\x00", ""))
+    kept = wallet.generations.kept().filter(public_id=without_nul(public_id[:40]))
     earlier: dict[str, str] | None = kept.values(*WORDS).first()
     return earlier
 

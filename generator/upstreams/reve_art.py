@@ -22,6 +22,7 @@ from django.utils import timezone
 
 from generator.errors import BadImage, ImageUnreachable
 from kit.http.network import ForbiddenAddress, GuardedTransport
+from kit.http.requests import without_nul
 
 # The document knows `pending` and `completed`; the other words are those that APIs of this kind use. Any word that is
 # in neither list means that the upstream is still at it.
@@ -216,7 +217,7 @@ def _word(value: Any) -> str:
 
 def _storable(text: str) -> str:
     """Return `text` without what JSON can spell and a database cannot keep: NUL and halves of surrogate pairs."""
-    return text.replace("\x00", "").encode(errors="replace").decode()
+    return without_nul(text).encode(errors="replace").decode()
 
 
 def _retry_after(answer: httpx.Response) -> float:

@@ -28,6 +28,7 @@ from billing.models import (
 from billing.staff import roles
 from generator.models import Generation
 from generator.pages.cards import Picture, picture_of
+from kit.http.requests import without_nul
 
 ENTRIES = 50
 IMAGES = 24
@@ -129,7 +130,7 @@ def find(text: str) -> set[int] | None:
     Known are a whole email address, the prefix of an API key, an image's id, a reference of the ledger, and Stripe's
     ids of a customer, subscription, payment intent, checkout, invoice, dispute, charge or event.
     """
-    text = text.strip().replace("\x00", "")
+    text = without_nul(text.strip())
     kind = text.partition("_")[0]
     if "@" in text:
         exact = User.objects.filter(email=text.lower()).values_list("pk", flat=True)

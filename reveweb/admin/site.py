@@ -12,6 +12,7 @@ from unfold.dataclasses import SearchResult
 
 from accounts.models import User
 from accounts.read_only import change_url
+from kit.http.requests import without_nul
 from reveweb.admin import people
 
 FOUND_AT_MOST = 10
@@ -70,7 +71,7 @@ def search(request: HttpRequest, term: str) -> list[SearchResult]:
     """Find people for the search that opens with Ctrl+K, by the start of their email or by any id of theirs."""
     if not request.user.has_perm("accounts.view_user"):
         return []
-    typed = request.GET.get("s", term).replace("\x00", "").strip()  # `term` is in lower case, which ids are not
+    typed = without_nul(request.GET.get("s", term)).strip()  # `term` is in lower case, which ids are not
     ids = people.find(typed)
     named = Q(email__istartswith=typed) | Q(name__istartswith=typed)
     users = User.objects.filter(named if ids is None else Q(pk__in=ids)).order_by("email")

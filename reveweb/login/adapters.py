@@ -24,7 +24,7 @@ from billing import ledger
 from billing.models import CreditGrant, Wallet
 from billing.outbox import mail
 from kit import wakeups
-from kit.http.requests import client_ip, site_of
+from kit.http.requests import client_ip, site_of, without_nul
 
 ERROR_MESSAGES = {
     "duplicate_email": "That is your address already.",
@@ -131,7 +131,7 @@ class SocialAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  # allau
         user: User = super().populate_user(request, sociallogin, data)
         parts = (data.get("first_name"), data.get("last_name"))
         name = data.get("name") or " ".join(part for part in parts if part)
-        user.name = str(name).replace("\x00", "").strip()[: User._meta.get_field("name").max_length]
+        user.name = without_nul(str(name)).strip()[: User._meta.get_field("name").max_length]
         return user
 
 

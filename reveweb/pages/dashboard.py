@@ -86,7 +86,7 @@ def _standing(wallet: Wallet) -> dict[str, Any]:
         "wallet": wallet,
         "balance": wallet.balance,
         "plan": products.plan_of(wallet),
-        "rate": offers.rate_of(wallet),
+        "rate": wallet.requests_per_minute,
         "welcome_credits": settings.WELCOME_CREDITS,
         "subscription": subscription,
         "paid_price": offers.paid_price(subscription) if subscription else None,

@@ -1,4 +1,4 @@
-"""A row that is a queue: one worker at a time, and whoever lost its claim changes nothing. Stripe's events stand for all."""
+"""A row that is a queue: one worker at a time has it, and whoever lost its claim changes nothing."""
 
 from collections.abc import Callable
 from datetime import timedelta

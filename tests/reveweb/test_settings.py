@@ -7,7 +7,8 @@ import sys
 
 from tests.environment import ROOT
 
-VARIABLES = set(re.findall(r'env\.\w+\(\s*"([A-Z0-9_]+)"', (ROOT / "reveweb" / "settings.py").read_text()))
+SOURCES = [path.read_text() for path in (ROOT / "reveweb" / "settings").glob("*.py")]
+VARIABLES = set(re.findall(r'env\.\w+\(\s*"([A-Z0-9_]+)"', "".join(SOURCES)))
 
 
 def manage(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
