@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.apps import apps
@@ -91,8 +92,8 @@ def _locks(operation: Operation, app: str, state: ProjectState, fresh: set[str])
     return ""
 
 
-def _has_index(field: "models.Field[object, object]") -> bool:
-    return not field.many_to_many and (field.unique or field.db_index)
+def _has_index(field: "models.Field[Any, Any]") -> bool:
+    return not field.many_to_many and (field.unique or getattr(field, "db_index", False))
 
 
 def _statements(operation: RunSQL) -> list[str]:
@@ -183,14 +184,14 @@ def test_what_locks_nobody_out_is_fine(operations: list[Operation], monkeypatch:
 
 
 def _migration(operations: list[Operation], *, atomic: bool = True) -> Migration:
-    migration = Migration("0002_more", "shop")
-    migration.operations, migration.atomic = operations, atomic
-    return migration
+    made = type("Made", (Migration,), {"operations": operations, "atomic": atomic})
+    return made("0002_more", "shop")
 
 
 def _state() -> ProjectState:
     number = models.BigAutoField(primary_key=True)
-    fields = {"id": number, "due_at": models.IntegerField(), "token": models.CharField(max_length=9, unique=True)}
+    token = models.CharField(max_length=9, unique=True)
+    fields: dict[str, models.Field[Any, Any]] = {"id": number, "due_at": models.IntegerField(), "token": token}
     state = ProjectState()
     state.add_model(ModelState("shop", "Plan", {"id": models.BigAutoField(primary_key=True)}))
     state.add_model(ModelState("shop", "Image", fields))

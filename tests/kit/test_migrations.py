@@ -124,10 +124,10 @@ def _after(state: ProjectState, operation: Operation) -> ProjectState:
 
 
 def _run(state: ProjectState, operation: Operation, *, atomic: bool = True) -> ProjectState:
-    migration = Migration("0001_any", "kit")
-    migration.operations, migration.atomic = [operation], atomic
+    migration = type("Made", (Migration,), {"operations": [operation], "atomic": atomic})("0001_any", "kit")
     with connection.schema_editor(atomic=atomic) as editor:
-        return migration.apply(state.clone(), editor)
+        then: ProjectState = migration.apply(state.clone(), editor)
+        return then
 
 
 def _run_back(state: ProjectState, then: ProjectState, operation: Operation, *, atomic: bool = False) -> None:
