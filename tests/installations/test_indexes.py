@@ -184,7 +184,7 @@ def test_what_locks_nobody_out_is_fine(operations: list[Operation], monkeypatch:
 
 
 def _migration(operations: list[Operation], *, atomic: bool = True) -> Migration:
-    made = type("Made", (Migration,), {"operations": operations, "atomic": atomic})
+    made: type[Migration] = type("Made", (Migration,), {"operations": operations, "atomic": atomic})
     return made("0002_more", "shop")
 
 

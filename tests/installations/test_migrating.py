@@ -6,9 +6,12 @@ from io import StringIO
 
 import pytest
 from django.apps import apps
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY, get_user
+from django.contrib.sessions.backends.db import SessionStore
 from django.core import mail as post
 from django.core.management import call_command
 from django.db import transaction
+from django.http import HttpRequest
 from django.utils import timezone
 from pytest_django import DjangoDbBlocker
 
@@ -20,6 +23,7 @@ from billing import ledger
 from billing.outbox import mail
 from billing.models import Wallet, CreditEntry, OutgoingMail, StripeEvent
 from generator.ask import admission
+from generator.library import sharing
 from generator.jobs import tasks
 from generator.models import Generation
 from reveweb.personal import tasks as personal_tasks
@@ -89,6 +93,17 @@ def test_people_log_in_with_the_passwords_they_had() -> None:
     assert ada.check_password(PASSWORD)
 
 
+@pytest.mark.usefixtures("installation")
+def test_browsers_stay_logged_in() -> None:
+    ada = User.objects.get(email="ada@example.com")
+    request = HttpRequest()
+    request.session = SessionStore()
+    request.session[SESSION_KEY] = str(ada.pk)
+    request.session[HASH_SESSION_KEY] = ada.get_session_auth_hash()
+    request.session[BACKEND_SESSION_KEY] = "reveweb.login.backends.AuthenticationBackend"  # as every session has it
+    assert get_user(request) == ada
+
+
 def test_keys_open_what_they_opened(installation: Installation) -> None:
     assert {one["secret"]: _opens(one["secret"]) for one in installation.facts["keys"]} == {
         one["secret"]: one["opens"] for one in installation.facts["keys"]
@@ -109,6 +124,11 @@ def test_a_request_that_is_sent_again_finds_its_images(installation: Installatio
         again = admission.admit(wallet=wallet, request=request, idempotency_key=sent["idempotency_key"])
         assert [one.public_id for one in again.generations] == sent["images"]
         assert (again.replayed, again.credits_charged) == (True, 0)
+
+
+def test_what_staff_took_off_explore_stays_off(installation: Installation) -> None:
+    off = Generation.objects.get(public_id=installation.facts["replays"][0]["images"][0])
+    assert not sharing.show_on_explore(off, listed=True)
 
 
 def test_staff_may_what_they_might(installation: Installation) -> None:
