@@ -2,11 +2,11 @@
 
 from django.urls import path
 
-from generator.pages import actions, api_call, files, gallery, image, shared, studio
+from generator.pages import actions, api_call, files, gallery, generate, image, shared, studio
 
 urlpatterns = [
     path("create/", studio.create, name="create"),
-    path("create/generate/", studio.generate, name="studio_generate"),
+    path("create/generate/", generate.generate, name="studio_generate"),
     path("create/wall/", studio.wall, name="studio_wall"),
     path("create/api-call/", api_call.api_call, name="api_call"),
     path("gallery/", gallery.gallery, name="gallery"),

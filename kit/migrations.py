@@ -1,11 +1,9 @@
-"""Operations for migrations of a site in use: indexes that lock nobody out, renames that staff keep their rights in.
+"""Operations for migrations of a site in use: indexes that lock nobody out.
 
 `CREATE INDEX` lets nobody write to a table until it is done. On PostgreSQL these build an index beside the writers;
 Django's own operations for that fail everywhere else, these do the plain thing there. A migration with one of them says
 `atomic = False` and holds nothing else, so that it can be run again after it was interrupted.
 """
-
-from typing import Any
 
 from django.contrib.postgres import operations as postgres
 from django.db import migrations, models
@@ -77,31 +75,6 @@ class AddUniqueConcurrently(postgres.NotInTransactionMixin, migrations.AddConstr
         schema_editor.execute(f"CREATE UNIQUE INDEX CONCURRENTLY {name} ON {table}{rest}", params=None)
         if is_constraint:
             schema_editor.execute(f"{plain} USING INDEX {name}", params=None)
-
-
-class RenameModel(migrations.RenameModel):
-    """Rename a model, and with it the permissions that people and groups have for it.
-
-    Django renames the content type but leaves `view_old` to whoever has it and makes a new `view_new` that nobody has.
-    """
-
-    def database_forwards(
-        self, app_label: str, schema_editor: Any, from_state: ProjectState, to_state: ProjectState
-    ) -> None:
-        super().database_forwards(app_label, schema_editor, from_state, to_state)
-        # On the way back Django comes here too, with the names exchanged.
-        _rename_permissions(app_label, schema_editor, to_state, self.old_name, self.new_name)
-
-
-def _rename_permissions(app_label: str, schema_editor: Any, state: ProjectState, old: str, new: str) -> None:
-    """Rename what stands in the database; where there is nothing yet, `migrate` makes them under the new name."""
-    permissions = state.apps.get_model("auth", "Permission")._default_manager.using(schema_editor.connection.alias)
-    of_app = permissions.filter(content_type__app_label=app_label)
-    options = state.apps.get_model(app_label, new)._meta
-    for act in options.default_permissions:
-        of_app.filter(codename=f"{act}_{old.lower()}").update(
-            codename=f"{act}_{new.lower()}", name=f"Can {act} {options.verbose_name_raw}"
-        )
 
 
 def _drop_unfinished(schema_editor: BaseDatabaseSchemaEditor, table: str, name: str) -> None:

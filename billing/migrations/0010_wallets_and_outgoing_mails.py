@@ -12,6 +12,7 @@ from django.db.models import Q
 
 OWNED = ["creditgrant", "creditentry", "subscription", "order", "payment", "auditrecord", "outgoingmail"]
 RENAMED = {"account": "wallet", "sentmail": "outgoingmail"}
+CALLED = {"sentmail": "mail", "outgoingmail": "mail"}  # where it differs from the model's name
 
 
 def rename_table(old, new):
@@ -28,7 +29,7 @@ def rename_permissions(apps, names):
     for old, new in names:
         for act in ("add", "change", "delete", "view"):
             known = Permission.objects.filter(content_type__app_label="billing", codename=f"{act}_{old}")
-            known.update(codename=f"{act}_{new}")
+            known.update(codename=f"{act}_{new}", name=f"Can {act} {CALLED.get(new, new)}")
 
 
 def forwards(apps, schema_editor):

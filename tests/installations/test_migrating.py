@@ -18,16 +18,16 @@ from pytest_django import DjangoDbBlocker
 from accounts import keys
 from accounts.errors import InvalidApiKey
 from accounts.models import User
-from billing.staff import audit
 from billing import ledger
+from billing.models import CreditEntry, OutgoingMail, StripeEvent, Wallet
 from billing.outbox import mail
-from billing.models import Wallet, CreditEntry, OutgoingMail, StripeEvent
+from billing.staff import audit
 from generator.ask import admission
-from generator.library import sharing
 from generator.jobs import tasks
+from generator.library import sharing
 from generator.models import Generation
-from reveweb.personal import tasks as personal_tasks
 from reveweb.personal import jobs
+from reveweb.personal import tasks as personal_tasks
 from tests.conftest import PASSWORD
 from tests.installations import prepared
 from tests.installations.prepared import Installation
@@ -164,7 +164,7 @@ def test_mails_that_were_due_go_out(installation: Installation) -> None:
 
 
 def test_an_account_that_waited_to_be_deleted_is_deleted(installation: Installation) -> None:
-    assert jobs.due() == installation.facts["personal_tasks_due"]
+    assert jobs.waiting() == installation.facts["personal_tasks_due"]
     ivy = User.objects.get(email="ivy@example.com")
     [task] = ivy.personal_tasks.all()
     assert jobs.run(task.pk, personal_tasks.WORK)

@@ -4,15 +4,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Group, Permission
-from django.contrib.contenttypes.models import ContentType
 from django.db import DatabaseError, NotSupportedError, connection, models, transaction
 from django.db.migrations import CreateModel, Migration
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
 
-from kit.migrations import AddIndexConcurrently, AddUniqueConcurrently, RenameModel
+from kit.migrations import AddIndexConcurrently, AddUniqueConcurrently
 
 pytestmark = pytest.mark.services
 
@@ -96,25 +94,6 @@ def test_a_constraint_that_is_deferrable_has_no_index_to_begin_with() -> None:
     ):
         with pytest.raises(TypeError):
             AddUniqueConcurrently("parcel", constraint)  # type: ignore[arg-type]  # one of them is of another kind
-
-
-def test_permissions_follow_a_renamed_model(state: ProjectState) -> None:
-    kind = ContentType.objects.create(app_label="kit", model="parcel")
-    other = ContentType.objects.create(app_label="kit", model="letter")
-    staff = Group.objects.create(name="parcel staff")
-    for codename in ("view_parcel", "change_parcel", "weigh"):
-        staff.permissions.add(Permission.objects.create(content_type=kind, codename=codename, name=codename))
-    unlike = Permission.objects.create(content_type=other, codename="view_letter", name="Can view letter")
-    operation = RenameModel("Parcel", "Package")
-    then = _run(state, operation)
-    mine = Permission.objects.filter(group=staff).order_by("codename")
-    assert list(mine.values_list("codename", flat=True)) == ["change_package", "view_package", "weigh"]
-    assert mine[0].name == "Can change package"
-    _run_back(state, then, operation, atomic=True)
-    assert list(mine.values_list("codename", flat=True)) == ["change_parcel", "view_parcel", "weigh"]
-    unlike.refresh_from_db()
-    assert unlike.codename == "view_letter"
-    mine.delete(), unlike.delete(), kind.delete(), other.delete()
 
 
 def _after(state: ProjectState, operation: Operation) -> ProjectState:
