@@ -107,7 +107,8 @@ function count(field) {
   const used = [...field.value.trim()].length;
   const place = form.querySelector(`[data-counter-for="${field.name}"]`);
   const left = limit - used;
-  place.textContent = left > limit / 10 ? "" : left < 0 ? `${-left} over ${limit.toLocaleString("en")}` : `${left} left`;
+  place.textContent =
+    left > limit / 10 ? "" : left < 0 ? `${-left} over ${limit.toLocaleString("en")}` : `${left} left`;
   place.classList.toggle("is-over", left < 0);
 }
 
