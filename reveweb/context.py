@@ -10,6 +10,7 @@ from billing import ledger
 from kit.http.requests import site_of
 from reveweb.pages.crawlers import is_listed
 from reveweb.pages.landing import CARD
+from reveweb.version import VERSION
 
 THEMES = ("light", "dark")
 DEFAULT_HUE = 274  # as static/css/tokens.css has it
@@ -42,5 +43,6 @@ def site(request: HttpRequest) -> dict[str, Any]:
         "LOCAL_INBOX": settings.LOCAL_INBOX,
         "SIMULATED_PAYMENTS": settings.EMBEDDED_STRIPE,
         "THEME": theme if theme in THEMES else "",
+        "VERSION": VERSION,
         "credit_balance": balance,
     }

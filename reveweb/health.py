@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from kit.threads import in_thread
 from reveweb.celery import app
+from reveweb.version import VERSION
 
 log = logging.getLogger(__name__)
 
@@ -16,8 +17,8 @@ CHECK_SECONDS = 3.0
 
 
 async def healthz(request: HttpRequest) -> HttpResponse:
-    """Answer 200 as long as the process serves requests."""
-    return _uncached(JsonResponse({"status": "ok"}))
+    """Answer 200 as long as the process serves requests, and say of which release it is."""
+    return _uncached(JsonResponse({"status": "ok", "version": VERSION}))
 
 
 async def readyz(request: HttpRequest) -> HttpResponse:

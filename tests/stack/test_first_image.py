@@ -10,6 +10,7 @@ import httpx
 import pytest
 from PIL import Image
 
+from reveweb.version import VERSION
 from tests.stack.conftest import Stack, wait_until
 
 pytestmark = pytest.mark.stack
@@ -98,6 +99,6 @@ def test_many_wait_at_once_without_a_thread_each(stack: Stack) -> None:
 
 
 def test_it_is_ready_only_with_a_live_worker(stack: Stack) -> None:
-    assert httpx.get(f"{stack.url}/healthz").json() == {"status": "ok"}
+    assert httpx.get(f"{stack.url}/healthz").json() == {"status": "ok", "version": VERSION}
     ready = httpx.get(f"{stack.url}/readyz")
     assert (ready.status_code, ready.json()["checks"]["worker"]) == (200, "ok")
