@@ -4,7 +4,7 @@ from typing import Any
 
 from reveweb.run import embedded
 from reveweb.settings.env import BASE_DIR, env
-from reveweb.settings.where import VAR_DIR
+from reveweb.settings.where import DEBUG, VAR_DIR
 
 DATABASE_URL = env.str("DATABASE_URL", f"sqlite:///{VAR_DIR / 'reveweb.sqlite3'}")
 DATABASES = {"default": env.db_url_config(DATABASE_URL)}
@@ -76,4 +76,4 @@ IMAGE_MAX_PIXELS = env.int("IMAGE_MAX_PIXELS", 40_000_000)
 STATIC_URL = "/static/"
 STATIC_ROOT = VAR_DIR / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
-WHITENOISE_MAX_AGE = 3600
+WHITENOISE_MAX_AGE = 0 if DEBUG else 3600

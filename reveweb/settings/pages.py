@@ -8,7 +8,7 @@ from reveweb.settings.data import IMAGE_BASE_URL
 from reveweb.settings.env import BASE_DIR, env
 from reveweb.settings.money import EMBEDDED_STRIPE, PAYMENTS, STRIPE_API_BASE
 from reveweb.settings.people import SOCIAL_PROVIDERS, SOCIALACCOUNT_PROVIDERS
-from reveweb.settings.where import SITE_NAME
+from reveweb.settings.where import DEBUG, SITE_NAME
 
 LOGO_TEXT = env.str("LOGO_TEXT", "") or SITE_NAME
 ACCENT_HUE = env.int("ACCENT_HUE", 274)  # degrees in oklch; lightness keeps the contrast whatever the hue
@@ -68,7 +68,7 @@ MIDDLEWARE = [
 
 ROOT_URLCONF = "reveweb.urls"
 ASGI_APPLICATION = "reveweb.asgi.application"
-TEMPLATES = [
+TEMPLATES: list[dict[str, Any]] = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
         "DIRS": [BASE_DIR / "templates"],
@@ -84,6 +84,13 @@ TEMPLATES = [
         },
     },
 ]
+
+if DEBUG:  # a template that was edited is read anew; Django keeps what it has compiled otherwise
+    TEMPLATES[0]["APP_DIRS"] = False
+    TEMPLATES[0]["OPTIONS"]["loaders"] = [
+        "django.template.loaders.filesystem.Loader",
+        "django.template.loaders.app_directories.Loader",
+    ]
 
 CORS_URLS_REGEX = r"^/(v1|images)/"
 CORS_ALLOW_ALL_ORIGINS = True

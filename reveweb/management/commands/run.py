@@ -14,17 +14,23 @@ from typing import Any
 from django.conf import settings
 from django.contrib.staticfiles.finders import get_finders
 from django.core.management import call_command
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection
 
 from reveweb.run import demo, embedded
 
+NOT_RUN = {"benchmarks", "tests", "tools"}  # packages that no process of the product imports
 READY_SECONDS = 180  # a slow machine takes its time; a broken one says so in its logs meanwhile
 
 
 class Command(BaseCommand):
     help = "Start everything that is not provided from outside, and stop it on Ctrl-C or SIGTERM."
     requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--reload", action="store_true", help="For development, with DEBUG=1: take up changes, and print the logs."
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         for folder in ("log", "valkey", "images", "mail"):
@@ -36,18 +42,22 @@ class Command(BaseCommand):
             )
         ports = embedded.choose_ports(["valkey", "sandbox"], settings.VAR_DIR, settings.PORT)
         call_command("migrate", verbosity=0, interactive=False)
-        _collect_static()
+        if not settings.DEBUG:  # with it on they are served from where they are written
+            _collect_static()
         block = demo.describe_running(f"http://localhost:{settings.PORT}")
         connection.close()
         supervisor = os.getpid()
         if os.fork() == 0:
             _announce(block, supervisor)
+            if options["reload"]:
+                _follow(sorted((settings.VAR_DIR / "log").glob("*.log")), supervisor)
             os._exit(0)
         sys.stdout.flush()
         os.chdir(settings.BASE_DIR)
         bin_dir = sysconfig.get_path("scripts")
         config = str(settings.BASE_DIR / "deploy" / "supervisord.conf")
-        os.execve(f"{bin_dir}/supervisord", ["supervisord", "-c", config], _environment(ports, bin_dir))  # noqa: S606 (meant)
+        environment = _environment(ports, bin_dir) | (_reloading(bin_dir) if options["reload"] else {"WATCH": ""})
+        os.execve(f"{bin_dir}/supervisord", ["supervisord", "-c", config], environment)  # noqa: S606 (meant)
 
     def _claim_folder(self) -> None:
         """Hold a lock for as long as the supervisor lives: two runs must not share one `var/`."""
@@ -87,6 +97,18 @@ def _environment(ports: dict[str, int], bin_dir: str) -> dict[str, str]:
     }
 
 
+def _reloading(bin_dir: str) -> dict[str, str]:
+    """Return what makes granian, and the others through `tools.reload`, start anew when a package of ours changes."""
+    packages = sorted({marker.parent for marker in settings.BASE_DIR.glob("*/__init__.py")})
+    return {
+        "GRANIAN_ACCESS_LOG_ENABLED": "true",
+        "GRANIAN_RELOAD": "true",
+        "GRANIAN_RELOAD_IGNORE_WORKER_FAILURE": "true",  # it waits for the change that mends it
+        "GRANIAN_RELOAD_PATHS": os.pathsep.join(str(one) for one in packages if one.name not in NOT_RUN),
+        "WATCH": f"{bin_dir}/python -m tools.reload ",
+    }
+
+
 def _collect_static() -> None:
     """Collect, hash and compress the static files when one of them has changed since the last time."""
     stamp: Path = settings.STATIC_ROOT / ".stamp"
@@ -120,3 +142,17 @@ def _announce(block: str, supervisor: int) -> None:
         time.sleep(0.1)
     if os.getppid() == supervisor:
         print(f"Not ready after {READY_SECONDS} seconds: {last}\nThe logs are in {settings.VAR_DIR}/log.", flush=True)
+
+
+def _follow(logs: list[Path], supervisor: int) -> None:
+    """Print what is written to `logs` from now on, for as long as the supervisor lives."""
+    seen = {log: log.stat().st_size for log in logs if log.name != "supervisord.log"}
+    while os.getppid() == supervisor:
+        for log, end in seen.items():
+            size = log.stat().st_size
+            with log.open(errors="replace") as file:
+                file.seek(end if end <= size else 0)  # a smaller file is a new one
+                for line in file:
+                    print(f"{log.stem:>8} | {line.rstrip()}", flush=True)
+                seen[log] = file.tell()
+        time.sleep(0.1)
