@@ -3,11 +3,13 @@
 import fcntl
 import json
 import os
+import shlex
 import sys
 import sysconfig
 import time
 import urllib.error
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from django.db import connection
 
 from reveweb.run import demo, embedded
 
-NOT_RUN = {"benchmarks", "tests", "tools"}  # packages that no process of the product imports
+NOT_SERVED = {"benchmarks", "sandbox", "tests", "tools"}  # packages that neither web nor worker imports
 READY_SECONDS = 180  # a slow machine takes its time; a broken one says so in its logs meanwhile
 
 
@@ -33,7 +35,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        for folder in ("log", "valkey", "images", "mail"):
+        for folder in ("log", "valkey", "images", "mail", "static"):
             (settings.VAR_DIR / folder).mkdir(parents=True, exist_ok=True)
         self._claim_folder()
         if not embedded.is_free(settings.PORT, settings.HOST):
@@ -48,15 +50,16 @@ class Command(BaseCommand):
         connection.close()
         supervisor = os.getpid()
         if os.fork() == 0:
-            _announce(block, supervisor)
-            if options["reload"]:
-                _follow(sorted((settings.VAR_DIR / "log").glob("*.log")), supervisor)
+            with suppress(KeyboardInterrupt):
+                _announce(block, supervisor)
+                if options["reload"]:
+                    _follow(sorted((settings.VAR_DIR / "log").glob("*.log")), supervisor)
             os._exit(0)
         sys.stdout.flush()
         os.chdir(settings.BASE_DIR)
         bin_dir = sysconfig.get_path("scripts")
         config = str(settings.BASE_DIR / "deploy" / "supervisord.conf")
-        environment = _environment(ports, bin_dir) | (_reloading(bin_dir) if options["reload"] else {"WATCH": ""})
+        environment = _environment(ports, bin_dir) | (_reloading(bin_dir) if options["reload"] else {})
         os.execve(f"{bin_dir}/supervisord", ["supervisord", "-c", config], environment)  # noqa: S606 (meant)
 
     def _claim_folder(self) -> None:
@@ -92,20 +95,29 @@ def _environment(ports: dict[str, int], bin_dir: str) -> dict[str, str]:
         "VALKEY_PORT": str(ports["valkey"]),
         "VALKEY_SERVER": str(embedded.valkey_server()),
         "VAR_DIR": str(settings.VAR_DIR),
+        "WATCH_CODE": "",
+        "WATCH_SANDBOX": "",
+        "WEB_LOG_LEVEL": "warning",
+        "WEB_PATIENCE": "5",
         "WEB_WORKERS": str(settings.WEB_WORKERS),
         "WORKER_THREADS": str(settings.WORKER_THREADS),
     }
 
 
 def _reloading(bin_dir: str) -> dict[str, str]:
-    """Return what makes granian, and the others through `tools.reload`, start anew when a package of ours changes."""
-    packages = sorted({marker.parent for marker in settings.BASE_DIR.glob("*/__init__.py")})
+    """Return what makes granian, and the others through `tools.reload`, start anew when their code changes."""
+    packages = {marker.parent.name for marker in settings.BASE_DIR.glob("*/__init__.py")}
+    code = [str(settings.BASE_DIR / name) for name in sorted(packages - NOT_SERVED)]
+    watch = f"{bin_dir}/python -m tools.reload"
     return {
-        "GRANIAN_ACCESS_LOG_ENABLED": "true",
+        "GRANIAN_LOG_ACCESS_ENABLED": "true",
         "GRANIAN_RELOAD": "true",
         "GRANIAN_RELOAD_IGNORE_WORKER_FAILURE": "true",  # it waits for the change that mends it
-        "GRANIAN_RELOAD_PATHS": os.pathsep.join(str(one) for one in packages if one.name not in NOT_RUN),
-        "WATCH": f"{bin_dir}/python -m tools.reload ",
+        "GRANIAN_RELOAD_PATHS": os.pathsep.join(code),
+        "WATCH_CODE": f"{watch} {shlex.join(code)} -- ",
+        "WATCH_SANDBOX": f"{watch} {shlex.quote(str(settings.BASE_DIR / 'sandbox'))} -- ",
+        "WEB_LOG_LEVEL": "info",
+        "WEB_PATIENCE": "1",  # pages that listen to events would hold up each reload
     }
 
 
