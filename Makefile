@@ -32,7 +32,7 @@ hooks: .venv/.installed-dev $(BIOME_READY) ## Check format and lint at each comm
 	@$(BIN)/pre-commit install
 
 lock: .venv/.installed-dev ## Pin what requirements*.in newly ask for; UPGRADE=1 renews all pins, PACKAGE=name one.
-	@$(BIN)/python -m tools.lock $(if $(UPGRADE),--upgrade) $(if $(PACKAGE),--package $(PACKAGE)) $(if $(COOLDOWN),--cooldown $(COOLDOWN))
+	@$(BIN)/python -m tools.lock $(if $(UPGRADE),--upgrade) $(if $(PACKAGE),--package $(PACKAGE)) $(if $(COOLDOWN),--cooldown "$(COOLDOWN)")
 
 release: .venv/.installed-dev ## Date the changelog, set the version, commit and tag: make release VERSION=1.2.3
 	@$(BIN)/python -m tools.release $(VERSION)
@@ -52,6 +52,7 @@ reset: ## Delete the database, images and mails in var/, for a fresh start.
 	rm -rf var
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "reveweb needs Python 3.11 or newer; $(PYTHON) is older. Name another: make PYTHON=python3.12 …"; exit 1; }
+	@rm -rf .venv # what is left of one whose Python has gone
 	@$(PYTHON) -m venv .venv || { echo "python3 has no venv module. On Debian: apt install python3-venv"; rm -rf .venv; exit 1; }
 
 .venv/.installed: requirements.txt | .venv/bin/python

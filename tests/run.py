@@ -41,6 +41,8 @@ def main() -> int:
     checks: list[tuple[str, list[str], dict[str, str]]] = [
         ("format", [str(BIN / "ruff"), "format", "--check", "."], {}),
         ("lint", [str(BIN / "ruff"), "check", "."], {}),
+        ("templates", [str(BIN / "djlint"), "--lint", "--quiet", "templates", "sandbox"], {}),
+        ("scripts and styles", ["tools/biome/node_modules/.bin/biome", "check", "--error-on-warnings"], {}),
         ("types", [str(BIN / "mypy")], {}),
         ("import rules", [str(BIN / "lint-imports")], {}),
         ("migrations in step", [*manage, "makemigrations", "--check", "--dry-run"], {"ENV_FILE": ""}),

@@ -14,7 +14,10 @@ from pathlib import Path
 from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parent.parent
-MANIFESTS = ("requirements", "requirements-dev")  # in this order: the second is bound by the first one's pins
+# The last one is bound by the pins of the others.
+MANIFESTS = sorted(
+    (path.stem for path in ROOT.glob("requirements*.in")), key=lambda name: (name.endswith("-dev"), name)
+)
 COOLDOWN = "7 days"
 UV = [str(Path(sys.executable).with_name("uv")), "pip", "compile", "--quiet"]
 # Without the address of an index: it would be the one of whoever ran this.

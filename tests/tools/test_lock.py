@@ -55,7 +55,7 @@ def manifests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     uv.chmod(0o755)
     monkeypatch.setattr(lock, "ROOT", tmp_path)
     monkeypatch.setattr(lock, "UV", [str(uv)])
-    monkeypatch.setattr(lock, "MANIFESTS", ("requirements",))
+    monkeypatch.setattr(lock, "MANIFESTS", ["requirements"])
     return tmp_path
 
 
@@ -82,9 +82,13 @@ def test_only_what_was_asked_for_is_renewed(manifests: Path, arguments: list[str
     assert call.endswith(" ".join([*lock.FORM, *passed, "requirements.in --output-file requirements.txt"]))
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-dev.txt"])
+def test_what_binds_is_pinned_before_what_is_bound() -> None:
+    assert (lock.MANIFESTS[0], lock.MANIFESTS[-1]) == ("requirements", "requirements-dev")
+
+
+@pytest.mark.parametrize("name", lock.MANIFESTS)
 def test_what_is_committed_has_hashes_and_names_no_index(name: str) -> None:
-    text = (ROOT / name).read_text()
+    text = (ROOT / f"{name}.txt").read_text()
     assert "://" not in text
     assert "--index" not in text
     blocks = re.split(r"^(?=[A-Za-z0-9])", text, flags=re.MULTILINE)
