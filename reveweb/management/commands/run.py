@@ -44,8 +44,7 @@ class Command(BaseCommand):
             )
         ports = embedded.choose_ports(["valkey", "sandbox"], settings.VAR_DIR, settings.PORT)
         call_command("migrate", verbosity=0, interactive=False)
-        if not settings.DEBUG:  # with it on they are served from where they are written
-            _collect_static()
+        _collect_static()
         block = demo.describe_running(f"http://localhost:{settings.PORT}")
         connection.close()
         supervisor = os.getpid()
@@ -123,6 +122,8 @@ def _reloading(bin_dir: str) -> dict[str, str]:
 
 def _collect_static() -> None:
     """Collect, hash and compress the static files when one of them has changed since the last time."""
+    if settings.DEBUG:
+        return  # they are served from where they are written
     stamp: Path = settings.STATIC_ROOT / ".stamp"
     newest = 0.0
     count = 0
