@@ -33,7 +33,7 @@ def run_due(world: World, until: int) -> int:
     return happened
 
 
-def settle(world: World, intent: Obj, *, succeeded: bool) -> None:
+def settle(world: World, intent: Obj, *, succeeded: bool) -> Obj:
     """A bank debit ends; tell the session and the invoice that wait for it. Raises InvalidRequest."""
     if intent["status"] != "processing":
         raise InvalidRequest(f"Payment intent {intent['id']} is {intent['status']}; nothing is to be settled.")
@@ -47,6 +47,7 @@ def settle(world: World, intent: Obj, *, succeeded: bool) -> None:
     _tell_invoice(world, intent, succeeded=succeeded)
     if "_session" in intent:
         checkout.settled(world, world.get("checkout.session", intent["_session"]), succeeded=succeeded)
+    return intent
 
 
 def _tell_invoice(world: World, intent: Obj, *, succeeded: bool) -> None:
@@ -76,14 +77,10 @@ def _end(world: World, subscription: Obj) -> None:
     subscriptions.end(world, subscription, reason="cancellation_requested")
 
 
-def _renew(world: World, subscription: Obj) -> None:
-    subscriptions.renew(world, subscription)
-
-
-_ACTIONS: dict[str, tuple[str, Callable[[World, Obj], None]]] = {
+_ACTIONS: dict[str, tuple[str, Callable[[World, Obj], object]]] = {
     "expire": ("checkout.session", checkout.expire),
     "cancel": ("subscription", _end),
-    "period_end": ("subscription", _renew),
+    "period_end": ("subscription", subscriptions.renew),
     "retry": ("invoice", subscriptions.retry),
     "settle": ("payment_intent", _settle_as_planned),
 }
