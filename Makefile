@@ -6,8 +6,11 @@ BIN := .venv/bin
 BIOME := tools/biome/node_modules/.bin/biome
 BIOME_READY := tools/biome/node_modules/.installed
 
+RUN := requirements.txt requirements-run.txt requirements-sandbox.txt
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
+
 .DEFAULT_GOAL := help
-.PHONY: help run dev test format hooks lock release lighthouse screenshots clean reset
+.PHONY: help run dev test test-sandbox format hooks lock release lighthouse screenshots clean reset
 
 # The sentence after `##` is what `make help` prints, so a target without one stays hidden.
 help: ## List the targets.
@@ -22,6 +25,9 @@ dev: .venv/.installed-dev ## The same with DEBUG on: code, templates and styles 
 
 test: .venv/.installed-dev $(BIOME_READY) ## Run every check there is, as CI does.
 	@exec $(BIN)/python -m tests.run
+
+test-sandbox: .venv/.installed-dev ## Run the sandbox's own tests, without Django: what a change of the sandbox alone needs.
+	@exec $(BIN)/python -m pytest -c tests/sandbox/pytest.ini --confcutdir tests/sandbox tests/sandbox
 
 format: .venv/.installed-dev $(BIOME_READY) ## Format the code, and mend what the linters can mend by themselves.
 	$(BIN)/ruff format .
@@ -50,19 +56,20 @@ clean: ## Remove what was installed and cached; your data in var/ stays.
 
 reset: ## Delete the database, images and mails in var/, for a fresh start.
 	rm -rf var
+
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "reveweb needs Python 3.11 or newer; $(PYTHON) is older. Name another: make PYTHON=python3.12 …"; exit 1; }
 	@rm -rf .venv # what is left of one whose Python has gone
 	@$(PYTHON) -m venv .venv || { echo "python3 has no venv module. On Debian: apt install python3-venv"; rm -rf .venv; exit 1; }
 
-.venv/.installed: requirements.txt | .venv/bin/python
+.venv/.installed: $(RUN) | .venv/bin/python
 	@echo "Installing reveweb's dependencies (once) …"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@$(INSTALL) $(RUN:%=-r %)
 	@touch $@
 
 .venv/.installed-dev: requirements-dev.txt .venv/.installed
 	@echo "Installing what the checks need (once) …"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@$(INSTALL) -r requirements-dev.txt
 	@touch $@
 
 # What comes from npm, for development only: Biome and Lighthouse.

