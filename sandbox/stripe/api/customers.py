@@ -34,7 +34,7 @@ def _update(world: World, customer: Obj, params: Params) -> Obj:
 def _delete(world: World, customer: Obj, _: Params) -> Obj:
     for subscription in world.all("subscription", customer=customer["id"]):
         if subscription["status"] not in subscriptions.ENDED:
-            subscriptions.end(world, subscription, reason="cancellation_requested")
+            subscriptions.end(world, subscription)
     world.tell(world.get("customer", customer["id"]), "customer.deleted")
     world.store.delete(customer["id"])
     return {"id": customer["id"], "object": "customer", "deleted": True}

@@ -104,7 +104,7 @@ def _cancel(world: World, subscription: Obj, params: Params) -> Obj:
     if subscription["status"] in subscriptions.ENDED:
         raise NoSuchObject("subscription", subscription["id"])
     subscription["cancellation_details"] |= params.get("cancellation_details") or {}
-    subscriptions.end(world, subscription, reason="cancellation_requested")
+    subscriptions.end(world, subscription)
     return subscription
 
 

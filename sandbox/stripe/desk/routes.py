@@ -83,9 +83,7 @@ class Desk:
 def refuse_other_sites(request: Request) -> None:
     """Raise InvalidRequest (403) for a form that another site's page sends here."""
     if request.headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}:
-        error = InvalidRequest("This request came from another site.")
-        error.status = 403
-        raise error
+        raise InvalidRequest("This request came from another site.", status=403)
 
 
 async def _raw(request: Request) -> dict[str, Any]:

@@ -89,20 +89,12 @@ def _intent(world: World, session: Obj, customer: Obj | None) -> Obj:
     if session["payment_intent"]:
         return world.get("payment_intent", session["payment_intent"])
     data = session["_payment_intent_data"]
-    intent = payments.new_intent(
-        world,
-        amount=session["amount_total"],
-        currency=session["currency"],
-        customer=customer["id"] if customer else None,
-        description=data.get("description"),
-        metadata=data.get("metadata") or {},
-    )
-    intent |= {"_session": session["id"], "receipt_email": data.get("receipt_email")}
-    intent["setup_future_usage"] = data.get("setup_future_usage")
-    world.store.update(intent)
-    session["payment_intent"] = intent["id"]
-    world.store.update(session)
-    return intent
+    payer, total, currency = customer["id"] if customer else None, session["amount_total"], session["currency"]
+    about = {"description": data.get("description"), "metadata": data.get("metadata") or {}}
+    intent = payments.new_intent(world, amount=total, currency=currency, customer=payer, **about)
+    world.change(session, payment_intent=intent["id"])
+    later = {name: data.get(name) for name in ("receipt_email", "setup_future_usage")}
+    return world.change(intent, _session=session["id"], **later)
 
 
 def _purchase(world: World, session: Obj, customer: Obj | None, test: TestMethod) -> None:
@@ -111,9 +103,9 @@ def _purchase(world: World, session: Obj, customer: Obj | None, test: TestMethod
         intent["customer"] = customer["id"]
     saved = customer if intent["setup_future_usage"] else None
     method = payments.save_method(world, test, customer=saved)
-    attempt = payments.confirm(world, intent, method, payer_present=True)
-    session["payment_status"] = "paid" if attempt.outcome is Outcome.SUCCEEDS else "unpaid"
-    if (session["invoice_creation"] or {}).get("enabled") and customer and attempt.outcome is Outcome.SUCCEEDS:
+    outcome = payments.confirm(world, intent, method, payer_present=True)
+    session["payment_status"] = "paid" if outcome is Outcome.SUCCEEDS else "unpaid"
+    if (session["invoice_creation"] or {}).get("enabled") and customer and outcome is Outcome.SUCCEEDS:
         session["invoice"] = _receipt(world, session, customer, intent)["id"]
 
 
@@ -155,6 +147,4 @@ def _subscribe(world: World, session: Obj, customer: Obj, test: TestMethod) -> N
     paid = world.get("invoice", invoice["id"])["status"] == "paid"
     session["payment_status"] = "paid" if paid else "unpaid"
     if not paid:
-        intent = invoices.intent_of(world, invoice)
-        intent["_session"] = session["id"]
-        world.store.update(intent)
+        world.change(invoices.intent_of(world, invoice), _session=session["id"])

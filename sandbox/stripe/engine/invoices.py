@@ -67,9 +67,7 @@ def finalize(world: World, invoice: Obj, *, paid_by: Obj | None = None) -> None:
     customer["next_invoice_sequence"] += 1
     world.store.update(customer)
     if invoice["amount_due"]:
-        intent = paid_by or _intent(world, invoice)
-        intent["_invoice"] = invoice["id"]
-        world.store.update(intent)
+        intent = world.change(paid_by or _intent(world, invoice), _invoice=invoice["id"])
         world.add(world.new("invoice_payment", invoice=invoice, intent=intent["id"]))
 
 
@@ -83,14 +81,14 @@ def collect(world: World, invoice: Obj, method: Obj | None, *, payer_present: bo
     if method is None:
         _mark_failed(world, invoice, counted=counted)
         return Outcome.DECLINED
-    attempt = payments.confirm(world, intent_of(world, invoice), method, payer_present=payer_present)
-    if attempt.outcome is Outcome.SUCCEEDS:
+    outcome = payments.confirm(world, intent_of(world, invoice), method, payer_present=payer_present)
+    if outcome is Outcome.SUCCEEDS:
         _mark_paid(world, invoice, counted=counted)
-    elif attempt.outcome is Outcome.PENDING:
+    elif outcome is Outcome.PENDING:
         world.change(invoice, "invoice.updated", attempted=True, attempt_count=invoice["attempt_count"] + counted)
     else:
-        _mark_failed(world, invoice, counted=counted, needs_action=attempt.outcome is Outcome.NEEDS_ACTION)
-    return attempt.outcome
+        _mark_failed(world, invoice, counted=counted, needs_action=outcome is Outcome.NEEDS_ACTION)
+    return outcome
 
 
 def settled(world: World, invoice: Obj, *, succeeded: bool) -> None:
@@ -132,14 +130,9 @@ def _apply_balance(world: World, invoice: Obj, customer: Obj) -> None:
 
 def _intent(world: World, invoice: Obj) -> Obj:
     words = {"subscription_create": "Subscription creation", "subscription_cycle": "Subscription update"}
-    return payments.new_intent(
-        world,
-        amount=invoice["amount_due"],
-        currency=invoice["currency"],
-        customer=invoice["customer"],
-        description=words.get(invoice["billing_reason"], f"Payment for invoice {invoice['number']}"),
-        metadata={},
-    )
+    description = words.get(invoice["billing_reason"], f"Payment for invoice {invoice['number']}")
+    about = {"currency": invoice["currency"], "customer": invoice["customer"], "description": description}
+    return payments.new_intent(world, amount=invoice["amount_due"], metadata={}, **about)
 
 
 def _mark_paid(world: World, invoice: Obj, *, counted: int = 0) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Any
 
 from sandbox.stripe.engine.world import World
 from sandbox.stripe.methods import METHODS, Outcome, Refusal, TestMethod
@@ -15,14 +15,6 @@ from sandbox.stripe.wire.errors import CardDeclined
 
 SETTLES_AFTER = 3 * DAY
 """Simulated seconds until a bank debit is known to have succeeded or failed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """How confirming an intent ended; `refusal` says why it didn't succeed."""
-
-    outcome: Outcome
-    refusal: Refusal | None = None
 
 
 def new_customer(world: World) -> Obj:
@@ -48,32 +40,33 @@ def save_method(world: World, test: TestMethod, *, customer: Obj | None) -> Obj:
     return world.add(method, *(["payment_method.attached"] if customer else []))
 
 
-def new_intent(
-    world: World, *, amount: int, currency: str, customer: str | None, description: str | None, metadata: Obj
-) -> Obj:
-    """Return a new intent for `amount` minor units."""
-    about = {"customer": customer, "description": description, "metadata": metadata, "token": ids.token(24)}
-    intent = world.new("payment_intent", amount=amount, currency=currency, **about)
-    return world.add(intent, "payment_intent.created")
+def new_intent(world: World, **given: Any) -> Obj:
+    """Return a new intent: `amount` in minor units, `currency`, the `customer`'s id, `description`, `metadata`."""
+    return world.add(world.new("payment_intent", token=ids.token(24), **given), "payment_intent.created")
 
 
-def confirm(world: World, intent: Obj, method: Obj, *, payer_present: bool) -> Attempt:
+def confirm(world: World, intent: Obj, method: Obj, *, payer_present: bool) -> Outcome:
     """Charge the intent; what follows from the outcome is the caller's."""
     test = test_method(method)
     outcome = test.now if payer_present else test.later
     if outcome is Outcome.NEEDS_ACTION:
-        return _ask(world, intent, method)
+        redirect = {"redirect_to_url": {"return_url": None, "url": f"{world.url}/stripe/"}, "type": "redirect_to_url"}
+        asked = {"status": "requires_action", "payment_method": method["id"], "next_action": redirect}
+        world.change(intent, "payment_intent.requires_action", **asked)
+        return outcome
     details = part(f"charge.{test.type}", test=test, year=expiry_year(world.now()))
     charge = world.add(world.new("charge", intent=intent, method=method, details=details))
     intent |= {"latest_charge": charge["id"], "payment_method": method["id"], "payment_method_types": [test.type]}
     intent["next_action"] = None
     if outcome is Outcome.PENDING:
-        return _wait(world, intent, charge)
-    if outcome is Outcome.DECLINED:
+        world.tell(charge, "charge.pending")
+        world.change(intent, "payment_intent.processing", status="processing")
+        world.store.set_timer("settle", intent["id"], world.now() + SETTLES_AFTER)
+    elif outcome is Outcome.DECLINED:
         fail(world, intent, charge, test.refusal)
-        return Attempt(outcome, test.refusal)
-    succeed(world, intent, charge)
-    return Attempt(outcome)
+    else:
+        succeed(world, intent, charge)
+    return outcome
 
 
 def succeed(world: World, intent: Obj, charge: Obj) -> None:
@@ -86,35 +79,14 @@ def succeed(world: World, intent: Obj, charge: Obj) -> None:
 
 def fail(world: World, intent: Obj, charge: Obj, refusal: Refusal) -> None:
     """The bank said no; the intent can be tried again."""
-    with world.changing(charge, "charge.failed"):
-        charge |= {"status": "failed", "failure_code": refusal.code, "failure_message": refusal.message}
-        charge["outcome"] = part("charge.declined", refusal=refusal)
-    method = world.get("payment_method", charge["payment_method"])
-    with world.changing(intent, "payment_intent.payment_failed"):
-        intent |= {"status": "requires_payment_method", "payment_method": None, "processing": None}
-        intent["last_payment_error"] = part(
-            "payment_intent.error", refusal=refusal, charge=charge["id"], method=public(world.store, method)
-        )
-
-
-def _wait(world: World, intent: Obj, charge: Obj) -> Attempt:
-    world.tell(charge, "charge.pending")
-    world.change(intent, "payment_intent.processing", status="processing")
-    world.store.set_timer("settle", intent["id"], world.now() + SETTLES_AFTER)
-    return Attempt(Outcome.PENDING)
-
-
-def _ask(world: World, intent: Obj, method: Obj) -> Attempt:
-    refusal = test_method(method).refusal
-    with world.changing(intent, "payment_intent.requires_action"):
-        intent |= {"status": "requires_action", "payment_method": method["id"]}
-        intent["next_action"] = {
-            "redirect_to_url": {"return_url": None, "url": f"{world.url}/stripe/"},
-            "type": "redirect_to_url",
-        }
-    return Attempt(Outcome.NEEDS_ACTION, refusal)
+    why = {"failure_code": refusal.code, "failure_message": refusal.message}
+    world.change(charge, "charge.failed", status="failed", outcome=part("charge.declined", refusal=refusal), **why)
+    method = public(world.store, world.get("payment_method", charge["payment_method"]))
+    error = part("payment_intent.error", refusal=refusal, charge=charge["id"], method=method)
+    failed = {"payment_method": None, "processing": None, "last_payment_error": error}
+    world.change(intent, "payment_intent.payment_failed", status="requires_payment_method", **failed)
 
 
 def declined(refusal: Refusal) -> CardDeclined:
     """Return the error that a declined charge is answered with."""
-    return CardDeclined(refusal.message, code=refusal.code, extra={"decline_code": refusal.decline_code})
+    return CardDeclined(refusal.message, code=refusal.code, decline_code=refusal.decline_code)

@@ -56,7 +56,7 @@ def bill(world: World, subscription: Obj, lines: list[Obj], *, reason: str, sinc
 def renew(world: World, subscription: Obj) -> Obj | None:
     """Move to the next period and bill it; None for a subscription that ends instead or is paused."""
     if subscription["cancel_at"] is not None and subscription["cancel_at"] <= world.now():
-        end(world, subscription, reason="cancellation_requested")
+        end(world, subscription)
         return None
     if subscription["status"] in ENDED | {"paused"}:
         return None
@@ -101,7 +101,7 @@ def follow(world: World, subscription: Obj, invoice: Obj, outcome: Outcome) -> N
     world.change(subscription, "customer.subscription.updated", status="past_due" if owing else "active")
 
 
-def end(world: World, subscription: Obj, *, reason: str) -> None:
+def end(world: World, subscription: Obj, *, reason: str = "cancellation_requested") -> None:
     """Cancel now, for good; what is unpaid stays open and is no longer tried."""
     for timer in ("period_end", "cancel"):
         world.store.clear_timer(timer, subscription["id"])

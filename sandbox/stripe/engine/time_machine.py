@@ -44,21 +44,14 @@ def settle(world: World, intent: Obj, *, succeeded: bool) -> Obj:
     else:
         method = world.get("payment_method", charge["payment_method"])
         payments.fail(world, intent, charge, payments.test_method(method).refusal)
-    _tell_invoice(world, intent, succeeded=succeeded)
+    if invoice := world.store.find(intent.get("_invoice", ""), "invoice"):
+        invoices.settled(world, invoice, succeeded=succeeded)
+        if subscription := subscriptions.subscription_of(world, invoice):
+            outcome = Outcome.SUCCEEDS if succeeded else Outcome.DECLINED
+            subscriptions.follow(world, subscription, invoice, outcome)
     if "_session" in intent:
         checkout.settled(world, world.get("checkout.session", intent["_session"]), succeeded=succeeded)
     return intent
-
-
-def _tell_invoice(world: World, intent: Obj, *, succeeded: bool) -> None:
-    invoice = world.store.find(intent.get("_invoice", ""), "invoice")
-    if invoice is None:
-        return
-    invoices.settled(world, invoice, succeeded=succeeded)
-    subscription = subscriptions.subscription_of(world, invoice)
-    if subscription is not None:
-        outcome = Outcome.SUCCEEDS if succeeded else Outcome.DECLINED
-        subscriptions.follow(world, subscription, invoice, outcome)
 
 
 def _ring(world: World, timer: Timer) -> None:
@@ -73,13 +66,9 @@ def _settle_as_planned(world: World, intent: Obj) -> None:
     settle(world, intent, succeeded=payments.test_method(method).settles)
 
 
-def _end(world: World, subscription: Obj) -> None:
-    subscriptions.end(world, subscription, reason="cancellation_requested")
-
-
 _ACTIONS: dict[str, tuple[str, Callable[[World, Obj], object]]] = {
     "expire": ("checkout.session", checkout.expire),
-    "cancel": ("subscription", _end),
+    "cancel": ("subscription", subscriptions.end),
     "period_end": ("subscription", subscriptions.renew),
     "retry": ("invoice", subscriptions.retry),
     "settle": ("payment_intent", _settle_as_planned),

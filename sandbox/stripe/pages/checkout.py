@@ -30,7 +30,7 @@ class CheckoutPage(Page):
         with self.world.transaction():
             refusal = checkout.pay(self.world, obj, method, email=email)
         if refusal:  # a refused attempt leaves its traces, so it is told after the commit
-            raise Trouble(refusal.message, 402)
+            raise Trouble(refusal.message, status=402)
         return checkout.return_address(obj)
 
 

@@ -66,11 +66,9 @@ def missing(what: str) -> HTMLResponse:
 
 
 class Trouble(StripeError):
-    """What a person did can't be done; the page says so with this status."""
+    """What a person did can't be done; the page says so with this error's status."""
 
-    def __init__(self, message: str, status: int = 422) -> None:
-        super().__init__(message)
-        self.status = status
+    status = 422
 
 
 class Page:

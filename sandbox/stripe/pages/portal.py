@@ -36,7 +36,7 @@ class PortalPage(Page):
     def act(self, obj: Obj, fields: Fields, action: str) -> str:
         do: Callable[[Obj, Obj, Fields], str] | None = getattr(self, f"do_{action}", None)
         if do is None:
-            raise Trouble("There is no such button.", 404)
+            raise Trouble("There is no such button.", status=404)
         with self.world.transaction():
             said = do(obj, self._features(obj), fields)
         after = (obj["flow"] or {}).get("after_completion") or {}
@@ -50,7 +50,7 @@ class PortalPage(Page):
         subscription = self._subscription(session, fields)
         settings = _enabled(features, "subscription_cancel")
         if settings["mode"] == "immediately":
-            subscriptions.end(self.world, subscription, reason="cancellation_requested")
+            subscriptions.end(self.world, subscription)
             return "Your plan has ended."
         end = subscription["items"]["data"][0]["current_period_end"]
         with self.world.changing(subscription, "customer.subscription.updated"):

@@ -102,11 +102,8 @@ class Calls(list[Call]):
         for call in self:
             if call.method == method and (match := re.fullmatch(call.path.replace("{id}", "([^/]+)"), path)):
                 return call, "".join(match.groups())
-        error = InvalidRequest(
-            f"Unrecognized request URL ({method}: {path}). The sandbox simulates a part of Stripe only."
-        )
-        error.status = 404
-        raise error
+        unknown = f"Unrecognized request URL ({method}: {path}). The sandbox simulates a part of Stripe only."
+        raise InvalidRequest(unknown, status=404)
 
 
 def whole(objects: list[Obj], params: Params, path: str) -> Obj:
