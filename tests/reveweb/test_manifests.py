@@ -32,7 +32,7 @@ import reveweb.asgi
 from reveweb.celery import app
 app.loader.import_default_modules()
 app.finalize()
-for package in ("accounts", "billing", "generator", "reveweb"):
+for package in ("accounts", "billing", "generator", "kit", "reveweb"):
     for module in pkgutil.walk_packages(import_module(package).__path__, package + "."):
         import_module(module.name)
 from django.core.management import call_command
