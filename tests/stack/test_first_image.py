@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from reveweb.version import VERSION
-from tests.stack.conftest import Stack, wait_until
+from tests.installation import Stack, wait_until
 
 pytestmark = pytest.mark.stack
 

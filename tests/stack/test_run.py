@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.environment import ROOT, free_port
-from tests.stack.conftest import Stack, wait_until
+from tests.installation import Stack, wait_until
 
 pytestmark = pytest.mark.stack
 
