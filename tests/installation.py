@@ -196,5 +196,5 @@ def wait_until(check: Callable[[], Any], seconds: float = 30) -> Any:
     while time.monotonic() < end:
         if answer := check():
             return answer
-        time.sleep(0.1)
+        time.sleep(0.05)
     raise AssertionError(f"not within {seconds} seconds: {check}")
