@@ -182,13 +182,12 @@ def test_it_lets_an_image_trickle(sandbox: Sandbox) -> None:
 
 def test_it_leaves_the_first_fetch_of_an_image_hanging_halfway(sandbox: Sandbox) -> None:
     url = sandbox.finished("in one piece [sandbox:stalled-image]")["url"]
-    received = b""
+    pieces: list[bytes] = []
     with httpx.stream("GET", url, timeout=0.4) as answer, pytest.raises(httpx.ReadTimeout):
-        for piece in answer.iter_raw():
-            received += piece
-    whole = httpx.get(url).content
-    assert 0 < len(received) < len(whole) == int(answer.headers["content-length"])
-    assert whole.startswith(received)
+        pieces.extend(answer.iter_raw())
+    half, whole = b"".join(pieces), httpx.get(url).content
+    assert 0 < len(half) < len(whole) == int(answer.headers["content-length"])
+    assert whole.startswith(half)
 
 
 def test_it_stops_promptly_while_a_client_waits(start: Start) -> None:
