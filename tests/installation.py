@@ -146,6 +146,13 @@ class Stack:
         return found
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give whole installations time: several processes start at once, and the machine may be a busy one."""
+    for item in items:
+        if item.get_closest_marker("stack") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(400))
+
+
 PREPARE = "import django; django.setup(); from reveweb.management.commands.run import prepare; prepare()"
 
 

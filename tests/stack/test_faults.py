@@ -21,7 +21,7 @@ QUEUED = "a patient queue"
 @pytest.fixture(scope="module")
 def frail(start_stack: Callable[..., Stack]) -> Stack:
     return start_stack(
-        SANDBOX_SECONDS="1.5", SANDBOX_PICTURES="plain", UPSTREAM_TIMEOUT_SECONDS="60", CLAIM_SECONDS="4"
+        SANDBOX_SECONDS="1.5", SANDBOX_PICTURES="plain", UPSTREAM_TIMEOUT_SECONDS="60", CLAIM_SECONDS="6"
     )
 
 
