@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from billing import gateway, ledger
 from billing.errors import InsufficientCredits
-from billing.stripe.events import HANDLERS
 from billing.models import CreditGrant, Pack, Plan, StripeEvent
 from billing.staff import audit
 from billing.stripe import inbox
+from billing.stripe.events import HANDLERS
 from tests.payments.conftest import FAILS_LATER, GOOD, Customer, Desk, deliver
 
 pytestmark = pytest.mark.services
