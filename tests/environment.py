@@ -120,6 +120,7 @@ class Server:
                         self.command, cwd=ROOT, env={**os.environ, **self.environment}, stdout=log, stderr=log
                     )
                 wait_for_port(self.port)  # connects, and so comes by here again
+                assert self.process.poll() is None, f"another process took the port of {self.name}"
 
 
 def _valkey_server() -> str:
