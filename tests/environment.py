@@ -16,6 +16,7 @@ import tempfile
 import threading
 import time
 from collections import defaultdict
+from collections.abc import Generator
 from importlib.util import find_spec
 from ipaddress import ip_address
 from pathlib import Path
@@ -23,7 +24,7 @@ from typing import Any
 
 import pytest
 
-from tests import ROOT
+from tests import ROOT, branches
 
 _reserved: list[socket.socket] = []
 
@@ -199,6 +200,8 @@ def pytest_configure(config: pytest.Config) -> None:
         for name in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(name, _interrupt)
     config.pluginmanager.register(Report(config))
+    if branches.FOLDER and (WORKER or not config.getoption("numprocesses", None)):
+        config.pluginmanager.register(Branches())
 
 
 def _interrupt(number: int, frame: Any) -> None:
@@ -244,3 +247,22 @@ class Report:
         if self.path:
             found = {"failed": list(self.failed), "seconds": self.seconds, "tests": self.tests}
             Path(self.path).write_text(json.dumps(found))
+
+
+class Branches:
+    """Has `tests.branches` look at the tests that it wants to see."""
+
+    def __init__(self) -> None:
+        self._observer = branches.Observer()
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
+        polls = self._observer.start(item.nodeid)
+        try:
+            return (yield)
+        finally:
+            if polls:
+                self._observer.stop()
+
+    def pytest_sessionfinish(self) -> None:
+        self._observer.save()

@@ -7,6 +7,7 @@ when they answer on their standard local ports; with `REQUIRE_SERVICES=1` it is 
 import os
 import socket
 import sys
+import tempfile
 from pathlib import Path
 
 from tests import machine
@@ -25,6 +26,7 @@ PRODUCTION = {
     "SSL_REDIRECT": "1",
     "ENV_FILE": "",
 }
+ON_POSTGRES = "make t ON=postgres"
 CORES = os.cpu_count() or 2
 BROWSER = "tests/browser"  # Playwright keeps an event loop in the thread, where the ORM refuses to work
 PLAIN = [f"--ignore={BROWSER}", "-p", "no:playwright"]
@@ -34,24 +36,39 @@ def main() -> int:
     """Run every check and return the process's exit status."""
     if not machine.provide(["chromium", "node", "curl"]):
         return 1
-    computing = [Check("tests on SQLite and the embedded Valkey", [*PYTEST, *spread(CORES), *PLAIN, "-m", "not stack"])]
-    waiting = [
+    with tempfile.TemporaryDirectory(prefix="reveweb-branches-") as folder:
+        return run([static_checks(), _computing(folder), _waiting()])
+
+
+def _computing(folder: str) -> list[Check]:
+    """The passes that keep their processes busy. `folder` is for what the first of them sees of branches."""
+    one = [*PYTEST, *spread(CORES), *PLAIN, "-m", "not stack"]
+    checks = [
+        Check("tests on SQLite and the embedded Valkey", one, {"TEST_BRANCHES": folder}),
+        Check("branches taken", [sys.executable, "-m", "tests.branches", folder]),
+    ]
+    if away := _away():
+        print(f"On its standard local port does not answer: {', '.join(away)}. No second pass.", flush=True)
+        if os.environ.get("REQUIRE_SERVICES") == "1":
+            checks.append(Check(f"{' and '.join(away)} within reach", ["false"]))
+    else:
+        two = [*PYTEST, *spread(min(CORES, 5)), *PLAIN, "-m", "services and not stack"]
+        servers = POSTGRES | {"REDIS_URL": REDIS}
+        checks.append(Check("tests on PostgreSQL and Redis", two, servers, ON_POSTGRES))
+    return checks
+
+
+def _waiting() -> list[Check]:
+    """The passes that mostly wait for servers and a browser."""
+    checks = [
         Check("tests of whole installations", [*PYTEST, *spread(CORES // 2, "loadfile"), *PLAIN, "-m", "stack"]),
         Check("tests in Chromium", [*PYTEST, *spread(CORES // 2, "loadfile"), BROWSER]),
     ]
-    away = [name for name, port in (("PostgreSQL", 5432), ("Redis", 6379)) if not _answers(port)]
-    if not away:
-        again = "make t ON=postgres"
-        two = [*PYTEST, *spread(min(CORES, 5)), *PLAIN, "-m", "services and not stack"]
-        computing.append(Check("tests on PostgreSQL and Redis", two, POSTGRES | {"REDIS_URL": REDIS}, again))
+    if not _away():
         three = [*PYTEST, *spread(1), *PLAIN, "-m", "services and stack"]
         servers = POSTGRES | {"REDIS_URL": REDIS_OF_INSTALLATIONS}
-        waiting.append(Check("tests of an installation on PostgreSQL and Redis", three, servers, again))
-    else:
-        print(f"On its standard local port does not answer: {', '.join(away)}. No second pass.", flush=True)
-        if os.environ.get("REQUIRE_SERVICES") == "1":
-            computing.append(Check(f"{' and '.join(away)} within reach", ["false"]))
-    return run([static_checks(), computing, waiting])
+        checks.append(Check("tests of an installation on PostgreSQL and Redis", three, servers, ON_POSTGRES))
+    return checks
 
 
 def static_checks() -> list[Check]:
@@ -75,6 +92,10 @@ def static_checks() -> list[Check]:
 def spread(processes: int, how: str = "worksteal") -> list[str]:
     """The options that share tests out: by file where a file's tests share something that takes long to start."""
     return ["-n", str(max(1, processes)), "--dist", how]
+
+
+def _away() -> list[str]:
+    return [name for name, port in (("PostgreSQL", 5432), ("Redis", 6379)) if not _answers(port)]
 
 
 def _answers(port: int) -> bool:
