@@ -183,7 +183,10 @@ def _refuse_unless_local(host: Any, *, resolving: bool = False) -> None:
     try:
         address = ip_address(name.partition("%")[0])
     except ValueError:
-        raise NetworkClosed(f"tests reach no other machine: {name}") from None
+        try:
+            address = ip_address(socket.inet_aton(name))  # as in 127.1 or 0x7f000001
+        except OSError:
+            raise NetworkClosed(f"tests reach no other machine: {name}") from None
     if not resolving and not address.is_loopback:
         raise NetworkClosed(f"tests reach no other machine: {name}")
 

@@ -8,10 +8,20 @@ import pytest
 from tests.environment import NetworkClosed, free_port
 
 
-@pytest.mark.parametrize("host", ["192.0.2.1", "2001:db8::1", "example.com", b"example.com", "0.0.0.1"])
-def test_no_other_machine_can_be_reached(host: str) -> None:
+@pytest.mark.parametrize("address", ["192.0.2.1", "2001:db8::1", "0.0.0.1", "::ffff:192.0.2.1"])
+def test_no_other_machine_can_be_reached(address: str) -> None:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family) as one:
+        with pytest.raises(NetworkClosed):
+            one.connect((address, 80))
+        with pytest.raises(NetworkClosed):
+            one.connect_ex((address, 80))
+
+
+@pytest.mark.parametrize("name", ["example.com", b"example.com", "localhost.example"])
+def test_nobody_is_asked_for_an_address(name: str) -> None:
     with pytest.raises(NetworkClosed):
-        socket.create_connection((host, 80), timeout=0.1)
+        socket.create_connection((name, 80), timeout=0.1)
 
 
 def test_no_packet_leaves() -> None:
@@ -20,8 +30,6 @@ def test_no_packet_leaves() -> None:
 
 
 def test_no_coroutine_gets_out() -> None:
-    with pytest.raises(NetworkClosed):
-        asyncio.run(asyncio.open_connection("192.0.2.1", 80))
     with pytest.raises(NetworkClosed):
         asyncio.run(asyncio.open_connection("example.com", 80))
 
