@@ -43,12 +43,16 @@ ROOMS = {
     "reveweb/pages": "tests/pages",
     "reveweb/admin": "tests/admin",
     "reveweb/personal": "tests/account tests/pages/test_accounts.py",
-    "reveweb/account": "tests/account tests/pages/test_accounts.py",  # becomes personal/ and login/
     "reveweb/login": "tests/pages/test_accounts.py tests/account tests/admin/test_finding.py",
     "reveweb/docs": "tests/docs tests/pages/test_docs.py",
     "reveweb/settings": EVERYTHING,
-    "reveweb/settings.py": EVERYTHING,
     "kit": EVERYTHING,
+    "kit/due.py": "tests/kit tests/billing/test_mail.py tests/payments/test_webhook.py tests/account",
+    "kit/migrations.py": "tests/kit tests/installations",
+    **dict.fromkeys(
+        [f"{app}/migrations" for app in ("accounts", "billing", "generator", "reveweb")], "tests/installations"
+    ),
+    "tools": "tests/tools",
     "sandbox": "tests/sandbox tests/payments tests/generator/test_worker.py tests/generator/test_reve.py "
     "tests/api/test_sync.py",
     "templates": PAGES,
@@ -62,10 +66,24 @@ ROOMS = {
     "static": "tests/reveweb/test_static.py tests/pages/test_contrast.py tests/pages/test_frame.py "
     "tests/pages/test_home.py",
     "deploy": "tests/reveweb",
+    "Makefile": "tests/tools",
     "docs": "tests/reveweb/test_settings.py",
     ".env.example": "tests/reveweb/test_settings.py",
     # What no test reads.
-    **dict.fromkeys(["benchmarks", "README.md", "CHANGELOG.md", "LICENSE", "Makefile", ".ci", ".gitignore"], ""),
+    **dict.fromkeys(
+        [
+            "benchmarks",
+            "README.md",
+            "CHANGELOG.md",
+            "CONTRIBUTING.md",
+            "SECURITY.md",
+            "LICENSE",
+            ".ci",
+            ".github",
+            ".gitignore",
+        ],
+        "",
+    ),
 }
 
 
