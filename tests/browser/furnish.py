@@ -17,7 +17,7 @@ from PIL import Image
 
 from sandbox.ratios import SIZES
 from sandbox.store import VARIATIONS
-from tests.stack.conftest import Stack
+from tests.installation import Stack
 
 PASSWORD = "correct horse battery"
 EMAILS = {

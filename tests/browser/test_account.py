@@ -12,7 +12,7 @@ from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value, yield_
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import PASSWORD, Visit, Visitor
-from tests.stack.conftest import Stack
+from tests.installation import Stack
 
 
 def test_an_authenticator_app_is_set_up_and_then_asked_for(visit: Visit) -> None:
@@ -50,7 +50,7 @@ def test_an_authenticator_app_is_set_up_and_then_asked_for(visit: Visit) -> None
 
 
 def test_a_passkey_is_made_and_opens_the_account_alone(visit: Visit, site: Stack) -> None:
-    visitor = visit(signed_in=True)
+    visitor = visit(signed_in=True, fresh=True)
     page, named = visitor.page, site.url.replace("127.0.0.1", "localhost")  # passkeys belong to a name
     with authenticator(visitor) as finger:
         log_in(visitor, named)

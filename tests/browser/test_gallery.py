@@ -12,7 +12,7 @@ from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.conftest import Visit, Visitor
 from tests.browser.furnish import stock
-from tests.stack.conftest import Stack
+from tests.installation import Stack
 
 SHIFTS = """
     window.shift = 0;

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Visit
-from tests.stack.conftest import Stack
+from tests.installation import Stack
 
 NASTY = 'It\'s a "test" $HOME `id` !! \\n\n«é» 🦊'
 
