@@ -82,6 +82,7 @@ def test_an_operator_finds_a_person_grants_and_takes_credits(visit: Visit) -> No
 def test_the_search_over_every_page_leads_to_a_person(visit: Visit, operator: Visitor) -> None:
     customer = visit(signed_in=True)
     words = operator.page.locator("#search-input-command")
+    operator.page.bring_to_front()  # behind another page it is drawn seldom, and what is not drawn takes no focus
 
     def open_search() -> None:
         operator.page.keyboard.press("Control+k")
