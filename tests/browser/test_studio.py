@@ -71,7 +71,7 @@ def test_four_images_of_one_press_arrive_together_and_nothing_moves(visit: Visit
     generate(page, "a harbour", aspect_ratio="16:9", count="4")
     expect(images(press(page, "a harbour"))).to_have_count(4)
     expect(credits(page)).to_have_text("7")
-    shown = "[...document.images].every((image) => image.complete && image.naturalWidth)"
+    shown = "() => [...document.images].every((image) => image.complete && image.naturalWidth)"
     page.wait_for_function(shown)
     assert page.evaluate("window.shifted") < 0.02
 
