@@ -4,7 +4,7 @@ import os
 import shutil
 from typing import Any
 
-# The engine without a browser around it, in which a page takes half of the time: the whole browser opens a window with
+# The engine without a browser around it. A page takes half of the time in it: the whole browser opens a window with
 # tabs and buttons for each one, though nobody sees them.
 SHELL = "chromium-headless-shell"
 NAMES = (SHELL, "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")

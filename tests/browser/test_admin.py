@@ -43,8 +43,8 @@ def failed_mail(site: Stack) -> str:
     """A mail to nobody in particular that was given up; the address that it went to."""
     to = f"lost-{uuid4().hex[:8]}@example.com"
     code = (
-        "from billing.models import SentMail; from django.utils import timezone;"
-        f"SentMail.objects.create(reference='test:{to}', to='{to}', template='account_deleted', attempts=8,"
+        "from billing.models import OutgoingMail; from django.utils import timezone;"
+        f"OutgoingMail.objects.create(reference='test:{to}', to='{to}', template='account_deleted', attempts=8,"
         "failed_at=timezone.now(), last_error='SMTPDataError: 451 Try again later')"
     )
     site.manage("shell", "-v", "0", "-c", code)

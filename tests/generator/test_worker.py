@@ -275,7 +275,7 @@ def test_an_upstream_too_busy_for_a_look_is_asked_again_when_it_says(ask: Callab
 def test_a_look_that_takes_too_long_is_repeated(
     ask: Callable[..., Generation], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reve_art, "LOOK_TIMEOUT_SECONDS", 0.3)
+    monkeypatch.setattr(reve_art, "POLL_TIMEOUT_SECONDS", 0.3)
     generation = finish(ask("status-timeout"))
     assert_completed(generation)
     assert generation.polls > 1
@@ -370,7 +370,7 @@ def test_many_drawings_are_looked_at_in_one_go(
     ask: Callable[..., Generation], give: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     give(10)
-    monkeypatch.setattr(worker, "LOOK_BATCH", 2)
+    monkeypatch.setattr(worker, "POLL_BATCH", 2)
     made = [step(ask("fail")) for _ in range(5)]
     Generation.objects.update(due_at=timezone.now())
     tasks.poll_due()

@@ -130,7 +130,7 @@ def test_a_subscriber_keeps_the_price_they_came_in_at(customer: Customer, basic:
     customer.pay(basic)
     customer.follow()
     Plan.objects.filter(slug="basic").update(price=1900)
-    new = checkout.catalogue.current_price(Plan.objects.get(slug="basic"))
+    new = checkout.products.current_price(Plan.objects.get(slug="basic"))
     assert new.amount == 1900
     desk(f"subscriptions/{customer.subscription.stripe_id}/renew")
     customer.follow()

@@ -198,8 +198,8 @@ def test_a_plan_that_ended_meanwhile_is_not_brought_back_by_an_older_answer(
 
 @pytest.mark.services
 def test_two_tabs_that_subscribe_at_once_share_one_checkout(customer: Customer, basic: Plan, bigger: Plan) -> None:
-    checkout.catalogue.current_price(basic)
-    checkout.catalogue.current_price(bigger)
+    checkout.products.current_price(basic)
+    checkout.products.current_price(bigger)
 
     def start(number: int) -> str:
         try:
