@@ -30,10 +30,10 @@ from pathlib import Path
 from queue import SimpleQueue
 from xml.etree import ElementTree
 
-from tests.environment import OWN, ROOT
-from tests.mutants.faults import BadlyPlanted, Fault, check, load
+from tests.mutants.faults import ROOT, BadlyPlanted, Fault, check, load
 
 POSTGRES = "postgres://postgres@127.0.0.1:5432"
+OWN = {"DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL"}  # what tests get from here and not from outside
 PATIENCE_SECONDS = 180  # for the tests of one fault; all of them together have ten times as long
 PYTEST = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "-p", "no:playwright"]
 
