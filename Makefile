@@ -32,8 +32,8 @@ check: .venv/.installed-dev $(BIOME_READY) ## Check what a change since main tou
 t: .venv/.installed-dev ## Run tests at once, with any argument of pytest's: make t T="tests/billing --lf -x"; ON=postgres.
 	@ON=$(ON) exec $(BIN)/python -m tests.one $(T)
 
-mutants: .venv/.installed-dev ## Plant faults one by one and see that the tests notice; NAMES="the-wallet-is-not-locked" picks some.
-	@exec $(BIN)/python -m tests.mutants $(NAMES)
+mutants: .venv/.installed-dev ## Plant faults one by one and see that the tests notice; FAULTS="the-wallet-is-not-locked" picks some.
+	@exec $(BIN)/python -m tests.mutants $(FAULTS)
 
 test-sandbox: .venv/.installed-dev ## Run the sandbox's own tests, without Django: what a change of the sandbox alone needs.
 	@exec $(BIN)/python -m pytest -c tests/sandbox/pytest.ini --confcutdir tests/sandbox tests/sandbox

@@ -294,6 +294,18 @@ def _dies_on_update(real: Any) -> Any:
     return filter
 
 
+def test_what_is_taken_back_in_the_middle_of_a_purge_keeps_its_words(
+    wallet: Wallet, stored: Draw, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generation = stored(prompt="a fox")
+    trash.discard(wallet, [str(generation)])
+    age(generation, trash.PURGE_AFTER)
+    monkeypatch.setattr(images, "delete", lambda token: Generation.objects.update(deleted_at=None))
+    assert trash.purge_due() == 0
+    generation.refresh_from_db()
+    assert (generation.prompt, generation.purged_at) == ("a fox", None)
+
+
 def test_storage_that_is_away_is_asked_again(wallet: Wallet, stored: Draw, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = stored(prompt="one"), stored(prompt="two")
     trash.discard(wallet, [str(first), str(second)])

@@ -82,6 +82,19 @@ def test_a_failed_renewal_keeps_packs_and_a_recovery_brings_the_credits(
     assert customer.balance == 153
 
 
+def test_an_invoice_that_is_not_paid_brings_nothing_whatever_an_event_says(
+    customer: Customer, basic: Plan, desk: Desk
+) -> None:
+    customer.pay(basic, FAILS_LATER)
+    customer.follow()
+    desk(f"customers/{customer.id}/card", number=FAILS_LATER)
+    desk(f"subscriptions/{customer.subscription.stripe_id}/renew")
+    failed = next(event for event in customer.news() if event["type"] == "invoice.payment_failed")
+    deliver([{**failed, "id": f"{failed['id']}_paid", "type": "invoice.paid"}])
+    assert customer.balance == 103
+    assert [payment.amount for payment in customer.wallet.payments.all()] == [900]
+
+
 def test_a_plan_that_is_never_paid_again_ends_and_leaves_what_was_bought(
     customer: Customer, basic: Plan, pack: Pack, desk: Desk
 ) -> None:
