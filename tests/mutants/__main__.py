@@ -25,15 +25,19 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 from xml.etree import ElementTree
+
+import psycopg
+from psycopg.sql import SQL, Identifier
 
 from tests.mutants.faults import ROOT, BadlyPlanted, Fault, check, load
 
 POSTGRES = "postgres://postgres@127.0.0.1:5432"
 OWN = {"DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL"}  # what tests get from here and not from outside
+DATABASES = f"mutants_{os.getpid()}"  # how the names of our databases begin, behind what Django puts before them
 PATIENCE_SECONDS = 180  # for the tests of one fault; all of them together have ten times as long
 PYTEST = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", "-p", "no:playwright"]
 
@@ -71,7 +75,7 @@ class Copy:
     """A copy of the tree that one worker runs tests in."""
 
     folder: Path
-    database: str = field(default="")
+    database: str
 
     @classmethod
     def of_checkout(cls, folder: Path) -> "Copy":
@@ -86,7 +90,7 @@ class Copy:
             if (ROOT / name).is_file():  # what was deleted and not committed is still listed
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(ROOT / name, folder / name)
-        return cls(folder, f"{POSTGRES}/mutants_{os.getpid()}_{folder.name}")
+        return cls(folder, f"{POSTGRES}/{DATABASES}_{folder.name}")
 
     @contextmanager
     def with_fault(self, fault: Fault) -> Iterator[None]:
@@ -149,7 +153,10 @@ def main() -> int:
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="reveweb-mutants-") as folder:
         copies = [Copy.of_checkout(Path(folder) / str(number)) for number in range(max(1, wanted.jobs))]
-        verdicts = list(_try_all(faults, copies))
+        try:
+            verdicts = list(_try_all(faults, copies))
+        finally:
+            _drop_databases()
     words = Counter(verdict.word for verdict in verdicts)
     print("\n" + "=" * 60)
     for verdict in verdicts:
@@ -276,6 +283,18 @@ def _node_id(owner: str, name: str) -> str:
 def _told(verdict: Verdict) -> Verdict:
     print(f"{verdict.word:<14}{verdict.seconds:6.1f} s  {verdict.fault.name}: {verdict.note}", flush=True)
     return verdict
+
+
+def _drop_databases() -> None:
+    """Drop what tests made for the copies and would have found again, if the copies stayed."""
+    if not _answers(5432):
+        return
+    with psycopg.connect(f"{POSTGRES}/postgres", autocommit=True) as connection:
+        made = connection.execute(
+            "SELECT datname FROM pg_database WHERE starts_with(datname, %s)", [f"test_{DATABASES}_"]
+        ).fetchall()
+        for (name,) in made:
+            connection.execute(SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(Identifier(name)))
 
 
 def _answers(port: int) -> bool:
