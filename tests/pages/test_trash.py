@@ -124,6 +124,17 @@ def test_a_stranger_deletes_and_restores_nothing(strangers_browser: Client, brow
     assert Generation.objects.kept().count() == 0
 
 
+def test_a_strangers_image_among_ones_own_is_left_alone(wallet: Wallet, bob: User, draw: Draw) -> None:
+    generation = draw()
+    bobs = ledger.wallet_of(bob.pk)
+    Generation.objects.filter(pk=draw().pk).update(wallet=bobs)
+    own = Generation.objects.get(wallet=bobs)
+    assert trash.discard(bobs, [str(own), str(generation)]) == 1
+    trash.discard(wallet, [str(generation)])
+    assert trash.restore(bobs, [str(own), str(generation)]) == 1
+    assert list(Generation.objects.kept()) == [own]
+
+
 @pytest.mark.parametrize(
     "ids",
     [

@@ -139,6 +139,28 @@ def test_an_upgrade_adds_the_difference_and_a_downgrade_takes_nothing(
     assert customer.balance == before
 
 
+def test_an_upgrade_in_the_middle_of_a_period_adds_half_of_the_difference(
+    customer: Customer, basic: Plan, bigger: Plan, desk: Desk
+) -> None:
+    customer.pay(basic)
+    customer.follow()
+    period = gateway.retrieve_subscription(customer.subscription.stripe_id)["items"]["data"][0]
+    desk("clock/advance", seconds=(period["current_period_end"] - period["current_period_start"]) // 2)
+    checkout.change_plan(wallet=customer.wallet, plan=bigger)
+    customer.follow()
+    assert 103 + 148 <= customer.balance <= 103 + 150
+    assert 1340 <= customer.wallet.payments.latest("pk").amount <= 1350  # half of the prices' difference
+
+
+def test_a_downgrade_makes_no_invoice_that_would_pay_back(customer: Customer, basic: Plan, bigger: Plan) -> None:
+    customer.pay(bigger)
+    customer.follow()
+    checkout.change_plan(wallet=customer.wallet, plan=basic)
+    customer.follow()
+    invoices = [one for one in gateway.paid_invoices_since(0) if one["customer"] == customer.id]
+    assert [one["total"] for one in invoices] == [bigger.price]
+
+
 def test_a_subscriber_keeps_the_price_they_came_in_at(customer: Customer, basic: Plan, desk: Desk) -> None:
     customer.pay(basic)
     customer.follow()
