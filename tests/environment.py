@@ -78,6 +78,7 @@ os.environ |= {
     "ENV_FILE": "",
     "VAR_DIR": str(VAR_DIR),
     "REVE_API_URL": f"http://127.0.0.1:{SANDBOX_PORT}",
+    "SANDBOX_PICTURES": "plain",
     "SANDBOX_SECONDS": "0",
     "STRIPE_API_BASE": f"http://127.0.0.1:{SANDBOX_PORT}",
 }

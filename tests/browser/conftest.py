@@ -16,9 +16,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, R
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from tests.browser.chromium import launch_options
-from tests.stack.conftest import Stack, start_stack
-
-__all__ = ["start_stack"]
+from tests.installation import Stack
 
 PASSWORD = "correct horse battery"
 expect.set_options(timeout=20_000)  # a page waits for workers, and the machine may be busy
