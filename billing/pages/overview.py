@@ -17,11 +17,11 @@ from billing.stripe import checkout
 RECENT_PAYMENTS = 12
 
 PROBLEMS = {
-    "past_due": "Your last payment did not go through. Stripe tries again in the next days; a card that works keeps "
+    "past_due": "Your last payment did not go through. Stripe will try again over the next few days; a card that works keeps "
     "your plan.",
     "unpaid": "Your last payment did not go through, so your plan's benefits have stopped. Pay the open invoice to get "
     "them back.",
-    "incomplete": "Your first payment is not complete: your bank refused it or wants to hear from you.",
+    "incomplete": "Your first payment is not complete: your bank declined it or needs your approval.",
     "paused": "Your plan is paused.",
 }
 

@@ -30,7 +30,7 @@ def profile(request: HttpRequest) -> HttpResponse:
         form = ProfileForm(request.POST, instance=person)
         if form.is_valid():
             User.objects.filter(pk=person.pk).update(**form.cleaned_data)
-            messages.success(request, "Your profile is saved.")
+            messages.success(request, "Your profile was saved.")
             return redirect("account")
     addresses = list(EmailAddress.objects.filter(user=person).order_by("pk"))
     context = {
