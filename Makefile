@@ -29,7 +29,7 @@ test: .venv/.installed-dev $(BIOME_READY) ## Run every check there is, as CI doe
 test-sandbox: .venv/.installed-dev ## Run the sandbox's own tests, without Django: what a change of the sandbox alone needs.
 	@exec $(BIN)/python -m pytest -c tests/sandbox/pytest.ini --confcutdir tests/sandbox tests/sandbox
 
-format: .venv/.installed-dev $(BIOME_READY) ## Format the code, and mend what the linters can mend by themselves.
+format: .venv/.installed-dev $(BIOME_READY) ## Format the code, and fix what the linters can fix.
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 	$(BIOME) check --write

@@ -1,4 +1,4 @@
-"""Mails that a state calls for and no event: somebody runs low."""
+"""Mails that follow from a state rather than an event: somebody runs low on credits."""
 
 from datetime import datetime
 
@@ -50,7 +50,7 @@ def _see_to(accounts: QuerySet[Wallet]) -> int:
 
 @transaction.atomic
 def _unmark(seen: dict[int, datetime | None]) -> None:
-    """Take the marks off, but for those that are newer than what was seen to."""
+    """Clear the marks, except those that are newer than what was handled."""
     for pk, moment in seen.items():
         Wallet.objects.filter(pk=pk, crossed_at=moment).update(crossed_at=None)
 

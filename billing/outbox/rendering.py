@@ -1,4 +1,4 @@
-"""A mail that was put down becomes a message: subject, text and HTML, in the house's frame."""
+"""A queued mail becomes a message: subject, text and HTML, in the site's frame."""
 
 import re
 from email.utils import parseaddr

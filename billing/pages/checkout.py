@@ -1,4 +1,4 @@
-"""The doors to Stripe's pages, and what became of a checkout.
+"""Redirects to Stripe's pages, and the outcome of a checkout.
 
 Nothing here grants a credit: only Stripe's events do. Forms that lead to Stripe are answered with a redirect to its
 hosts, which a `form-action` of the site's Content-Security-Policy has to allow.

@@ -1,4 +1,4 @@
-"""What is for sale, as somebody sees it who may have a plan already."""
+"""What is for sale, as seen by somebody who may already have a plan."""
 
 from dataclasses import dataclass
 from typing import Literal

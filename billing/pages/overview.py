@@ -1,4 +1,4 @@
-"""Dashboard → Billing: what one has, what one can buy, and how the credits came and went."""
+"""Dashboard → Billing: plan, credits, what is for sale, and the credit history."""
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
@@ -17,8 +17,8 @@ from billing.stripe import checkout
 RECENT_PAYMENTS = 12
 
 PROBLEMS = {
-    "past_due": "Your last payment did not go through. Stripe will try again over the next few days; a card that works keeps "
-    "your plan.",
+    "past_due": "Your last payment did not go through. Stripe will try again over the next few days; a card that works "
+    "keeps your plan.",
     "unpaid": "Your last payment did not go through, so your plan's benefits have stopped. Pay the open invoice to get "
     "them back.",
     "incomplete": "Your first payment is not complete: your bank declined it or needs your approval.",

@@ -238,7 +238,7 @@ def retry_event(*, actor: Actor, event: StripeEvent) -> bool:
 
 @transaction.atomic
 def resend_mail(*, actor: Actor, mail: OutgoingMail) -> bool:
-    """Begin anew with a mail that was given up, and tell whether it was."""
+    """Queue a mail again that was given up; False when it was not."""
     _require(actor, "resend_mail")
     before = {"mail": mail.reference, "attempts": mail.attempts, "error": mail.last_error[:200]}
     begun = mails.resend(mail)
@@ -352,7 +352,7 @@ def _of(user: User) -> Wallet:
 
 
 def _locked(wallet: Wallet) -> Wallet:
-    """Hold the account's row, so that of an act that is sent twice at once only the first is recorded."""
+    """Hold the wallet's row, so that of an act that is sent twice at once only the first is recorded."""
     return Wallet.objects.select_for_update(of=("self",)).get(pk=wallet.pk)
 
 

@@ -45,7 +45,7 @@ def start(*, wallet: Wallet, product: Plan | Pack, site: str) -> str:
         return str(session["url"])
     _withdraw(order, session["id"])
     _refuse_closing(wallet, order)
-    return start(wallet=wallet, product=product, site=site)  # another tab has begun anew meanwhile: follow it
+    return start(wallet=wallet, product=product, site=site)  # another tab has started a new one meanwhile: follow it
 
 
 def portal(*, wallet: Wallet, site: str) -> str:
@@ -147,7 +147,7 @@ def _withdraw(order: Order, session_id: str) -> None:
 
 @transaction.atomic
 def _create_order(wallet: Wallet, **product: Plan | Pack) -> Order:
-    """Put an order down unless the account is closed. With the lock, closing it comes first or finds the order."""
+    """Create an order unless the account is closed. With the lock, closing it comes first or finds the order."""
     User.objects.select_for_update(of=("self",), no_key=True).get(pk=wallet.user_id)
     _refuse_closed(wallet)
     return Order.objects.create(wallet=wallet, **product)

@@ -1,4 +1,4 @@
-"""Which of an account's generations a page shows. All reading, nothing else."""
+"""Which of a wallet's generations a page shows. All reading, nothing else."""
 
 from dataclasses import dataclass
 

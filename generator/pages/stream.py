@@ -23,7 +23,7 @@ from generator.models import Generation
 from generator.pages.cards import wall_html
 from kit.threads import in_thread
 
-STREAM_SECONDS = 600.0  # then the browser connects anew
+STREAM_SECONDS = 600.0  # then the browser reconnects
 # Of silence, after which proxies begin to doubt. With `live.RECHECK_SECONDS` on top it is also the longest that an idle
 # stream outlives its log-in: less than 15 s.
 HEARTBEAT_SECONDS = 12.0

@@ -94,7 +94,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
         return client_ip(request) or "0.0.0.0"  # noqa: S104 (a socket without an address)
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
-        """Put the mail down for a worker: no page waits for a mail server, and none is lost."""
+        """Queue the mail for a worker: no page waits for a mail server, and no mail is lost."""
         request = allauth_context.request
         values = {key: value for key, value in context.items() if isinstance(value, str)}
         for key in values.keys() & {"activate_url", "password_reset_url", "signup_url"}:

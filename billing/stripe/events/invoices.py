@@ -145,7 +145,7 @@ def _grant_upgrade(wallet: Wallet, invoice: Data, payment_intent: str | None) ->
     whole = int((subscription.period_end - subscription.period_start).total_seconds())
     credits = max(0, after.credits - before.credits) * min(left, whole) // max(whole, 1)
     reference = f"invoice:{invoice['id']}"
-    period_end = _end_of(new)  # by the time we hear of it the subscription may be in its next period
+    period_end = _end_of(new)  # by the time this event arrives the subscription may be in its next period
     superseded = not CreditEntry.objects.filter(reference=reference).exists() and _is_over(wallet, period_end)
     granted = None
     if credits:
