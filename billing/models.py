@@ -33,7 +33,7 @@ class Product(models.Model):
 
 
 class Plan(Product):
-    """What an account has: credits each period, and limits. The plan without a price is the free one."""
+    """What a wallet is entitled to: credits each period, and limits. The plan without a price is the free one."""
 
     class Interval(models.TextChoices):
         ONCE = "", "Once"
@@ -260,9 +260,9 @@ class CreditLine(Written):
 
 
 class Subscription(models.Model):
-    """A Stripe subscription as it last stood there. An account has at most one that is live."""
+    """A Stripe subscription as it last stood there. A wallet has at most one that is live."""
 
-    # Stripe's statuses; those of LIVE hold the account's place.
+    # Stripe's statuses; those of LIVE hold the wallet's place.
     LIVE = ("trialing", "active", "past_due", "unpaid", "paused", "incomplete")
     ENTITLED = ("trialing", "active", "past_due")  # these give the plan's limits
 

@@ -10,7 +10,7 @@ from billing.stripe import closing, inbox
 
 @shared_task
 def handle_event(event_id: str) -> None:
-    """Follow one stored Stripe event."""
+    """Handle one stored Stripe event."""
     inbox.handle(event_id)
 
 

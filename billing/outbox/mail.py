@@ -104,7 +104,7 @@ def forget(wallet: Wallet) -> None:
 
 
 def tidy() -> None:
-    """Drop the record of mails that no reference has to keep from coming twice."""
+    """Drop records of mails that need no reference to keep them from being sent twice."""
     old = timezone.now() - KEPT
     over = Q(sent_at__lt=old) | Q(failed_at__lt=old)
     OutgoingMail.objects.filter(over, reference__startswith=ONCE).delete()

@@ -66,7 +66,7 @@ def state(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 def history(request: HttpRequest) -> HttpResponse:
-    """Every change of the account's balance, newest first, paged by the address."""
+    """Every change of the wallet's balance, newest first, paged by the address."""
     before = request.GET.get("before", "")
     wallet = wallet_of(request)
     page = statement.page(wallet, before=int(before) if before.isdecimal() and len(before) < 19 else None)

@@ -57,7 +57,7 @@ def may(actor: Actor, permission: str) -> bool:
 
 
 def grant_limit(actor: Actor) -> int:
-    """Return how many credits `actor` may grant in one act."""
+    """Return how many credits `actor` may grant at a time."""
     if may(actor, "grant_any"):
         return MAX_CREDITS
     return int(settings.SUPPORT_GRANT_LIMIT) if may(actor, "grant_few") else 0
@@ -150,7 +150,7 @@ def return_credit(*, actor: Actor, wallet: Wallet, reference: str, reason: str) 
 
 @transaction.atomic
 def change_plan(*, actor: Actor, wallet: Wallet, plan: Plan, reason: str) -> None:
-    """Give the account the limits of `plan`; credits do not change.
+    """Give the wallet the limits of `plan`; credits do not change.
 
     Raises SubscriptionDecides while a subscription is running.
     """
@@ -168,7 +168,7 @@ def change_plan(*, actor: Actor, wallet: Wallet, plan: Plan, reason: str) -> Non
 
 @transaction.atomic
 def change_rate_limit(*, actor: Actor, wallet: Wallet, per_minute: int | None, reason: str) -> None:
-    """Allow the account `per_minute` generate requests; None is what its plan says."""
+    """Allow the wallet `per_minute` generate requests; None means its plan's limit."""
     _require(actor, "change_limits")
     reason = _checked(reason)
     wallet = _locked(wallet)

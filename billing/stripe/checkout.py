@@ -105,12 +105,12 @@ def costs_more(plan: Plan, subscription: Subscription) -> bool:
 
 
 def live_subscription(wallet: Wallet) -> Subscription | None:
-    """Return the account's subscription that has not ended, if there is one."""
+    """Return the wallet's subscription that has not ended, if there is one."""
     return wallet.subscriptions.filter(status__in=Subscription.LIVE).select_related("plan").first()
 
 
 def customer_of(wallet: Wallet) -> str:
-    """Return the account's Stripe customer, created the first time; concurrent calls get the same one."""
+    """Return the wallet's Stripe customer, created the first time; concurrent calls get the same one."""
     if wallet.stripe_customer_id:
         return wallet.stripe_customer_id
     customer = gateway.create_customer(email=wallet.user.email, name=wallet.user.name, wallet_id=wallet.pk)

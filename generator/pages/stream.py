@@ -50,7 +50,7 @@ class Watch:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether an image is on its way, so that even a lost wake-up is soon made good."""
+        """Whether an image is on its way, so that even a lost wake-up costs only a moment."""
         return self.told is None or any(status in Generation.UNFINISHED for status in self.told.values())
 
     def news(self) -> list[str] | None:

@@ -32,7 +32,7 @@ ERROR_MESSAGES = {
     "email_taken": "There is an account with this address already. Log in instead, or reset its password.",
     "enter_current_password": "That is not your current password.",
     "incorrect_password": "That is not your password.",
-    "too_many_login_attempts": "Too many failed tries. Wait five minutes, then try again.",
+    "too_many_login_attempts": "Too many failed attempts. Wait five minutes, then try again.",
 }
 
 
@@ -122,9 +122,9 @@ class SocialAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  # allau
         **DefaultSocialAccountAdapter.error_messages,
         "email_taken": "There is an account with this address already. Log in to it with its password, then connect "
         "%s under Account → Connected accounts.",
-        "no_password": "Choose a password first: without it nothing would open your account any more.",
-        "disconnect_last": "Choose a password first: without it nothing would open your account any more.",
-        "connected_other": "That account opens another account here already.",
+        "no_password": "Choose a password first: without one you could no longer log in.",
+        "disconnect_last": "Choose a password first: without one you could no longer log in.",
+        "connected_other": "That account is already connected to another account here.",
     }
 
     def populate_user(self, request: HttpRequest, sociallogin: SocialLogin, data: dict[str, Any]) -> User:

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 def invoice_paid(invoice: Data) -> Books | None:
-    """Grant the credits of a plan's period, once per invoice; one-off invoices are none of ours.
+    """Grant the credits of a plan's period, once per invoice; one-off invoices are ignored.
 
     What a closed account still paid is paid back.
     """
@@ -58,7 +58,7 @@ def invoice_paid(invoice: Data) -> Books | None:
 
 
 def invoice_failed(invoice: Data) -> Books | None:
-    """Tell the user that their card was refused or that their bank wants to hear from them."""
+    """Tell the user that their card was declined or that their bank needs their approval."""
     wallet = wallet_of_customer(invoice.get("customer"))
     if wallet is None or not _subscription_of(invoice):
         return None
