@@ -20,7 +20,7 @@ help: ## List the targets.
 run: .venv/.installed ## Run the whole product on http://localhost:8000 until Ctrl-C; PORT=8080 moves it.
 	@exec $(BIN)/python manage.py run
 
-dev: .venv/.installed-dev ## The same with DEBUG on: code, templates and styles take effect as you save them; logs appear here.
+dev: .venv/.installed-dev ## Run it with DEBUG on: code, templates and styles take effect as you save them; logs appear here.
 	@DEBUG=$${DEBUG-1} exec $(BIN)/python manage.py run --reload
 
 test: .venv/.installed-dev $(BIOME_READY) ## Run every check there is, as CI does.
@@ -53,7 +53,7 @@ lighthouse: .venv/.installed-dev benchmarks/lighthouse/node_modules/.installed #
 	@$(BIN)/python -m tests.machine chromium node
 	@exec $(BIN)/python -m benchmarks.pages $(PAGES)
 
-screenshots: .venv/.installed-dev ## Picture every page on a desktop and a phone, light and dark, in docs/images/; PAGES="pricing docs" picks some.
+screenshots: .venv/.installed-dev ## Capture every page on a desktop and a phone, light and dark, in docs/images/; PAGES="pricing docs" picks some.
 	@$(BIN)/python -m tests.machine chromium
 	@exec $(BIN)/python -m tests.browser.screenshots $(PAGES)
 
