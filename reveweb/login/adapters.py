@@ -28,7 +28,7 @@ from kit.http.requests import client_ip, site_of, without_nul
 
 ERROR_MESSAGES = {
     "duplicate_email": "That is your address already.",
-    "email_password_mismatch": "The email address and the password are not correct. Check both.",
+    "email_password_mismatch": "The email address or the password is not correct. Check both.",
     "email_taken": "There is an account with this address already. Log in instead, or reset its password.",
     "enter_current_password": "That is not your current password.",
     "incorrect_password": "That is not your password.",
@@ -45,7 +45,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
         if '"' in email:  # a quoted local part has endless spellings of one mailbox, and next to nobody has one
             raise ValidationError("Enter an address without quotation marks.")
         if email.lower().endswith(f"@{CLOSED_DOMAIN}"):
-            raise ValidationError("Enter an address that can receive mail.")
+            raise ValidationError("Enter an address that can receive email.")
         return str(super().clean_email(email))
 
     def confirm_email(self, request: HttpRequest, email_address: EmailAddress) -> Any:
