@@ -32,7 +32,7 @@ def _fresh_limits() -> None:
 
 def test_a_wrong_password_is_told_in_words_and_the_email_stays(client: Client, alice: User) -> None:
     html = client.post("/accounts/login/", {"login": alice.email, "password": "wrong"}).content.decode()
-    assert "are not correct" in html
+    assert "is not correct" in html
     assert f'value="{alice.email}"' in html
     assert "wrong" not in html
 
