@@ -20,7 +20,7 @@ help: ## List the targets.
 run: .venv/.installed ## Run the whole product on http://localhost:8000 until Ctrl-C; PORT=8080 moves it.
 	@exec $(BIN)/python manage.py run
 
-dev: .venv/.installed-dev ## The same with DEBUG on: code, templates and styles take effect as you save them; logs appear here.
+dev: .venv/.installed-dev ## Run it with DEBUG on: code, templates and styles take effect as you save them; logs appear here.
 	@DEBUG=$${DEBUG-1} exec $(BIN)/python manage.py run --reload
 
 test: .venv/.installed-dev $(BIOME_READY) ## Run every check there is, as CI does.
@@ -38,7 +38,7 @@ mutants: .venv/.installed-dev ## Plant faults one by one and see that the tests 
 test-sandbox: .venv/.installed-dev ## Run the sandbox's own tests, without Django: what a change of the sandbox alone needs.
 	@exec $(BIN)/python -m pytest -c tests/sandbox/pytest.ini --confcutdir tests/sandbox tests/sandbox
 
-format: .venv/.installed-dev $(BIOME_READY) ## Format the code, and mend what the linters can mend by themselves.
+format: .venv/.installed-dev $(BIOME_READY) ## Format the code, and fix what the linters can fix.
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 	$(BIOME) check --write
@@ -56,7 +56,7 @@ lighthouse: .venv/.installed-dev benchmarks/lighthouse/node_modules/.installed #
 	@$(BIN)/python -m tests.machine chromium node
 	@exec $(BIN)/python -m benchmarks.pages $(PAGES)
 
-screenshots: .venv/.installed-dev ## Picture every page on a desktop and a phone, light and dark, in docs/images/; PAGES="pricing docs" picks some.
+screenshots: .venv/.installed-dev ## Capture every page on a desktop and a phone, light and dark, in docs/images/; PAGES="pricing docs" picks some.
 	@$(BIN)/python -m tests.machine chromium
 	@exec $(BIN)/python -m tests.browser.screenshots $(PAGES)
 

@@ -1,4 +1,4 @@
-"""What every template may know."""
+"""What every template can use."""
 
 from functools import cache
 from typing import Any

@@ -27,13 +27,13 @@ COMPRESSIBLE = ("text/", "application/json", "image/svg+xml", "application/xml")
 
 
 class NamedRequest(HttpRequest):
-    """A request that was given its name."""
+    """A request that was given its id."""
 
     id: str
 
 
 class RequestId:
-    """Names every request, in a header that support can be given and logs can be searched for."""
+    """Gives every request an id, in a header that people can pass to support."""
 
     sync_capable = True
     async_capable = True

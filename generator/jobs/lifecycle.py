@@ -5,7 +5,7 @@
       └────────── requeue ───────────┘                       │
       └──────────────────────────────┴─────────fail──────────┴──▶ FAILED
 
-A worker that dies leaves a row whose `due_at` lapses. A lapsed QUEUED or DRAWING row is simply taken up again. A lapsed
+A worker that dies leaves a row whose `due_at` lapses. A lapsed QUEUED or DRAWING row is simply resumed. A lapsed
 SUBMITTING row may have reached the upstream, so it is never sent again: it fails, and its credit returns.
 """
 

@@ -26,7 +26,7 @@ RETRY_AFTER = 2  # seconds: about what a conversion takes
 @require_safe
 @never_cache
 def image(request: HttpRequest, public_id: str) -> HttpResponse:
-    """One of one's own generations; what is not finished is best watched in the studio.
+    """One of the viewer's generations; an unfinished one is best watched in the studio.
 
     Whoever comes from a filtered gallery brings its query along: the images beside this one are those it shows.
     """
@@ -51,7 +51,7 @@ def image(request: HttpRequest, public_id: str) -> HttpResponse:
 @login_required
 @require_safe
 async def download(request: HttpRequest, public_id: str) -> HttpResponse:
-    """One of one's own images as a file: `?format=` png, jpeg or webp, else as it is stored."""
+    """One of the viewer's images as a file: `?format=` png, jpeg or webp, else as it is stored."""
     user_id = (await request.auser()).pk
     assert user_id is not None
     generation = await in_thread(lambda: kept_generation(user_id, public_id))

@@ -1,4 +1,4 @@
-"""What a page says when there is none."""
+"""The error pages."""
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse

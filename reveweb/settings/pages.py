@@ -85,7 +85,7 @@ TEMPLATES: list[dict[str, Any]] = [
     },
 ]
 
-if DEBUG:  # a template that was edited is read anew; Django keeps what it has compiled otherwise
+if DEBUG:  # read an edited template again; otherwise Django keeps what it has compiled
     TEMPLATES[0]["APP_DIRS"] = False
     TEMPLATES[0]["OPTIONS"]["loaders"] = [
         "django.template.loaders.filesystem.Loader",

@@ -294,7 +294,7 @@ def test_a_mail_program_can_stop_a_kind_of_mail_by_its_header(
     assert headers["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     path = headers["List-Unsubscribe"].strip("<>").removeprefix("https://shop.example")
     stranger = Client(enforce_csrf_checks=True)
-    assert "Stop these mails?" in stranger.get(path).content.decode()
+    assert "Stop these emails?" in stranger.get(path).content.decode()
     alice.refresh_from_db()
     assert alice.mail_receipts
     assert stranger.post(path, {"List-Unsubscribe": "One-Click"}).status_code == 200

@@ -62,7 +62,7 @@ def _follow_refunds(payment: Payment, charge: Data, read_at: datetime) -> None:
 
 def _claw_backs(charge: Data) -> QuerySet[CreditEntry]:
     """What refunds of this charge took. References read `refund:<charge>:<refunded so far>:<number>`: a refund that
-    failed and is made again takes anew."""
+    failed and is made again takes credits again."""
     return CreditEntry.objects.filter(reference__startswith=f"refund:{charge['id']}:", kind=CreditEntry.Kind.CLAW_BACK)
 
 
