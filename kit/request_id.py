@@ -1,4 +1,4 @@
-"""The id of the request that is being served: in its answer, in every log line it writes, and with the tasks it tells of.
+"""The id of the request that is being served: in its answer, in all that it logs, and with the tasks it tells of.
 
 A context variable, so that it follows the request into threads (`kit.threads`, asgiref) and tasks of the event loop.
 """
