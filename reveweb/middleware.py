@@ -16,7 +16,7 @@ from whitenoise.middleware import WhiteNoiseMiddleware
 from whitenoise.responders import StaticFile
 
 from kit import request_id
-from kit.http import parts
+from kit.http import parts, signed
 from kit.http.requests import site_of
 from reveweb.api import ANSWERS, METHOD_NOT_ALLOWED, error_response
 from reveweb.lanes import Lane, lane_of
@@ -106,6 +106,8 @@ class ContentSecurityPolicy(CSPMiddleware):
         parts = super().get_policy_parts(request, response, report_only)
         if request.path_info.startswith("/admin/") and not report_only:
             parts.config = settings.ADMIN_CONTENT_SECURITY_POLICY
+        if images := signed.origin():
+            parts.update = {**(parts.update or {}), "img-src": [images]}
         return parts
 
 
