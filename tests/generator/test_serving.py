@@ -276,8 +276,8 @@ def test_ones_own_download_comes_from_the_bucket_under_its_name(client: Client, 
 def test_what_strangers_see_never_names_the_file(drawn: Generation) -> None:
     sharing.share(drawn)
     for path in (f"/shared/{drawn.share_token}/image.png", f"/s/{drawn.share_token}/download/"):
-        response = asyncio.run(AsyncClient().get(path))
-        assert response.status_code == 200
+        response, size, _ = fetched(path)
+        assert (response.status_code, size) == (200, len(DATA))
         assert TOKEN not in str(response.headers)
 
 
