@@ -55,7 +55,7 @@ def _broker() -> bool:
 
 def _worker() -> bool:
     # Several short calls instead of a long one: a worker that comes up meanwhile has missed the earlier ones.
-    return any(_ping(seconds) for seconds in (0.3, 0.7, 1.5))
+    return any(_ping(seconds) for seconds in (0.25, 0.25, 0.5, 0.5, 1.0))
 
 
 def _ping(seconds: float) -> bool:

@@ -26,7 +26,7 @@ from generator.models import Generation
 
 Status = Generation.Status
 
-LEASE = timedelta(seconds=20)  # a claim lapses after this unless its worker renews it
+LEASE = timedelta(seconds=settings.CLAIM_SECONDS)  # a claim lapses after this unless its worker renews it
 MODEL_MAX_LENGTH = 120
 
 

@@ -28,7 +28,7 @@ from reveweb.personal import deletion, jobs
 from reveweb.personal.models import PersonalTask
 from tests.account.conftest import png, stored_files, work
 from tests.conftest import PASSWORD
-from tests.payments.conftest import SITE, Customer, Desk, deliver, seed_catalogue
+from tests.payments.conftest import SITE, Customer, clean_desk, deliver, seed_catalogue
 
 State = PersonalTask.State
 
@@ -199,7 +199,7 @@ class TestMoney:
     def customer(self, alice: User, sandbox: str, settings: Any) -> Customer:
         seed_catalogue()
         settings.INSTALLATION_ID = f"gone{alice.pk}{id(self)}"
-        return Customer(ledger.wallet_of(alice.pk), Desk(sandbox))
+        return Customer(ledger.wallet_of(alice.pk), clean_desk(sandbox))
 
     def test_a_plan_ends_at_stripe_at_once(self, alice: User, customer: Customer) -> None:
         customer.pay(Plan.objects.get(slug="basic"))
@@ -260,7 +260,7 @@ class TestACheckoutThatIsStarting:
     def customer(self, alice: User, sandbox: str, settings: Any) -> Customer:
         seed_catalogue()
         settings.INSTALLATION_ID = f"race{alice.pk}{id(self)}"
-        return Customer(ledger.wallet_of(alice.pk), Desk(sandbox))
+        return Customer(ledger.wallet_of(alice.pk), clean_desk(sandbox))
 
     @pytest.fixture
     def during(self, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Any]]:

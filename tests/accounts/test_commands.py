@@ -13,8 +13,6 @@ from accounts.models import ApiKey, User
 from billing.models import AuditRecord, Wallet
 from billing.staff import acts
 
-pytestmark = pytest.mark.services
-
 
 def run(*arguments: str) -> str:
     """Run a command as typed and return what it prints; the other stream must stay silent."""
@@ -60,6 +58,7 @@ def test_create_user_makes_staff_on_request(transactional_db: None) -> None:
     assert sam.is_superuser
 
 
+@pytest.mark.services
 @pytest.mark.parametrize("email", ["alice@example.com", "ALICE@EXAMPLE.COM"])
 def test_create_user_refuses_an_email_that_is_taken(alice: User, email: str) -> None:
     assert "has an account already" in refused("create_user", email, "--password", "another password")
@@ -68,6 +67,7 @@ def test_create_user_refuses_an_email_that_is_taken(alice: User, email: str) -> 
     assert not alice.check_password("another password")
 
 
+@pytest.mark.services
 @pytest.mark.parametrize(
     "email", ["alice", "alice@", "", "a b@example.com", "a\n@example.com", f"{'a' * 250}@example.com"]
 )
@@ -117,6 +117,7 @@ def test_create_api_key_refuses_in_one_line_and_makes_nothing(
 # --- revoke_api_key --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.services
 @pytest.mark.parametrize("whole", [False, True])
 def test_revoke_api_key_takes_the_prefix_or_the_whole_key(alice: User, whole: bool) -> None:
     key, secret = keys.mint(user=alice, name="test")
@@ -164,6 +165,7 @@ def test_no_error_shows_a_secret(alice: User) -> None:
     assert secret[12:] not in refused("revoke_api_key", secret)
 
 
+@pytest.mark.services
 def test_users_are_found_in_whatever_case_their_email_is_written(alice: User) -> None:
     found: Any = User.objects.find(" ALICE@example.com ")
     assert found == alice

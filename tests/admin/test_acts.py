@@ -12,8 +12,6 @@ from billing.staff import acts
 from tests.admin.conftest import REASON, Staff
 from tests.conftest import PASSWORD, Api
 
-pytestmark = pytest.mark.services
-
 
 def records() -> list[tuple[str, dict[str, object], dict[str, object]]]:
     """What was done to Alice, newest first."""
@@ -22,6 +20,7 @@ def records() -> list[tuple[str, dict[str, object], dict[str, object]]]:
     return list(mine.values_list("action", "before", "after"))
 
 
+@pytest.mark.services
 def test_the_plan_changes_where_no_subscription_runs(finance: Staff, alice: User, wallet: Wallet, basic: Plan) -> None:
     Wallet.objects.update(plan=None)
     finance.act("person_plan", alice.pk, plan=basic.pk)
@@ -105,6 +104,7 @@ def test_one_key_is_revoked_and_the_other_works_on(support: Staff, alice: User, 
     assert records() == [("Revoked API keys", {"live": [key[0].prefix]}, {"revoked": [key[0].prefix]})]
 
 
+@pytest.mark.services
 def test_all_keys_are_revoked_in_one_act(support: Staff, alice: User, bob: User, key: tuple[ApiKey, str]) -> None:
     keys.mint(user=alice, name="server")
     bobs = keys.mint(user=bob, name="bob's")[1]
@@ -121,6 +121,7 @@ def test_a_key_is_not_found_on_somebody_elses_page(support: Staff, bob: User, ke
     assert keys.verify(key[1])
 
 
+@pytest.mark.services
 def test_a_role_makes_staff_and_no_role_ends_it(admin: Staff, alice: User) -> None:
     admin.act("person_role", alice.pk, role="support")
     alice = User.objects.get(pk=alice.pk)

@@ -18,14 +18,13 @@ from generator.models import Generation
 from tests.admin.conftest import REASON, Staff
 from tests.billing.books import audit, history
 
-pytestmark = pytest.mark.services
-
 
 def last_record() -> tuple[str, str, str, str]:
     record = AuditRecord.objects.select_related("actor", "wallet__user").latest("id")
     return record.actor.email, record.action, record.wallet.user.email, record.reason
 
 
+@pytest.mark.services
 def test_a_grant_asks_first_then_grants_and_records(boss: Staff, alice: User, wallet: Wallet) -> None:
     assert "Grant credits" in boss.text("person_grant", alice.pk)
     assert audit(wallet) == 3
@@ -41,6 +40,7 @@ def test_a_grant_asks_first_then_grants_and_records(boss: Staff, alice: User, wa
     assert CreditEntry.objects.filter(reference=record.after["entry"], cause=REASON).exists()
 
 
+@pytest.mark.services
 def test_a_grant_may_expire_at_the_end_of_a_day(boss: Staff, alice: User, wallet: Wallet) -> None:
     day = (timezone.now() + timedelta(days=9)).date()
     boss.act("person_grant", alice.pk, credits=10, expires_on=day.isoformat())
@@ -48,6 +48,7 @@ def test_a_grant_may_expire_at_the_end_of_a_day(boss: Staff, alice: User, wallet
     assert end == datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1)
 
 
+@pytest.mark.services
 @pytest.mark.parametrize(
     "data",
     [
@@ -71,6 +72,7 @@ def test_what_makes_no_sense_is_refused_in_words_and_changes_nothing(
     assert not AuditRecord.objects.exists()
 
 
+@pytest.mark.services
 def test_a_form_sent_twice_grants_once_and_is_recorded_once(boss: Staff, alice: User, wallet: Wallet) -> None:
     nonce = str(uuid4())
     for _ in range(2):
@@ -96,6 +98,7 @@ def test_taking_stops_at_zero(boss: Staff, alice: User, wallet: Wallet) -> None:
     assert (record.action, record.before, record.after["credits"]) == ("Took credits", {"balance": 3}, -3)
 
 
+@pytest.mark.services
 def test_taking_from_an_empty_balance_says_so_and_leaves_no_trace(boss: Staff, alice: User, wallet: Wallet) -> None:
     boss.act("person_take", alice.pk, credits=3)
     before = history(wallet)
@@ -110,6 +113,7 @@ def test_support_takes_nothing(support: Staff, alice: User, wallet: Wallet) -> N
     assert audit(wallet) == 3
 
 
+@pytest.mark.services
 def test_an_images_credit_comes_back_once(support: Staff, alice: User, wallet: Wallet, drawn: Generation) -> None:
     assert drawn.prompt in support.text("person_return_credit", alice.pk, drawn.public_id)
     assert audit(wallet) == 2
@@ -189,6 +193,7 @@ def test_the_operators_shell_may_do_everything_and_is_recorded(wallet: Wallet) -
     ]
 
 
+@pytest.mark.services
 def test_a_form_sent_several_times_at_once_grants_and_records_once(boss: Staff, wallet: Wallet) -> None:
     def send() -> None:
         try:

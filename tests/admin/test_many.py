@@ -13,8 +13,6 @@ from billing.models import AuditRecord, CreditEntry, Wallet
 from tests.admin.conftest import REASON, Staff
 from tests.billing.books import audit
 
-pytestmark = pytest.mark.services
-
 HEAD = "email,credits,reason,reference\n"
 
 
@@ -52,12 +50,14 @@ def test_a_selection_is_shown_and_nothing_is_granted_yet(boss: Staff, alice: Use
     assert not AuditRecord.objects.exists()
 
 
+@pytest.mark.services
 def test_a_confirmed_selection_gets_credits_each_with_a_record(boss: Staff, alice: User, bob: User) -> None:
     assert confirm(boss, alice, bob).status_code == 302
     assert (balance(alice), balance(bob)) == (8, 8)
     assert AuditRecord.objects.filter(action="Granted credits", reason=REASON).count() == 2
 
 
+@pytest.mark.services
 def test_a_selection_sent_twice_gets_them_once(boss: Staff, alice: User, bob: User) -> None:
     nonce = str(uuid4())
     for _ in range(2):
@@ -81,6 +81,7 @@ def test_only_people_and_no_deletion_can_be_chosen(boss: Staff, alice: User) -> 
     assert User.objects.filter(pk=alice.pk).exists()
 
 
+@pytest.mark.services
 def test_a_csv_is_previewed_then_applied(boss: Staff, alice: User, bob: User) -> None:
     content = HEAD + "alice@example.com,10,Contest,c-1\n BOB@example.com , 20 ,Contest,c-2\n"
     text = preview(boss, content).content.decode()
@@ -95,6 +96,7 @@ def test_a_csv_is_previewed_then_applied(boss: Staff, alice: User, bob: User) ->
     assert AuditRecord.objects.filter(action="Granted credits", actor=boss.user, reason="Contest").count() == 2
 
 
+@pytest.mark.services
 def test_the_same_csv_twice_changes_nothing(boss: Staff, alice: User) -> None:
     content = HEAD + "alice@example.com,10,Contest,c-1\n"
     carried = preview(boss, content).context["confirm_form"].initial

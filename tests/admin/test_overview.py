@@ -15,13 +15,12 @@ from generator.jobs import lifecycle
 from generator.models import Generation
 from tests.admin.conftest import Staff
 
-pytestmark = pytest.mark.services
-
 
 def numbers(who: Staff) -> dict[str, int]:
     return {number.label: number.value for number in who.get("index").context["numbers"]}
 
 
+@pytest.mark.services
 def test_it_counts_what_an_operator_wants_to_know(
     boss: Staff, wallet: Wallet, dispute: Dispute, event: StripeEvent, drawn: Generation, generation: Generation
 ) -> None:

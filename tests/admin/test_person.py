@@ -14,11 +14,10 @@ from generator.ask import admission
 from generator.models import Generation
 from tests.admin.conftest import REASON, Staff, finish
 
-pytestmark = pytest.mark.services
-
 PERSON = "accounts_user_change"
 
 
+@pytest.mark.services
 def test_it_shows_plan_balance_payments_entries_images_keys_and_records_together(
     boss: Staff,
     alice: User,

@@ -14,8 +14,6 @@ from generator.models import Generation
 from tests.admin.conftest import REASON, Staff
 from tests.billing.books import audit
 
-pytestmark = pytest.mark.services
-
 EDITABLE = {"plan", "pack"}
 READ_ONLY = sorted(
     model._meta.label_lower.replace(".", "_")
@@ -61,6 +59,7 @@ def test_the_read_only_models_are_those_of_the_books() -> None:
     assert {"accounts_user", "accounts_apikey", "generator_generation"} <= set(READ_ONLY)
 
 
+@pytest.mark.services
 @pytest.mark.parametrize("name", READ_ONLY)
 def test_a_superuser_lists_and_reads_but_writes_nothing(boss: Staff, name: str) -> None:
     before = rows(name)
@@ -83,6 +82,7 @@ def stable(row: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in row.items() if name not in ("last_login", "last_used_at")}
 
 
+@pytest.mark.services
 @pytest.mark.parametrize("name", READ_ONLY)
 def test_each_list_can_be_searched(boss: Staff, name: str) -> None:
     assert boss.get(f"{name}_changelist", query="?q=alice@example.com").status_code in (200, 302)

@@ -20,8 +20,6 @@ from tests.billing.books import audit
 from tests.conftest import Api
 from tests.driver import working
 
-pytestmark = pytest.mark.services
-
 BODY = {"prompt": "a lighthouse", "async": True}
 
 
@@ -29,6 +27,7 @@ def post(api: Api, key: str, body: Any = BODY, **headers: str) -> Any:
     return api.post(body, **{"Idempotency-Key": key, **headers})
 
 
+@pytest.mark.services
 def test_the_same_key_and_body_return_the_first_generation(api: Api, wallet: Wallet) -> None:
     first, again = post(api, "order-1"), post(api, "order-1")
     assert (first.status_code, again.status_code) == (202, 202)
@@ -47,6 +46,7 @@ def test_the_same_body_in_other_clothes_is_the_same(api: Api) -> None:
     assert api.post(BODY, "/v1/images/generate/", **{"Idempotency-Key": "order-1"})["Idempotent-Replayed"] == "true"
 
 
+@pytest.mark.services
 @pytest.mark.parametrize(
     "other",
     [
@@ -77,6 +77,7 @@ def test_another_key_is_another_request(api: Api) -> None:
     assert Generation.objects.count() == 2
 
 
+@pytest.mark.services
 def test_accounts_do_not_share_idempotency_keys(api: Api, bob: User) -> None:
     _, bobs = keys.mint(user=bob, name="test")
     post(api, "order-1")
@@ -97,6 +98,7 @@ def test_an_odd_key_is_refused_and_named(api: Api, wallet: Wallet, key: str) -> 
     assert audit(wallet) == 3
 
 
+@pytest.mark.services
 @pytest.mark.parametrize("key", ["x", "x" * 255, "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~", "%s{0}"])
 def test_any_printable_key_is_taken(api: Api, key: str) -> None:
     post(api, key)
@@ -123,6 +125,7 @@ def test_a_replay_does_not_count_against_the_rate_limit(alice: User, client: Cli
     assert_error(slow.post(BODY), 429, "rate_limited")
 
 
+@pytest.mark.services
 def test_a_refused_request_does_not_use_its_key_up(api: Api) -> None:
     assert_error(post(api, "order-1", {"prompt": ""}), 422, "invalid_request", "prompt")
     assert "Idempotent-Replayed" not in post(api, "order-1")
@@ -182,6 +185,7 @@ def _no_limit(settings: Any) -> None:
     settings.RATE_LIMIT_PER_MINUTE = 10_000
 
 
+@pytest.mark.services
 @pytest.mark.usefixtures("_no_limit")
 @pytest.mark.parametrize("credits", [1, 3])
 def test_of_many_that_come_at_once_one_is_charged_and_all_get_it(wallet: Wallet, credits: int) -> None:
@@ -196,6 +200,7 @@ def test_of_many_that_come_at_once_one_is_charged_and_all_get_it(wallet: Wallet,
     assert audit(wallet) == credits - 1
 
 
+@pytest.mark.services
 @pytest.mark.usefixtures("_no_limit")
 def test_of_many_different_ones_at_once_as_many_pass_as_there_are_credits(wallet: Wallet) -> None:
     results = admit_at_once(wallet, 12, lambda _: None)

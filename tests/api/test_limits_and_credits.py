@@ -16,8 +16,6 @@ from tests.api.answers import GENERATE, STATUS, assert_error
 from tests.billing.books import audit
 from tests.conftest import Api
 
-pytestmark = pytest.mark.services
-
 BODY = {"prompt": "a lighthouse", "async": True}
 
 
@@ -28,6 +26,7 @@ def plain(alice: User, client: Client) -> Api:
     return Api(client, key, secret)
 
 
+@pytest.mark.services
 def test_each_image_costs_a_credit_and_the_headers_count_down(plain: Api, wallet: Wallet) -> None:
     answers = [plain.post(BODY) for _ in range(3)]
     assert [answer["X-Credits-Charged"] for answer in answers] == ["1", "1", "1"]
@@ -35,6 +34,7 @@ def test_each_image_costs_a_credit_and_the_headers_count_down(plain: Api, wallet
     assert audit(wallet) == 0
 
 
+@pytest.mark.services
 def test_without_credits_a_request_is_refused_and_charged_nothing(plain: Api, wallet: Wallet) -> None:
     call_command("grant_credits", "alice@example.com", "-3", "--reason", "test", stdout=io.StringIO())
     response = plain.post(BODY)
@@ -53,6 +53,7 @@ def test_credits_that_are_granted_can_be_spent_at_once(plain: Api, give: Callabl
     assert plain.post(BODY).status_code == 202
 
 
+@pytest.mark.services
 def test_ten_requests_a_minute_are_taken_and_the_headers_tell(plain: Api, give: Callable[[int], None]) -> None:
     give(20)
     answers = [plain.post(BODY, GENERATE[number % 2]) for number in range(10)]

@@ -14,8 +14,6 @@ from tests.api.answers import STATUS, assert_error, assert_json
 from tests.conftest import Api
 from tests.generator.test_lifecycle import drawing, submitting
 
-pytestmark = pytest.mark.services
-
 IMAGE = StoredImage(extension="png", size=1234, width=1344, height=756, colour="#336699")
 
 
@@ -44,6 +42,7 @@ def test_whatever_is_still_going_on_is_pending_and_the_stage_tells_more(api: Api
     assert look(api, generation) == {"id": generation.public_id, "status": "pending", "stage": "drawing"}
 
 
+@pytest.mark.services
 def test_a_completed_one_has_its_url_and_all_its_metadata(api: Api, generation: Generation) -> None:
     lifecycle.complete(drawing(generation), image=IMAGE, model="reve-1")
     assert look(api, generation) == {

@@ -18,9 +18,10 @@ from tests.billing.books import audit
 from tests.conftest import Api
 from tests.driver import working
 
-pytestmark = [pytest.mark.services, pytest.mark.usefixtures("images", "sandbox")]
+pytestmark = pytest.mark.usefixtures("images", "sandbox")
 
 
+@pytest.mark.services
 @pytest.mark.parametrize("path", GENERATE)
 def test_it_answers_with_the_image_as_the_document_has_it(api: Api, wallet: Wallet, path: str) -> None:
     before = datetime.now(UTC).replace(microsecond=0)
@@ -42,6 +43,7 @@ def test_it_answers_with_the_image_as_the_document_has_it(api: Api, wallet: Wall
     assert audit(wallet) == 2
 
 
+@pytest.mark.services
 def test_the_time_is_told_in_utc_whatever_the_servers_zone(api: Api, settings: Any) -> None:
     settings.TIME_ZONE = "Asia/Kolkata"
     with working():
@@ -49,6 +51,7 @@ def test_the_time_is_told_in_utc_whatever_the_servers_zone(api: Api, settings: A
     assert body["metadata"]["created_at"] == f"{Generation.objects.get().created_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
+@pytest.mark.services
 def test_when_the_wait_ends_first_the_work_goes_on(api: Api, wallet: Wallet, settings: Any) -> None:
     settings.SYNC_WAIT_SECONDS = 0.3
     began = time.monotonic()

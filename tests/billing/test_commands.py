@@ -12,8 +12,6 @@ from billing import ledger
 from billing.models import CreditEntry, CreditGrant, Wallet
 from tests.billing.books import audit, history
 
-pytestmark = pytest.mark.services
-
 
 def run(*arguments: str) -> str:
     """Run a command as typed and return what it prints; the other stream must stay silent."""
@@ -68,6 +66,7 @@ def test_taking_stops_at_zero(wallet: Wallet) -> None:
     assert audit(wallet) == 0
 
 
+@pytest.mark.services
 def test_granting_finds_a_user_in_whatever_case_their_email_is_written(wallet: Wallet) -> None:
     assert grant("1", email="ALICE@Example.com") == "4\n"
 
@@ -78,6 +77,7 @@ def test_granting_touches_nobody_else(wallet: Wallet, bob: User) -> None:
     assert audit(bobs) == 3
 
 
+@pytest.mark.services
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
@@ -97,6 +97,7 @@ def test_granting_refuses_in_one_line_and_changes_nothing(wallet: Wallet, argume
     assert history(wallet) == [("grant", 3)]
 
 
+@pytest.mark.services
 def test_credits_prints_the_balance_first_then_the_last_entries_newest_first(
     wallet: Wallet, give: Callable[[int], None]
 ) -> None:

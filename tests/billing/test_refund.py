@@ -12,8 +12,6 @@ from billing.models import CreditGrant, Refund, Wallet
 from billing.staff import audit as drift
 from tests.billing.books import audit, history
 
-pytestmark = pytest.mark.services
-
 PAID = 500
 KEPT_BY = "refunded:ch_1"
 
@@ -67,6 +65,7 @@ def undo(pack: CreditGrant, above: int) -> int:
     return ledger.undo_refunds(grant=pack, above=above, kept_by=KEPT_BY, cause="it failed")
 
 
+@pytest.mark.services
 def test_what_is_set_aside_is_taken_as_it_comes_back(wallet: Wallet, pack: CreditGrant) -> None:
     hold(pack, 40)
     refund(pack, 250)
@@ -105,6 +104,7 @@ def test_what_is_spent_beyond_what_was_paid_makes_no_debt(wallet: Wallet, pack: 
     assert (other.balance_after, audit(wallet)) == (5, 5)
 
 
+@pytest.mark.services
 @pytest.mark.parametrize("order", sorted(set(itertools.permutations("hheerr"))))
 def test_the_order_of_holds_their_release_and_refunds_does_not_matter(pack: CreditGrant, order: str) -> None:
     """`h` sets 5 credits aside, `e` lets the next of these fail, `r` pays a fifth of the money back."""
@@ -133,6 +133,7 @@ def test_a_whole_refund_leaves_nothing_whatever_comes_back(pack: CreditGrant) ->
     assert left(pack) == 0
 
 
+@pytest.mark.services
 def test_the_same_refund_is_followed_once(pack: CreditGrant) -> None:
     hold(pack, 40)
     for _ in range(2):
@@ -195,6 +196,7 @@ def test_a_spent_credit_that_staff_return_is_taken_if_it_was_refunded(pack: Cred
     assert left(pack) == 10
 
 
+@pytest.mark.services
 def test_references_stay_short_however_often_something_comes_and_goes(pack: CreditGrant) -> None:
     hold(pack, 50)
     for turn in range(4):
@@ -209,6 +211,7 @@ def test_references_stay_short_however_often_something_comes_and_goes(pack: Cred
     assert left(pack) == 50
 
 
+@pytest.mark.services
 def test_an_end_that_passed_meanwhile_gives_more_time_only_to_what_a_failed_refund_took(pack: CreditGrant) -> None:
     refund(pack, 250)
     CreditGrant.objects.filter(pk=pack.pk).update(expires_at="2020-01-01T00:00:00Z")
@@ -216,12 +219,14 @@ def test_an_end_that_passed_meanwhile_gives_more_time_only_to_what_a_failed_refu
     assert left(pack) == 25
 
 
+@pytest.mark.services
 def test_the_audit_names_credits_that_were_refunded_and_are_there(pack: CreditGrant) -> None:
     Refund.objects.create(grant=pack, reference="refund:ch_1:1:0", refunded=1, owed=1)
     assert ["though a refund or dispute has a claim" in line for line in drift.drifts()] == [True]
     Refund.objects.all().delete()
 
 
+@pytest.mark.services
 def test_images_that_fail_in_many_threads_while_a_refund_comes(wallet: Wallet, pack: CreditGrant) -> None:
     for number in range(40):
         hold(pack, 1, number)

@@ -4,15 +4,19 @@
 images, `long` an address of 100 characters.
 """
 
+import hashlib
+import os
 import re
-import subprocess
-import sys
 import time
 from dataclasses import dataclass, field
+from itertools import product
+from typing import Any
 
 import httpx
+from PIL import Image
 
-from tests.environment import ROOT
+from sandbox.ratios import SIZES
+from sandbox.store import VARIATIONS
 from tests.stack.conftest import Stack
 
 PASSWORD = "correct horse battery"
@@ -55,11 +59,16 @@ class Furnished:
         return template.format(**self.places)
 
 
-def furnish(stack: Stack, *, rounds: int = 1, many: int = 0) -> Furnished:
-    """Fill `stack`: Ada gets `rounds` times all prompts, and `many` has that many images when asked for."""
+def furnish(stack: Stack, *, rounds: int = 1, many: int = 0, painted: bool = True) -> Furnished:
+    """Fill `stack`: Ada gets `rounds` times all prompts, and `many` has that many images when asked for.
+
+    Where nobody looks at the images, they need not be `painted` and are of one colour.
+    """
     result = Furnished()
+    if not painted:
+        _stretch_canvases(stack)
     people = {who: email for who, email in EMAILS.items() if who != "many" or many}
-    secret = _stock(stack, "people", str(rounds * len(PROMPTS) + 20), *people.values())["secret"]
+    secret = _pairs(stock(stack, "people", rounds * len(PROMPTS) + 20, *people.values()))["secret"]
     for who, email in people.items():
         result.cookies[who] = log_in(stack.url, email)
     with httpx.Client(base_url=stack.url, headers={"Authorization": f"Bearer {secret}"}, timeout=60) as api:
@@ -67,7 +76,7 @@ def furnish(stack: Stack, *, rounds: int = 1, many: int = 0) -> Furnished:
         jobs = [_ask(api, prompt, ratio) for prompt, ratio in wanted]
         for job in jobs:
             _wait(api, job)
-    result.places = _stock(stack, "gallery", str(many))
+    result.places = _pairs(stock(stack, "gallery", many))
     return result
 
 
@@ -80,6 +89,16 @@ def log_in(url: str, email: str) -> dict[str, str]:
         answer = client.post("/accounts/login/", data=form)
         assert answer.status_code == 302, answer.text
         return dict(client.cookies)
+
+
+def _stretch_canvases(stack: Stack) -> None:
+    """Put an image of one colour where the sandbox keeps what it has painted for each of the prompts."""
+    folder = stack.folder / "sandbox" / "images"
+    for ratio, size in SIZES.items():
+        Image.new("RGB", size, "#7a8b9c").save(folder / f"plain-{ratio}.png", compress_level=1)
+    for (prompt, ratio), variation in product(PROMPTS, range(VARIATIONS)):
+        subject = "\0".join((ratio, "", prompt, str(variation)))
+        os.link(folder / f"plain-{ratio}.png", folder / f"{hashlib.sha256(subject.encode()).hexdigest()}.png")
 
 
 def _ask(api: httpx.Client, prompt: str, ratio: str) -> str:
@@ -96,9 +115,11 @@ def _wait(api: httpx.Client, job: str) -> None:
     raise AssertionError(f"{job} did not end")
 
 
-def _stock(stack: Stack, *arguments: str) -> dict[str, str]:
-    """Do with the ORM what would take many requests, in a process of the installation's own."""
-    command = [sys.executable, "-m", "tests.browser.stock", *arguments]
-    result = subprocess.run(command, cwd=ROOT, env=stack.environment, capture_output=True, text=True, timeout=300)
-    assert result.returncode == 0, result.stderr
-    return dict(line.split("=", 1) for line in result.stdout.split())
+def stock(stack: Stack, function: str, *arguments: Any) -> str:
+    """Call one of `tests.browser.stock` in the installation's own operator process and return what it prints."""
+    call = f"from tests.browser import stock; stock.{function}(*{arguments!r})"
+    return stack.manage("shell", "-v", "0", "-c", call)
+
+
+def _pairs(printed: str) -> dict[str, str]:
+    return dict(line.split("=", 1) for line in printed.split())

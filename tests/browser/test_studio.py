@@ -228,6 +228,7 @@ def copied(visit: Visit) -> tuple[str, dict[str, str]]:
     secret = visitor.api_key()
     page = visitor.page
     visitor.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.clock.install()
     page.goto("/create/")
     page.fill("#prompt", NASTY)
     choose(page, "aspect_ratio", "3:2")
@@ -239,6 +240,7 @@ def copied(visit: Visit) -> tuple[str, dict[str, str]]:
         dialog.get_by_role("button", name="Copy").click()
         expect(dialog.get_by_role("button", name="Copied")).to_be_visible()
         code[language] = page.evaluate("navigator.clipboard.readText()")
+        page.clock.fast_forward(3_000)
         expect(dialog.get_by_role("button", name="Copied")).to_have_count(0)
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()

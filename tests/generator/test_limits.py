@@ -15,8 +15,6 @@ from generator.ask import limits
 from generator.errors import LimiterUnavailable, RateLimit, RateLimited
 from tests.environment import free_port
 
-pytestmark = pytest.mark.services
-
 
 @pytest.fixture
 def key(alice: User) -> ApiKey:
@@ -62,11 +60,13 @@ def refused(wallet: Wallet, api_key: ApiKey | None = None) -> RateLimit:
     return error.value.rate
 
 
+@pytest.mark.services
 def test_an_account_has_ten_requests_a_minute(wallet: Wallet, key: ApiKey) -> None:
     assert [take(wallet, key).remaining for _ in range(10)] == [9, 8, 7, 6, 5, 4, 3, 2, 1, 0]
     assert refused(wallet, key).limit == 10
 
 
+@pytest.mark.services
 def test_the_window_slides(wallet: Wallet, later: Callable[[float], None]) -> None:
     take(wallet, times=5)
     later(40)
@@ -77,6 +77,7 @@ def test_the_window_slides(wallet: Wallet, later: Callable[[float], None]) -> No
     assert refused(wallet).remaining == 0
 
 
+@pytest.mark.services
 def test_a_refused_request_does_not_count(wallet: Wallet, later: Callable[[float], None]) -> None:
     take(wallet, times=10)
     for _ in range(5):
@@ -86,6 +87,7 @@ def test_a_refused_request_does_not_count(wallet: Wallet, later: Callable[[float
     take(wallet, times=10)
 
 
+@pytest.mark.services
 def test_the_reset_is_the_time_until_a_request_is_free_again(wallet: Wallet, later: Callable[[float], None]) -> None:
     take(wallet, times=10)
     assert 59 <= refused(wallet).reset <= 60
@@ -134,6 +136,7 @@ def test_the_sites_default_can_be_set(wallet: Wallet, settings: Any) -> None:
     refused(wallet)
 
 
+@pytest.mark.services
 def test_peeking_counts_nothing(wallet: Wallet) -> None:
     take(wallet)
     assert [limits.peek_generate(wallet, None).remaining for _ in range(3)] == [9, 9, 9]
@@ -156,6 +159,7 @@ def test_status_look_ups_do_not_count_as_generate_requests(wallet: Wallet) -> No
     assert take(wallet).remaining == 9
 
 
+@pytest.mark.services
 def test_of_many_requests_at_once_no_more_than_the_limit_pass(wallet: Wallet) -> None:
     passed: list[bool] = []
     start = threading.Barrier(16)

@@ -15,8 +15,6 @@ from generator.errors import TooManyAtOnce
 from generator.jobs import lifecycle
 from generator.models import Generation
 
-pytestmark = pytest.mark.services
-
 
 @pytest.fixture
 def plan(wallet: Wallet) -> Plan:
@@ -39,6 +37,7 @@ def test_the_nearest_rate_limit_counts(wallet: Wallet, plan: Plan, settings: Any
     assert limits.peek_generate(again(wallet), None).limit == settings.RATE_LIMIT_PER_MINUTE
 
 
+@pytest.mark.services
 def test_no_more_images_are_in_flight_than_the_plan_allows(
     wallet: Wallet, plan: Plan, give: Callable[[int], None]
 ) -> None:

@@ -14,7 +14,7 @@ from generator.ask.admission import ImageRequest
 from generator.files.images import StoredImage
 from generator.jobs import lifecycle
 from generator.models import Generation
-from tests.payments.conftest import Customer, Desk, seed_catalogue
+from tests.payments.conftest import Customer, Desk, clean_desk, seed_catalogue
 
 Draw = Callable[..., Generation]
 
@@ -75,7 +75,7 @@ def pro(catalogue: None) -> Plan:
 @pytest.fixture
 def desk(sandbox: str) -> Desk:
     """The operator's desk of the stand-in for Stripe."""
-    return Desk(sandbox)
+    return clean_desk(sandbox)
 
 
 @pytest.fixture

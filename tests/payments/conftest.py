@@ -6,7 +6,6 @@ books hear of them.
 
 import importlib
 from collections.abc import Callable
-from itertools import takewhile
 from typing import Any
 
 import httpx
@@ -30,7 +29,6 @@ class Customer:
         self.wallet = wallet
         self.desk = desk
         self.taken: set[str] = set()
-        self.before = _newest_event()
 
     def pay(self, product: Plan | Pack, method: str = GOOD) -> str:
         """Go through the hosted checkout and return its session id."""
@@ -66,8 +64,7 @@ class Customer:
     def news(self) -> list[gateway.Data]:
         """Return this customer's events that were not asked for before, oldest first."""
         mine_id = self.id
-        recent = takewhile(lambda event: event["id"] != self.before, gateway.events_since(0))
-        mine = [event for event in recent if event["id"] not in self.taken and _is_of(event, mine_id)]
+        mine = [event for event in gateway.events_since(0) if event["id"] not in self.taken and _is_of(event, mine_id)]
         self.taken |= {event["id"] for event in mine}
         return mine[::-1]
 
@@ -84,7 +81,9 @@ class Desk:
     http = httpx.Client()  # one for all: each reads the certificates anew, which takes 80 ms
 
     def __init__(self, url: str) -> None:
+        """Tidy the desk: customers of the tests before would renew, and be listed, with every step of this one."""
         self.url = url
+        self("reset")
 
     def __call__(self, path: str, **body: Any) -> Any:
         answer = self.http.post(f"{self.url}/sandbox/stripe/{path}", json=body)
@@ -104,6 +103,13 @@ def deliver(events: list[gateway.Data], tries: int = 12) -> None:
     raise AssertionError([(event.type, event.last_error) for event in StripeEvent.objects.filter(handled_at=None)])
 
 
+def clean_desk(url: str) -> Desk:
+    """The desk of a stand-in that has forgotten all tests before: whoever lists its events would read all of theirs."""
+    desk = Desk(url)
+    desk("reset")
+    return desk
+
+
 def seed_catalogue() -> None:
     """Put in the plans and packs that a new installation has."""
     importlib.import_module("billing.migrations.0003_seed_catalogue").seed(apps, None)
@@ -111,7 +117,7 @@ def seed_catalogue() -> None:
 
 @pytest.fixture
 def desk(sandbox: str) -> Desk:
-    return Desk(sandbox)
+    return clean_desk(sandbox)
 
 
 @pytest.fixture
@@ -140,11 +146,6 @@ def bigger(customer: Customer) -> Plan:
 @pytest.fixture
 def lookup_key() -> Callable[[Plan | Pack], str]:
     return products.lookup_key
-
-
-def _newest_event() -> str:
-    """Return the id of the stand-in's last event: it keeps those of all tests before."""
-    return next((str(event["id"]) for event in gateway.events_since(0)), "")
 
 
 def _is_of(event: gateway.Data, customer: str) -> bool:

@@ -13,8 +13,6 @@ from billing.staff import audit
 from billing.stripe import checkout
 from tests.payments.conftest import DECLINED, FAILS_LATER, GOOD, SITE, Customer, Desk, deliver
 
-pytestmark = pytest.mark.services
-
 
 @pytest.fixture(autouse=True)
 def _books_balance(customer: Customer) -> object:
@@ -32,6 +30,7 @@ def spend(customer: Customer, credits: int) -> None:
     ledger.settle(reference=reference)
 
 
+@pytest.mark.services
 def test_a_pack_is_granted_once_it_is_paid(customer: Customer, pack: Pack) -> None:
     session = customer.pay(pack)
     assert customer.balance == 3
@@ -48,6 +47,7 @@ def test_a_declined_card_buys_nothing(customer: Customer, pack: Pack) -> None:
     assert customer.balance == 3
 
 
+@pytest.mark.services
 def test_a_plan_grants_its_credits_with_each_paid_invoice_and_ends_the_last_ones(
     customer: Customer, basic: Plan, desk: Desk
 ) -> None:
@@ -153,6 +153,7 @@ def test_a_second_subscription_is_not_sold(customer: Customer, basic: Plan, bigg
         checkout.start(wallet=customer.wallet, product=basic, site=SITE)
 
 
+@pytest.mark.services
 def test_of_two_subscriptions_that_were_paid_all_the_same_one_is_paid_back(customer: Customer, basic: Plan) -> None:
     urls = [checkout.start(wallet=customer.wallet, product=basic, site=SITE)]
     Order.objects.update(status=Order.Status.EXPIRED)  # as if the first tab's order had been forgotten
@@ -209,6 +210,7 @@ def test_a_refund_that_fails_gives_the_credits_back(customer: Customer, pack: Pa
     assert customer.balance == 53
 
 
+@pytest.mark.services
 def test_a_dispute_freezes_what_is_left_and_a_won_one_gives_it_back(customer: Customer, pack: Pack, desk: Desk) -> None:
     session = customer.pay(pack)
     customer.follow()
@@ -242,6 +244,7 @@ def test_an_inquiry_freezes_nothing(customer: Customer, pack: Pack, desk: Desk) 
     assert customer.balance == 53
 
 
+@pytest.mark.services
 def test_an_event_whose_handler_fails_is_kept_and_tried_again(
     customer: Customer, pack: Pack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -258,6 +261,7 @@ def test_an_event_whose_handler_fails_is_kept_and_tried_again(
     assert customer.balance == 53
 
 
+@pytest.mark.services
 def test_a_refund_that_is_heard_of_before_its_payment_waits_for_it(customer: Customer, pack: Pack, desk: Desk) -> None:
     session = customer.pay(pack)
     intent = gateway.retrieve_checkout(session)["payment_intent"]

@@ -10,8 +10,6 @@ from billing import gateway
 from billing.models import Pack, Payment, Plan, StripeEvent, StripePrice, Wallet
 from tests.payments.conftest import Customer, deliver
 
-pytestmark = pytest.mark.services
-
 
 def run(*command: Any, **options: Any) -> str:
     out = StringIO()
@@ -46,6 +44,7 @@ def test_a_changed_price_becomes_a_new_one_that_takes_over_the_lookup_key(custom
     run("sync_stripe")
 
 
+@pytest.mark.services
 def test_reconciling_finds_what_no_webhook_told_and_repairs_it(customer: Customer, pack: Pack) -> None:
     session = customer.pay(pack)
     out, _ = failing("reconcile_stripe")
@@ -84,6 +83,7 @@ def test_reconciling_names_a_wrong_amount(customer: Customer, pack: Pack) -> Non
     assert "Stripe has 500 usd, the books 1 usd" in out
 
 
+@pytest.mark.services
 def test_the_audit_names_each_drift(customer: Customer) -> None:
     assert "no drift" in run("audit_ledger")
     Wallet.objects.update(balance=7)

@@ -20,8 +20,6 @@ from billing.stripe import checkout, closing, inbox
 from tests.conftest import PASSWORD
 from tests.payments.conftest import SITE, Customer, Desk, deliver
 
-pytestmark = pytest.mark.services
-
 SUCCESS = "/dashboard/billing/success/"
 CHANGE = "/dashboard/billing/change-plan/"
 
@@ -158,6 +156,7 @@ def test_one_of_two_disputes_won_keeps_the_credits_back(customer: Customer, pack
     assert left() == 50
 
 
+@pytest.mark.services
 def test_what_stripe_said_earlier_never_undoes_what_it_says_now(
     customer: Customer, pack: Pack, desk: Desk, overtaken: Any
 ) -> None:
@@ -177,6 +176,7 @@ def test_what_stripe_said_earlier_never_undoes_what_it_says_now(
 # --- Subscriptions
 
 
+@pytest.mark.services
 def test_a_plan_that_ended_meanwhile_is_not_brought_back_by_an_older_answer(
     customer: Customer, basic: Plan, overtaken: Any
 ) -> None:
@@ -196,6 +196,7 @@ def test_a_plan_that_ended_meanwhile_is_not_brought_back_by_an_older_answer(
     assert customer.plan == Plan.objects.get(slug="free")
 
 
+@pytest.mark.services
 def test_two_tabs_that_subscribe_at_once_share_one_checkout(customer: Customer, basic: Plan, bigger: Plan) -> None:
     checkout.catalogue.current_price(basic)
     checkout.catalogue.current_price(bigger)
@@ -331,6 +332,7 @@ def test_a_plan_that_ended_at_stripe_is_not_offered_a_change(
 # --- Closing
 
 
+@pytest.mark.services
 @pytest.mark.parametrize(
     ("door", "call"), [("portal", "create_customer"), ("checkout", "create_customer"), ("checkout", "create_checkout")]
 )
@@ -399,6 +401,7 @@ def test_an_open_account_keeps_its_customer(customer: Customer, pack: Pack) -> N
     assert customer.id.startswith("cus_")
 
 
+@pytest.mark.services
 @pytest.mark.usefixtures("unlogged")
 def test_an_error_that_no_database_could_keep_holds_up_no_event(
     customer: Customer, pack: Pack, monkeypatch: pytest.MonkeyPatch

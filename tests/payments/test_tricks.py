@@ -13,8 +13,6 @@ from billing.stripe import checkout
 from tests.conftest import PASSWORD
 from tests.payments.conftest import Customer, Desk
 
-pytestmark = pytest.mark.services
-
 
 @pytest.fixture(autouse=True)
 def _books_balance(customer: Customer) -> object:
@@ -34,6 +32,7 @@ def test_two_quick_changes_of_plan_pay_nothing_back(customer: Customer, basic: P
     assert sum(payment.amount for payment in customer.wallet.payments.all()) == pytest.approx(9900, abs=20)
 
 
+@pytest.mark.services
 def test_changes_of_one_plan_go_one_at_a_time(customer: Customer, basic: Plan, bigger: Plan) -> None:
     customer.pay(basic)
     customer.follow()
@@ -50,6 +49,7 @@ def test_a_cheaper_plan_of_another_interval_is_not_sold_as_a_change(customer: Cu
         checkout.change_plan(wallet=customer.wallet, plan=yearly)
 
 
+@pytest.mark.services
 def test_a_refund_that_fails_and_is_made_again_takes_the_credits_again(
     customer: Customer, pack: Pack, desk: Desk
 ) -> None:

@@ -14,8 +14,6 @@ from billing.models import CreditEntry, Pack, StripeEvent
 from billing.staff import audit
 from tests.payments.conftest import Customer, deliver
 
-pytestmark = pytest.mark.services
-
 
 def sign(payload: bytes, *, secret: str | None = None, at: float | None = None) -> str:
     stamp = int(time.time() if at is None else at)
@@ -34,6 +32,7 @@ def event(**changes: Any) -> bytes:
     return json.dumps({**data, **changes}).encode()
 
 
+@pytest.mark.services
 def test_a_signed_event_is_kept_once_however_often_it_comes(client: Client, db: None) -> None:
     payload = event(type="charge.succeeded")
     assert [post(client, payload, sign(payload)) for _ in range(3)] == [200, 200, 200]
@@ -61,6 +60,7 @@ def test_what_stripe_did_not_sign_lately_leaves_no_trace(client: Client, db: Non
     assert not StripeEvent.objects.exists()
 
 
+@pytest.mark.services
 @pytest.mark.parametrize("payload", [b"", b"{", b"[]", b'{"id": "evt_1"}', b"\xff\xfe", event()[:-9]])
 def test_a_truncated_or_odd_body_leaves_no_trace_though_signed(client: Client, db: None, payload: bytes) -> None:
     assert post(client, payload, sign(payload)) == 400

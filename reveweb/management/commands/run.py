@@ -7,6 +7,7 @@ import shlex
 import sys
 import sysconfig
 import time
+import traceback
 import urllib.error
 import urllib.request
 from contextlib import suppress
@@ -19,7 +20,9 @@ from django.contrib.staticfiles.finders import get_finders
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
 
+from billing.staff import roles
 from reveweb.run import demo, embedded
 
 NOT_SERVED = {"benchmarks", "sandbox", "tests", "tools"}  # packages that neither web nor worker imports
@@ -49,8 +52,7 @@ class Command(BaseCommand):
                 f"Port {settings.PORT} is taken. Choose another, as in: PORT={settings.PORT + 80} make run"
             )
         ports = embedded.choose_ports(["valkey", "sandbox"], settings.VAR_DIR, settings.PORT)
-        call_command("migrate", verbosity=0, interactive=False)
-        _collect_static()
+        prepare()
         block = demo.describe_running(f"http://localhost:{settings.PORT}")
         connection.close()
         supervisor = os.getpid()
@@ -91,6 +93,35 @@ def _missing_manifests() -> list[str]:
 
 def _runs_sandbox() -> bool:
     return settings.EMBEDDED_SANDBOX or settings.EMBEDDED_STRIPE
+
+
+def prepare() -> None:
+    """Bring the database and the static files up to date, side by side; what is so already costs only a glance."""
+    collecting = os.fork()
+    if collecting == 0:
+        status = 1
+        try:
+            _collect_static()
+            status = 0
+        except Exception:
+            traceback.print_exc()
+        finally:
+            os._exit(status)
+    try:
+        _migrate()
+    finally:
+        _, status = os.waitpid(collecting, 0)
+    if status:
+        raise CommandError("The static files could not be collected.")
+
+
+def _migrate() -> None:
+    """Apply the migrations that are new; with none, only see to it that the roles are as this version has them."""
+    executor = MigrationExecutor(connection)
+    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        call_command("migrate", verbosity=0, interactive=False)
+    else:
+        roles.sync()
 
 
 def _environment(ports: dict[str, int], bin_dir: str) -> dict[str, str]:
