@@ -10,7 +10,7 @@ RUN := requirements.txt requirements-run.txt requirements-sandbox.txt
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev check t test test-sandbox format hooks lock release lighthouse screenshots clean reset
+.PHONY: help run dev check t test mutants test-sandbox format hooks lock release lighthouse screenshots clean reset
 
 # The sentence after `##` is what `make help` prints, so a target without one stays hidden.
 help: ## List the targets.
@@ -31,6 +31,9 @@ check: .venv/.installed-dev $(BIOME_READY) ## Check what a change since main tou
 
 t: .venv/.installed-dev ## Run tests at once, with any argument of pytest's: make t T="tests/billing --lf -x"; ON=postgres.
 	@ON=$(ON) exec $(BIN)/python -m tests.one $(T)
+
+mutants: .venv/.installed-dev ## Plant faults one by one and see that the tests notice; FAULTS="the-wallet-is-not-locked" picks some.
+	@exec $(BIN)/python -m tests.mutants $(FAULTS)
 
 test-sandbox: .venv/.installed-dev ## Run the sandbox's own tests, without Django: what a change of the sandbox alone needs.
 	@exec $(BIN)/python -m pytest -c tests/sandbox/pytest.ini --confcutdir tests/sandbox tests/sandbox

@@ -1,4 +1,4 @@
-"""What can go wrong between a request for an image and the image.
+"""What can stop a request for an image before it becomes a generation, and what is no image.
 
 GeneratorError
 ├─ OutOfCredits            the balance does not cover the image
@@ -7,9 +7,10 @@ GeneratorError
 ├─ RateLimited             too many requests; carries when to come back
 ├─ LimiterUnavailable      the rate limiter's server cannot be reached
 ├─ IdempotencyConflict     the same Idempotency-Key came with another body
-├─ GenerationNotFound      no such generation of this account
-└─ BadImage                what is offered as an image is none that we keep
-   └─ ImageUnreachable     … or cannot be fetched just now
+└─ GenerationNotFound      no such generation of this account
+
+BadImage                   what is offered as an image is none that we keep
+└─ ImageUnreachable        … or cannot be fetched just now
 """
 
 from dataclasses import dataclass
@@ -80,7 +81,7 @@ class GenerationNotFound(GeneratorError):
     """There is no such generation, or it is somebody else's."""
 
 
-class BadImage(GeneratorError):
+class BadImage(Exception):
     """What is offered as the image is none that we keep."""
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+import anyio._backends._asyncio  # noqa: F401 (pytest rewrites it, and CPython 3.11 may fail to when a test is deep in its loop)
 import pytest
 from django.contrib.auth.hashers import Argon2PasswordHasher, make_password
 from django.contrib.staticfiles.storage import ManifestStaticFilesStorage

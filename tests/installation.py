@@ -87,8 +87,14 @@ class Stack:
             )
         assert self._operator.stdin is not None
         assert self._operator.stdout is not None
-        self._operator.stdin.write(json.dumps(arguments) + "\n")
-        answer = json.loads(self._operator.stdout.readline())
+        try:
+            self._operator.stdin.write(json.dumps(arguments) + "\n")
+            answer = json.loads(self._operator.stdout.readline())
+        except BaseException:  # a test's time is up: the answer that comes later must not be taken for the next one's
+            self._operator.kill()
+            self._operator.communicate()
+            self._operator = None
+            raise
         assert answer["status"] == 0, answer["error"]
         return str(answer["output"]).strip()
 

@@ -127,7 +127,7 @@ def fail(
     if not moved:
         return False
     returned = ledger.release(reference=generation.credit_reference, cause=f"Returned: {message}"[:300])
-    caps.give_back(generation, returned.amount)  # after the ledger, which locks the account: as admission does it
+    caps.give_back(generation, returned.amount)  # after the ledger, which locks the wallet: as admission does it
     live.publish_on_commit(generation)
     return True
 

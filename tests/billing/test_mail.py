@@ -429,6 +429,16 @@ def test_it_is_said_once_until_there_were_more_again(buyer: Wallet) -> None:
     assert told() == 2
 
 
+def test_it_is_said_once_however_many_days_it_stays_so(buyer: Wallet) -> None:
+    have(buyer, 3)
+    notices.send_low_balance()
+    OutgoingMail.objects.update(reference="low_balance:yesterday")
+    have(buyer, 2)
+    notices.send_low_balance()
+    notices.send_missed_low_balance()
+    assert told() == 1
+
+
 def test_it_is_said_once_a_day_at_most(buyer: Wallet) -> None:
     for credits in (3, 50, 3, 50, 3):
         have(buyer, credits)

@@ -156,12 +156,13 @@ def windows(browser: Browser, site: Stack) -> Windows:
 
 
 @pytest.fixture
-def visit(site: Stack, crowd: Crowd, windows: Windows) -> Iterator[Visit]:
+def visit(request: pytest.FixtureRequest, site: Stack, crowd: Crowd, windows: Windows) -> Iterator[Visit]:
     """Open browsers: `visit()` for a stranger, `visit(signed_in=True, credits=20, phone=True, dark=True, js=False)`.
 
     `fresh` is for those who have never been here: nothing is cached.
     """
-    visitors: list[tuple[Visitor, Callable[[], None]]] = []
+    failed_before = request.session.testsfailed
+    visitors: list[tuple[Visitor, Callable[[bool], None]]] = []
 
     def open_one(
         *,
@@ -175,7 +176,16 @@ def visit(site: Stack, crowd: Crowd, windows: Windows) -> Iterator[Visit]:
         context = windows.open(phone=phone, js=js, fresh=fresh)
         watch = Watch()
         context.on("page", watch.follow)
+
+        def leave(passed: bool) -> None:
+            context.remove_listener("page", watch.follow)
+            if passed and not fresh:
+                windows.give_back(context, phone=phone, js=js)
+            else:
+                context.close()
+
         visitor = Visitor(context, context.new_page(), watch, site)
+        visitors.append((visitor, leave))
         if dark:
             visitor.page.emulate_media(color_scheme="dark")
         if signed_in:
@@ -183,21 +193,13 @@ def visit(site: Stack, crowd: Crowd, windows: Windows) -> Iterator[Visit]:
             visitor.enter(cookies)
             if credits:
                 site.manage("grant_credits", visitor.email, str(credits), "--reason", "test")
-
-        def leave() -> None:
-            context.remove_listener("page", watch.follow)
-            if fresh or watch.unexpected():
-                context.close()
-            else:
-                windows.give_back(context, phone=phone, js=js)
-
-        visitors.append((visitor, leave))
         return visitor
 
     yield open_one
     problems = [problem for visitor, _ in visitors for problem in visitor.watch.unexpected()]
+    passed = not problems and request.session.testsfailed == failed_before
     for _, leave in visitors:
-        leave()
+        leave(passed)
     assert problems == []
 
 

@@ -5,7 +5,6 @@ images, `long` an address of 100 characters.
 """
 
 import hashlib
-import os
 import re
 import time
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from PIL import Image
 
 from sandbox.ratios import SIZES
 from sandbox.store import VARIATIONS
-from tests.stack.conftest import Stack
+from tests.installation import Stack
 
 PASSWORD = "correct horse battery"
 EMAILS = {
@@ -66,7 +65,7 @@ def furnish(stack: Stack, *, rounds: int = 1, many: int = 0, painted: bool = Tru
     """
     result = Furnished()
     if not painted:
-        _stretch_canvases(stack)
+        stretch_canvases(stack, *(prompt for prompt, _ in PROMPTS))
     people = {who: email for who, email in EMAILS.items() if who != "many" or many}
     secret = _pairs(stock(stack, "people", rounds * len(PROMPTS) + 20, *people.values()))["secret"]
     for who, email in people.items():
@@ -80,6 +79,21 @@ def furnish(stack: Stack, *, rounds: int = 1, many: int = 0, painted: bool = Tru
     return result
 
 
+def stretch_canvases(stack: Stack, *prompts: str) -> None:
+    """Put an image of one colour where the sandbox keeps what it has painted for each of the `prompts`.
+
+    A painting takes the processor longer than all else that a page does until it is there.
+    """
+    folder = stack.folder / "sandbox" / "images"
+    for ratio, size in SIZES.items():
+        plain = folder / f"plain-{ratio}.png"
+        if not plain.exists():
+            Image.new("RGB", size, "#7a8b9c").save(plain, compress_level=1)
+        for prompt, variation in product(prompts, range(VARIATIONS)):
+            subject = "\0".join((ratio, "", prompt, str(variation)))
+            (folder / f"{hashlib.sha256(subject.encode()).hexdigest()}.png").hardlink_to(plain)
+
+
 def log_in(url: str, email: str) -> dict[str, str]:
     """Return the cookies of a fresh session."""
     with httpx.Client(base_url=url) as client:
@@ -89,16 +103,6 @@ def log_in(url: str, email: str) -> dict[str, str]:
         answer = client.post("/accounts/login/", data=form)
         assert answer.status_code == 302, answer.text
         return dict(client.cookies)
-
-
-def _stretch_canvases(stack: Stack) -> None:
-    """Put an image of one colour where the sandbox keeps what it has painted for each of the prompts."""
-    folder = stack.folder / "sandbox" / "images"
-    for ratio, size in SIZES.items():
-        Image.new("RGB", size, "#7a8b9c").save(folder / f"plain-{ratio}.png", compress_level=1)
-    for (prompt, ratio), variation in product(PROMPTS, range(VARIATIONS)):
-        subject = "\0".join((ratio, "", prompt, str(variation)))
-        os.link(folder / f"plain-{ratio}.png", folder / f"{hashlib.sha256(subject.encode()).hexdigest()}.png")
 
 
 def _ask(api: httpx.Client, prompt: str, ratio: str) -> str:

@@ -24,7 +24,7 @@ from tests.browser.conftest import DESKTOP, PHONE
 from tests.browser.furnish import EMAILS, Furnished, furnish, log_in
 from tests.browser.pages import ALL, View
 from tests.environment import ROOT
-from tests.stack.conftest import Stack
+from tests.installation import Stack
 
 IMAGES = ROOT / "docs" / "images"
 KEPT = ROOT / "var" / "screenshots"

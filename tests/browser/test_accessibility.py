@@ -9,7 +9,7 @@ from playwright.sync_api import Page
 from tests.browser.conftest import Visit
 from tests.browser.furnish import Furnished, furnish
 from tests.browser.pages import ALL, View
-from tests.stack.conftest import Stack
+from tests.installation import Stack
 
 SERIOUS = ("serious", "critical")
 # Runs the rules, all of them or only those named, and brings back no more of what they find than is told. What fades

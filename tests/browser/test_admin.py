@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import PASSWORD, Visit, Visitor, until
 from tests.browser.furnish import stock
-from tests.stack.conftest import Stack
+from tests.installation import Stack
 
 pytestmark = pytest.mark.stack
 
@@ -43,8 +43,8 @@ def failed_mail(site: Stack) -> str:
     """A mail to nobody in particular that was given up; the address that it went to."""
     to = f"lost-{uuid4().hex[:8]}@example.com"
     code = (
-        "from billing.models import SentMail; from django.utils import timezone;"
-        f"SentMail.objects.create(reference='test:{to}', to='{to}', template='account_deleted', attempts=8,"
+        "from billing.models import OutgoingMail; from django.utils import timezone;"
+        f"OutgoingMail.objects.create(reference='test:{to}', to='{to}', template='account_deleted', attempts=8,"
         "failed_at=timezone.now(), last_error='SMTPDataError: 451 Try again later')"
     )
     site.manage("shell", "-v", "0", "-c", code)
@@ -82,6 +82,7 @@ def test_an_operator_finds_a_person_grants_and_takes_credits(visit: Visit) -> No
 def test_the_search_over_every_page_leads_to_a_person(visit: Visit, operator: Visitor) -> None:
     customer = visit(signed_in=True)
     words = operator.page.locator("#search-input-command")
+    operator.page.bring_to_front()  # behind another page it is drawn seldom, and what is not drawn takes no focus
 
     def open_search() -> None:
         operator.page.keyboard.press("Control+k")

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visit, Visitor
-from tests.stack.conftest import Stack
+from tests.installation import Stack
 
 pytestmark = pytest.mark.stack
 

@@ -20,7 +20,7 @@ def open_image(page: Page, id: str) -> None:
     page.goto(f"/gallery/{id}/")
     image = page.locator(".picture img")
     expect(image).to_be_visible()
-    page.wait_for_function("document.querySelector('.picture img').complete")
+    page.wait_for_function("() => document.querySelector('.picture img').complete")
     assert image.evaluate("image => image.naturalWidth") > 0
 
 
@@ -67,7 +67,7 @@ def test_a_stranger_sees_a_shared_image_until_its_owner_ends_it(visit: Visit) ->
 
     stranger.page.goto(link)
     expect(stranger.page.get_by_text("a red fox in snow").last).to_be_visible()
-    stranger.page.wait_for_function("document.querySelector('.picture img').naturalWidth > 0")
+    stranger.page.wait_for_function("() => document.querySelector('.picture img').naturalWidth > 0")
     with stranger.page.expect_download() as download:
         stranger.page.get_by_role("link", name="Download").click()
     with Image.open(download.value.path()) as file:

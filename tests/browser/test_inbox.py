@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, FrameLocator, Page, expect
 
 from tests.browser.conftest import PASSWORD, Watch
-from tests.stack.conftest import Stack
+from tests.installation import Stack
 
 pytestmark = pytest.mark.stack
 

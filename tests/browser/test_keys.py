@@ -9,7 +9,7 @@ import httpx
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visit
-from tests.stack.conftest import Stack
+from tests.installation import Stack
 
 KEYS = "/dashboard/api-keys/"
 

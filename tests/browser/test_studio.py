@@ -10,7 +10,8 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Visit
-from tests.stack.conftest import Stack
+from tests.browser.furnish import stretch_canvases
+from tests.installation import Stack
 
 NASTY = 'It\'s a "test" $HOME `id` !! \\n\n«é» 🦊'
 
@@ -20,6 +21,18 @@ new PerformanceObserver((list) => {
   for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shifted += entry.value;
 }).observe({ type: "layout-shift", buffered: true });
 """
+
+
+# What only has to arrive; a few tests below and on the landing page have theirs painted.
+PROMPTS = (
+    *("the first", "a harbour", "one", "two", "three", "in both", "patience", "a keeper", "once", "plain"),
+    *("without a stream", "first / prompt", "second / prompt", "a glass harbour", "x" * 300 + " ok"),
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _canvases(site: Stack) -> None:
+    stretch_canvases(site, *PROMPTS)
 
 
 def choose(page: Page, field: str, value: str) -> None:
@@ -58,7 +71,7 @@ def test_four_images_of_one_press_arrive_together_and_nothing_moves(visit: Visit
     generate(page, "a harbour", aspect_ratio="16:9", count="4")
     expect(images(press(page, "a harbour"))).to_have_count(4)
     expect(credits(page)).to_have_text("7")
-    shown = "[...document.images].every((image) => image.complete && image.naturalWidth)"
+    shown = "() => [...document.images].every((image) => image.complete && image.naturalWidth)"
     page.wait_for_function(shown)
     assert page.evaluate("window.shifted") < 0.02
 

@@ -355,7 +355,7 @@ def test_a_connection_that_breaks_off_may_have_carried_the_submission(server: Ca
 
 
 def test_a_look_that_gets_no_answer_tells_nothing(server: CannedServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reve_art, "LOOK_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(reve_art, "POLL_TIMEOUT_SECONDS", 0.2)
     server.default = Reply(silent=True)
     with pytest.raises(reve_art.Unclear):
         poll(server.url)

@@ -275,7 +275,7 @@ def test_an_upstream_too_busy_for_a_look_is_asked_again_when_it_says(ask: Callab
 def test_a_look_that_takes_too_long_is_repeated(
     ask: Callable[..., Generation], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reve_art, "LOOK_TIMEOUT_SECONDS", 0.3)
+    monkeypatch.setattr(reve_art, "POLL_TIMEOUT_SECONDS", 0.3)
     generation = finish(ask("status-timeout"))
     assert_completed(generation)
     assert generation.polls > 1
@@ -370,7 +370,7 @@ def test_many_drawings_are_looked_at_in_one_go(
     ask: Callable[..., Generation], give: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     give(10)
-    monkeypatch.setattr(worker, "LOOK_BATCH", 2)
+    monkeypatch.setattr(worker, "POLL_BATCH", 2)
     made = [step(ask("fail")) for _ in range(5)]
     Generation.objects.update(due_at=timezone.now())
     tasks.poll_due()
@@ -383,6 +383,24 @@ def test_a_worker_that_comes_late_does_not_undo_an_end(ask: Callable[..., Genera
     lifecycle.fail(claimed, code="timed_out", message="Too late.")
     worker.poll([claimed])
     assert_failed(Generation.objects.get(), "Too late.", code="timed_out")
+
+
+def test_an_image_that_fails_while_it_is_fetched_leaves_no_files(
+    ask: Callable[..., Generation], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As when its account is deleted: nobody would ever find them again."""
+    generation = ask()
+    store = stored_images.store
+
+    def overtaken(data: bytes, token: str) -> stored_images.StoredImage:
+        stored = store(data, token)
+        assert files(tmp_path)
+        lifecycle.fail(generation, code="cancelled", message="The account was deleted.")
+        return stored
+
+    monkeypatch.setattr(stored_images, "store", overtaken)
+    assert_failed(finish(generation), "The account was deleted.", code="cancelled")
+    assert files(tmp_path) == []
 
 
 # --- Keeping a claim -------------------------------------------------------------------------------------------

@@ -534,11 +534,10 @@ def test_the_file_is_read_in_parts_and_whole(
     assert len(download(alice)) == 1 + 11
 
 
-def test_a_cause_that_a_spreadsheet_would_run_is_defused(alice: User, wallet: Wallet) -> None:
-    ledger.grant(
-        wallet=wallet, credits=1, source=CreditGrant.Source.STAFF, reference="x", cause='=HYPERLINK("http://evil")'
-    )
-    assert download(alice)[1][5] == '\'=HYPERLINK("http://evil")'
+@pytest.mark.parametrize("cause", ['=HYPERLINK("http://evil")', "+1+1", "-1+1", "@SUM(A1)", "\t=1+1"])
+def test_a_cause_that_a_spreadsheet_would_run_is_defused(alice: User, wallet: Wallet, cause: str) -> None:
+    ledger.grant(wallet=wallet, credits=1, source=CreditGrant.Source.STAFF, reference="x", cause=cause)
+    assert download(alice)[1][5] == f"'{cause}"
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from django.utils import timezone
 from accounts.models import User
 from billing import gateway, ledger, tasks
 from billing.errors import AccountClosed, AlreadySubscribed
-from billing.models import CreditGrant, Order, Pack, Payment, Plan, StripeEvent, Wallet
+from billing.models import CreditGrant, Dispute, Order, Pack, Payment, Plan, StripeEvent, Wallet
 from billing.staff import audit
 from billing.stripe import checkout, closing, inbox
 from tests.conftest import PASSWORD
@@ -156,6 +156,20 @@ def test_one_of_two_disputes_won_keeps_the_credits_back(customer: Customer, pack
     assert left() == 50
 
 
+def test_an_older_event_about_a_dispute_that_was_won_keeps_nothing_back(
+    customer: Customer, pack: Pack, desk: Desk
+) -> None:
+    charge = bought(customer, pack)
+    images = draw(customer, 10)
+    dispute = desk(f"charges/{charge}/dispute")
+    late = customer.news()
+    desk(f"disputes/{dispute['id']}/close", won=True)
+    customer.follow()
+    deliver(late)
+    fail(images)
+    assert (left(), Dispute.objects.get().status) == (50, "won")
+
+
 @pytest.mark.services
 def test_what_stripe_said_earlier_never_undoes_what_it_says_now(
     customer: Customer, pack: Pack, desk: Desk, overtaken: Any
@@ -198,8 +212,8 @@ def test_a_plan_that_ended_meanwhile_is_not_brought_back_by_an_older_answer(
 
 @pytest.mark.services
 def test_two_tabs_that_subscribe_at_once_share_one_checkout(customer: Customer, basic: Plan, bigger: Plan) -> None:
-    checkout.catalogue.current_price(basic)
-    checkout.catalogue.current_price(bigger)
+    checkout.products.current_price(basic)
+    checkout.products.current_price(bigger)
 
     def start(number: int) -> str:
         try:
