@@ -30,6 +30,6 @@ def server_error(request: HttpRequest) -> HttpResponse:
         "LOGO_TEXT": settings.LOGO_TEXT,
         "STATIC_URL": settings.STATIC_URL,
         "SUPPORT_EMAIL": settings.SUPPORT_EMAIL,
-        "request_id": request_id.current.get(),
+        "REQUEST_ID": request_id.current.get(),
     }
     return HttpResponse(render_to_string("errors/500.html", context), status=500)
