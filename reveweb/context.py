@@ -18,7 +18,7 @@ DEFAULT_HUE = 274  # as static/css/tokens.css has it
 
 
 def site(request: HttpRequest) -> dict[str, Any]:
-    """Give the site's name and address, what is simulated or sold, the theme, the request's id and the viewer's balance.
+    """Give a site's name and address, what is simulated or sold, the theme, the request's id and the viewer's balance.
 
     The address and the balance are looked up only where they are shown.
     """
