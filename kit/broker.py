@@ -9,6 +9,8 @@ from celery import current_app
 from django.db import transaction
 from kombu.exceptions import OperationalError
 
+from kit import request_id
+
 log = logging.getLogger(__name__)
 
 
@@ -20,6 +22,7 @@ def tell_on_commit(task: str, argument: int | str) -> None:
 def tell(task: str, *arguments: int | str, after: float | None = None) -> None:
     """Send a task its arguments, to be done in `after` seconds. Without a broker the beat finds the row."""
     try:
-        current_app.send_task(task, arguments, countdown=after, ignore_result=True)
+        headers = {"request_id": request_id.current.get()}
+        current_app.send_task(task, arguments, countdown=after, ignore_result=True, headers=headers)
     except (OperationalError, OSError) as error:
         log.warning("The broker cannot be reached, the beat will run %s %s: %s", task, arguments, error)
