@@ -1,218 +1,210 @@
-"""Skies: gradient, sun or moon with its glow, stars, drifting and billowing clouds, aurora."""
+"""Skies: gradient, sun or moon, stars, clouds, aurora, birds, and what falls from them."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from sandbox.painter.brief import Brief
-from sandbox.painter.canvas import Canvas
-from sandbox.painter.colour import Array, luminance, mix, rgb, shade
+from sandbox.painter.canvas import Canvas, Polygon
+from sandbox.painter.colour import Array, mix, rgb, shade
 from sandbox.painter.noise import Rng, enlarge, field, line, smoothstep
+from sandbox.painter.shapes import ellipse, stroke
 
 WHITE = rgb("#ffffff")
 
 
 @dataclass(frozen=True)
 class Sun:
-    """Where the light comes from; `moon` when it is the cooler of the two."""
+    """Where the light comes from, and the disc's radius (0 when clouds hide it)."""
 
     x: float
     y: float
     radius: float
-    moon: bool
+
+    def side(self, x: float) -> float:
+        """Return the side from which a thing at `x` is lit: -1 its left, 1 its right."""
+        return 1.0 if self.x > x else -1.0
 
 
-def paint_sky(
-    canvas: Canvas,
-    brief: Brief,
-    horizon: float,
-    *,
-    size: float = 1.0,
-    height: float | None = None,
-    disc: bool = True,
-    clouds: bool = True,
-) -> Sun:
-    """Paint the sky down to `horizon` (y) and return its light; `height` is the sun's, as a share of the sky."""
+def paint_sky(canvas: Canvas, brief: Brief, horizon: float, *, at: float | None = None, disc: float = 1.0) -> Sun:
+    """Paint the sky down to `horizon`; `at` fixes the disc's place across."""
     rng = brief.rng("sky")
     palette = brief.palette
-    canvas.fill_rows(palette.sky_ramp(max(int(horizon), 1)))
-    canvas.pixels[:, max(int(horizon), 0) :] = palette.sky[-1][:, None, None]
-    sun = _place(canvas, brief, rng, horizon, size, height)
-    _tone(canvas, rng, horizon)
-    if palette.dark or brief.has("stars"):
-        stars(canvas, rng, horizon, density=1.0 if brief.has("stars") or palette.name == "night" else 0.45)
-    if brief.has("aurora") or palette.name == "aurora":
-        aurora(canvas, rng, horizon, brief)
-    light = palette.sun if not sun.moon else mix(palette.sun, palette.light, 0.4)
-    glow = 0.34 if sun.moon else 0.55
-    canvas.glow(sun.x, sun.y, sun.radius * 9 + 160 * canvas.unit, mix(palette.light, palette.sun, 0.4), glow, 1.6)
-    canvas.glow(sun.x, sun.y, sun.radius * 2.6, light, glow * 0.9, 2.0)
-    if disc:
-        _disc(canvas, brief, rng, sun, light)
-    if clouds:
-        _weather(canvas, brief, rng, horizon, sun)
+    low = int(min(horizon * 1.02 + 2, canvas.height))
+    canvas.fill_rows(palette.sky_ramp(low))
+    if low < canvas.height:
+        canvas.fill_rows(np.repeat(palette.sky[-1][None], canvas.height - low, axis=0), low)
+    night = palette.name in ("night", "aurora") or brief.has("stars", "moon", "crescent")
+    sun = _place(canvas, brief, rng, horizon, at, disc)
+    if night or (palette.name in ("dusk", "neon") and rng.random() < 0.6):
+        stars(canvas, rng, horizon, 1.0 if brief.has("stars") or palette.name in ("night", "aurora") else 0.4)
+    if brief.has("trails"):
+        _trails(canvas, rng, horizon)
+    if brief.has("aurora"):
+        _aurora(canvas, brief, rng, horizon)
+    if sun.radius:
+        _disc(canvas, brief, sun)
+    if brief.has("clouds", "lightning", "rain", "snow") or palette.name == "storm" or (not night and rng.random() < 0.6):
+        _clouds(canvas, brief, rng, horizon, sun)
+    if brief.has("lightning"):
+        _bolt(canvas, rng, horizon)
     return sun
 
 
-def _place(canvas: Canvas, brief: Brief, rng: Rng, horizon: float, size: float, height: float | None) -> Sun:
-    moon = brief.has("moon", "crescent") or (brief.palette.dark and not brief.has("sun"))
-    low = brief.palette.name in ("sunset", "dawn", "rose", "crimson", "tropical")
-    share = height if height is not None else float(rng.uniform(0.1, 0.32) if low else rng.uniform(0.4, 0.68))
-    third = float(rng.choice([0.3, 0.38, 0.5, 0.62, 0.7]))
-    x = canvas.width * (third + float(rng.uniform(-0.04, 0.04)))
-    radius = (float(rng.uniform(34, 58)) if not moon else float(rng.uniform(26, 44))) * canvas.unit * size
-    return Sun(x, horizon * (1 - share), radius, moon)
+def _place(canvas: Canvas, brief: Brief, rng: Rng, horizon: float, at: float | None, disc: float) -> Sun:
+    palette = brief.palette
+    share = at if at is not None else float(rng.choice((0.3, 0.36, 0.64, 0.7)))
+    low = palette.name in ("sunset", "dawn", "rose", "desert", "neon", "crimson") or brief.has("sun")
+    high = horizon * float(rng.uniform(0.66, 0.86) if low else rng.uniform(0.26, 0.42))
+    radius = min(canvas.width, canvas.height) * float(rng.uniform(0.075, 0.13) if low else rng.uniform(0.05, 0.08)) * disc
+    hidden = brief.has("rain", "snow", "fog", "aurora", "lightning", "trails") or palette.name == "storm"
+    if hidden and not brief.has("sun", "moon", "crescent"):
+        radius = 0.0
+    return Sun(canvas.width * share, high, radius)
 
 
-def _tone(canvas: Canvas, rng: Rng, horizon: float) -> None:
-    """Vary the lightness a little: a mathematically even sky looks printed."""
-    if horizon < 8:
-        return
-    variation = field(rng, int(horizon), canvas.width, cell=420 * canvas.unit, stretch=2.2, octaves=3, coarse=8)
-    canvas.pixels[:, : int(horizon)] *= 1 + variation[None] * np.float32(0.035)
-
-
-def _disc(canvas: Canvas, brief: Brief, rng: Rng, sun: Sun, light: Array) -> None:
+def _disc(canvas: Canvas, brief: Brief, sun: Sun) -> None:
+    """Print the disc over rings of light, as a screen printer would: each its own flat ink, edges sprayed."""
+    palette = brief.palette
+    canvas.glow(sun.x, sun.y, sun.radius * 5, palette.light, 0.55, 1.6)
     if brief.has("crescent"):
-        crescent(canvas, sun, light)
+        behind = canvas.pixels[:, int(np.clip(sun.y, 0, canvas.height - 1)), int(np.clip(sun.x, 0, canvas.width - 1))].copy()
+        canvas.disc(sun.x, sun.y, sun.radius, palette.sun)
+        canvas.disc(sun.x - sun.radius * 0.42, sun.y - sun.radius * 0.14, sun.radius * 0.9, behind)
         return
-    canvas.disc(sun.x, sun.y, sun.radius, light, 0.97, softness=1.6)
-    if not sun.moon:
-        return
-    reach = int(sun.radius)
-    seas = field(rng, 2 * reach, 2 * reach, cell=sun.radius * 0.9, octaves=3, coarse=1)
-    ys, xs = np.mgrid[-reach:reach, -reach:reach].astype(np.float32)
-    inside = smoothstep(sun.radius, sun.radius * 0.9, np.sqrt(xs * xs + ys * ys))
-    canvas.blend(
-        inside * smoothstep(0.0, 0.5, seas) * np.float32(0.2),
-        brief.palette.haze,
-        int(sun.y) - reach,
-        int(sun.x) - reach,
-    )
+    for ring, opacity in ((1.9, 0.1), (1.42, 0.16)):
+        canvas.disc(sun.x, sun.y, sun.radius * ring, palette.sun, opacity)
+    drawn = canvas.disc(sun.x, sun.y, sun.radius, palette.sun)
+    if palette.dark or brief.has("moon"):
+        mask, top, left = drawn
+        spots = field(brief.rng("moon"), *mask.shape, cell=sun.radius * 0.8, octaves=3)
+        canvas.spray(smoothstep(0.05, 0.7, spots) * 0.5, mix(palette.sun, palette.haze, 0.6), top, left, mask)
+    else:
+        canvas.shade(drawn, mix(palette.sun, palette.accent, 0.5), 1.0, 0.4)
 
 
-def crescent(canvas: Canvas, sun: Sun, light: Array) -> None:
-    """Paint the moon as a crescent."""
-    reach = int(sun.radius) + 3
-    ys, xs = np.mgrid[-reach : reach + 1, -reach : reach + 1].astype(np.float32)
-    full = np.clip(sun.radius - np.sqrt(xs * xs + ys * ys) + 0.5, 0, 1)
-    shadow = np.sqrt((xs - sun.radius * 0.48) ** 2 + (ys + sun.radius * 0.2) ** 2) - sun.radius * 0.92
-    canvas.blend(full * np.clip(shadow / 1.5 + 0.5, 0, 1), light, int(sun.y) - reach, int(sun.x) - reach)
+def stars(canvas: Canvas, rng: Rng, horizon: float, wealth: float) -> None:
+    """Scatter stars, thinning out towards the horizon, some of them large."""
+    count = int(420 * wealth * canvas.width * horizon / 600_000)
+    xs, ys = rng.integers(2, canvas.width - 2, count), (rng.random(count) ** 1.3 * horizon * 0.96).astype(int)
+    ys = np.clip(ys, 2, canvas.height - 3)
+    for channel, tint in enumerate((1.0, 0.97, 0.9)):
+        plane = canvas.pixels[channel]
+        plane[ys, xs] += (tint - plane[ys, xs]) * rng.uniform(0.35, 1.0, count).astype(np.float32)
+    for _ in range(int(26 * wealth)):
+        x, y = float(rng.uniform(0, canvas.width)), float(rng.random() ** 1.3 * horizon * 0.9)
+        canvas.disc(x, y, float(rng.uniform(0.9, 2.1)) * canvas.unit, rgb("#fff8e6"), 0.95)
 
 
-def stars(canvas: Canvas, rng: Rng, horizon: float, *, density: float = 1.0) -> None:
-    """Scatter stars above `horizon`: many faint, few bright, thinning towards the horizon."""
-    bottom = max(int(horizon), 4)
-    count = int(700 * density * canvas.width * bottom / 1_000_000) + 20
-    xs = rng.uniform(2, canvas.width - 4, count).astype(int)
-    ys = np.clip(rng.power(0.75, count) * bottom * 0.94, 2, canvas.height - 4).astype(int)
-    power = (rng.pareto(2.6, count) * 0.22 + 0.12).clip(0, 1).astype(np.float32)
-    fade = (1 - ys / bottom * 0.75).astype(np.float32)
-    sheet = np.zeros((canvas.height, canvas.width), np.float32)
-    np.maximum.at(sheet, (ys, xs), power * fade)
-    for dy, dx in ((0, 1), (1, 0), (0, -1), (-1, 0)):
-        np.maximum.at(sheet, (ys + dy, xs + dx), (power * fade) ** 2 * np.float32(0.45))
-    canvas.add(sheet[:bottom], rgb("#fffaf0"))
-    for i in np.argsort(power)[-max(3, count // 90) :]:
-        spark = float(power[i] * fade[i])
-        _sparkle(canvas, float(xs[i]), float(ys[i]), (4 + 5 * spark) * canvas.unit, spark)
+def _trails(canvas: Canvas, rng: Rng, horizon: float) -> None:
+    """Let the stars turn round the pole while the shutter is open."""
+    x, y = canvas.width * float(rng.uniform(0.35, 0.65)), horizon * 0.5
+    for _ in range(110):
+        radius = float(rng.uniform(0.03, 1.0)) * max(canvas.width, canvas.height) * 0.8
+        start, sweep = float(rng.uniform(0, math.tau)), float(rng.uniform(0.25, 0.6))
+        arc = [(x + radius * math.cos(a), y + radius * math.sin(a)) for a in np.linspace(start, start + sweep, 24)]
+        arc = [p for p in arc if p[1] < horizon]
+        if len(arc) > 3:
+            canvas.polygons([stroke(arc, [1.7 * canvas.unit] * len(arc))], rgb("#fff4dc"), float(rng.uniform(0.2, 0.75)))
 
 
-def _sparkle(canvas: Canvas, x: float, y: float, radius: float, strength: float) -> None:
-    reach = int(radius * 2) + 2
-    ys, xs = np.mgrid[-reach : reach + 1, -reach : reach + 1].astype(np.float32)
-    away = (xs * xs + ys * ys) / np.float32(radius * radius)
-    canvas.add(
-        (strength * 0.7 / (1 + away * 6) ** 2).astype(np.float32),
-        rgb("#eef4ff"),
-        int(y) - reach,
-        int(x) - reach,
-    )
-
-
-def aurora(canvas: Canvas, rng: Rng, horizon: float, brief: Brief) -> None:
-    """Hang curtains of northern light in the upper sky."""
+def _aurora(canvas: Canvas, brief: Brief, rng: Rng, horizon: float) -> None:
+    """Hang curtains of light: bright at a wavering lower hem, fading upwards, with folds across."""
     step = 4
-    width, height = canvas.width // step, max(int(horizon) // step, 8)
-    rows = np.arange(height, dtype=np.float32)[:, None]
-    for index, colour in enumerate((rgb("#4dffb0"), rgb("#38d9c4"), rgb("#a974ff"))):
-        foot = height * (0.5 + 0.12 * index) + line(rng, width, cell=width * 0.6, octaves=3) * height * 0.3
-        rays = 0.55 + 0.45 * line(rng, width, cell=16, octaves=3)
-        tall = height * (0.36 + 0.14 * line(rng, width, cell=width * 0.3, octaves=2))
-        up = (foot[None] - rows) / np.maximum(tall[None], 4)
-        curtain = np.where(up > 0, np.exp(-up * 2.2), np.exp(up * 16)) * rays[None].clip(0.05, 1)
-        light = enlarge(curtain.astype(np.float32) * np.float32(0.62 - 0.12 * index), int(horizon), canvas.width)
-        canvas.add(light.clip(0, 1), colour)
+    h, w = int(horizon) // step + 1, canvas.width // step + 1
+    ys = np.arange(h, dtype=np.float32)[:, None] / h
+    for k in range(3):
+        hem = 0.46 + 0.16 * k + 0.17 * line(rng, w, cell=w * 0.55, octaves=3) - 0.05 * line(rng, w, cell=w * 0.12, octaves=2)
+        folds = 0.62 + 0.38 * line(rng, w, cell=w * 0.06, octaves=3)
+        above = hem[None, :] - ys
+        light = np.where(above > 0, np.exp(-above / (0.16 + 0.1 * k)), np.exp(above / 0.018)) * folds[None, :]
+        light = np.clip(light, 0, 1).astype(np.float32) * np.float32((0.85, 0.6, 0.4)[k])
+        colour = (rgb("#7dffb0"), rgb("#5fe3d0"), brief.palette.accent)[k]
+        canvas.add(enlarge(light, h * step, w * step)[: int(horizon), : canvas.width], colour)
 
 
-def _weather(canvas: Canvas, brief: Brief, rng: Rng, horizon: float, sun: Sun) -> None:
-    wanted = brief.has("clouds", "rain", "lightning") or brief.palette.name == "storm"
-    draw = float(rng.random())
-    if wanted or draw < 0.6:
-        drifting(canvas, brief, rng, horizon, sun, amount=1.25 if wanted else float(rng.uniform(0.45, 0.9)))
-    if brief.has("clouds") or (draw > 0.5 and not brief.palette.dark):
-        billows(canvas, brief, rng, horizon, sun)
-
-
-def drifting(canvas: Canvas, brief: Brief, rng: Rng, horizon: float, sun: Sun, *, amount: float) -> None:
-    """Lay long drifting clouds over the sky, lit from the sun's side."""
-    bottom = max(int(horizon), 8)
-    shape = field(rng, bottom, canvas.width, cell=170 * canvas.unit, stretch=3.4, octaves=5, gain=0.52, coarse=4)
-    rise = np.linspace(0.25, -0.1, bottom, dtype=np.float32)[:, None]
-    density = smoothstep(0.32 - 0.3 * amount, 1.0, shape + rise * np.float32(0.6))
-    towards = -6 if sun.y < bottom * 0.4 else 6
-    lit = np.clip(0.55 + (shape - np.roll(shape, towards, axis=0)) * 3.2, 0, 1)
+def _clouds(canvas: Canvas, brief: Brief, rng: Rng, horizon: float, sun: Sun) -> None:
+    """Lay long flat-bottomed clouds, lit on top and sprayed out below."""
     palette = brief.palette
-    shadow = mix(palette.sky[1], palette.haze, 0.5)
-    bright = mix(palette.light, WHITE, 0.15 if palette.dark else 0.45)
-    if palette.dark:
-        bright = mix(bright, palette.sky[-1], 0.55)
-    colour = shadow[:, None, None] + (bright - shadow)[:, None, None] * lit[None]
-    fade = np.linspace(0.35, 1, bottom, dtype=np.float32)[:, None] ** 0.7
-    canvas.blend(density * fade * np.float32(0.42 + 0.2 * min(amount, 1)), colour)
+    heavy = brief.has("clouds", "rain", "lightning") or palette.name == "storm"
+    for k in range(int(rng.integers(5, 8)) if heavy else int(rng.integers(2, 5))):
+        share = float(rng.uniform(0.1, 0.8))
+        y = horizon * share
+        reach = canvas.width * float(rng.uniform(0.13, 0.34)) * (1.35 if heavy else 1) * (1.1 - 0.5 * share)
+        x = canvas.width * float(rng.uniform(-0.05, 1.05))
+        puffs: list[Polygon] = []
+        for _ in range(9):
+            at = float(rng.uniform(-0.8, 0.8))
+            size = reach * float(rng.uniform(0.09, 0.2)) * (1 - at * at * 0.7)
+            puffs.append([p if p[1] < y else (p[0], y) for p in ellipse(x + at * reach, y - size * 0.25, size * 1.5, size)])
+        puffs.append([p if p[1] < y else (p[0], y) for p in ellipse(x, y, reach, reach * 0.06)])
+        below = palette.sky_ramp(32)[min(31, int(share * 31))]
+        top = mix(below, palette.light if not heavy else palette.haze, 0.62 if not palette.dark else 0.3)
+        drawn = canvas.polygons(puffs, top, 0.9)
+        if drawn is not None:
+            mask, t, left = drawn
+            fade = np.linspace(-0.1, 1.0, len(mask), dtype=np.float32)[:, None] * np.ones_like(mask)
+            canvas.spray(fade, shade(below, -0.05) if heavy else below, t, left, mask)
 
 
-def billows(canvas: Canvas, brief: Brief, rng: Rng, horizon: float, sun: Sun) -> None:
-    """Stack banks of round summer clouds above the horizon, each fading into haze below."""
-    palette = brief.palette
-    tall = float(rng.uniform(0.16, 0.34)) * min(horizon, 700 * canvas.unit)
-    for layer in range(3):
-        nearness = layer / 2
-        ridge = horizon - tall * (0.62 - 0.27 * nearness) - _bumps(rng, canvas, tall * (1.0 - 0.3 * nearness))
-        top = max(int(ridge.min()) - 2, 0)
-        bottom = int(horizon)
-        if bottom - top < 4:
-            continue
-        mask = canvas.under(ridge, top, softness=1.6)[: bottom - top]
-        deep = np.clip((canvas.rows(top, bottom) - ridge[None]) / np.float32(tall * 0.9), 0, 1)
-        mask *= (1 - deep) ** 1.3 * np.float32(0.62 + 0.16 * nearness)
-        crown = mix(palette.light, WHITE, 0.5 if not palette.dark else 0.0)
-        foot = mix(palette.haze, palette.sky[-2], 0.5)
-        colour = crown[:, None, None] + (foot - crown)[:, None, None] * np.sqrt(deep)[None]
-        canvas.blend(mask, colour.astype(np.float32), top)
+def _bolt(canvas: Canvas, rng: Rng, horizon: float) -> None:
+    x, points = canvas.width * float(rng.uniform(0.25, 0.75)), []
+    for t in np.linspace(0.08, 1.0, 14):
+        points.append((x, horizon * float(t)))
+        x += canvas.width * float(rng.uniform(-0.03, 0.03))
+    canvas.glow(points[6][0], points[6][1], horizon * 0.6, rgb("#cfd8ff"), 0.5)
+    canvas.polygons([stroke(points, [float(w) * canvas.unit for w in np.linspace(7, 2, 14)])], rgb("#fffbe0"))
 
 
-def _bumps(rng: Rng, canvas: Canvas, tall: float) -> Array:
-    """Return the outline of a cloud bank: the union of circles sitting on a swelling base."""
-    x = canvas.columns()
-    swell = smoothstep(-0.35, 0.8, line(rng, canvas.width, cell=canvas.width * 0.4, octaves=2)) * tall * 0.75
-    outline = swell.copy()
-    for _ in range(int(canvas.width / (30 * canvas.unit))):
-        centre = float(rng.uniform(-0.05, 1.05)) * canvas.width
-        seat = float(swell[int(np.clip(centre, 0, canvas.width - 1))])
-        radius = float(rng.uniform(0.12, 0.34)) * tall * (0.3 + seat / tall)
-        inside = np.clip(radius * radius - (x - centre) ** 2, 0, None)
-        outline = np.maximum(outline, np.where(inside > 0, seat * 0.92 + np.sqrt(inside), 0))
-    return outline.astype(np.float32)
+def birds(canvas: Canvas, rng: Rng, count: int, x: float, y: float, size: float, colour: Array) -> None:
+    """Let birds fly as a loose flock: two strokes of a brush each."""
+    shapes: list[Polygon] = []
+    for k in range(count):
+        px = x + (k - count / 2) * size * float(rng.uniform(0.9, 1.9))
+        py = y + float(rng.uniform(-1.6, 1.6)) * size
+        s, lift = size * float(rng.uniform(0.6, 1.15)), float(rng.uniform(0.25, 0.45))
+        for turn in (-1, 1):
+            wing = [(px, py), (px + turn * s * 0.42, py - s * lift), (px + turn * s, py - s * lift * 0.45)]
+            smooth = [(_at(wing, 0, t), _at(wing, 1, t)) for t in np.linspace(0, 1, 9)]
+            shapes.append(stroke(smooth, [float(w) * s for w in np.linspace(0.15, 0.02, 9)]))
+    canvas.polygons(shapes, colour)
 
 
-def haze_colour(brief: Brief) -> Array:
-    """Return the colour air takes near the horizon."""
-    return mix(brief.palette.sky[-1], brief.palette.haze, 0.45)
+def _at(knots: list[tuple[float, float]], axis: int, t: float) -> float:
+    a, b, c = (knot[axis] for knot in knots)
+    return a * (1 - t) ** 2 + 2 * b * t * (1 - t) + c * t * t
 
 
-def is_bright(brief: Brief) -> bool:
-    """Say whether the sky by the horizon is light enough for dark ink."""
-    return luminance(shade(brief.palette.sky[-1], 0)) > 0.62
+def weather(canvas: Canvas, brief: Brief, outdoors: bool = True) -> None:
+    """Lay over the finished picture what is in the air before us."""
+    rng, unit = brief.rng("weather"), canvas.unit
+    if not outdoors:
+        return
+    if brief.has("rain", "lightning"):
+        drops: list[Polygon] = []
+        for _ in range(260):
+            x, y, reach = float(rng.uniform(-40, canvas.width)), float(rng.uniform(-40, canvas.height)), float(rng.uniform(18, 60)) * unit
+            drops.append(stroke([(x, y), (x + reach * 0.16, y + reach)], [0.6 * unit, 1.7 * unit]))
+        canvas.polygons(drops, mix(brief.palette.light, WHITE, 0.3), 0.4)
+    if brief.has("snow") or (brief.palette.name == "winter" and rng.random() < 0.5):
+        for size, count in ((1.6, 170), (2.8, 70), (4.6, 16)):
+            flakes = [
+                ellipse(float(rng.uniform(0, canvas.width)), float(rng.uniform(0, canvas.height)), size * unit, size * unit)[::3]
+                for _ in range(count)
+            ]
+            canvas.polygons(flakes, WHITE, 0.85)
+    for detail, colour, turn in (("leaves", brief.palette.accent, 1.0), ("blossoms", rgb("#f7b3c8"), 0.6)):
+        if brief.has(detail):
+            bits = [
+                ellipse(float(rng.uniform(0, canvas.width)), float(rng.uniform(0, canvas.height)), 6 * unit * turn, 3 * unit, float(rng.uniform(0, 180)))[::3]
+                for _ in range(70)
+            ]
+            canvas.polygons(bits, colour, 0.9)
+    if brief.has("fireflies"):
+        for _ in range(26):
+            x, y = float(rng.uniform(0, canvas.width)), float(rng.uniform(0.4, 0.95)) * canvas.height
+            canvas.disc(x, y, 7 * unit, rgb("#ffe28a"), 0.18)
+            canvas.disc(x, y, 2.2 * unit, rgb("#fff3b8"))
