@@ -1,4 +1,4 @@
-"""`python -m benchmarks.painter SHEET.webp`: draw the prompts of `prompts.txt` on one sheet, and say what an image costs.
+"""`python -m benchmarks.painter SHEET.webp`: draw the prompts of `prompts.txt` on one sheet; say what an image costs.
 
 `--against DIR` lets the painter of another checkout draw the same prompts in the same run, turn by turn, so that a busy
 machine slows both; its sheet is saved beside the first as SHEET-against.webp.
@@ -66,7 +66,8 @@ class Artist:
         """Return the cost of an image in words."""
         worst = max(self.seconds)
         mean = statistics.mean(self.seconds)
-        return f"{mean * 1000:.0f} ms of CPU an image, {worst * 1000:.0f} at most, {self.bytes / len(self.seconds) / 1e6:.2f} MB"
+        size = self.bytes / len(self.seconds) / 1e6
+        return f"{mean * 1000:.0f} ms of CPU an image, {worst * 1000:.0f} at most, {size:.2f} MB"
 
 
 def asked() -> list[tuple[str, str]]:

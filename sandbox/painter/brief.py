@@ -1,8 +1,7 @@
 """From a prompt to a brief: what to draw, in which mood, and the seeds for every choice that the words leave open.
 
-A thing is drawn only where the words name it for certain: it must be the noun of its phrase. An orange tent is a tent, in
-orange; an owl mug, a fire horse-box or the skull of a horse are none of the things whose names they borrow, so they
-become an abstract in the colours of the words.
+A thing is drawn only where the words name it for certain: it must be the noun of its phrase. An orange tent is a
+tent, in orange; an owl café or the skull of a horse are no owl and no horse, so they become an abstract in the colours of the words.
 """
 
 from __future__ import annotations
@@ -42,12 +41,13 @@ def _index(table: dict[str, str]) -> dict[str, list[str]]:
 
 _GRAMMAR: dict[str, frozenset[str]] = {name: frozenset(words.split()) for name, words in _LEXICON["grammar"].items()}
 _NUMBERS: dict[str, int] = _LEXICON["numbers"]
-_PLACES = _index(_LEXICON["places"])
+_SCENES = {place: scene for scene, places in _LEXICON["places"].items() for place in places}
+_PLACES = _index({place: words for places in _LEXICON["places"].values() for place, words in places.items()})
 _THINGS = _index({name: entry["words"] for name, entry in _LEXICON["things"].items()})
 _DETAILS = _index(_LEXICON["details"])
 _COLOURS: dict[str, str] = _LEXICON["colours"]
 _LIKES: dict[str, str] = _LEXICON["likes"]
-_PEOPLE = frozenset(_LEXICON["people"]["words"].split())
+_PEOPLE = frozenset((*_LEXICON["people"]["words"].split(), *_LEXICON["things"]["person"]["words"].split()))
 _PERSON_ENDS = tuple(_LEXICON["people"]["ends"])
 _PORTRAITS = frozenset(("portrait", "headshot", "selfie", "face", "profile", "bust"))
 _VERB_ENDS = ("ing", "ed", "ly")
@@ -56,31 +56,23 @@ _FRUIT_COLOURS = frozenset(("orange",))
 
 @dataclass(frozen=True)
 class Thing:
-    """One thing to draw, how many of it, and the colour that the prompt gives it."""
+    """One thing to draw, how many of it, and the colour that the prompt gives it. The lexicon has the rest of it."""
 
     name: str
     count: int = 1
     colour: Array | None = None
 
-    @property
-    def home(self) -> str:
-        """Where it can be: ground, water, shallow, deep, sky, birds, perch, space or table."""
-        return str(_LEXICON["things"][self.name]["home"])
+    def __post_init__(self) -> None:
+        entry = _LEXICON["things"][self.name]
+        object.__setattr__(self, "home", entry["home"])
+        object.__setattr__(self, "place", entry.get("place", ""))
+        object.__setattr__(self, "size", float(entry["size"]))
+        object.__setattr__(self, "figure", entry.get("figure", self.name))
 
-    @property
-    def place(self) -> str:
-        """Where it is when the prompt names no place."""
-        return str(_LEXICON["things"][self.name].get("place", ""))
-
-    @property
-    def size(self) -> float:
-        """How tall it is, as a share of the picture."""
-        return float(_LEXICON["things"][self.name]["size"])
-
-    @property
-    def figure(self) -> str:
-        """The name of its outline."""
-        return str(_LEXICON["things"][self.name].get("figure", self.name))
+    home: str = field(init=False)
+    place: str = field(init=False)
+    size: float = field(init=False)
+    figure: str = field(init=False)
 
     def coat(self) -> Array | None:
         """Return the colour it was given or has by nature."""
@@ -93,7 +85,6 @@ class Brief:
     """What the painter knows about one picture. Equal prompts and ratios give equal briefs."""
 
     seed: bytes
-    aspect_ratio: str
     scene: str
     places: tuple[str, ...]
     palette: Palette
@@ -123,7 +114,8 @@ class _Found:
     places: list[str] = field(default_factory=list)
     things: dict[str, Thing] = field(default_factory=dict)
     colours: list[str] = field(default_factory=list)
-    subject_known: bool | None = None  # of the first phrase that has a noun
+    subject: str = ""  # the first noun that a phrase is about
+    certain: bool = False  # whether the painter knows it
     portrait: bool = False
 
 
@@ -140,13 +132,12 @@ def read(prompt: str, aspect_ratio: str, negative_prompt: str = "", variation: i
     tokens = tuple(dict.fromkeys(form for part in parts for form in _forms(part)))
     details = frozenset(name for token in tokens for name in _DETAILS.get(token, ()))
     pick = _rng(seed)
-    scene, places = _scene(found, details, tokens, pick)
+    scene, places = _scene(found, details, pick)
     return Brief(
         seed=hashlib.sha256(seed + aspect_ratio.encode()).digest(),
-        aspect_ratio=aspect_ratio,
         scene=scene,
         places=places,
-        palette=_mood(tokens, found, scene, pick),
+        palette=_mood(tokens, found, pick),
         things=tuple(found.things.values()),
         details=details,
         words=tokens,
@@ -161,7 +152,9 @@ def _rng(seed: bytes) -> np.random.Generator:
 
 def _parts(text: str) -> list[str]:
     """Return words and punctuation; what follows "no" or "without" is gone, up to the next comma."""
-    folded = _IDIOMS.sub(lambda match: f" {_LEXICON['idioms'][match[1]]} ", text.lower().replace("’", "'").replace("'s", " "))
+    folded = _IDIOMS.sub(
+        lambda match: f" {_LEXICON['idioms'][match[1]]} ", text.lower().replace("’", "'").replace("'s", " ")
+    )
     kept, skipping = [], False
     for part in _PART.findall(folded)[:_MAX_WORDS]:
         skipping = part in _GRAMMAR["without"] or (skipping and part[0].isalpha())
@@ -211,7 +204,7 @@ def _ends_phrase(part: str) -> bool:
 
 
 def _means_something(word: str) -> bool:
-    tables: tuple[Iterable[str], ...] = (_THINGS, _PLACES, _COLOURS, _DETAILS, _LIKES, *map(_GRAMMAR.get, ("media", "groups")))  # type: ignore[arg-type] # the keys are there
+    tables = (_THINGS, _PLACES, _COLOURS, _DETAILS, _LIKES, _GRAMMAR["media"], _GRAMMAR["groups"])
     return any(_known(word, table) for table in tables)
 
 
@@ -229,11 +222,10 @@ def _certain(parts: list[str]) -> _Found:
             found.colours += [_COLOURS[c] for c in colours]
             continue
         head, aside = nouns[-1], not transparent and bool(_GRAMMAR["aside"] & {*before})
-        known = _name(found, head, nouns, colours, before) if not aside else _is_air(head)
-        transparent = False
-        if found.subject_known is None:
-            found.subject_known = known
-        if not known or aside:
+        named, transparent = not aside and _name(found, head, nouns, colours, before), False
+        if not found.subject:
+            found.subject, found.certain = head, named or _is_air(head)
+        if not named:
             found.colours += [_COLOURS[c] for c in colours]
             found.colours += [_LIKES[w] for w in (_known(n, _LIKES) for n in nouns) if w]
     return found
@@ -257,7 +249,7 @@ def _names_fruit(word: str, before: list[str]) -> bool:
 
 
 def _name(found: _Found, head: str, nouns: list[str], colours: list[str], before: list[str]) -> bool:
-    """Note the place or thing that `head` names; say whether it names one, or weather or light."""
+    """Note the place or thing that `head` names; say whether it names one."""
     tint = rgb(_COLOURS[colours[-1]]) if colours else None
     thing, place = _known(head, _THINGS), _known(head, _PLACES)
     if thing:
@@ -269,73 +261,58 @@ def _name(found: _Found, head: str, nouns: list[str], colours: list[str], before
         found.places += _PLACES[place]
         found.colours += [_COLOURS[c] for c in colours if not thing]
     if thing or place:
-        for noun in nouns[:-1]:  # a forest cabin is in a forest, a lavender field is of lavender
-            for form in filter(None, (_known(noun, _PLACES),)):
-                found.places[:0] = _PLACES[form]
-            if _known(noun, _THINGS) in ("pine", "palm") and place:
-                found.things.setdefault(_THINGS[str(_known(noun, _THINGS))][0], Thing(_THINGS[str(_known(noun, _THINGS))][0], 5))
-        return True
-    if _is_air(head):
-        found.colours += [_COLOURS[c] for c in colours]
-        return True
-    return False
+        for noun in nouns[:-1]:  # a forest cabin is in a forest, a lavender field is of lavender, in a koi pond are koi
+            found.places[:0] = _PLACES.get(_known(noun, _PLACES) or "", ())
+            name = _THINGS.get(_known(noun, _THINGS) or "", ("",))[0]
+            if place and name and (name in ("pine", "palm") or Thing(name).home == "deep"):
+                found.things.setdefault(name, Thing(name, 5))
+    return bool(thing or place)
 
 
-_LAND = ("mountains", "volcano", "hills", "village", "dunes", "canyon", "savanna", "sea", "lake")
-_FIELDS = ("lavender", "wheat", "sunflowers", "tulips", "poppies", "meadow", "rice", "vines", "field")
-_SCENES = {
-    **dict.fromkeys(_LAND, "landscape"),
-    **dict.fromkeys(_FIELDS, "landscape"),
-    **dict.fromkeys(("forest", "birches", "jungle", "bamboo"), "forest"),
-    **dict.fromkeys(("city", "street"), "city"),
-    **dict.fromkeys(("room", "kitchen", "window"), "room"),
-    **dict.fromkeys(("pattern", "bauhaus"), "pattern"),
-    "space": "space",
-    "reef": "underwater",
-    "table": "stilllife",
-    "abstract": "abstract",
-}
-
-
-def _scene(
-    found: _Found, details: frozenset[str], tokens: tuple[str, ...], pick: np.random.Generator
-) -> tuple[str, tuple[str, ...]]:
+def _scene(found: _Found, details: frozenset[str], pick: np.random.Generator) -> tuple[str, tuple[str, ...]]:
     """Return the scene and its places; without a place that is certain, the first thing's own."""
-    places = tuple(dict.fromkeys(found.places))
-    things = list(found.things.values())
-    people = any(t in _PEOPLE or t.endswith(_PERSON_ENDS) for t in tokens)
-    if found.portrait and (people or "person" in found.things):
+    places, things = tuple(dict.fromkeys(found.places)), list(found.things.values())
+    if found.portrait and (_known(found.subject, _PEOPLE) or found.subject.endswith(_PERSON_ENDS)):
         return "portrait", places
-    tall = [t for t in things if t.home == "table"]
-    if places and not (places[0] in ("window", "street") and len(places) == 1 and tall):
+    if "lake" in places and any(t.home == "deep" for t in things):
+        return "underwater", places
+    served = any(t.home == "table" for t in things)
+    if served and places in ((), ("window",), ("street",)) and found.certain and not things[0].place:
+        return "stilllife", ("table",)
+    if places and (served or places[0] != "table"):
         return _SCENES[places[0]], places
-    if not found.subject_known:
+    if not found.certain:
         return "abstract", ()
     if things:
         home = things[0].place
-        if things[0].home == "table" and not home:
-            return "stilllife", ("table",)
-        return ("hero", ()) if not home else (_SCENES[home], (home,))
+        return (_SCENES[home], (home,)) if home else ("hero", ())
     if details:
         return "landscape", (str(pick.choice(("hills", "mountains", "sea", "lake"))),)
     return "abstract", ()
 
 
+_STRONG = frozenset(("neon", "aurora", "noir"))
 _LIGHTS = frozenset(("sunset", "dawn", "dusk", "night", "neon", "noir", "winter", "autumn", "storm", "aurora"))
 
 
-def _mood(tokens: tuple[str, ...], found: _Found, scene: str, pick: np.random.Generator) -> Palette:
+def _mood(tokens: tuple[str, ...], found: _Found, pick: np.random.Generator) -> Palette:
     """Return the palette that the words vote for; the hour and the weather outweigh the place."""
     fallback, lean = str(pick.choice(CALM)), float(pick.uniform(-8, 8))
     votes: dict[str, float] = {}
     for place, token in enumerate(tokens):
         for name in by_words((token,)):
-            votes[name] = votes.get(name, 0) + 1 + 0.6 / (1 + place) + (1.5 if name in _LIGHTS else 0)
+            votes[name] = (
+                votes.get(name, 0)
+                + 1
+                + 0.6 / (1 + place)
+                + (1.5 if name in _LIGHTS else 0)
+                + (1 if name in _STRONG else 0)
+            )
     colours = [rgb(colour) for colour in found.colours]
     if votes:
         palette = PALETTES[max(votes, key=lambda name: votes[name])]
     elif colours:
-        palette = min(PALETTES.values(), key=lambda p: p.distance(colours))
+        palette = min((PALETTES[name] for name in CALM), key=lambda p: p.distance(colours))
     else:
         palette = PALETTES[fallback]
     if palette.name not in ("noir", "bauhaus"):

@@ -1,4 +1,4 @@
-"""Pictures without a place: patterns, abstracts, type, portraits; and the two weightless worlds, space and sea floor."""
+"""Pictures without a place: patterns, abstracts and portraits; and the two weightless worlds, space and sea floor."""
 
 from __future__ import annotations
 
@@ -8,349 +8,279 @@ from dataclasses import replace
 import numpy as np
 
 from sandbox.painter import cast, land, lettering, outdoors
-from sandbox.painter.brief import Brief
-from sandbox.painter.canvas import Canvas, Polygon, cover
-from sandbox.painter.colour import Array, luminance, mix, ramp, rgb, shade
-from sandbox.painter.noise import Rng, enlarge, field, line, smoothstep
-from sandbox.painter.shapes import ellipse, firs, stand, stroke
-from sandbox.painter.sky import WHITE, Sun, stars
+from sandbox.painter.colour import WHITE, Array, luminance, mix, ramp, rgb, shade
+from sandbox.painter.noise import enlarge, field, line, smoothstep
+from sandbox.painter.shapes import ellipse, figures, placed, stand, stroke
+from sandbox.painter.sheet import Sheet, cover
+from sandbox.painter.sky import stars
 
 
-def _flat(canvas: Canvas, colour: Array) -> None:
-    canvas.pixels[:] = colour[:, None, None]
-
-
-def space(canvas: Canvas, brief: Brief) -> None:
+def space(s: Sheet) -> None:
     """Hang a planet, ringed if asked, in a cloud of light."""
-    rng, h, w, palette = brief.rng("space"), canvas.height, canvas.width, brief.palette
+    brief, palette, h, w, base = s.brief, s.palette, s.h, s.w, min(s.w, s.h)
     deep = shade(mix(palette.near, rgb("#080818"), 0.55), -0.02)
-    _flat(canvas, deep)
+    s.fill(deep, deep)
     for colour, strength in ((palette.sky[2], 0.75), (palette.haze, 0.6), (palette.accent, 0.35)):
-        cloud = field(rng, h, w, cell=min(w, h) * 0.55, octaves=5, ridged=True, coarse=4)
-        canvas.add(np.clip(cloud * 0.8 + 0.1, 0, 1) ** 1.6 * np.float32(strength), colour)
-    stars(canvas, rng, h / 0.96, 0.9)
-    base, side = min(w, h), float(rng.choice((-1, 1)))
-    radius = base * float(rng.uniform(0.25, 0.31))
-    x, y = w * (0.5 + 0.1 * side), h * 0.42
-    ringed = brief.has("planet") and ("saturn" in brief.words or rng.random() < 0.6)
-    body = ramp((shade(palette.haze, -0.05), mix(palette.light, palette.haze, 0.3), palette.accent, palette.sky[2]), np.linspace(0, 1, 64, dtype=np.float32))
-    rings = [(2.15, 1.86, 0.6), (1.8, 1.42, 0.85), (1.36, 1.26, 0.5)]
-    tilt = -0.32 * side
+        cloud = field(s.rng, h, w, cell=base * 0.55, octaves=5, ridged=True)
+        s.add(np.clip(cloud * 0.8 + 0.1, 0, 1) ** 1.6 * np.float32(strength), colour)
+    stars(s, h / 0.96, 0.9)
+    side, radius = s.pick(-1, 1), base * s.between(0.25, 0.31)
+    x, y, tilt = w * (0.5 + 0.1 * side), h * 0.42, -0.32 * side
+    s.sun = (x - side * w, 0.0, 1.0)
+    ringed = brief.has("planet") and ("saturn" in brief.words or s.between() < 0.6)
     if ringed:
-        _rings(canvas, x, y, radius, tilt, rings, mix(palette.light, WHITE, 0.2), front=False)
-    canvas.glow(x, y, radius * 2.4, palette.haze, 0.35)
-    mask, top, left = canvas.disc(x, y, radius, palette.haze)
-    n = len(mask)
-    ys, xs = np.mgrid[0:n, 0 : mask.shape[1]].astype(np.float32) / (n / 2) - 1
+        _rings(s, x, y, radius, tilt, math.pi)
+    s.glow(x, y, radius * 2.4, palette.haze, 0.35)
+    mask, top, left = s.disc(x, y, radius, palette.haze)
+    ys, xs = np.mgrid[-1 : 1 : len(mask) * 1j, -1 : 1 : len(mask) * 1j].astype(np.float32)
     along = ys * math.cos(tilt) - xs * math.sin(tilt)
-    swirl = field(rng, n, mask.shape[1], cell=radius * 0.5, stretch=5, octaves=4)
-    bands = np.clip((np.sin(along * 9 + swirl * 0.9 + np.sin(along * 23) * 0.5) * 0.5 + 0.5) * 62, 0, 63).astype(np.int64)
-    canvas.blend(mask, body[bands].transpose(2, 0, 1), top, left)
+    swirl = field(s.rng, *mask.shape, cell=radius * 0.5, stretch=5) * 0.9 + np.sin(along * 23) * 0.5
+    body = ramp((shade(palette.haze, -0.05), mix(palette.light, palette.haze, 0.3), palette.accent, palette.sky[2]), 64)
+    bands = np.clip((np.sin(along * 9 + swirl) * 0.5 + 0.5) * 62, 0, 63).astype(np.int64)
+    s.blend(mask, body[bands].transpose(2, 0, 1), top, left)
     night = smoothstep(-0.25, 0.95, xs * side * 0.8 + ys * 0.55)
-    canvas.blend(mask * night * np.float32(0.75), deep, top, left)
-    canvas.spray(np.clip(night * 1.1, 0, 1), deep, top, left, mask)
+    s.blend(mask * night * np.float32(0.75), deep, top, left)
+    s.spray(night * 1.1, deep, top, left, mask)
     if ringed:
-        _rings(canvas, x, y, radius, tilt, rings, mix(palette.light, WHITE, 0.2), front=True)
+        _rings(s, x, y, radius, tilt, 0.0)
     for k in range(2):
-        moon = base * float(rng.uniform(0.02, 0.05))
-        mx, my = w * (0.5 - side * float(rng.uniform(0.24, 0.4))), h * float(rng.uniform(0.12, 0.3) + 0.45 * k)
-        canvas.shade(canvas.disc(mx, my, moon, mix(palette.light, palette.haze, 0.4)), deep, side, 1.0)
-    riders = brief.at("space")
-    if brief.has("astronaut"):
-        ridge = (h * 0.86 + h * 0.05 * line(rng, w, cell=w * 0.4, octaves=4)).astype(np.float32)
-        land.layer(canvas, brief, ridge, Sun(x, y, 1), 0.7, h * 0.25, rng=rng, facets=True, kind="mesa")
-    for thing in (t for t in riders if t.name != "planet"):
+        at = w * (0.5 - side * s.between(0.24, 0.4)), h * (s.between(0.12, 0.3) + 0.45 * k)
+        s.shade(s.disc(*at, base * s.between(0.02, 0.05), mix(palette.light, palette.haze, 0.4)), deep, side, 1.0)
+    for thing in (t for t in brief.at("space") if t.name != "planet"):
         if thing.name == "astronaut":
-            at = w * (0.5 - 0.12 * side)
-            stand(canvas, "astronaut", at, float(ridge[int(at)]) + 4, base * 0.2, cast.colours(brief), side=side)
+            ridge = (h * 0.86 + h * 0.05 * line(s.rng, w, cell=w * 0.4, octaves=4)).astype(np.float32)
+            land.layer(s, ridge, 0.7, h * 0.25, kind="mesa")
+            x = w * (0.5 - 0.12 * side)
+            stand(s, "astronaut", x, float(ridge[int(x)]) + 4, base * 0.2, cast.colours(s))
         else:
-            stand(canvas, thing.figure, w * (0.5 - 0.28 * side), h * 0.84, base * thing.size, cast.colours(brief, thing), tilt=0.5 * side, side=side)
+            at = w * (0.5 - 0.28 * side), h * 0.84
+            stand(s, thing.figure, *at, base * thing.size, cast.colours(s, thing), tilt=0.5 * side)
 
 
-def _rings(canvas: Canvas, x: float, y: float, radius: float, tilt: float, rings: list[tuple[float, float, float]], colour: Array, *, front: bool) -> None:
-    turns = np.linspace(0, math.pi, 60) if front else np.linspace(math.pi, math.tau, 60)
-    c, s = math.cos(tilt), math.sin(tilt)
-    for outer, inner, opacity in rings:
-        arcs = [(radius * r * math.cos(t), radius * r * 0.3 * math.sin(t)) for r, order in ((outer, turns), (inner, turns[::-1])) for t in order]
-        canvas.polygons([[(x + a * c - b * s, y + a * s + b * c) for a, b in arcs]], colour, opacity)
+def _rings(s: Sheet, x: float, y: float, radius: float, tilt: float, start: float) -> None:
+    """Print the half of a planet's rings that begins at the angle `start`: behind it or before it."""
+    turns = np.linspace(start, start + math.pi, 60).tolist()
+    for outer, inner, opacity in ((2.15, 1.86, 0.6), (1.8, 1.42, 0.85), (1.36, 1.26, 0.5)):
+        way = [(outer, t) for t in turns] + [(inner, t) for t in reversed(turns)]
+        arc = [[(r * math.cos(t), r * 0.3 * math.sin(t)) for r, t in way]]
+        s.polygons(placed(arc, x, y, radius, radius, tilt), mix(s.palette.light, WHITE, 0.2), opacity)
 
 
-def underwater(canvas: Canvas, brief: Brief) -> None:
+def underwater(s: Sheet) -> None:
     """Let light fall through water on a reef, with what swims there."""
-    rng, h, w, palette = brief.rng("reef"), canvas.height, canvas.width, brief.palette
+    palette, h, w = s.palette, s.h, s.w
     top, deep = mix(palette.sky[3], rgb("#7fd3cf"), 0.45), mix(palette.near, rgb("#0b3a5c"), 0.5)
-    canvas.fill_rows(ramp((mix(top, WHITE, 0.3), top, mix(top, deep, 0.6), deep), np.linspace(0, 1, h, dtype=np.float32)))
-    x0 = w * float(rng.uniform(0.3, 0.7))
-    rays = np.zeros((h // 4 + 1, w // 4 + 1), np.float32)
-    ys, xs = np.mgrid[0 : rays.shape[0], 0 : rays.shape[1]].astype(np.float32) * 4
+    s.fill(mix(top, WHITE, 0.3), top, mix(top, deep, 0.6), deep)
+    ys, xs = np.mgrid[0 : h + 4 : 4, 0 : w + 4 : 4].astype(np.float32)
+    x0 = w * s.between(0.3, 0.7)
     angle = (xs - x0) / (ys + h * 0.35)
-    rays = np.clip(np.sin(angle * 19 + 1) * np.sin(angle * 43) + 0.35 * np.sin(angle * 8), 0, 1) * np.exp(-ys / (h * 0.42))
-    canvas.add(enlarge(rays * np.float32(0.55), h, w, smooth=False), mix(palette.light, WHITE, 0.5))
-    sun = Sun(x0, 0, 0)
-    sea = replace(brief, palette=replace(palette, haze=mix(top, deep, 0.45), near=shade(deep, -0.06), light=mix(top, WHITE, 0.2), dark=False))
+    rays = np.clip(np.sin(angle * 19 + 1) * np.sin(angle * 43) + 0.35 * np.sin(angle * 8), 0, 1) * np.exp(
+        -ys / (h * 0.42)
+    )
+    s.add(enlarge(rays * np.float32(0.55), h, w, smooth=False), mix(palette.light, WHITE, 0.5))
+    sea = replace(palette, haze=mix(top, deep, 0.45), near=shade(deep, -0.06), light=mix(top, WHITE, 0.2), dark=False)
+    s.palette, s.sun = sea, (x0, 0.0, 0.0)
     for k in range(3):
-        ridge = land.crest(canvas, rng, "hills", h * (0.86 + 0.055 * k), h * (0.2 - 0.04 * k))
-        land.layer(canvas, sea, ridge, sun, 0.25 + 0.3 * k, h * 0.3, rng=rng)
-        _reef(canvas, sea, rng, ridge, k)
+        ridge = land.crest(s, "hills", h * (0.86 + 0.055 * k), h * (0.2 - 0.04 * k))
+        land.layer(s, ridge, 0.25 + 0.3 * k, h * 0.3)
+        tones = [rgb("#ff7f61"), rgb("#f2b54a"), rgb("#d9679a"), sea.accent]
+        for i, x in enumerate(s.rng.uniform(0, w - 1, 9).tolist()):
+            name, tone = ("kelp", "coral", "sponge")[int(s.between(0, 3))], tones[i % 4]
+            size = s.u * (0.6 + 0.45 * k) * s.between(0.8, 1.1) * {"kelp": 240, "coral": 120, "sponge": 80}[name]
+            tone = mix(rgb("#3f8f6f") if name == "kelp" else tone, sea.depth(0.25 + 0.3 * k), 0.55 - 0.17 * k)
+            stand(s, name, x, float(ridge[int(x)]) + 4, size, {"ink": sea.near, "coat": tone}, flip=i % 2 == 1)
         if k == 1:
-            _swimmers(canvas, sea, rng)
-    for _ in range(26):
-        canvas.disc(float(rng.uniform(0, w)), float(rng.uniform(0, h)), float(rng.uniform(1.5, 6)) * canvas.unit, WHITE, 0.22)
+            _swimmers(s)
+    for x, y, size in s.rng.uniform((0, 0, 1.5), (w, h, 6), (26, 3)).tolist():
+        s.disc(x, y, size * s.u, WHITE, 0.22)
 
 
-def _reef(canvas: Canvas, brief: Brief, rng: Rng, ridge: Array, k: int) -> None:
-    """Grow corals and kelp on a ridge."""
-    palette, u = brief.palette, canvas.unit * (0.6 + 0.45 * k)
-    tones = [mix(c, palette.depth(0.25 + 0.3 * k), 0.55 - 0.17 * k) for c in (rgb("#ff7f61"), rgb("#f2b54a"), rgb("#d9679a"), palette.accent)]
-    for index in range(9):
-        x = float(rng.uniform(0, 1)) * canvas.width
-        foot = float(ridge[int(min(x, canvas.width - 1))]) + 4
-        kind, tone = int(rng.integers(0, 3)), tones[index % 4]
-        shapes: list[Polygon] = []
-        if kind == 0:
-            for j in range(4):
-                sway = [(x + (j * 12 - 18 + 16 * math.sin(t * 5 + j + index)) * u, foot - t * (130 + 34 * j) * u) for t in np.linspace(0, 1, 14)]
-                shapes.append(stroke(sway, [(13 * math.sin(math.pi * min(1, 0.15 + t * 0.85)) + 1) * u for t in np.linspace(0, 1, 14)]))
-            tone = mix(rgb("#3f8f6f"), palette.depth(0.3 + 0.3 * k), 0.5)
-        elif kind == 1:
-            _twig(shapes, rng, x, foot, 90, 34 * u, 11 * u, 4)
-        else:
-            shapes += [ellipse(x + dx * u, foot - 10 * u, 34 * u * s, 30 * u * s, 0, rng.uniform(-0.05, 0.05, 24)) for dx, s in ((-26, 0.8), (0, 1.1), (28, 0.75))]
-        canvas.shade(canvas.polygons(shapes, tone), palette.near, 0.4, 0.5)
-
-
-def _twig(shapes: list[Polygon], rng: Rng, x: float, y: float, degrees: float, reach: float, wide: float, depth: int) -> None:
-    tip = (x + math.cos(math.radians(degrees)) * reach, y - math.sin(math.radians(degrees)) * reach)
-    shapes += [stroke([(x, y), tip], [wide, wide * 0.8]), ellipse(*tip, wide * 0.42, wide * 0.42)]
-    if depth:
-        for turn in (-1, 1):
-            _twig(shapes, rng, *tip, degrees + turn * float(rng.uniform(16, 38)), reach * 0.82, wide * 0.82, depth - 1)
-
-
-def _swimmers(canvas: Canvas, brief: Brief, rng: Rng) -> None:
-    h, w, base = canvas.height, canvas.width, min(canvas.width, canvas.height)
-    spots = [(0.5, 0.45), (0.3, 0.62), (0.68, 0.3)]
-    things = brief.at("deep") + [t for t in brief.things if t.name == "whale"]
+def _swimmers(s: Sheet) -> None:
+    things = s.brief.at("deep") + [t for t in s.brief.things if t.name == "whale"]
+    base, koi = min(s.w, s.h), "koi" in s.brief.words
     for index, thing in enumerate(sorted(things, key=lambda t: t.name == "fish")):
-        x, y = spots[index % 3]
-        tones = cast.colours(brief, thing, 0.8)
-        tones |= {"coat": thing.coat() if thing.coat() is not None else mix(brief.palette.near, brief.palette.haze, 0.2), "pale": mix(brief.palette.light, WHITE, 0.6), "ink": brief.palette.depth(0.9)}  # type: ignore[dict-item]
-        if thing.name == "fish":
-            count = thing.count if thing.count not in (1, 3) or len(things) == 1 else 9
-            for k in range(max(count, 5 if "koi" not in brief.words else 4)):
-                s = float(rng.uniform(0.6, 1.15)) * (1.5 if "koi" in brief.words else 1)
-                px, py = w * x + float(rng.normal(0, 0.17)) * w, h * y + float(rng.normal(0, 0.12)) * h
-                hue = tones | {"coat": mix(tones["coat"], brief.palette.accent, float(rng.uniform(0, 0.6)))}
-                stand(canvas, "fish", px, py, base * thing.size * s * 1.6, hue, flip=x > 0.4, tilt=float(rng.uniform(-0.15, 0.15)))
-        else:
-            for k in range(min(thing.count, 5)):
+        x, y = ((0.5, 0.45), (0.3, 0.62), (0.68, 0.3))[index % 3]
+        coat = thing.coat()
+        tones = cast.colours(s, thing, 0.8) | {"pale": mix(s.palette.light, WHITE, 0.6), "ink": s.palette.depth(0.9)}
+        tones["coat"] = mix(s.palette.near, s.palette.haze, 0.2) if coat is None else coat
+        school = thing.count if thing.count not in (1, 3) else 4 if koi else 7
+        for k in range(school if thing.name == "fish" else min(thing.count, 5)):
+            if thing.name == "fish":
+                at = s.w * (x + float(s.rng.normal(0, 0.16))), s.h * (y + float(s.rng.normal(0, 0.12)))
+                size, flip = base * thing.size * s.between(1.0, 1.8) * (1.5 if koi else 1), x > 0.4
+                hue = {"coat": mix(tones["coat"], s.palette.accent, s.between(0, 0.6))}
+                stand(s, "fish", *at, size, tones | hue, flip=flip, tilt=s.between(-0.15, 0.15))
+            else:
                 figure = "whale" if thing.name == "whale" else thing.figure
-                stand(canvas, figure, w * (x + 0.22 * k * (-1) ** k), h * (y + 0.1 * k), base * thing.size * 1.5 * (0.8**k), tones, side=0.6)
-    if not things:
-        for _ in range(9):
-            stand(canvas, "fish", w * float(rng.uniform(0.3, 0.7)), h * float(rng.uniform(0.35, 0.6)), base * 0.04, cast.colours(brief))
+                at = s.w * (x + 0.22 * k * (-1) ** k), s.h * (y + 0.1 * k)
+                stand(s, figure, *at, base * thing.size * 1.5 * 0.8**k, tones)
 
 
-def portrait(canvas: Canvas, brief: Brief) -> None:
+def portrait(s: Sheet) -> None:
     """Print a head in profile before a disc, and inside it, as in a double exposure, the place the prompt speaks of."""
-    rng, h, w, palette = brief.rng("portrait"), canvas.height, canvas.width, brief.palette
-    paper = palette.inks[0] if not palette.dark else mix(palette.sky[1], palette.haze, 0.25)
-    canvas.fill_rows(ramp((shade(paper, 0.01), mix(paper, palette.light, 0.35)), np.linspace(0, 1, h, dtype=np.float32)))
-    tall = min(h * 0.86, w * 1.12)
-    x, side = w * 0.47, float(rng.choice((-1, 1)))
-    disc = canvas.disc(x + side * w * 0.06, h - tall * 0.62, tall * 0.42, palette.accent if not palette.dark else palette.sun)
-    canvas.shade(disc, mix(palette.accent, palette.inks[2], 0.6), -side, 0.5)
-    inner = Canvas(w, h)
-    places = brief.places or (str(rng.choice(("mountains", "sea", "hills"))),)
-    outdoor = replace(brief, places=places, things=(), details=brief.details - {"rain"})
-    (outdoors.forest if places[0] in ("forest", "birches", "bamboo", "jungle") else outdoors.landscape)(inner, outdoor)
-    head = outdoors.figure_polygons("profile", x, h + 4, tall, flip=side < 0)
-    drawn = cover(head, (w, h))
-    assert drawn is not None
-    mask, top, left = drawn
-    bottom, right = top + mask.shape[0], left + mask.shape[1]
-    canvas.blend(mask, inner.pixels[:, top:bottom, left:right], top, left)
-    fade = np.linspace(0, 1, mask.shape[1], dtype=np.float32)[None, :] * np.ones_like(mask)
-    canvas.spray(np.clip((fade if side < 0 else 1 - fade) * 0.9 - 0.25, 0, 1), palette.depth(0.95), top, left, mask)
+    brief, palette, h, w = s.brief, s.palette, s.h, s.w
+    paper = mix(palette.sky[1], palette.haze, 0.25) if palette.dark else palette.inks[0]
+    s.fill(paper, mix(paper, palette.light, 0.35))
+    tall, side = min(h * 0.86, w * 1.12), s.pick(-1, 1)
+    disc = s.disc(
+        w * (0.47 + 0.06 * side), h - tall * 0.62, tall * 0.42, palette.sun if palette.dark else palette.accent
+    )
+    s.shade(disc, mix(palette.accent, palette.inks[2], 0.6), -side, 0.5)
+    places = brief.places or (("mountains", "sea", "hills")[int(s.between(0, 3))],)
+    inner = Sheet(replace(brief, places=places, things=(), details=brief.details - {"rain"}, quotes=()), (w, h))
+    (outdoors.forest if places[0] in ("forest", "birches", "bamboo", "jungle") else outdoors.landscape)(inner)
+    head = cover(placed(figures()["profile"][0][1], w * 0.47, h + 4, tall * side, tall), (w, h))
+    if head is not None:
+        mask, top, left = head
+        s.blend(mask, inner.pixels[:, top : top + mask.shape[0], left : left + mask.shape[1]], top, left)
+        s.shade(head, palette.depth(0.95), -side, 0.7)
 
 
-def pattern(canvas: Canvas, brief: Brief) -> None:
-    """Lay tiles of arcs, discs and stripes; or free Bauhaus shapes."""
-    rng, inks = brief.rng("pattern"), list(brief.palette.inks)
-    _flat(canvas, inks[0])
-    if "bauhaus" in brief.places:
-        _bauhaus(canvas, brief, rng)
+def pattern(s: Sheet) -> None:
+    """Lay tiles of arcs, discs and stripes; or balance a few Bauhaus shapes on a diagonal."""
+    palette, inks, w, h = s.palette, list(s.palette.inks), s.w, s.h
+    s.fill(inks[0], inks[0])
+    if "bauhaus" in s.brief.places:
+        tones = {"ink": palette.near, "soft": shade(inks[0], -0.08), "one": inks[1], "two": inks[2], "three": inks[4]}
+        stand(s, "bauhaus", w * 0.5, h * 0.5, min(w, h), tones, flip=s.between() < 0.5)
         return
-    across = int(rng.integers(4, 6)) if canvas.width >= canvas.height else 4
-    size = canvas.width / across
-    for j in range(-(-canvas.height // int(size)) + 1):
-        for i in range(across):
-            _tile(canvas, rng, i * size, j * size, size, inks)
+    size = w / (int(s.between(4, 6)) if w >= h else 4)
+    for top in np.arange(0, h, size).tolist():
+        for left in np.arange(0, w - 1, size).tolist():
+            _tile(s, left, top, size, inks)
 
 
-def _tile(canvas: Canvas, rng: Rng, x: float, y: float, s: float, inks: list[Array]) -> None:
-    """Print one tile: its ground, and a motif in one or two other inks."""
-    order = [inks[int(i)] for i in rng.permutation(len(inks))]
-    ground, one, two = order[:3]
-    box = [(x, y), (x + s + 1, y), (x + s + 1, y + s + 1), (x, y + s + 1)]
-    canvas.polygons([box], ground)
-    corner = [(x, y), (x + s, y), (x + s, y + s), (x, y + s)][int(rng.integers(0, 4))]
-    motif, clip = int(rng.integers(0, 8)), (x, y, s)
+def _tile(s: Sheet, x: float, y: float, size: float, inks: list[Array]) -> None:
+    """Print one tile: its ground, and a motif in one or two inks that stand out from it."""
+    ground = inks[int(s.rng.integers(0, len(inks)))]
+    others = sorted((i for i in inks if i is not ground), key=lambda i: -abs(luminance(i) - luminance(ground)))
+    one, two = others[:2] if s.between() < 0.5 else others[1::-1]
+    s.box(x, y, x + size + 1, y + size + 1, ground)
+    corner, motif = (x + size * s.pick(0, 1), y + size * s.pick(0, 1)), int(s.rng.integers(0, 7))
+    middle = (x + size / 2, y + size / 2)
     if motif <= 2:
-        for radius, tone in ((1.0, one), (0.68, ground if motif else two), (0.36, two if motif != 2 else one)):
-            drawn = canvas.polygons([_clipped(ellipse(*corner, s * radius, s * radius), clip)], tone)
-            canvas.shade(drawn, mix(tone, inks[2], 0.35), 0.6, 0.35)
+        for radius, tone in ((1.0, one), (0.68, ground if motif else two), (0.36, two)):
+            arc = ellipse(*corner, size * radius, size * radius, n=96)
+            quarter = [(min(max(a, x), x + size), min(max(b, y), y + size)) for a, b in arc]
+            s.shade(s.polygons([quarter], tone), mix(tone, inks[2], 0.35), 0.6, 0.35)
     elif motif == 3:
         for radius, tone in ((0.42, one), (0.22, two)):
-            canvas.shade(canvas.polygons([ellipse(x + s / 2, y + s / 2, s * radius, s * radius)], tone), mix(tone, inks[2], 0.35), 0.6, 0.4)
+            s.shade(s.disc(*middle, size * radius, tone), mix(tone, inks[2], 0.35), 0.6, 0.4)
     elif motif == 4:
-        canvas.polygons([[(x, y + s * k / 6), (x + s, y + s * k / 6), (x + s, y + s * (k + 1) / 6), (x, y + s * (k + 1) / 6)] for k in (0, 2, 4)], one)
+        for k in (0, 2, 4):
+            s.box(x, y + size * k / 6, x + size, y + size * (k + 1) / 6, one)
     elif motif == 5:
-        canvas.polygons([[box[0], box[1], box[3]]], one)
-        canvas.polygons([ellipse(x + s * 0.7, y + s * 0.7, s * 0.16, s * 0.16)], two)
-    elif motif == 6:
-        canvas.polygons([_clipped(ellipse(x + s / 2, y + s * k / 2, s * 0.5, s * 0.5), (x, y + s * (k - 1) / 2 if k else y, s)) for k in (1, 2)], one)
+        s.polygons([[(x, y), (x + size, y), (x, y + size)]], one)
+        s.disc(x + size * 0.7, y + size * 0.7, size * 0.16, two)
     else:
-        canvas.polygons([ellipse(x + s * (i + 0.5) / 4, y + s * (j + 0.5) / 4, s * 0.065, s * 0.065) for i in range(4) for j in range(4)], one)
+        spots = [(x + size * (i + 0.5) / 4, y + size * (j + 0.5) / 4) for i in range(4) for j in range(4)]
+        s.polygons([ellipse(*spot, size * 0.065, size * 0.065) for spot in spots], one)
 
 
-def _clipped(shape: Polygon, clip: tuple[float, float, float]) -> Polygon:
-    x, y, s = clip
-    return [(min(max(px, x), x + s), min(max(py, y), y + s)) for px, py in shape]
-
-
-def _bauhaus(canvas: Canvas, brief: Brief, rng: Rng) -> None:
-    """Balance a few large shapes on a diagonal."""
-    w, h, inks = canvas.width, canvas.height, brief.palette.inks
-    base, ink = min(w, h), brief.palette.near
-    big, bar, dot = inks[1], inks[2], inks[4]
-    canvas.polygons([_turned(w * 0.52, h * 0.5, base * 1.25, base * 0.13, 38)], shade(inks[0], -0.08))
-    canvas.shade(canvas.disc(w * 0.4, h * 0.38, base * 0.27, big), shade(big, -0.12), 1.0, 0.6)
-    half = ellipse(w * 0.62, h * 0.62, base * 0.25, base * 0.25, -52)[:19]
-    canvas.shade(canvas.polygons([half], bar), shade(bar, -0.12), -1.0, 0.6)
-    canvas.shade(canvas.disc(w * 0.7, h * 0.27, base * 0.1, dot), shade(dot, -0.12), 1.0, 0.6)
-    canvas.polygons([[(w * 0.14, h * 0.86), (w * 0.14 + base * 0.3, h * 0.86), (w * 0.14, h * 0.86 - base * 0.3)]], dot)
-    for k in range(5):
-        canvas.polygons([_turned(w * 0.52 + k * base * 0.032, h * 0.5 + k * base * 0.025, base * 0.9, base * 0.008, -52)], ink)
-    for radius in (0.14, 0.11, 0.08):
-        canvas.polygons([stroke(ellipse(w * 0.82, h * 0.8, base * radius, base * radius) + ellipse(w * 0.82, h * 0.8, base * radius, base * radius)[:1], [base * 0.007] * 37)], ink)
-    canvas.polygons([_turned(w * 0.24, h * 0.64, base * 0.34, base * 0.035, 38)], bar)
-
-
-def _turned(x: float, y: float, wide: float, tall: float, degrees: float) -> Polygon:
-    c, s = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
-    return [(x + a * wide / 2 * c - b * tall / 2 * s, y + a * wide / 2 * s + b * tall / 2 * c) for a, b in ((-1, -1), (1, -1), (1, 1), (-1, 1))]
-
-
-def abstract(canvas: Canvas, brief: Brief) -> None:
-    """What has no name the painter knows: colour, rhythm and weight from the words, in one of five manners."""
-    rng = brief.rng("abstract")
-    manners = [_currents, _arches, _discs, _strata, _bloom]
-    words = [w for w in brief.words if w.isascii()]
-    if not brief.quotes and 1 <= len(words) <= 2 and max(map(len, words)) <= 12:
-        lettering.specimen(canvas, brief, rng)
+def abstract(s: Sheet) -> None:
+    """What has no name the painter knows: colour, rhythm and weight from the words, in one of several manners."""
+    words = [w for w in s.brief.words if w.isascii()]
+    if not s.brief.quotes and 1 <= len(words) <= 2 and max(map(len, words)) <= 12:
+        lettering.specimen(s)
         return
-    if "fluid" in brief.words or "flowing" in brief.words or "liquid" in brief.words:
-        manners = [_currents, _bloom]
-    manners[int(rng.integers(0, len(manners)))](canvas, brief, rng)
+    manners = [_currents, _arches, _discs, _strata, _lines, pattern]
+    if not {"fluid", "flowing", "liquid", "marble"}.isdisjoint(s.brief.words):
+        manners = [_currents]
+    manners[int(s.rng.integers(0, len(manners)))](s)
 
 
-def _sorted_inks(brief: Brief) -> list[Array]:
-    return sorted(brief.palette.inks, key=luminance, reverse=True)
+def _inks(s: Sheet) -> list[Array]:
+    """Return the palette's inks from light to dark."""
+    return sorted(s.palette.inks, key=luminance, reverse=True)
 
 
-def _currents(canvas: Canvas, brief: Brief, rng: Rng) -> None:
+def _currents(s: Sheet) -> None:
     """Folds of colour, like poured paint: a warped field cut into bands, each shaded along its edge."""
-    h, w = canvas.height, canvas.width
-    cell = min(w, h) * 0.6
-    warp = field(rng, h, w, cell=cell, octaves=2, coarse=4)
-    bands = 5.2 * (0.5 + 0.5 * field(rng, h, w, cell=cell * 1.5, octaves=1, coarse=4) + 0.36 * np.sin(warp * 3.1))
-    inks = [brief.palette.inks[i] for i in (0, 1, 2, 3, 4)]
-    order = [inks[int(i)] for i in rng.permutation(5)]
-    _flat(canvas, order[0])
+    h, w, cell = s.h, s.w, min(s.w, s.h) * 0.6
+    bands = field(s.rng, h, w, cell=cell * 1.5, octaves=1) + 0.8 * np.sin(
+        field(s.rng, h, w, cell=cell, octaves=2) * 2.6
+    )
+    bands = (5.6 * (bands - bands.min()) / np.ptp(bands)).astype(np.float32)
+    order = [s.palette.inks[int(i)] for i in s.rng.permutation(5)]
+    s.fill(order[0], order[0])
     steep = 1 / np.maximum(np.hypot(*np.gradient(bands)), 1e-4)
     for k in range(1, 7):
-        tone = order[k % 5]
-        inside = np.clip((bands - k * 0.82 + 0.3) * steep + 0.5, 0, 1).astype(np.float32)
-        rim = np.clip((bands - k * 0.82 + 0.3 + 0.42) / 0.42, 0, 1) * (1 - inside)
-        canvas.spray((rim**2 * 0.55).astype(np.float32), mix(order[(k - 1) % 5], brief.palette.near, 0.5))
-        canvas.blend(inside, tone)
-        shine = np.clip(1 - (bands - k * 0.82 + 0.3) / 0.3, 0, 1) * inside
-        canvas.spray((shine * 0.5).astype(np.float32), mix(tone, WHITE, 0.5), mask=inside)
+        tone, over = order[k % 5], bands - np.float32(k * 0.82 - 0.3)
+        inside = np.clip(over * steep + np.float32(0.5), 0, 1)
+        shadow = np.clip(over / np.float32(0.42) + 1, 0, 1) ** 2 * (1 - inside)
+        s.spray(shadow * np.float32(0.55), mix(order[(k - 1) % 5], s.palette.near, 0.5))
+        s.blend(inside, tone)
+        s.spray(np.clip(np.float32(0.5) - over / np.float32(0.6), 0, 0.5), mix(tone, WHITE, 0.5), mask=inside)
 
 
-def _arches(canvas: Canvas, brief: Brief, rng: Rng) -> None:
+def _arches(s: Sheet) -> None:
     """Nested arches, as in a colonnade of colour."""
-    h, w, inks = canvas.height, canvas.width, _sorted_inks(brief)
-    _flat(canvas, inks[0])
+    h, w, inks, accent = s.h, s.w, _inks(s), s.palette.accent
+    s.fill(inks[0], mix(inks[0], inks[1], 0.25))
     n = 3 if w > h * 1.2 else 2
     for k in range(n):
-        x, foot = w * (k + 0.5) / n, h * (1.0 if k % 2 == 0 else 0.86)
-        radius = w / n * 0.47
-        turn = [inks[1 + int(i)] for i in rng.permutation(4)]
+        x, foot, radius = w * (k + 0.5) / n, h * (0.86 if k % 2 else 1.0), w / n * 0.47
+        turn, crown = s.rng.permutation(4), h * (0.46 if k % 2 == 0 else 0.3) + radius * 0.5
         for step in range(5):
-            r = radius * (1 - 0.19 * step)
-            crown = h * (0.3 + 0.16 * ((k + 1) % 2)) + r * 0.0
-            arch = [(x + r, foot), *[(x + r * math.cos(t), crown + radius * 0.5 - r * math.sin(t)) for t in np.linspace(0, math.pi, 40)], (x - r, foot)]
-            tone = turn[step % 4] if step < 4 else inks[0]
-            canvas.shade(canvas.polygons([arch], tone), mix(tone, brief.palette.near, 0.4), 1.0 if step % 2 else -1.0, 0.5)
-    sun = brief.palette.accent
-    canvas.shade(canvas.disc(w * float(rng.uniform(0.3, 0.7)), h * 0.17, min(w, h) * 0.1, sun), mix(sun, brief.palette.near, 0.3), 1.0, 0.5)
-    canvas.polygons([[(0, h * 0.94), (w, h * 0.94), (w, h), (0, h)]], brief.palette.near)
+            r, tone = radius * (1 - 0.19 * step), inks[1 + int(turn[step % 4])] if step < 4 else inks[0]
+            arch = [(x + r * math.cos(t), crown - r * math.sin(t)) for t in np.linspace(0, math.pi, 40)]
+            drawn = s.polygons([[(x + r, foot), *arch, (x - r, foot)]], tone)
+            s.shade(drawn, mix(tone, s.palette.near, 0.4), 1.0 if step % 2 else -1.0, 0.5)
+    s.shade(
+        s.disc(w * s.between(0.3, 0.7), h * 0.17, min(w, h) * 0.1, accent), mix(accent, s.palette.near, 0.3), 1.0, 0.5
+    )
+    s.box(0, h * 0.94, w, h, s.palette.near)
 
 
-def _discs(canvas: Canvas, brief: Brief, rng: Rng) -> None:
+def _discs(s: Sheet) -> None:
     """Large discs and halves that overlap as inks do, darkening where they meet."""
-    h, w, inks = canvas.height, canvas.width, _sorted_inks(brief)
-    _flat(canvas, inks[0])
-    base = min(w, h)
+    h, w, base, inks = s.h, s.w, min(s.w, s.h), _inks(s)
+    s.fill(inks[0], inks[0])
     for k in range(5):
-        tone = inks[1 + k % 4]
-        x, y = w * (0.16 + 0.17 * k + float(rng.uniform(-0.06, 0.06))), h * float(rng.uniform(0.25, 0.75))
-        radius = base * float(rng.uniform(0.17, 0.34))
-        shape = ellipse(x, y, radius, radius, float(rng.choice((0, 45, 90, 135))), np.zeros(90))
-        drawn = cover([shape[: 46 if rng.random() < 0.4 else 90]], (w, h))
+        tone, radius = inks[1 + k % 4], base * s.between(0.17, 0.34)
+        at = w * (0.16 + 0.17 * k + s.between(-0.06, 0.06)), h * s.between(0.25, 0.75)
+        shape = ellipse(*at, radius, radius, s.pick(0, 45, 90, 135), n=90)
+        drawn = cover([shape[: 46 if s.between() < 0.4 else 90]], (w, h))
         if drawn is None:
             continue
         mask, top, left = drawn
-        under = canvas.pixels[:, top : top + mask.shape[0], left : left + mask.shape[1]]
-        printed = under * (0.25 + 0.75 * tone[:, None, None]) * 0.75 + tone[:, None, None] * 0.25
-        canvas.blend(mask, printed.astype(np.float32), top, left)
-        canvas.shade(drawn, mix(tone, brief.palette.near, 0.45), float(rng.choice((-1, 1))), 0.6)
-    y = h * float(rng.uniform(0.3, 0.7))
+        under = s.pixels[:, top : top + mask.shape[0], left : left + mask.shape[1]]
+        s.blend(mask, under * (0.19 + 0.56 * tone[:, None, None]) + tone[:, None, None] * np.float32(0.25), top, left)
+        s.shade(drawn, mix(tone, s.palette.near, 0.45), s.pick(-1, 1), 0.6)
+    y = h * s.between(0.3, 0.7)
     for k in range(7):
-        canvas.polygons([stroke([(w * 0.08, y + k * base * 0.02), (w * 0.92, y + k * base * 0.02)], [base * 0.0035] * 2)], brief.palette.near, 0.8)
+        s.box(w * 0.08, y + k * base * 0.02, w * 0.92, y + k * base * 0.02 + base * 0.0035, s.palette.near, 0.8)
 
 
-def _strata(canvas: Canvas, brief: Brief, rng: Rng) -> None:
+def _strata(s: Sheet) -> None:
     """Cut-paper waves, one behind another, each with the shadow that it throws."""
-    h, w = canvas.height, canvas.width
-    inks = _sorted_inks(brief)
-    _flat(canvas, inks[0])
-    tones = ramp(inks, np.linspace(0.08, 1, 8, dtype=np.float32))
-    slope = float(rng.uniform(-0.25, 0.25))
-    for k in range(8):
-        ridge = h * (0.12 + 0.115 * k) + h * 0.11 * line(rng, w, cell=w * float(rng.uniform(0.35, 0.8)), octaves=2, gain=0.35) + slope * (np.arange(w) - w / 2) * h / w
+    h, w, inks = s.h, s.w, _inks(s)
+    s.fill(inks[0], inks[0])
+    tilt = s.between(-0.25, 0.25) * (np.arange(w) - w / 2) * h / w
+    for k, tone in enumerate(ramp(inks, 9)[1:]):
+        wave = h * 0.11 * line(s.rng, w, cell=w * s.between(0.35, 0.8), octaves=2)
+        ridge = (h * (0.12 + 0.115 * k) + wave + tilt).astype(np.float32)
         top = int(np.clip(ridge.min() - h * 0.04, 0, h - 1))
-        above = (ridge[None, :] - canvas.rows(top)).astype(np.float32)
-        canvas.spray(np.clip(1 - above / (h * 0.045), 0, 1) ** 2 * (above > 0) * np.float32(0.55), mix(tones[k], brief.palette.near, 0.6), top)
-        mask, top = canvas.land(ridge.astype(np.float32), tones[k], mix(tones[k], inks[-1], 0.12), h * 0.3)
-        below = (canvas.rows(top) - ridge[None, :]).astype(np.float32)
-        canvas.spray(np.clip(0.5 - below / (h * 0.12), 0, 0.5), mix(tones[k], WHITE, 0.4), top, mask=mask)
+        above = (ridge[None, :] - s.rows(top)) / np.float32(h * 0.045)
+        s.spray(np.clip(1 - above, 0, 1) ** 2 * (above > 0) * np.float32(0.55), mix(tone, s.palette.near, 0.6), top)
+        mask, top, _ = s.land(ridge, tone, mix(tone, inks[-1], 0.12), h * 0.3)
+        below = (s.rows(top) - ridge[None, :]) / np.float32(h * 0.12)
+        s.spray(np.clip(0.5 - below, 0, 0.5), mix(tone, WHITE, 0.4), top, mask=mask)
 
 
-def _bloom(canvas: Canvas, brief: Brief, rng: Rng) -> None:
-    """Soft light of several colours, grained, with one clear disc in it."""
-    h, w, inks = canvas.height, canvas.width, _sorted_inks(brief)
-    _flat(canvas, inks[1])
-    coarse = (h // 16 + 1, w // 16 + 1)
-    ys, xs = np.mgrid[0 : coarse[0], 0 : coarse[1]].astype(np.float32) * 16
-    for k in range(7):
-        x, y, r = w * float(rng.random()), h * float(rng.random()), max(w, h) * float(rng.uniform(0.22, 0.45))
-        light = np.exp(-(((xs - x) ** 2 + (ys - y) ** 2) / np.float32(r * r)) * 2.2)
-        canvas.spray(enlarge(light * np.float32(0.9), h, w), inks[(k * 2) % 5])
-        canvas.blend(enlarge(light * np.float32(0.55), h, w), inks[(k * 2) % 5])
-    radius = min(w, h) * float(rng.uniform(0.16, 0.24))
-    x, y = w * float(rng.choice((0.36, 0.5, 0.64))), h * float(rng.uniform(0.38, 0.6))
-    drawn = canvas.disc(x, y, radius, brief.palette.accent)
-    canvas.shade(drawn, inks[0], -1.0, 0.9)
+def _lines(s: Sheet) -> None:
+    """Fine lines that swell past one another over a deep ground, as sound would look."""
+    h, w, inks = s.h, s.w, _inks(s)
+    deep = mix(inks[4], s.palette.near, 0.5)
+    s.fill(mix(deep, inks[3], 0.25), deep)
+    s.glow(w * s.between(0.3, 0.7), h * 0.5, min(w, h) * 0.6, inks[2], 0.4)
+    xs = np.linspace(-10, w + 10, 70)
+    waves = s.rng.uniform((0.6, 0, 0.05), (1.8, 6, 0.13), (3, 3)).tolist()
+    for band, tone in enumerate((inks[0], inks[1], s.palette.accent)):
+        threads = []
+        for t in np.linspace(0, 1, 24).tolist():
+            y = h * (0.3 + 0.2 * band) + h * (t - 0.5) * 0.34 * np.sin(xs / w * 3.1 + band * 2)
+            for rate, phase, size in waves:
+                y = y + h * size * np.sin(xs / w * rate * 6.3 + phase + t * 1.5 + band * 1.3)
+            threads.append(stroke(list(zip(xs.tolist(), y.tolist(), strict=True)), 1.5 * s.u))
+        s.polygons(threads, tone, 0.75)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sandbox.painter.colour import Array, luminance, mix, ramp, rgb, shade, to_lab, turn
+from sandbox.painter.colour import Array, apart, luminance, mix, rgb, shade, to_lab, turn
 
 
 @dataclass(frozen=True)
@@ -25,10 +25,6 @@ class Palette:
     accent: Array
     inks: tuple[Array, ...]
     dark: bool = False
-
-    def sky_ramp(self, n: int) -> Array:
-        """Return `n` sky colours from zenith to horizon."""
-        return ramp(self.sky, np.linspace(0, 1, n, dtype=np.float32))
 
     def depth(self, nearness: float) -> Array:
         """Return the colour of land at `nearness` from 0 (horizon) to 1 (in front of us)."""
@@ -48,31 +44,26 @@ class Palette:
 
     def with_colours(self, colours: Sequence[Array]) -> Palette:
         """Return the palette with the colours of a prompt as accent and as its most telling inks."""
+        scheme = len(colours) > 1
+        colours = [c for c in colours if apart(c, self.inks[0]) > 0.09] or list(colours)
         accent = max(colours, key=lambda colour: float(np.hypot(*to_lab(colour)[1:])))
         inks = list(self.inks)
-        for place, colour in zip((1, 3, 4, 2), colours, strict=False):
-            inks[place] = colour
+        if scheme:  # several colours: nothing else comes in but their own shades
+            tones = [*colours, *(shade(c, -0.16) for c in colours), *(mix(c, inks[0], 0.5) for c in colours)]
+            inks = [inks[0], *tones[:2], tones[len(colours)], tones[2]]
+        else:
+            inks[1], inks[3] = colours[0], shade(colours[0], -0.22)
         if luminance(inks[0]) - luminance(min(inks, key=luminance)) < 0.3:
             inks[2] = self.near
         return replace(self, accent=accent, inks=tuple(inks))
 
-    def tinted(self, colour: Array, share: float) -> Palette:
-        """Return the palette leaning towards a colour."""
-        return replace(
-            self,
-            sky=tuple(mix(c, colour, share) for c in self.sky),
-            haze=mix(self.haze, colour, share),
-            near=mix(self.near, shade(colour, -0.35), share),
-        )
-
     def distance(self, colours: Sequence[Array]) -> float:
         """Return how far the palette's inks are from these colours, in OKLab."""
-        inks = to_lab(np.stack(self.inks))
-        return float(sum(np.sqrt(((inks - to_lab(c)) ** 2).sum(axis=1)).min() for c in colours))
+        return sum(min(apart(ink, colour) for ink in self.inks) for colour in colours)
 
 
 def _load() -> tuple[dict[str, Palette], dict[str, list[str]]]:
-    palettes, words = {}, {}
+    palettes, words = dict[str, Palette](), dict[str, list[str]]()
     entries = tomllib.loads(Path(__file__).with_name("palettes.toml").read_text("utf-8"))
     for name, entry in entries.items():
         one = {key: rgb(entry[key]) for key in ("sun", "haze", "near", "light", "accent")}

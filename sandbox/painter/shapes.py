@@ -2,47 +2,45 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 
-from sandbox.painter.canvas import Canvas, Point, Polygon, cover
-from sandbox.painter.colour import Array
+from sandbox.painter.colour import Array, mix, rgb
 from sandbox.painter.noise import Rng
+from sandbox.painter.sheet import Point, Polygon, Sheet
 
-_STEP = re.compile(r"([MLQCZ])|(-?\d+(?:\.\d+)?)")
+Figure = tuple[tuple[str, tuple[Polygon, ...]], ...]
+"""Parts from back to front, each with the role that decides its colour. It stands on y = 0, is 1 high, faces right."""
+
+_STEP = re.compile(r"([MLQCZ])|(-?\d+)")
 _CURVE_STEPS = 10
-
-
-@dataclass(frozen=True)
-class Figure:
-    """Parts from back to front, each with the role that decides its colour. It stands on y = 0, is 1 high, faces right."""
-
-    parts: tuple[tuple[str, tuple[Polygon, ...]], ...]
+_SUNLIT = rgb("#fff4d0")
+_SHADED = frozenset(("coat", "accent", "wall", "pale", "one", "two", "three"))
 
 
 @cache
 def figures() -> dict[str, Figure]:
     """Return all outlines by name."""
     entries: dict[str, list[list[str]]] = json.loads(Path(__file__).with_name("silhouettes.json").read_text("utf-8"))
-    return {name: Figure(tuple((role, path(data)) for role, data in parts)) for name, parts in entries.items()}
+    return {name: tuple((role, path(data)) for role, data in parts) for name, parts in entries.items()}
 
 
 def path(data: str) -> tuple[Polygon, ...]:
     """Return the polygons of SVG path data (absolute M, L, Q, C, Z), in thousandths."""
     shapes: list[list[Point]] = []
-    command, numbers = "M", []
+    command, numbers = "M", list[float]()
     for letter, number in _STEP.findall(data):
         if letter:
             command, numbers = letter, []
             continue
-        numbers.append(float(number) / 1000)
+        numbers.append(int(number) / 1000)
         if len(numbers) < {"Q": 4, "C": 6}.get(command, 2):
             continue
         points = list(zip(numbers[::2], numbers[1::2], strict=True))
@@ -50,10 +48,8 @@ def path(data: str) -> tuple[Polygon, ...]:
         if command == "M":
             shapes.append(points)
             command = "L"
-        elif command == "L":
-            shapes[-1] += points
         else:
-            shapes[-1] += _bezier([shapes[-1][-1], *points])
+            shapes[-1] += points if command == "L" else _bezier([shapes[-1][-1], *points])
     return tuple(shapes)
 
 
@@ -62,15 +58,21 @@ def _bezier(knots: list[Point]) -> list[Point]:
     for step in range(1, _CURVE_STEPS + 1):
         points, t = knots, step / _CURVE_STEPS
         while len(points) > 1:
-            points = [
-                (a[0] + (b[0] - a[0]) * t, a[1] + (b[1] - a[1]) * t) for a, b in zip(points, points[1:], strict=False)
-            ]
+            points = [(a[0] + (b[0] - a[0]) * t, a[1] + (b[1] - a[1]) * t) for a, b in itertools.pairwise(points)]
         line += points
     return line
 
 
+def placed(
+    shapes: Sequence[Polygon], x: float, y: float, across: float, down: float, tilt: float = 0.0
+) -> list[Polygon]:
+    """Return the shapes scaled, turned and moved."""
+    c, s = math.cos(tilt), math.sin(tilt)
+    return [[(x + (a * c - b * s) * across, y + (a * s + b * c) * down) for a, b in shape] for shape in shapes]
+
+
 def stand(
-    canvas: Canvas,
+    s: Sheet,
     name: str,
     x: float,
     y: float,
@@ -79,63 +81,50 @@ def stand(
     *,
     flip: bool = False,
     tilt: float = 0.0,
-    side: float = 0.0,
     mirrored: bool = False,
     opacity: float = 1.0,
 ) -> None:
-    """Print a figure with its feet at (x, y). `side` is where the light comes from; `mirrored` hangs it upside down."""
-    c, s = math.cos(tilt), math.sin(tilt)
-    across, down = -height if flip else height, -height * 0.8 if mirrored else height
-    for role, shapes in figures()[name].parts:
-        moved = [[(x + (px * c - py * s) * across, y + (px * s + py * c) * down) for px, py in one] for one in shapes]
-        colour = colours.get(role, colours["ink"])
-        drawn = cover(moved, (canvas.width, canvas.height))
-        if drawn is None:
+    """Print a figure with its feet at (x, y); `mirrored` hangs it upside down, as water shows it."""
+    side = s.lit(x)
+    for role, shapes in figures()[name]:
+        moved = placed(shapes, x, y, -height if flip else height, -height * 0.8 if mirrored else height, tilt)
+        drawn = s.polygons(moved, colours.get(role, colours["ink"]), opacity)
+        if drawn is None or mirrored or height < 60:
             continue
-        mask, top, left = drawn
-        canvas.blend(mask * np.float32(opacity) if opacity < 1 else mask, colour, top, left)
-        if side and height > 60:
-            if role in ("coat", "accent", "wall", "pale"):
-                canvas.shade(drawn, colours["ink"], -side, 0.55)
-            elif "light" in colours and role == "ink":
-                _rim(canvas, mask, colours["light"], top, left, side, height)
+        if role in _SHADED:
+            s.shade(drawn, colours["ink"], -side, 0.55)
+        elif role == "ink" and "light" in colours:  # the light catches the edge that faces it
+            mask, reach = drawn[0], max(1, round(height * 0.01))
+            edge = np.clip(mask - np.roll(mask, (reach, -reach if side > 0 else reach), axis=(0, 1)), 0, 1)
+            s.blend(edge * np.float32(0.7), colours["light"], *drawn[1:])
 
 
-def _rim(canvas: Canvas, mask: Array, colour: Array, top: int, left: int, side: float, height: float) -> None:
-    """Let the light catch the edge that faces it."""
-    reach = max(1, round(height * 0.01))
-    edge = np.clip(mask - np.roll(mask, (reach, -reach if side > 0 else reach), axis=(0, 1)), 0, 1)
-    canvas.blend(edge * np.float32(0.7), colour, top, left)
-
-
-def stroke(points: list[Point], widths: list[float]) -> Polygon:
-    """Return the outline of a line whose width changes from point to point."""
+def stroke(points: Sequence[Point], *widths: float) -> Polygon:
+    """Return the outline of a line whose width runs through `widths` from end to end."""
     left, right = [], []
+    wide = np.interp(np.linspace(0, 1, len(points)), np.linspace(0, 1, len(widths)), widths) / 2
     for index, (x, y) in enumerate(points):
         (ax, ay), (bx, by) = points[max(index - 1, 0)], points[min(index + 1, len(points) - 1)]
         length = math.hypot(bx - ax, by - ay) or 1.0
-        nx, ny = -(by - ay) / length * widths[index] / 2, (bx - ax) / length * widths[index] / 2
+        nx, ny = -(by - ay) / length * float(wide[index]), (bx - ax) / length * float(wide[index])
         left.append((x + nx, y + ny))
         right.append((x - nx, y - ny))
     return left + right[::-1]
 
 
-def ellipse(x: float, y: float, rx: float, ry: float, degrees: float = 0.0, wobble: Array | None = None) -> Polygon:
-    """Return an ellipse, turned by `degrees`; `wobble` swells its radius point by point."""
-    n = 36 if wobble is None else len(wobble)
+def ellipse(x: float, y: float, rx: float, ry: float, degrees: float = 0.0, *, n: int = 32, petals: int = 0) -> Polygon:
+    """Return an ellipse of `n` points, turned by `degrees`; with `petals` a flower."""
     turns = np.arange(n) / n * math.tau
-    swell = 1.0 if wobble is None else 1 + wobble
+    swell = 1 + 0.17 * np.cos(turns * petals) if petals else 1.0
     px, py = rx * np.cos(turns) * swell, ry * np.sin(turns) * swell
     c, s = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
-    return [(float(a), float(b)) for a, b in zip(x + px * c - py * s, y + px * s + py * c, strict=True)]
+    return list(zip((x + px * c - py * s).tolist(), (y + px * s + py * c).tolist(), strict=True))
 
 
 def conifer(rng: Rng, x: float, foot: float, height: float) -> Polygon:
     """Return a fir's outline standing at (x, foot)."""
-    half = height * float(rng.uniform(0.15, 0.21))
-    tiers = max(5, min(14, int(height / 12)))
-    left: list[Point] = []
-    right: list[Point] = []
+    half, tiers = height * float(rng.uniform(0.15, 0.21)), max(5, min(14, int(height / 12)))
+    left, right = list[Point](), list[Point]()
     for tier in range(1, tiers + 1):
         share = (tier / tiers) ** 0.9
         y = foot - height * (1 - 0.94 * share)
@@ -147,55 +136,29 @@ def conifer(rng: Rng, x: float, foot: float, height: float) -> Polygon:
     return [(x, foot - height), *right, (x + trunk, foot + 4), (x - trunk, foot + 4), *left[::-1]]
 
 
-def firs(canvas: Canvas, rng: Rng, ground: Array, height: float, colour: Array, spacing: float = 0.26) -> None:
+def firs(s: Sheet, ground: Array, height: float, colour: Array, spacing: float = 0.26) -> None:
     """Plant firs along the line `ground`, about `height` px tall."""
-    shapes: list[Polygon] = []
-    x = -height * 0.2
-    while x < canvas.width + height * 0.2:
-        foot = float(ground[int(np.clip(x, 0, canvas.width - 1))])
-        shapes.append(conifer(rng, x, foot + height * 0.04, height * float(rng.uniform(0.6, 1.15))))
-        x += height * spacing * float(rng.uniform(0.5, 1.7))
-    canvas.polygons(shapes, colour)
+    shapes, x = list[Polygon](), -height * 0.2
+    while x < s.w + height * 0.2:
+        foot = float(ground[int(np.clip(x, 0, s.w - 1))])
+        shapes.append(conifer(s.rng, x, foot + height * 0.04, height * s.between(0.6, 1.15)))
+        x += height * spacing * s.between(0.5, 1.7)
+    s.polygons(shapes, colour)
 
 
-def broadleaf(
-    canvas: Canvas, rng: Rng, x: float, foot: float, height: float, ink: Array, leaf: Array, side: float, *, flat: bool = False
-) -> None:
+def broadleaf(s: Sheet, x: float, foot: float, height: float, ink: Array, leaf: Array, *, flat: bool = False) -> None:
     """Print a tree: a forked trunk and a crown of round masses, in shade on the side away from the light."""
     trunk = [(x, foot + 3), (x + height * 0.01, foot - height * 0.25), (x - height * 0.01, foot - height * 0.5)]
-    limbs = [stroke(trunk, [height * 0.07, height * 0.045, height * 0.03])]
-    tops: list[Polygon] = []
+    limbs, side = [stroke(trunk, height * 0.07, height * 0.045, height * 0.03)], s.lit(x)
+    tops = [ellipse(x, foot - height * 0.7, height * 0.27, height * (0.1 if flat else 0.22))]
     for k in range(9):
-        angle = math.pi * (0.08 + 0.84 * k / 8)
-        reach = height * float(rng.uniform(0.24, 0.33))
+        angle, reach = math.pi * (0.08 + 0.84 * k / 8), height * s.between(0.24, 0.33)
         cx = x + math.cos(angle) * reach * (1.5 if flat else 1.0)
-        cy = foot - height * (0.66 if not flat else 0.74) - math.sin(angle) * reach * (0.3 if flat else 0.62)
-        limbs.append(stroke([(x, foot - height * 0.3), (cx, cy)], [height * 0.035, height * 0.008]))
-        swell = rng.uniform(-0.07, 0.07, 40)
-        wide = height * float(rng.uniform(0.15, 0.2))
-        tops.append(ellipse(cx, cy, wide * (1.2 if flat else 1), wide * (0.45 if flat else 0.85), 0, swell))
-    tops.append(ellipse(x, foot - height * 0.72, height * 0.26, height * (0.1 if flat else 0.2)))
-    canvas.polygons(limbs, ink)
-    drawn = canvas.polygons(tops, leaf)
-    canvas.shade(drawn, ink, -side or 1.0, 0.75)
-
-
-def palm(rng: Rng, x: float, foot: float, height: float) -> list[Polygon]:
-    """Return a palm: a leaning trunk and a crown of drooping, feathered fronds."""
-    lean = height * float(rng.uniform(-0.22, 0.22))
-    knots = [(x + lean * t * t, foot + 4 - height * t) for t in np.linspace(0, 1, 12)]
-    shapes: list[Polygon] = [stroke(knots, [float(w) for w in np.linspace(height * 0.045, height * 0.022, 12)])]
-    cx, cy = knots[-1]
-    for k in range(11):
-        angle = math.pi * (-0.12 + 1.24 * k / 10) + float(rng.uniform(-0.1, 0.1))
-        reach = height * float(rng.uniform(0.32, 0.44))
-        spine = [
-            (cx + math.cos(angle) * reach * t, cy - math.sin(angle) * reach * t * 0.75 + reach * 0.75 * t * t)
-            for t in np.linspace(0, 1, 12)
-        ]
-        shapes.append(stroke(spine, [height * 0.016] * 11 + [0.5]))
-        for i in range(2, 12):
-            px, py = spine[i]
-            drop = height * 0.1 * math.sin(math.pi * min(1, i / 11) ** 0.7) + 3
-            shapes.append([(px - height * 0.012, py), (px + height * 0.012, py), (px + lean * 0.05 - math.cos(angle) * 4, py + drop)])
-    return shapes
+        cy = foot - height * (0.74 if flat else 0.58) - math.sin(angle) * reach * (0.3 if flat else 0.85)
+        limbs.append(stroke([(x, foot - height * 0.3), (cx, cy)], height * 0.035, height * 0.008))
+        wide = height * s.between(0.15, 0.2)
+        tops.append(ellipse(cx, cy, wide * (1.2 if flat else 1), wide * (0.45 if flat else 0.85)))
+    s.polygons(limbs, ink)
+    s.shade(s.polygons(tops, leaf), mix(leaf, ink, 0.6), -side, 0.75)
+    bright = [[(px + (x - px) * 0.3 + side * height * 0.05, py) for px, py in top] for top in tops[2:9:2]]
+    s.shade(s.polygons(bright, mix(leaf, _SUNLIT, 0.16), 0.55), leaf, -side, 0.8)

@@ -3,208 +3,161 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
-from sandbox.painter.brief import Brief
-from sandbox.painter.canvas import Canvas, Polygon
-from sandbox.painter.colour import Array, mix, rgb, shade
-from sandbox.painter.noise import Rng, enlarge, field, line, smoothstep
+from sandbox.painter.colour import WHITE, Array, mix, ramp, rgb, shade
+from sandbox.painter.noise import enlarge, field, line, smoothstep
 from sandbox.painter.shapes import ellipse, stroke
-
-WHITE = rgb("#ffffff")
-
-
-@dataclass(frozen=True)
-class Sun:
-    """Where the light comes from, and the disc's radius (0 when clouds hide it)."""
-
-    x: float
-    y: float
-    radius: float
-
-    def side(self, x: float) -> float:
-        """Return the side from which a thing at `x` is lit: -1 its left, 1 its right."""
-        return 1.0 if self.x > x else -1.0
+from sandbox.painter.sheet import Polygon, Sheet
 
 
-def paint_sky(canvas: Canvas, brief: Brief, horizon: float, *, at: float | None = None, disc: float = 1.0) -> Sun:
-    """Paint the sky down to `horizon`; `at` fixes the disc's place across."""
-    rng = brief.rng("sky")
-    palette = brief.palette
-    low = int(min(horizon * 1.02 + 2, canvas.height))
-    canvas.fill_rows(palette.sky_ramp(low))
-    if low < canvas.height:
-        canvas.fill_rows(np.repeat(palette.sky[-1][None], canvas.height - low, axis=0), low)
-    night = palette.name in ("night", "aurora") or brief.has("stars", "moon", "crescent")
-    sun = _place(canvas, brief, rng, horizon, at, disc)
-    if night or (palette.name in ("dusk", "neon") and rng.random() < 0.6):
-        stars(canvas, rng, horizon, 1.0 if brief.has("stars") or palette.name in ("night", "aurora") else 0.4)
+def paint_sky(s: Sheet, horizon: float, *, at: float | None = None, disc: float = 1.0) -> None:
+    """Paint the sky down to `horizon` and set the sheet's sun; `at` fixes its place across."""
+    brief, palette = s.brief, s.palette
+    s.fill(*palette.sky, bottom=horizon * 1.02 + 2)
+    s.fill(palette.sky[-1], palette.sky[-1], top=horizon * 1.02 + 2)
+    dark = palette.name in ("night", "aurora")
+    night = dark or brief.has("stars", "moon", "crescent")
+    _place_sun(s, horizon, at, disc)
+    if night or (palette.name in ("dusk", "neon") and s.between() < 0.6):
+        stars(s, horizon, 1.0 if dark or brief.has("stars") else 0.4)
     if brief.has("trails"):
-        _trails(canvas, rng, horizon)
+        _trails(s, horizon)
     if brief.has("aurora"):
-        _aurora(canvas, brief, rng, horizon)
-    if sun.radius:
-        _disc(canvas, brief, sun)
-    if brief.has("clouds", "lightning", "rain", "snow") or palette.name == "storm" or (not night and rng.random() < 0.6):
-        _clouds(canvas, brief, rng, horizon, sun)
+        _aurora(s, horizon)
+    if s.sun[2]:
+        _disc(s)
+    heavy = brief.has("clouds", "rain", "lightning") or palette.name == "storm"
+    if heavy or brief.has("snow") or (not night and s.between() < 0.6):
+        _clouds(s, horizon, heavy=heavy)
     if brief.has("lightning"):
-        _bolt(canvas, rng, horizon)
-    return sun
+        x, steps = s.w * s.between(0.25, 0.75), np.cumsum(s.rng.uniform(-0.03, 0.03, 14)) * s.w
+        bolt = [(x + float(step), horizon * (0.08 + 0.07 * k)) for k, step in enumerate(steps)]
+        s.glow(*bolt[6], horizon * 0.6, rgb("#cfd8ff"), 0.5)
+        s.polygons([stroke(bolt, 7 * s.u, 2 * s.u)], rgb("#fffbe0"))
 
 
-def _place(canvas: Canvas, brief: Brief, rng: Rng, horizon: float, at: float | None, disc: float) -> Sun:
-    palette = brief.palette
-    share = at if at is not None else float(rng.choice((0.3, 0.36, 0.64, 0.7)))
-    low = palette.name in ("sunset", "dawn", "rose", "desert", "neon", "crimson") or brief.has("sun")
-    high = horizon * float(rng.uniform(0.66, 0.86) if low else rng.uniform(0.26, 0.42))
-    radius = min(canvas.width, canvas.height) * float(rng.uniform(0.075, 0.13) if low else rng.uniform(0.05, 0.08)) * disc
-    hidden = brief.has("rain", "snow", "fog", "aurora", "lightning", "trails") or palette.name == "storm"
+def _place_sun(s: Sheet, horizon: float, at: float | None, disc: float) -> None:
+    brief, share = s.brief, s.pick(0.3, 0.36, 0.64, 0.7)
+    low = s.palette.name in ("sunset", "dawn", "rose", "desert", "neon", "crimson") or brief.has("sun")
+    low = low or bool(brief.quotes)  # the words have the upper sky
+    y = horizon * (s.between(0.66, 0.86) if low else s.between(0.26, 0.42))
+    radius = min(s.w, s.h) * (s.between(0.075, 0.13) if low else s.between(0.05, 0.08)) * disc
+    hidden = brief.has("rain", "snow", "fog", "aurora", "lightning", "trails") or s.palette.name == "storm"
     if hidden and not brief.has("sun", "moon", "crescent"):
         radius = 0.0
-    return Sun(canvas.width * share, high, radius)
+    s.sun = (s.w * (share if at is None else at), y, radius)
 
 
-def _disc(canvas: Canvas, brief: Brief, sun: Sun) -> None:
+def _disc(s: Sheet) -> None:
     """Print the disc over rings of light, as a screen printer would: each its own flat ink, edges sprayed."""
-    palette = brief.palette
-    canvas.glow(sun.x, sun.y, sun.radius * 5, palette.light, 0.55, 1.6)
-    if brief.has("crescent"):
-        behind = canvas.pixels[:, int(np.clip(sun.y, 0, canvas.height - 1)), int(np.clip(sun.x, 0, canvas.width - 1))].copy()
-        canvas.disc(sun.x, sun.y, sun.radius, palette.sun)
-        canvas.disc(sun.x - sun.radius * 0.42, sun.y - sun.radius * 0.14, sun.radius * 0.9, behind)
+    palette, (x, y, radius) = s.palette, s.sun
+    s.glow(x, y, radius * 5, palette.light, 0.5)
+    if s.brief.has("crescent"):
+        behind = s.pixels[:, int(np.clip(y, 0, s.h - 1)), int(np.clip(x, 0, s.w - 1))].copy()
+        s.disc(x, y, radius, palette.sun)
+        s.disc(x - radius * 0.42, y - radius * 0.14, radius * 0.9, behind)
         return
-    for ring, opacity in ((1.9, 0.1), (1.42, 0.16)):
-        canvas.disc(sun.x, sun.y, sun.radius * ring, palette.sun, opacity)
-    drawn = canvas.disc(sun.x, sun.y, sun.radius, palette.sun)
-    if palette.dark or brief.has("moon"):
-        mask, top, left = drawn
-        spots = field(brief.rng("moon"), *mask.shape, cell=sun.radius * 0.8, octaves=3)
-        canvas.spray(smoothstep(0.05, 0.7, spots) * 0.5, mix(palette.sun, palette.haze, 0.6), top, left, mask)
+    s.disc(x, y, radius * 1.9, palette.sun, 0.1)
+    s.disc(x, y, radius * 1.42, palette.sun, 0.16)
+    mask, top, left = s.disc(x, y, radius, palette.sun)
+    if palette.dark or s.brief.has("moon"):
+        spots = smoothstep(0.05, 0.7, field(s.rng, *mask.shape, cell=radius * 0.8, octaves=3)) * 0.5
+        s.spray(spots, mix(palette.sun, palette.haze, 0.6), top, left, mask)
     else:
-        canvas.shade(drawn, mix(palette.sun, palette.accent, 0.5), 1.0, 0.4)
+        s.shade((mask, top, left), mix(palette.sun, palette.accent, 0.5), 1.0, 0.4)
 
 
-def stars(canvas: Canvas, rng: Rng, horizon: float, wealth: float) -> None:
+def stars(s: Sheet, horizon: float, wealth: float) -> None:
     """Scatter stars, thinning out towards the horizon, some of them large."""
-    count = int(420 * wealth * canvas.width * horizon / 600_000)
-    xs, ys = rng.integers(2, canvas.width - 2, count), (rng.random(count) ** 1.3 * horizon * 0.96).astype(int)
-    ys = np.clip(ys, 2, canvas.height - 3)
-    for channel, tint in enumerate((1.0, 0.97, 0.9)):
-        plane = canvas.pixels[channel]
-        plane[ys, xs] += (tint - plane[ys, xs]) * rng.uniform(0.35, 1.0, count).astype(np.float32)
+    count = int(420 * wealth * s.w * horizon / 600_000)
+    xs = s.rng.integers(2, s.w - 2, count)
+    ys = np.clip((s.rng.random(count) ** 1.3 * horizon * 0.96).astype(int), 2, s.h - 3)
+    shine = s.rng.uniform(0.35, 1.0, count).astype(np.float32)
+    for plane, tint in zip(s.pixels, (1.0, 0.97, 0.9), strict=True):
+        plane[ys, xs] += (tint - plane[ys, xs]) * shine
     for _ in range(int(26 * wealth)):
-        x, y = float(rng.uniform(0, canvas.width)), float(rng.random() ** 1.3 * horizon * 0.9)
-        canvas.disc(x, y, float(rng.uniform(0.9, 2.1)) * canvas.unit, rgb("#fff8e6"), 0.95)
+        at = s.between(0, s.w), s.between() ** 1.3 * horizon * 0.9
+        s.disc(*at, s.between(0.9, 2.1) * s.u, rgb("#fff8e6"), 0.95)
 
 
-def _trails(canvas: Canvas, rng: Rng, horizon: float) -> None:
+def _trails(s: Sheet, horizon: float) -> None:
     """Let the stars turn round the pole while the shutter is open."""
-    x, y = canvas.width * float(rng.uniform(0.35, 0.65)), horizon * 0.5
-    for _ in range(110):
-        radius = float(rng.uniform(0.03, 1.0)) * max(canvas.width, canvas.height) * 0.8
-        start, sweep = float(rng.uniform(0, math.tau)), float(rng.uniform(0.25, 0.6))
-        arc = [(x + radius * math.cos(a), y + radius * math.sin(a)) for a in np.linspace(start, start + sweep, 24)]
-        arc = [p for p in arc if p[1] < horizon]
-        if len(arc) > 3:
-            canvas.polygons([stroke(arc, [1.7 * canvas.unit] * len(arc))], rgb("#fff4dc"), float(rng.uniform(0.2, 0.75)))
+    x, y = s.w * s.between(0.35, 0.65), horizon * 0.5
+    for opacity in (0.3, 0.5, 0.75):
+        arcs = []
+        for _ in range(60):
+            radius, start = s.between(0.03, 1.0) * max(s.w, s.h) * 0.8, s.between(0, math.tau)
+            turns = np.linspace(start, start + s.between(0.25, 0.6), 24).tolist()
+            arc = [(x + radius * math.cos(a), y + radius * math.sin(a)) for a in turns]
+            arcs.append(stroke([p for p in arc if p[1] < horizon], 1.7 * s.u))
+        s.polygons(arcs, rgb("#fff4dc"), opacity)
 
 
-def _aurora(canvas: Canvas, brief: Brief, rng: Rng, horizon: float) -> None:
+def _aurora(s: Sheet, horizon: float) -> None:
     """Hang curtains of light: bright at a wavering lower hem, fading upwards, with folds across."""
-    step = 4
-    h, w = int(horizon) // step + 1, canvas.width // step + 1
+    h, w = int(horizon) // 4 + 1, s.w // 4 + 1
     ys = np.arange(h, dtype=np.float32)[:, None] / h
-    for k in range(3):
-        hem = 0.46 + 0.16 * k + 0.17 * line(rng, w, cell=w * 0.55, octaves=3) - 0.05 * line(rng, w, cell=w * 0.12, octaves=2)
-        folds = 0.62 + 0.38 * line(rng, w, cell=w * 0.06, octaves=3)
-        above = hem[None, :] - ys
+    for k, colour in enumerate((rgb("#7dffb0"), rgb("#5fe3d0"), s.palette.accent)):
+        hem = 0.46 + 0.16 * k + 0.17 * line(s.rng, w, cell=w * 0.55, octaves=3)
+        folds = 0.62 + 0.38 * line(s.rng, w, cell=w * 0.06, octaves=3)
+        above = (hem - 0.05 * line(s.rng, w, cell=w * 0.12, octaves=2))[None, :] - ys
         light = np.where(above > 0, np.exp(-above / (0.16 + 0.1 * k)), np.exp(above / 0.018)) * folds[None, :]
-        light = np.clip(light, 0, 1).astype(np.float32) * np.float32((0.85, 0.6, 0.4)[k])
-        colour = (rgb("#7dffb0"), rgb("#5fe3d0"), brief.palette.accent)[k]
-        canvas.add(enlarge(light, h * step, w * step)[: int(horizon), : canvas.width], colour)
+        s.add(enlarge(np.clip(light, 0, 1) * (0.85, 0.6, 0.4)[k], h * 4, w * 4)[: int(horizon), : s.w], colour)
 
 
-def _clouds(canvas: Canvas, brief: Brief, rng: Rng, horizon: float, sun: Sun) -> None:
+def _clouds(s: Sheet, horizon: float, *, heavy: bool) -> None:
     """Lay long flat-bottomed clouds, lit on top and sprayed out below."""
-    palette = brief.palette
-    heavy = brief.has("clouds", "rain", "lightning") or palette.name == "storm"
-    for k in range(int(rng.integers(5, 8)) if heavy else int(rng.integers(2, 5))):
-        share = float(rng.uniform(0.1, 0.8))
-        y = horizon * share
-        reach = canvas.width * float(rng.uniform(0.13, 0.34)) * (1.35 if heavy else 1) * (1.1 - 0.5 * share)
-        x = canvas.width * float(rng.uniform(-0.05, 1.05))
-        puffs: list[Polygon] = []
-        for _ in range(9):
-            at = float(rng.uniform(-0.8, 0.8))
-            size = reach * float(rng.uniform(0.09, 0.2)) * (1 - at * at * 0.7)
-            puffs.append([p if p[1] < y else (p[0], y) for p in ellipse(x + at * reach, y - size * 0.25, size * 1.5, size)])
-        puffs.append([p if p[1] < y else (p[0], y) for p in ellipse(x, y, reach, reach * 0.06)])
-        below = palette.sky_ramp(32)[min(31, int(share * 31))]
-        top = mix(below, palette.light if not heavy else palette.haze, 0.62 if not palette.dark else 0.3)
-        drawn = canvas.polygons(puffs, top, 0.9)
+    palette, tones = s.palette, ramp(s.palette.sky, 32)
+    for _ in range(int(s.between(5, 8) if heavy else s.between(2, 5))):
+        share = s.between(0.1, 0.8)
+        x, y = s.w * s.between(-0.05, 1.05), horizon * share
+        reach = s.w * s.between(0.13, 0.34) * (1.35 if heavy else 1) * (1.1 - 0.5 * share)
+        puffs = [ellipse(x, y, reach, reach * 0.06)]
+        for at in s.rng.uniform(-0.8, 0.8, 9).tolist():
+            size = reach * s.between(0.09, 0.2) * (1 - at * at * 0.7)
+            puffs.append(ellipse(x + at * reach, y - size * 0.25, size * 1.5, size))
+        below = tones[min(31, int(share * 31))]
+        top = mix(below, palette.haze if heavy else palette.light, 0.3 if palette.dark else 0.62)
+        drawn = s.polygons([[(px, min(py, y)) for px, py in puff] for puff in puffs], top, 0.9)
         if drawn is not None:
-            mask, t, left = drawn
-            fade = np.linspace(-0.1, 1.0, len(mask), dtype=np.float32)[:, None] * np.ones_like(mask)
-            canvas.spray(fade, shade(below, -0.05) if heavy else below, t, left, mask)
+            fade = np.linspace(-0.1, 1.0, len(drawn[0]), dtype=np.float32)[:, None] * np.ones_like(drawn[0])
+            s.spray(fade, below if heavy else shade(below, -0.05), *drawn[1:], drawn[0])
 
 
-def _bolt(canvas: Canvas, rng: Rng, horizon: float) -> None:
-    x, points = canvas.width * float(rng.uniform(0.25, 0.75)), []
-    for t in np.linspace(0.08, 1.0, 14):
-        points.append((x, horizon * float(t)))
-        x += canvas.width * float(rng.uniform(-0.03, 0.03))
-    canvas.glow(points[6][0], points[6][1], horizon * 0.6, rgb("#cfd8ff"), 0.5)
-    canvas.polygons([stroke(points, [float(w) * canvas.unit for w in np.linspace(7, 2, 14)])], rgb("#fffbe0"))
-
-
-def birds(canvas: Canvas, rng: Rng, count: int, x: float, y: float, size: float, colour: Array) -> None:
+def birds(s: Sheet, count: int, x: float, y: float, size: float, colour: Array) -> None:
     """Let birds fly as a loose flock: two strokes of a brush each."""
     shapes: list[Polygon] = []
     for k in range(count):
-        px = x + (k - count / 2) * size * float(rng.uniform(0.9, 1.9))
-        py = y + float(rng.uniform(-1.6, 1.6)) * size
-        s, lift = size * float(rng.uniform(0.6, 1.15)), float(rng.uniform(0.25, 0.45))
-        for turn in (-1, 1):
-            wing = [(px, py), (px + turn * s * 0.42, py - s * lift), (px + turn * s, py - s * lift * 0.45)]
-            smooth = [(_at(wing, 0, t), _at(wing, 1, t)) for t in np.linspace(0, 1, 9)]
-            shapes.append(stroke(smooth, [float(w) * s for w in np.linspace(0.15, 0.02, 9)]))
-    canvas.polygons(shapes, colour)
+        px, py = x + (k - count / 2) * size * s.between(0.9, 1.9), y + s.between(-1.6, 1.6) * size
+        reach, lift = size * s.between(0.6, 1.15), s.between(0.25, 0.45)
+        for turn in (-reach, reach):
+            wing = [(px + turn * t, py - reach * lift * (2 * t - 1.55 * t * t)) for t in np.linspace(0, 1, 9).tolist()]
+            shapes.append(stroke(wing, 0.15 * reach, 0.02 * reach))
+    s.polygons(shapes, colour)
 
 
-def _at(knots: list[tuple[float, float]], axis: int, t: float) -> float:
-    a, b, c = (knot[axis] for knot in knots)
-    return a * (1 - t) ** 2 + 2 * b * t * (1 - t) + c * t * t
-
-
-def weather(canvas: Canvas, brief: Brief, outdoors: bool = True) -> None:
+def weather(s: Sheet) -> None:
     """Lay over the finished picture what is in the air before us."""
-    rng, unit = brief.rng("weather"), canvas.unit
-    if not outdoors:
-        return
+    brief, u = s.brief, s.u
+
+    def scatter(count: int, rx: float, ry: float, lowest: float = 0.0) -> list[Polygon]:
+        places = zip(s.rng.uniform(0, s.w, count), s.rng.uniform(lowest * s.h, s.h, count), strict=True)
+        return [ellipse(float(x), float(y), rx * u, ry * u, s.between(0, 180) * (rx != ry), n=12) for x, y in places]
+
     if brief.has("rain", "lightning"):
-        drops: list[Polygon] = []
-        for _ in range(260):
-            x, y, reach = float(rng.uniform(-40, canvas.width)), float(rng.uniform(-40, canvas.height)), float(rng.uniform(18, 60)) * unit
-            drops.append(stroke([(x, y), (x + reach * 0.16, y + reach)], [0.6 * unit, 1.7 * unit]))
-        canvas.polygons(drops, mix(brief.palette.light, WHITE, 0.3), 0.4)
-    if brief.has("snow") or (brief.palette.name == "winter" and rng.random() < 0.5):
-        for size, count in ((1.6, 170), (2.8, 70), (4.6, 16)):
-            flakes = [
-                ellipse(float(rng.uniform(0, canvas.width)), float(rng.uniform(0, canvas.height)), size * unit, size * unit)[::3]
-                for _ in range(count)
-            ]
-            canvas.polygons(flakes, WHITE, 0.85)
-    for detail, colour, turn in (("leaves", brief.palette.accent, 1.0), ("blossoms", rgb("#f7b3c8"), 0.6)):
-        if brief.has(detail):
-            bits = [
-                ellipse(float(rng.uniform(0, canvas.width)), float(rng.uniform(0, canvas.height)), 6 * unit * turn, 3 * unit, float(rng.uniform(0, 180)))[::3]
-                for _ in range(70)
-            ]
-            canvas.polygons(bits, colour, 0.9)
+        drops = []
+        for x, y, reach in s.rng.uniform((-40, -40, 18), (s.w, s.h, 60), (260, 3)).tolist():
+            drops.append(stroke([(x, y), (x + reach * u * 0.16, y + reach * u)], 0.6 * u, 1.7 * u))
+        s.polygons(drops, mix(s.palette.light, WHITE, 0.3), 0.4)
+    if brief.has("snow"):
+        s.polygons(scatter(170, 1.6, 1.6) + scatter(70, 2.8, 2.8) + scatter(16, 4.6, 4.6), WHITE, 0.85)
+    if brief.has("leaves"):
+        s.polygons(scatter(70, 7, 3.4), s.palette.accent, 0.9)
+    if brief.has("blossoms"):
+        s.polygons(scatter(60, 4, 2.6), rgb("#f7b3c8"), 0.9)
     if brief.has("fireflies"):
-        for _ in range(26):
-            x, y = float(rng.uniform(0, canvas.width)), float(rng.uniform(0.4, 0.95)) * canvas.height
-            canvas.disc(x, y, 7 * unit, rgb("#ffe28a"), 0.18)
-            canvas.disc(x, y, 2.2 * unit, rgb("#fff3b8"))
+        for spark in scatter(26, 2.4, 2.4, 0.4):
+            s.disc(*spark[0], 7 * u, rgb("#ffe28a"), 0.2)
+            s.polygons([spark], rgb("#fff3b8"))
