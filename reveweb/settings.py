@@ -269,7 +269,10 @@ IMAGE_MAX_PIXELS = env.int("IMAGE_MAX_PIXELS", 40_000_000)
 
 STATIC_URL = "/static/"
 STATIC_ROOT = VAR_DIR / "static"
-STATICFILES_DIRS = [BASE_DIR / "static"]
+STATICFILES_DIRS = [
+    *filter(Path.is_dir, [VAR_DIR / "own"]),  # what an operator has of their own, such as the landing page's pictures
+    BASE_DIR / "static",
+]
 WHITENOISE_MAX_AGE = 3600
 
 # --- Work ------------------------------------------------------------------------------------------------------

@@ -1,7 +1,8 @@
 """From a prompt to a brief: what to draw, in which mood, and the seeds for every choice that the words leave open.
 
 A thing is drawn only where the words name it for certain: it must be the noun of its phrase. An orange tent is a
-tent, in orange; an owl café or the skull of a horse are no owl and no horse, so they become an abstract in the colours of the words.
+tent, in orange; an owl café or the skull of a horse are no owl and no horse, so they become an
+abstract in the colours of the words.
 """
 
 from __future__ import annotations

@@ -10,9 +10,17 @@ from sandbox.painter import cast, land, outdoors
 from sandbox.painter.brief import Thing
 from sandbox.painter.colour import WHITE, Array, mix, rgb, shade
 from sandbox.painter.shapes import ellipse, stand, stroke
-from sandbox.painter.sheet import Polygon, Sheet
+from sandbox.painter.sheet import Point, Polygon, Sheet
 from sandbox.painter.sky import paint_sky, weather
 
+_ROOFS: tuple[tuple[Point, ...], ...] = (
+    ((0.2, 0), (0.2, 0.35), (0.47, 0.35), (0.49, 1.3), (0.51, 1.3), (0.53, 0.35), (0.8, 0.35), (0.8, 0)),
+    ((0.5, 0.8),),
+    ((1, 0.45),),
+    ((0.25, 0), (0.3, 0.5), (0.7, 0.5), (0.75, 0)),
+    (),
+    (),
+)
 _VIEWS = ("mountains", "sea", "lake", "hills", "volcano", "dunes", "village", "forest")
 
 
@@ -52,13 +60,7 @@ def _row(s: Sheet, k: int, horizon: float, *, street: bool) -> None:
         middle = abs((x + wide / 2) / w - 0.5) * 2
         rise = (0.66 - 0.13 * k) * s.between(0.45, 1.0) * (0.25 + 0.95 * middle if street else 1 - 0.35 * middle)
         top = horizon * (1 - rise * (0.8 if k == 3 and not street else 1))
-        roofs = {
-            0: [(0.2, 0), (0.2, 0.35), (0.47, 0.35), (0.49, 1.3), (0.51, 1.3), (0.53, 0.35), (0.8, 0.35), (0.8, 0)],
-            1: [(0.5, 0.8)],
-            2: [(1, 0.45)],
-            3: [(0.25, 0), (0.3, 0.5), (0.7, 0.5), (0.75, 0)],
-        }.get(int(s.between(0, 6)), [])
-        roof = [(x + a * wide, top - b * wide) for a, b in roofs]
+        roof = [(x + a * wide, top - b * wide) for a, b in _ROOFS[int(s.between(0, len(_ROOFS)))]]
         blocks.append([(x, horizon + 2), (x, top), *roof, (x + wide, top), (x + wide, horizon + 2)])
         across = max(1, int(wide / size / 2))
         step = wide / (across + 0.5)
@@ -98,7 +100,7 @@ def room(s: Sheet) -> None:
     x = w * 0.5 if close or w < h * 0.9 else w * (0.5 - 0.17 * side)
     left, top, right, bottom = (int(v) for v in (x - wide / 2, h * 0.4 - tall / 2, x + wide / 2, h * 0.4 + tall / 2))
     s.pixels[:, top:bottom, left:right] = _view(s, right - left, bottom - top)
-    frame: Array = mix(palette.near, wall, 0.4) if palette.dark else mix(WHITE, wall, 0.25)
+    frame = mix(palette.near, wall, 0.4) if palette.dark else mix(WHITE, wall, 0.25)
     for a in (left - 11 * u, x - 3 * u, right - 3 * u):
         s.box(a, top - 11 * u, a + (14 if a != x - 3 * u else 6) * u, bottom + 9 * u, frame)
     for b in (top - 11 * u, (top + bottom) / 2 - 3 * u):
