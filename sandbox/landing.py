@@ -1,8 +1,8 @@
 """`python -m sandbox.landing`: draw the pictures of the landing page anew, into a folder below VAR_DIR.
 
-What to draw is in `static/img/landing/pictures.json`. The files there belong to the project: changed in place they would
-block the next pull, so only `--to FOLDER` writes anywhere else. With `--site URL` a running installation draws them over its
-API instead of the painter here, one credit each, with the key that the variable API_KEY holds.
+What to draw is in `static/img/landing/pictures.json`. The files there belong to the project, and changed in place they
+would block the next pull: only `--to FOLDER` writes anywhere else. With `--site URL` a running installation draws them
+over its API instead of the painter here, one credit each, with the key that the variable API_KEY holds.
 """
 
 from __future__ import annotations
