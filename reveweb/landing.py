@@ -38,7 +38,7 @@ class LandingPicture:
 @lru_cache(maxsize=1)
 def pictures() -> dict[str, LandingPicture]:
     """Return the landing page's pictures by name."""
-    listed = {}
+    listed: dict[str, LandingPicture] = {}
     for directory in (settings.BASE_DIR / "static", settings.VAR_DIR / "own"):
         path = directory / FOLDER / "pictures.json"
         entries = json.loads(path.read_text("utf-8")) if path.exists() else []

@@ -11,7 +11,7 @@ from PIL import Image
 from sandbox.painter.noise import enlarge, smoothstep
 from sandbox.painter.sheet import Sheet
 
-_GRAIN = 9.0  # in levels of 255, from the lightest dot to the darkest
+_GRAIN = 6.0  # in levels of 255, from the lightest dot to the darkest
 
 
 def develop(s: Sheet) -> Image.Image:

@@ -99,13 +99,20 @@ class Sheet:
 
     def glow(self, x: float, y: float, radius: float, colour: Array, strength: float) -> None:
         """Add a round light that fades out at about `radius` px, the way a second exposure does."""
-        ys, xs = np.mgrid[0 : self.h + 8 : 8, 0 : self.w + 8 : 8].astype(np.float32)
+        reach = radius * 1.8
+        left, right = int(max(x - reach, 0)), int(min(x + reach, self.w))
+        top, bottom = int(max(y - reach, 0)), int(min(y + reach, self.h))
+        if right - left < 8 or bottom - top < 8:
+            return
+        ys, xs = np.mgrid[top:bottom:8, left:right:8].astype(np.float32)
         away = ((xs - x) ** 2 + (ys - y) ** 2) / np.float32(radius * radius)
-        self.add(enlarge(strength / (1 + away * 3) ** 2, self.h, self.w, smooth=False), colour)
+        light = np.clip(strength * (1.02 / (1 + away * 3) ** 2 - 0.02) * (away < 3.2), 0, None)
+        self.add(enlarge(light, bottom - top, right - left, smooth=False), colour, top, left)
 
-    def add(self, light: Array, colour: Array) -> None:
-        """Add light to the rows from the top: bright places saturate softly."""
-        for plane, ink in zip(self.pixels[:, : len(light)], colour, strict=True):
+    def add(self, light: Array, colour: Array, top: int = 0, left: int = 0) -> None:
+        """Add light to a rectangle of the sheet: bright places saturate softly."""
+        part = self.pixels[:, top : top + light.shape[0], left : left + light.shape[1]]
+        for plane, ink in zip(part, colour, strict=True):
             plane += light * ink * (1 - plane)
 
     def disc(self, x: float, y: float, radius: float, colour: Array, opacity: float = 1.0) -> Print:
@@ -150,7 +157,7 @@ def cover(shapes: Sequence[Polygon], size: tuple[int, int]) -> Print | None:
     right, bottom = min(int(max(xs)) + 3, size[0]), min(int(max(ys)) + 3, size[1])
     if right <= left or bottom <= top:
         return None
-    scale = 3 if (right - left) * (bottom - top) < 400_000 else 2
+    scale = 3 if (right - left) * (bottom - top) < 90_000 else 2
     paper = Image.new("L", ((right - left) * scale, (bottom - top) * scale))
     draw = ImageDraw.Draw(paper)
     for shape in shapes:
