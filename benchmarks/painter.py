@@ -21,7 +21,9 @@ ROOT = Path(__file__).resolve().parent.parent
 COLUMNS, CELL, GAP = 10, 300, 12
 ARTIST = """
 import json, sys, time
+from sandbox.gallery import _heap_trimmer
 from sandbox.painter import png
+_heap_trimmer()  # as in the sandbox's process
 for line in sys.stdin:
     prompt, ratio = json.loads(line)
     began = time.process_time()

@@ -171,7 +171,7 @@ def _forms(word: str) -> tuple[str, ...]:
     if len(word) > 4 and word.endswith(("shes", "ches", "xes", "sses")):
         return word, word[:-2]
     if word in ("wolves", "leaves"):
-        return word, {"wolves": "wolf", "leaves": "leaf"}[word]
+        return word, word[:-3] + "f"
     if len(word) > 3 and word.endswith("s") and not word.endswith("ss"):
         return word, word[:-1]
     return (word,)
@@ -184,8 +184,7 @@ def _known(word: str, table: Iterable[str]) -> str | None:
 
 def _phrases(parts: list[str]) -> Iterator[tuple[list[str], list[str]]]:
     """Split at grammar, punctuation and verbs; yield each phrase with the grammar before it."""
-    before: list[str] = []
-    words: list[str] = []
+    before, words = list[str](), list[str]()
     for part in parts:
         if not _ends_phrase(part):
             words.append(part)
@@ -201,12 +200,8 @@ def _phrases(parts: list[str]) -> Iterator[tuple[list[str], list[str]]]:
 def _ends_phrase(part: str) -> bool:
     if not part[0].isalpha() or part in _GRAMMAR["breaks"] or part in _GRAMMAR["aside"]:
         return True
-    return part.endswith(_VERB_ENDS) and not _means_something(part)
-
-
-def _means_something(word: str) -> bool:
     tables = (_THINGS, _PLACES, _COLOURS, _DETAILS, _LIKES, _GRAMMAR["media"], _GRAMMAR["groups"])
-    return any(_known(word, table) for table in tables)
+    return part.endswith(_VERB_ENDS) and not any(_known(part, table) for table in tables)
 
 
 def _certain(parts: list[str]) -> _Found:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -55,7 +56,12 @@ def from_lab(lab: Array) -> Array:
 
 def mix(first: Array, second: Array, share: float) -> Array:
     """Return `first` with `share` (0 to 1) of `second` in it."""
-    a, b = to_lab(first), to_lab(second)
+    return _mixed(first.astype(np.float32).tobytes(), second.astype(np.float32).tobytes(), float(share))
+
+
+@lru_cache(maxsize=512)  # a picture asks for the same few mixtures again and again
+def _mixed(first: bytes, second: bytes, share: float) -> Array:
+    a, b = to_lab(np.frombuffer(first + second, np.float32).reshape(2, -1))
     return from_lab((a + (b - a) * np.float32(share)).astype(np.float32))
 
 

@@ -43,9 +43,6 @@ def space(s: Sheet) -> None:
     s.spray(night * 1.1, deep, top, left, mask)
     if ringed:
         _rings(s, x, y, radius, tilt, 0.0)
-    for k in range(2):
-        at = w * (0.5 - side * s.between(0.24, 0.4)), h * (s.between(0.12, 0.3) + 0.45 * k)
-        s.shade(s.disc(*at, base * s.between(0.02, 0.05), mix(palette.light, palette.haze, 0.4)), deep, side, 1.0)
     for thing in (t for t in brief.at("space") if t.name != "planet"):
         if thing.name == "astronaut":
             ridge = (h * 0.86 + h * 0.05 * line(s.rng, w, cell=w * 0.4, octaves=4)).astype(np.float32)
@@ -200,11 +197,11 @@ def _currents(s: Sheet) -> None:
     bands = field(s.rng, h, w, cell=cell * 1.5, octaves=1) + 0.8 * np.sin(
         field(s.rng, h, w, cell=cell, octaves=2) * 2.6
     )
-    bands = (5.6 * (bands - bands.min()) / np.ptp(bands)).astype(np.float32)
+    bands = (3.9 * (bands - bands.min()) / np.ptp(bands)).astype(np.float32)
     order = [s.palette.inks[int(i)] for i in s.rng.permutation(5)]
     s.fill(order[0], order[0])
     steep = 1 / np.maximum(np.hypot(*np.gradient(bands)), 1e-4)
-    for k in range(1, 7):
+    for k in range(1, 5):
         tone, over = order[k % 5], bands - np.float32(k * 0.82 - 0.3)
         inside = np.clip(over * steep + np.float32(0.5), 0, 1)
         shadow = np.clip(over / np.float32(0.42) + 1, 0, 1) ** 2 * (1 - inside)

@@ -79,10 +79,10 @@ def _row(s: Sheet, k: int, horizon: float, *, street: bool) -> None:
 def _signs(s: Sheet, horizon: float) -> None:
     """Hang lit signs along both sides of the street; they carry bars, not words."""
     tones = [s.palette.accent, s.palette.light, rgb("#ff5d8f"), rgb("#ffd166")]
-    for k, (share, up, grow) in enumerate(s.rng.uniform((0.1, 0, 0.7), (1.0, 1, 1.3), (14, 3)).tolist()):
+    for k, (share, up, grow) in enumerate(s.rng.uniform((0.1, 0, 0.7), (1.0, 1, 1.3), (10, 3)).tolist()):
         x, y = s.w * (0.5 + (-1) ** k * (0.12 + 0.36 * share)), horizon - s.h * (0.08 + 0.42 * share * up)
         tall, wide, tone = s.h * (0.025 + 0.055 * share) * grow, s.w * (0.0125 + 0.0175 * share), tones[k % 4]
-        s.glow(x, y, tall * 4.4, tone, 0.3)
+        s.glow(x, y, tall * 3.6, tone, 0.3)
         s.box(x - wide, y - tall, x + wide, y + tall, mix(tone, s.palette.near, 0.12))
         for t in (-0.68, -0.32, 0.04, 0.4):
             s.box(x - wide * 0.56, y + tall * t, x + wide * 0.56, y + tall * (t + 0.16), s.palette.near, 0.75)
@@ -131,10 +131,8 @@ def room(s: Sheet) -> None:
 def _view(s: Sheet, width: int, height: int) -> Array:
     """Return a landscape of the same hour, as the window shows it."""
     places = tuple(p for p in s.brief.places if p in _VIEWS) or ("hills",)
-    details = s.brief.details - {"fog", "warm"}
-    brief = replace(
-        s.brief, places=places, things=(), seed=s.brief.seed + b"view", details=details, colours=(), quotes=()
-    )
+    seed, details = s.brief.seed + b"view", s.brief.details - {"fog", "warm"}
+    brief = replace(s.brief, places=places, things=(), seed=seed, details=details, colours=(), quotes=())
     outside = Sheet(brief, (width, height))
     (outdoors.forest if places[0] == "forest" else outdoors.landscape)(outside)
     weather(outside)

@@ -49,8 +49,8 @@ def ridges(s: Sheet, kind: str, horizon: float, height: float, n: int = 4) -> Ar
     snowy = kind == "alps" and (s.palette.name in _SNOWY or s.brief.has("snow"))
     for k in range(n):
         share = k / max(n - 1, 1)
-        tall = height * (1.0 - 0.62 * share) * s.between(0.85, 1.1)
-        own = "hills" if (kind == "cone" and k) or (kind == "alps" and k == n - 1) else kind
+        tall = height * (1.0 - 0.55 * share) * s.between(0.85, 1.1)
+        own = "hills" if kind == "cone" and k else kind
         ridge = crest(s, own, horizon + s.h * 0.035 * k, tall * (0.55 if own != kind else 1.0))
         layer(s, ridge, 0.14 + 0.66 * share**1.1, tall * 1.15, kind=own, snow=snowy or own == "cone")
     return ridge
@@ -71,7 +71,7 @@ def layer(
     if tint is not None:
         ink = mix(ink, tint, 0.6)
     foot = mix(ink, palette.haze, 0.55 * (1 - near) + 0.12)
-    bottom = min(s.h, int(float(ridge.max()) + depth) + 2)
+    bottom = min(s.h, int(float(ridge.max()) + depth * 0.9) + 2)
     mask, top, _ = s.land(ridge, ink, foot, max(depth, float(np.ptp(ridge))), bottom)
     s.fill(foot, foot, top=bottom)
     if not len(mask):
@@ -79,8 +79,10 @@ def layer(
     below = (s.rows(top, bottom) - ridge[None, :]) / np.float32(max(depth, 1))
     bright = mix(ink, palette.light, 0.45)
     if kind == "hills":
-        s.spray(np.clip(0.5 - below * 1.6, 0, 1) * (0.5 if s.sun[2] else 0.25), bright, top, mask=mask)
-        s.spray(np.clip(below * 0.8 - 0.35, 0, 0.5) * near, shade(ink, -0.06), top, mask=mask)
+        n = int(float(ridge.max()) - top + depth / 3) + 1  # below, nothing is lit any more
+        s.spray(np.clip(0.5 - below[:n] * 1.6, 0, 1) * np.float32(0.5 if s.sun[2] else 0.25), bright, top, mask=mask)
+        if near > 0.5:
+            s.spray(np.clip(below * 0.8 - 0.35, 0, 0.5) * np.float32(near), shade(ink, -0.06), top, mask=mask)
         return
     lit = _faces(s, ridge, below, kind)
     if snow:
@@ -88,8 +90,8 @@ def layer(
         cap = smoothstep(0.04, -0.04, below - ragged[None, :]) * mask
         snow_ink = mix(mix(SNOW, palette.light, 0.25), ink, 0.1 + 0.25 * (1 - near))
         s.blend(cap * np.float32(0.6 if palette.dark else 0.9), snow_ink, top)
-        s.spray((1 - lit) * 0.8, mix(ink, palette.haze, 0.35), top, mask=cap)
-    s.spray(np.clip((1 - lit) * (0.52 - 0.35 * below), 0, 1), shade(ink, -0.09), top, mask=mask)
+        s.spray((1 - lit) * cap * np.float32(0.8), mix(ink, palette.haze, 0.35), top)
+    s.spray(np.clip((1 - lit) * (0.55 - 0.6 * below), 0, 1), shade(ink, -0.09), top, mask=mask)
     s.spray(np.clip(lit * (0.6 - below * 0.8), 0, 1) * (0.3 + 0.4 * near), bright, top, mask=mask)
 
 
@@ -101,9 +103,9 @@ def _faces(s: Sheet, ridge: Array, below: Array, kind: str) -> Array:
     )
     ribs = 0.5 * line(s.rng, len(below), cell=s.h * 0.05, octaves=3, sharp=True) + 0.15
     drift = (0.3 - 0.02 * ribs if kind == "dunes" else 0.09 * ribs) * s.w
-    columns = np.arange(s.w)[None, :] + (np.clip(below, 0, 1) * drift[:, None]).astype(np.int64)
+    columns = np.clip(below, 0, 1) * drift[:, None].astype(np.float32) + np.arange(s.w, dtype=np.float32)
     lit = np.clip(slope * s.lit(s.w / 2) * 3 + 0.5, 0, 1).astype(np.float32)
-    result: Array = lit[np.clip(columns, 0, s.w - 1)]
+    result: Array = lit.take(columns.astype(np.int32), mode="clip")
     return result
 
 
@@ -112,7 +114,7 @@ def mist(s: Sheet, y: float, height: float, strength: float = 0.6) -> None:
     top = int(max(y - height, 0))
     rows = (s.rows(top, min(s.h, int(y + height) + 1)) - np.float32(y)) / np.float32(height)
     if len(rows):
-        drift = field(s.rng, len(rows), s.w, cell=max(height * 1.2, 61), stretch=5, octaves=2)
+        drift = field(s.rng, len(rows), s.w, cell=max(height * 1.2, 61), stretch=5, octaves=1)
         thick = np.clip((1 - rows * rows) * (0.75 + 0.5 * drift), 0, 1) * np.float32(strength)
         s.blend(thick, mix(s.palette.haze, s.palette.sky[-1], 0.5), top)
 
@@ -189,11 +191,8 @@ def _blooms(s: Sheet, kind: str, horizon: float, colour: Array) -> None:
             if kind == "sunflowers":
                 heads.append(ellipse(x, y, size, size * 0.94, n=84 if band > 3 else 28, petals=14))
                 hearts.append(ellipse(x, y, size * 0.4, size * 0.37, n=16))
-            elif kind == "tulips":
-                cup = ((-1, -1), (-0.5, -0.4), (0, -1.4), (0.5, -0.4), (1, -1), (0.8, 0.8), (0, 1.3), (-0.8, 0.8))
-                heads.append([(x + a * size, y + b * size) for a, b in cup])
             else:
-                heads.append(ellipse(x, y, size, size * 0.8, n=25, petals=5))
+                heads.append(ellipse(x, y, size, size * 0.8, -90, n=24, petals=3 if kind == "tulips" else 5))
         s.polygons(stems, mix(rgb("#4f6f35"), palette.near, 0.45))
         tone = mix(mix(colour, palette.haze, 0.45 * (1 - share)), palette.near, s.between(0, 0.12))
         s.shade(s.polygons(heads, tone), mix(tone, rgb("#c8642a"), 0.6), 0.4, 0.25)

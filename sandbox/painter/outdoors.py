@@ -33,7 +33,7 @@ def landscape(s: Sheet) -> None:
             land.layer(s, land.crest(s, "hills", horizon + h * 0.03, h * (0.1 - 0.03 * k)), 0.1 + 0.16 * k, h * 0.12)
         ridge = np.full(s.w, horizon, np.float32)
     else:
-        count = 4 - bool(wet or crop) - (backdrop not in ("alps", "hills"))
+        count = 4 - bool(wet or crop) - (backdrop != "hills")
         ridge = land.ridges(
             s, backdrop, horizon + (h * 0.02 if wet else 0), h * tall * (0.45 if crop else 1), max(count, 2)
         )
@@ -72,8 +72,8 @@ def _shore(s: Sheet, horizon: float, wet: str) -> None:
         iron = next(t for t in brief.things if t.name == "bridge").colour
         tone = mix(palette.accent if iron is None else iron, palette.near, 0.35)
         stand(s, "bridge", w * 0.5, horizon, span, {"ink": tone, "accent": tone})
-        for up, thick in ((0.02, 0.9), (0.19, 0.35)):
-            land.mist(s, horizon - h * up, h * 0.06, thick if brief.has("fog") else 0.0)
+        for up, thick in ((0.02, 0.9), (0.19, 0.35)) if brief.has("fog") else ():
+            land.mist(s, horizon - h * up, h * 0.06, thick)
     land.water(
         s, horizon, calm=wet == "lake", tint=brief.colours[0] if brief.colours and len(brief.places) == 1 else None
     )
@@ -205,7 +205,7 @@ def _stems(s: Sheet, k: int, near: float, kind: str, leaf: Array) -> None:
     bark = mix(stem, palette.haze if k < 3 else palette.near, (0.75, 0.55, 0.38, 0.2, 0.06)[k])
     wide = w * 0.008 * (k + 1) ** 1.35 * (1 if w < h else 0.7)
     tufts = []
-    for x, y, size, angle in s.rng.uniform((0, -0.02, 0.4, 0), (w, 0.36, 1.3, 180), (230 - 30 * k, 4)).tolist():
+    for x, y, size, angle in s.rng.uniform((0, -0.02, 0.4, 0), (w, 0.36, 1.3, 180), (200 - 30 * k, 4)).tolist():
         tufts.append(ellipse(x, y * h, wide * 0.8 * size, wide * 0.5 * size, angle, n=12))
     crown = s.polygons(tufts, mix(leaf, palette.haze, 0.55 - 0.12 * k), 0.85)
     s.shade(crown, mix(leaf, palette.near, 0.5 * near), 0.5, 0.4)

@@ -10,7 +10,6 @@ from PIL import Image, ImageDraw
 
 from sandbox.painter.brief import Brief
 from sandbox.painter.colour import Array, ramp
-from sandbox.painter.noise import enlarge
 
 Point = tuple[float, float]
 Polygon = Sequence[Point]
@@ -57,28 +56,32 @@ class Sheet:
 
         `colour` is (3,), or (3, h, 1 or w) for a gradient. What falls off the sheet is cut off.
         """
-        y0, x0 = max(top, 0), max(left, 0)
-        y1, x1 = min(top + mask.shape[0], self.h), min(left + mask.shape[1], self.w)
-        if y1 <= y0 or x1 <= x0:
-            return
-        inside = (slice(y0 - top, y1 - top), slice(x0 - left, x1 - left))
+        y0, y1, x0, x1, inside = self._cut(mask.shape, top, left)
         part = mask[inside]
+        if not part.size:
+            return
         for plane, paint in zip(self.pixels[:, y0:y1, x0:x1], colour, strict=True):
             ink = paint if np.ndim(paint) == 0 else paint[inside if paint.shape[1] > 1 else inside[0]]
             plane += part * (ink - plane)
 
     def spray(self, density: Array, colour: Array, top: int = 0, left: int = 0, mask: Array | None = None) -> None:
         """Stipple with `colour`: the share of dots that `density` (0 to 1) says, inside `mask`."""
-        y0, x0 = max(top, 0), max(left, 0)
-        y1, x1 = min(top + density.shape[0], self.h), min(left + density.shape[1], self.w)
-        if y1 <= y0 or x1 <= x0:
+        sprayed = np.flatnonzero(density.max(axis=1, initial=0) > 0)
+        if not len(sprayed):
             return
-        inside = (slice(y0 - top, y1 - top), slice(x0 - left, x1 - left))
-        dots = (density[inside] - self.noise[y0:y1, x0:x1]) * np.float32(4)
+        first, last = int(sprayed[0]), int(sprayed[-1]) + 1
+        y0, y1, x0, x1, inside = self._cut((last - first, density.shape[1]), top + first, left)
+        dots = (density[first:last][inside] - self.noise[y0:y1, x0:x1]) * np.float32(4)
         np.clip(dots, 0, 1, out=dots)
         if mask is not None:
-            dots *= mask[inside]
+            dots *= mask[first:last][inside]
         self.blend(dots, colour, y0, x0)
+
+    def _cut(self, shape: tuple[int, ...], top: int, left: int) -> tuple[int, int, int, int, tuple[slice, slice]]:
+        """Return what of a rectangle is on the sheet, as rows, columns, and slices of the rectangle."""
+        y0, x0 = max(top, 0), max(left, 0)
+        y1, x1 = max(min(top + shape[0], self.h), y0), max(min(left + shape[1], self.w), x0)
+        return y0, y1, x0, x1, (slice(y0 - top, y1 - top), slice(x0 - left, x1 - left))
 
     def rows(self, top: int = 0, bottom: int | None = None) -> Array:
         """Return the y of rows as a column (n, 1)."""
@@ -99,15 +102,16 @@ class Sheet:
 
     def glow(self, x: float, y: float, radius: float, colour: Array, strength: float) -> None:
         """Add a round light that fades out at about `radius` px, the way a second exposure does."""
-        reach = radius * 1.8
+        reach = radius * 1.2
         left, right = int(max(x - reach, 0)), int(min(x + reach, self.w))
         top, bottom = int(max(y - reach, 0)), int(min(y + reach, self.h))
-        if right - left < 8 or bottom - top < 8:
-            return
-        ys, xs = np.mgrid[top:bottom:8, left:right:8].astype(np.float32)
-        away = ((xs - x) ** 2 + (ys - y) ** 2) / np.float32(radius * radius)
-        light = np.clip(strength * (1.02 / (1 + away * 3) ** 2 - 0.02) * (away < 3.2), 0, None)
-        self.add(enlarge(light, bottom - top, right - left, smooth=False), colour, top, left)
+        if right > left and bottom > top:
+            down = np.exp(-2.6 * ((np.arange(top, bottom, dtype=np.float32) - y) / radius) ** 2)
+            across = np.exp(-2.6 * ((np.arange(left, right, dtype=np.float32) - x) / radius) ** 2)
+            light = np.clip(
+                down[:, None] * across[None, :] * np.float32(strength * 1.024) - np.float32(strength * 0.024), 0, None
+            )
+            self.add(light, colour, top, left)
 
     def add(self, light: Array, colour: Array, top: int = 0, left: int = 0) -> None:
         """Add light to a rectangle of the sheet: bright places saturate softly."""
@@ -157,7 +161,7 @@ def cover(shapes: Sequence[Polygon], size: tuple[int, int]) -> Print | None:
     right, bottom = min(int(max(xs)) + 3, size[0]), min(int(max(ys)) + 3, size[1])
     if right <= left or bottom <= top:
         return None
-    scale = 3 if (right - left) * (bottom - top) < 90_000 else 2
+    scale = 3 if (right - left) * (bottom - top) < 40_000 else 2
     paper = Image.new("L", ((right - left) * scale, (bottom - top) * scale))
     draw = ImageDraw.Draw(paper)
     for shape in shapes:

@@ -53,7 +53,7 @@ def _place_sun(s: Sheet, horizon: float, at: float | None, disc: float) -> None:
 def _disc(s: Sheet) -> None:
     """Print the disc over rings of light, as a screen printer would: each its own flat ink, edges sprayed."""
     palette, (x, y, radius) = s.palette, s.sun
-    s.glow(x, y, radius * 5, palette.light, 0.5)
+    s.glow(x, y, radius * 4.5, palette.light, 0.5)
     if s.brief.has("crescent"):
         behind = s.pixels[:, int(np.clip(y, 0, s.h - 1)), int(np.clip(x, 0, s.w - 1))].copy()
         s.disc(x, y, radius, palette.sun)
@@ -99,18 +99,22 @@ def _aurora(s: Sheet, horizon: float) -> None:
     """Hang curtains of light: bright at a wavering lower hem, fading upwards, with folds across."""
     h, w = int(horizon) // 4 + 1, s.w // 4 + 1
     ys = np.arange(h, dtype=np.float32)[:, None] / h
+    total = np.zeros((3, h, w), np.float32)
     for k, colour in enumerate((rgb("#7dffb0"), rgb("#5fe3d0"), s.palette.accent)):
         hem = 0.46 + 0.16 * k + 0.17 * line(s.rng, w, cell=w * 0.55, octaves=3)
         folds = 0.62 + 0.38 * line(s.rng, w, cell=w * 0.06, octaves=3)
         above = (hem - 0.05 * line(s.rng, w, cell=w * 0.12, octaves=2))[None, :] - ys
         light = np.where(above > 0, np.exp(-above / (0.16 + 0.1 * k)), np.exp(above / 0.018)) * folds[None, :]
-        s.add(enlarge(np.clip(light, 0, 1) * (0.85, 0.6, 0.4)[k], h * 4, w * 4)[: int(horizon), : s.w], colour)
+        glow = (np.clip(light, 0, 1) * (0.85, 0.6, 0.4)[k]).astype(np.float32)
+        total += (1 - total) * glow * colour[:, None, None]
+    for plane, light in zip(s.pixels[:, : int(horizon)], total, strict=True):
+        plane += enlarge(light, h * 4, w * 4, smooth=False)[: int(horizon), : s.w] * (1 - plane)
 
 
 def _clouds(s: Sheet, horizon: float, *, heavy: bool) -> None:
     """Lay long flat-bottomed clouds, lit on top and sprayed out below."""
     palette, tones = s.palette, ramp(s.palette.sky, 32)
-    for _ in range(int(s.between(5, 8) if heavy else s.between(2, 5))):
+    for _ in range(int(s.between(4, 8) if heavy else s.between(2, 4))):
         share = s.between(0.1, 0.8)
         x, y = s.w * s.between(-0.05, 1.05), horizon * share
         reach = s.w * s.between(0.13, 0.34) * (1.35 if heavy else 1) * (1.1 - 0.5 * share)
