@@ -21,7 +21,7 @@ def space(s: Sheet) -> None:
     deep = shade(mix(palette.near, rgb("#080818"), 0.55), -0.02)
     s.fill(deep, deep)
     for colour, strength in ((palette.sky[2], 0.75), (palette.haze, 0.6), (palette.accent, 0.35)):
-        cloud = field(s.rng, h, w, cell=base * 0.55, octaves=5, ridged=True)
+        cloud = field(s.rng, h, w, cell=base * 0.55, octaves=4, ridged=True)
         s.add(np.clip(cloud * 0.8 + 0.1, 0, 1) ** 1.6 * np.float32(strength), colour)
     stars(s, h / 0.96, 0.9)
     side, radius = s.pick(-1, 1), base * s.between(0.25, 0.31)
@@ -200,7 +200,8 @@ def _currents(s: Sheet) -> None:
     bands = (3.9 * (bands - bands.min()) / np.ptp(bands)).astype(np.float32)
     order = [s.palette.inks[int(i)] for i in s.rng.permutation(5)]
     s.fill(order[0], order[0])
-    steep = 1 / np.maximum(np.hypot(*np.gradient(bands)), 1e-4)
+    slope: Array = np.hypot(*np.gradient(bands[::4, ::4]))
+    steep = enlarge(4 / np.maximum(slope, 4e-4), h, w, smooth=False)
     for k in range(1, 5):
         tone, over = order[k % 5], bands - np.float32(k * 0.82 - 0.3)
         inside = np.clip(over * steep + np.float32(0.5), 0, 1)

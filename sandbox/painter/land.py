@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from sandbox.painter.colour import Array, mix, ramp, rgb, shade
-from sandbox.painter.noise import field, line, smoothstep
+from sandbox.painter.noise import enlarge, field, line, smoothstep
 from sandbox.painter.shapes import ellipse, stroke
 from sandbox.painter.sheet import Polygon, Sheet
 
@@ -134,14 +134,16 @@ def water(s: Sheet, horizon: float, *, calm: bool, tint: Array | None = None) ->
         plane[top:] = mirrored + share * (ink - mirrored)
     # Strokes of light: long and thin far out, short and thick in front of us.
     rows = (np.log(0.05 + depth) * 26 + s.between(0, 3)).astype(np.float32)
-    xs = np.arange(s.w, dtype=np.float32)[None, :]
+    xs = np.arange(0, s.w + 1, 2, dtype=np.float32)[None, :]
     across = (xs - s.w / 2) * (0.012 / (0.05 + depth) / s.u) ** 0.6
     strokes = np.sin(rows * 2.4 + 1.7 * np.sin(across * 0.9 + rows * 1.9)) * np.sin(across * 0.55 + rows * 4.1)
     away = (xs - s.sun[0]) / (s.w * (0.04 + 0.16 * depth))
     path = np.exp(-away * away) * (0.85 if s.sun[2] else 0.2) + (0.02 if calm else 0.07)
-    s.blend(smoothstep(0.55, 0.75, strokes) * np.float32(0.1 if calm else 0.26), shade(body, -0.07), top)
-    s.blend(smoothstep(0.3, 0.5, -strokes) * np.clip(path, 0, 1), mix(palette.sun, palette.light, 0.3), top)
-    s.blend(np.repeat(np.exp(-depth * 60) * np.float32(0.35), s.w, axis=1), palette.sky[-1], top)
+    light, way = (enlarge(half, n, s.w, smooth=False) for half in (strokes, path))  # half the columns are enough
+    s.blend(smoothstep(0.55, 0.75, light) * np.float32(0.1 if calm else 0.26), shade(body, -0.07), top)
+    s.blend(smoothstep(0.3, 0.5, -light) * np.clip(way, 0, 1), mix(palette.sun, palette.light, 0.3), top)
+    shine = np.exp(-depth[: n // 8] * 60) * np.float32(0.35)  # where water meets land
+    s.blend(np.repeat(shine, s.w, axis=1), palette.sky[-1], top)
 
 
 _CROPS = {

@@ -102,7 +102,7 @@ class _Setting:
             widest = max(_width(line, self.size, self.spacing) for line in self.lines)
             ink = _label(s, top - self.size * 0.5, y + self.size * 0.3, widest + self.size * 1.7)
         elif luminance(behind.mean(axis=(1, 2))) > 0.66:
-            ink = shade(s.palette.near, -0.02)
+            ink = shade(s.palette.near, min(-0.02, 0.3 - luminance(s.palette.near)))
             s.blend(_halo(mask, self.size), mix(s.palette.sky[-1], WHITE, 0.4))
         else:
             ink = mix(s.palette.sun, WHITE, 0.55)

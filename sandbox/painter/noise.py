@@ -40,7 +40,7 @@ def field(
         layer = enlarge(grid, h, w, box)
         total += 0.5**octave * ((1 - 2 * np.abs(layer)) if ridged else layer)
     total *= 1.6 / (2 - 0.5 ** (octaves - 1))
-    return enlarge(total, height, width) if coarse > 1 else total
+    return enlarge(total, height, width, smooth=False) if coarse > 1 else total
 
 
 def line(rng: Rng, n: int, *, cell: float, octaves: int = 5, sharp: bool = False) -> Array:

@@ -215,7 +215,7 @@ def _stems(s: Sheet, k: int, near: float, kind: str, leaf: Array) -> None:
         trunk = stroke([(x, h), (x + lean * 0.4, h * 0.5), (x + lean, -5)], wide * 1.15, wide, wide * 0.8)
         s.shade(s.polygons([trunk], bark), mix(bark, palette.near, 0.45), 1.0, 0.7)
         marks = []
-        for y in s.rng.uniform(0, h, int(h / wide / 3) if k else 0).tolist():
+        for y in s.rng.uniform(0, h, int(h / wide / 3) if k > 1 else 0).tolist():
             size, at = wide * s.between(0.15, 0.5), x + lean * (1 - y / h)
             edge = s.pick(-1, 1) * (wide * 0.5 - size * 0.6)
             marks.append(
