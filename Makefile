@@ -1,54 +1,88 @@
-# Two commands are all the set-up a fresh machine needs: `make run` and `make test`.
+# `make` lists what there is. Two commands are all the set-up a fresh machine needs: `make run` and `make test`.
 
 SHELL := /bin/sh
 PYTHON ?= python3
 BIN := .venv/bin
+BIOME := tools/biome/node_modules/.bin/biome
+BIOME_READY := tools/biome/node_modules/.installed
 
-.PHONY: run test lighthouse screenshots lock format clean
+RUN := requirements.txt requirements-run.txt requirements-sandbox.txt
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
-run: .venv/.installed
+.DEFAULT_GOAL := help
+.PHONY: help run dev check t test mutants test-sandbox format hooks lock release lighthouse screenshots clean reset
+
+# The sentence after `##` is what `make help` prints, so a target without one stays hidden.
+help: ## List the targets.
+	@echo "Usage: make TARGET"
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: .venv/.installed ## Run the whole product on http://localhost:8000 until Ctrl-C; PORT=8080 moves it.
 	@exec $(BIN)/python manage.py run
 
-test: .venv/.installed-dev
+dev: .venv/.installed-dev ## The same with DEBUG on: code, templates and styles take effect as you save them; logs appear here.
+	@DEBUG=$${DEBUG-1} exec $(BIN)/python manage.py run --reload
+
+test: .venv/.installed-dev $(BIOME_READY) ## Run every check there is, as CI does.
 	@exec $(BIN)/python -m tests.run
 
-# Lighthouse's scores of six pages on a production run; needs Node 18.20 or newer beside what `make test` installs.
-lighthouse: .venv/.installed-dev benchmarks/lighthouse/node_modules/.installed
+check: .venv/.installed-dev $(BIOME_READY) ## Check what a change since main touches, before each commit; one room of it: ROOM=billing.
+	@exec $(BIN)/python -m tests.check $(ROOM)
+
+t: .venv/.installed-dev ## Run tests at once, with any argument of pytest's: make t T="tests/billing --lf -x"; ON=postgres.
+	@ON=$(ON) exec $(BIN)/python -m tests.one $(T)
+
+mutants: .venv/.installed-dev ## Plant faults one by one and see that the tests notice; FAULTS="the-wallet-is-not-locked" picks some.
+	@exec $(BIN)/python -m tests.mutants $(FAULTS)
+
+test-sandbox: .venv/.installed-dev ## Run the sandbox's own tests, without Django: what a change of the sandbox alone needs.
+	@exec $(BIN)/python -m pytest -c tests/sandbox/pytest.ini --confcutdir tests/sandbox tests/sandbox
+
+format: .venv/.installed-dev $(BIOME_READY) ## Format the code, and mend what the linters can mend by themselves.
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	$(BIOME) check --write
+
+hooks: .venv/.installed-dev $(BIOME_READY) ## Check format and lint at each commit (installs Git hooks).
+	@$(BIN)/pre-commit install
+
+lock: .venv/.installed-dev ## Pin what requirements*.in newly ask for; UPGRADE=1 renews all pins, PACKAGE=name one.
+	@$(BIN)/python -m tools.lock $(if $(UPGRADE),--upgrade) $(if $(PACKAGE),--package $(PACKAGE)) $(if $(COOLDOWN),--cooldown "$(COOLDOWN)")
+
+release: .venv/.installed-dev ## Date the changelog, set the version, commit and tag: make release VERSION=1.2.3
+	@$(BIN)/python -m tools.release $(VERSION)
+
+lighthouse: .venv/.installed-dev benchmarks/lighthouse/node_modules/.installed ## Print Lighthouse's scores of six pages on a production run; needs Node 18.20 or newer.
 	@$(BIN)/python -m tests.machine chromium node
 	@exec $(BIN)/python -m benchmarks.pages $(PAGES)
 
-# Every page on a desktop and a phone, light and dark, into docs/images/.
-screenshots: .venv/.installed-dev
+screenshots: .venv/.installed-dev ## Picture every page on a desktop and a phone, light and dark, in docs/images/; PAGES="pricing docs" picks some.
 	@$(BIN)/python -m tests.machine chromium
 	@exec $(BIN)/python -m tests.browser.screenshots $(PAGES)
 
-# Pins with hashes, for every platform, without the address of an index.
-lock: .venv/.installed-dev
-	$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header requirements.in -o requirements.txt
-	$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header requirements-dev.in -o requirements-dev.txt
+clean: ## Remove what was installed and cached; your data in var/ stays.
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis tools/biome/node_modules benchmarks/lighthouse/node_modules
 
-format: .venv/.installed-dev
-	$(BIN)/ruff format .
-	$(BIN)/ruff check --fix .
-
-clean:
-	rm -rf .venv var .mypy_cache .pytest_cache .ruff_cache .hypothesis
+reset: ## Delete the database, images and mails in var/, for a fresh start.
+	rm -rf var
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "reveweb needs Python 3.11 or newer; $(PYTHON) is older. Name another: make PYTHON=python3.12 …"; exit 1; }
+	@rm -rf .venv # what is left of one whose Python has gone
 	@$(PYTHON) -m venv .venv || { echo "python3 has no venv module. On Debian: apt install python3-venv"; rm -rf .venv; exit 1; }
 
-.venv/.installed: requirements.txt | .venv/bin/python
+.venv/.installed: $(RUN) | .venv/bin/python
 	@echo "Installing reveweb's dependencies (once) …"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@$(INSTALL) $(RUN:%=-r %)
 	@touch $@
 
 .venv/.installed-dev: requirements-dev.txt .venv/.installed
 	@echo "Installing what the checks need (once) …"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@$(INSTALL) -r requirements-dev.txt
 	@touch $@
 
-benchmarks/lighthouse/node_modules/.installed: benchmarks/lighthouse/package-lock.json .venv/.installed-dev
+# What comes from npm, for development only: Biome and Lighthouse.
+%/node_modules/.installed: %/package-lock.json | .venv/.installed-dev
 	@$(BIN)/python -m tests.machine node npm
-	@cd benchmarks/lighthouse && npm ci --silent
+	@cd $* && npm ci --silent
 	@touch $@

@@ -10,7 +10,7 @@ from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from accounts.models import ApiKey
-from accounts.reading import ReadingAdmin, person
+from accounts.read_only import ReadOnlyAdmin, person
 
 admin.site.unregister(Group)  # roles are given on the person's page, and set in the code
 for model in (EmailAddress, Authenticator, SocialAccount, SocialApp, SocialToken, UserSession):
@@ -19,7 +19,7 @@ for model in (EmailAddress, Authenticator, SocialAccount, SocialApp, SocialToken
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(ReadingAdmin):
+class ApiKeyAdmin(ReadOnlyAdmin):
     list_display = ["prefix", "name", "owner", "state", "created_at", "last_used_at", "last_used_ip"]
     list_filter = [("revoked_at", admin.EmptyFieldListFilter), "created_at", "last_used_at"]
     list_select_related = ["user"]

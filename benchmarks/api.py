@@ -14,7 +14,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.stack.conftest import Stack
+from tests.installation import Stack
 
 CLIENTS = 16
 CALLS = 400

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from tests.environment import ROOT
 
 if TYPE_CHECKING:
-    from billing.models import Account
+    from billing.models import Wallet
     from generator.models import Generation
 
 SMALL, LARGE = 100, 100_000
@@ -71,7 +71,7 @@ def measure() -> None:
     from django.core.management import call_command
 
     call_command("migrate", verbosity=0)
-    small, large = _account("small@example.com"), _account("large@example.com")
+    small, large = _wallet("small@example.com"), _wallet("large@example.com")
     _fill(small, SMALL)
     _fill(large, LARGE)
     _settle()
@@ -82,19 +82,19 @@ def measure() -> None:
     _pack()
 
 
-def _questions(small: "Account", large: "Account") -> dict[str, Callable[[], object]]:
+def _questions(small: "Wallet", large: "Wallet") -> dict[str, Callable[[], object]]:
     from django.http import QueryDict
 
-    from generator import gallery
-    from generator.filters import filters_of
+    from generator.library import listing
+    from generator.library.filters import filters_of
 
     key = large.generations.exclude(api_key=None).values_list("api_key_id", flat=True)[0]
     sources = {"studio": "Studio", "api": "API", f"key-{key}": "a key"}
     middle, last = (large.generations.order_by("pk")[at].public_id for at in (LARGE // 2, 30))
     day = (large.generations.order_by("pk")[LARGE // 2].created_at).date().isoformat()
 
-    def ask(account: "Account", query: str = "", before: str = "") -> Callable[[], object]:
-        return lambda: gallery.page(account, filters_of(QueryDict(query), sources), before=before)
+    def ask(wallet: "Wallet", query: str = "", before: str = "") -> Callable[[], object]:
+        return lambda: listing.page(wallet, filters_of(QueryDict(query), sources), before=before)
 
     return {
         "newest page of 100 images": ask(small),
@@ -134,7 +134,7 @@ def _pack() -> None:
     """Say how much memory a ZIP takes at most, as a multiple of one image."""
     from unittest.mock import patch
 
-    from generator import archive, images
+    from generator.files import archive, images
     from generator.models import Generation
 
     generation = Generation.objects.select_related("api_key")[0]
@@ -149,38 +149,38 @@ def _pack() -> None:
         )
 
 
-def _account(email: str) -> "Account":
+def _wallet(email: str) -> "Wallet":
     from accounts.models import User
     from billing import ledger
 
-    return ledger.account_of(User.objects.create_user(email).pk)
+    return ledger.wallet_of(User.objects.create_user(email).pk)
 
 
-def _fill(account: "Account", count: int) -> None:
+def _fill(wallet: "Wallet", count: int) -> None:
     """Give `account` finished images over the last year, one in ten by a key, with words as rare as words are."""
     from accounts.models import ApiKey
     from generator.models import Generation
 
-    key = ApiKey.objects.create(user_id=account.user_id, name="shop", prefix=f"p{account.pk}", digest="0" * 64)
-    chance = random.Random(account.pk)
+    key = ApiKey.objects.create(user_id=wallet.user_id, name="shop", prefix=f"p{wallet.pk}", digest="0" * 64)
+    chance = random.Random(wallet.pk)
     words = [f"w{number}" for number in range(3000)]
     odds = [1 / (rank + 3) for rank in range(len(words))]
     for start in range(0, count, 5000):
         rows = []
         for number in range(start, min(start + 5000, count)):
             prompt = " ".join(chance.choices(words, odds, k=30)) + (" zeppelin" if number % 5000 == 77 else "")
-            rows.append(_row(account, prompt, number, count, key.pk if number % 10 == 0 else None))
+            rows.append(_row(wallet, prompt, number, count, key.pk if number % 10 == 0 else None))
         Generation.objects.bulk_create(rows, batch_size=1000)
 
 
-def _row(account: "Account", prompt: str, number: int, count: int, key: int | None) -> "Generation":
+def _row(wallet: "Wallet", prompt: str, number: int, count: int, key: int | None) -> "Generation":
     from django.utils import timezone
 
     from generator.models import Generation
 
     made = timezone.now() - timedelta(days=365) * (1 - number / count)
     return Generation(
-        account=account,
+        wallet=wallet,
         api_key_id=key,
         prompt=prompt,
         aspect_ratio=RATIOS[number % len(RATIOS)],

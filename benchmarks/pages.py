@@ -18,7 +18,7 @@ from tests.browser.chromium import launch_options
 from tests.browser.furnish import furnish
 from tests.browser.pages import MEASURED
 from tests.environment import ROOT, free_port, stop, wait_for_port
-from tests.stack.conftest import Stack
+from tests.installation import Stack
 
 FOLDER = ROOT / "benchmarks" / "lighthouse"
 LIGHTHOUSE = FOLDER / "node_modules" / ".bin" / "lighthouse"

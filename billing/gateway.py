@@ -64,13 +64,13 @@ def installation() -> str:
     return str(settings.INSTALLATION_ID)
 
 
-def create_customer(*, email: str, name: str, account_id: int) -> str:
+def create_customer(*, email: str, name: str, wallet_id: int) -> str:
     """Create the account's customer and return its id; asked again it is the same one."""
     return str(
         _call(
             _client().v1.customers.create,
-            {"email": email, "name": name or email, "metadata": {"account": str(account_id)}},
-            {"idempotency_key": f"customer:{installation()}:{account_id}"},
+            {"email": email, "name": name or email, "metadata": {"account": str(wallet_id)}},
+            {"idempotency_key": f"customer:{installation()}:{wallet_id}"},
         )["id"]
     )
 

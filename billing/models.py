@@ -84,10 +84,10 @@ class StripePrice(models.Model):
         return self.stripe_id
 
 
-class Account(models.Model):
+class Wallet(models.Model):
     """What a user's credits belong to."""
 
-    user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="account")
+    user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="wallet")
     balance = models.PositiveIntegerField(default=0, help_text="Credits that can be spent now.")
     plan = models.ForeignKey(Plan, on_delete=models.PROTECT, null=True, blank=True, help_text="Empty: the free plan.")
     rate_limit = models.PositiveIntegerField(
@@ -119,9 +119,15 @@ class Account(models.Model):
     def __str__(self) -> str:
         return str(self.user)
 
+    @property
+    def requests_per_minute(self) -> int:
+        """How many generate requests its person may make a minute: their own limit, the plan's, or the site's."""
+        own_then_plans = (self.rate_limit, self.plan.rate_limit if self.plan else None)
+        return next((limit for limit in own_then_plans if limit is not None), int(settings.RATE_LIMIT_PER_MINUTE))
+
 
 class CreditGrant(models.Model):
-    """A bucket of credits that came in together and is spent until it is empty or expires."""
+    """Credits that came in together and are spent until there are none left or they expire."""
 
     class Source(models.TextChoices):
         WELCOME = "welcome", "Welcome credits"
@@ -129,7 +135,7 @@ class CreditGrant(models.Model):
         PACK = "pack", "Credit pack"
         STAFF = "staff", "Granted by staff"
 
-    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="grants")
+    wallet = models.ForeignKey(Wallet, on_delete=models.PROTECT, related_name="grants")
     source = models.CharField(max_length=16, choices=Source)
     amount = models.PositiveIntegerField()
     remaining = models.PositiveIntegerField()
@@ -146,12 +152,21 @@ class CreditGrant(models.Model):
             )
         ]
         indexes = [
-            models.Index(fields=["account", "expires_at", "id"], condition=Q(remaining__gt=0), name="grant_spendable"),
+            models.Index(fields=["wallet", "expires_at", "id"], condition=Q(remaining__gt=0), name="grant_spendable"),
             models.Index(fields=["expires_at"], condition=Q(remaining__gt=0), name="grant_expiring"),
         ]
 
     def __str__(self) -> str:
         return f"{self.get_source_display()}: {self.remaining} of {self.amount}"
+
+    @property
+    def is_frozen(self) -> bool:
+        return bool(self.frozen_by)
+
+    @property
+    def is_over(self) -> bool:
+        """Its time is up, and within seconds the sweep writes it off."""
+        return self.expires_at is not None and self.expires_at <= timezone.now()
 
 
 class Refund(models.Model):
@@ -210,7 +225,7 @@ class CreditEntry(Written):
         CLAW_BACK = "claw_back", "Taken back"
         RESTORE = "restore", "Restored"
 
-    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="entries")
+    wallet = models.ForeignKey(Wallet, on_delete=models.PROTECT, related_name="entries")
     kind = models.CharField(max_length=16, choices=Kind)
     amount = models.IntegerField(help_text="Signed credits.")
     balance_after = models.PositiveIntegerField()
@@ -221,7 +236,7 @@ class CreditEntry(Written):
     class Meta:
         ordering = ["-id"]
         indexes = [
-            models.Index(fields=["account", "-id"], name="entry_history"),
+            models.Index(fields=["wallet", "-id"], name="entry_history"),
             models.Index(fields=["created_at"], name="entry_day"),
         ]
         verbose_name_plural = "credit entries"
@@ -251,7 +266,7 @@ class Subscription(models.Model):
     LIVE = ("trialing", "active", "past_due", "unpaid", "paused", "incomplete")
     ENTITLED = ("trialing", "active", "past_due")  # these give the plan's limits
 
-    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="subscriptions")
+    wallet = models.ForeignKey(Wallet, on_delete=models.PROTECT, related_name="subscriptions")
     stripe_id = models.CharField(max_length=255, unique=True)
     plan = models.ForeignKey(Plan, on_delete=models.PROTECT, null=True, related_name="subscriptions")
     price_id = models.CharField(max_length=255, blank=True)
@@ -271,7 +286,7 @@ class Subscription(models.Model):
         ordering = ["-created_at"]
         constraints = [
             models.UniqueConstraint(
-                fields=["account"],
+                fields=["wallet"],
                 condition=Q(status__in=("trialing", "active", "past_due", "unpaid", "paused")),
                 name="subscription_one_live",
             )
@@ -291,7 +306,7 @@ class Order(models.Model):
         FAILED = "failed", "Failed"
         EXPIRED = "expired", "Expired"
 
-    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="orders")
+    wallet = models.ForeignKey(Wallet, on_delete=models.PROTECT, related_name="orders")
     plan = models.ForeignKey(Plan, on_delete=models.PROTECT, null=True, blank=True, related_name="orders")
     pack = models.ForeignKey(Pack, on_delete=models.PROTECT, null=True, blank=True, related_name="orders")
     stripe_session_id = models.CharField(max_length=255, null=True, blank=True, unique=True)
@@ -304,7 +319,7 @@ class Order(models.Model):
         ordering = ["-id"]
         constraints = [
             models.UniqueConstraint(
-                fields=["account"], condition=Q(status="open", pack=None), name="order_one_open_for_a_plan"
+                fields=["wallet"], condition=Q(status="open", pack=None), name="order_one_open_for_a_plan"
             )
         ]
 
@@ -315,7 +330,7 @@ class Order(models.Model):
 class Payment(models.Model):
     """Money that arrived: what refunds and disputes are matched with. Amounts are in minor units."""
 
-    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="payments")
+    wallet = models.ForeignKey(Wallet, on_delete=models.PROTECT, related_name="payments")
     reference = models.CharField(max_length=255, unique=True, help_text="`checkout:cs_…` or `invoice:in_…`")
     payment_intent = models.CharField(max_length=255, null=True, blank=True, unique=True)
     amount = models.PositiveIntegerField()
@@ -360,6 +375,7 @@ class StripeEvent(models.Model):
     payload = models.JSONField()
     received_at = models.DateTimeField(default=timezone.now)
     handled_at = models.DateTimeField(null=True, blank=True)
+    claim = models.CharField(max_length=16, blank=True, help_text="The token of the worker that has it.")
     attempts = models.PositiveIntegerField(default=0)
     due_at = models.DateTimeField(default=timezone.now, help_text="When it is tried next.")
     last_error = models.TextField(blank=True)
@@ -372,17 +388,18 @@ class StripeEvent(models.Model):
         return f"{self.type} {self.id}"
 
 
-class SentMail(models.Model):
+class OutgoingMail(models.Model):
     """A mail that was put down to be sent; its reference makes sure that it is put down once."""
 
     reference = models.CharField(max_length=255, unique=True)
-    account = models.ForeignKey(Account, on_delete=models.CASCADE, null=True, blank=True, related_name="mails")
+    wallet = models.ForeignKey(Wallet, on_delete=models.CASCADE, null=True, blank=True, related_name="mails")
     to = models.EmailField(max_length=254, blank=True, help_text="Empty: the account's address when it is sent.")
     template = models.CharField(max_length=80)
     context = models.JSONField(default=dict)
     created_at = models.DateTimeField(default=timezone.now)
     sent_at = models.DateTimeField(null=True, blank=True)
     failed_at = models.DateTimeField(null=True, blank=True, help_text="When it was given up.")
+    claim = models.CharField(max_length=16, blank=True, help_text="The token of the worker that has it.")
     attempts = models.PositiveSmallIntegerField(default=0)
     due_at = models.DateTimeField(default=timezone.now, help_text="When it is tried next.")
     last_error = models.TextField(blank=True)
@@ -404,7 +421,7 @@ class AuditRecord(Written):
     actor = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="audit_records"
     )
-    account = models.ForeignKey(Account, on_delete=models.PROTECT, null=True, blank=True, related_name="audit_records")
+    wallet = models.ForeignKey(Wallet, on_delete=models.PROTECT, null=True, blank=True, related_name="audit_records")
     action = models.CharField(max_length=60)
     reason = models.CharField(max_length=300)
     before = models.JSONField(default=dict)

@@ -3,13 +3,15 @@
 from celery import shared_task
 from django.core.management import call_command
 
-from billing import closing, ledger, mail, notices, webhooks
+from billing import ledger
+from billing.outbox import mail, notices
+from billing.stripe import closing, inbox
 
 
 @shared_task
 def handle_event(event_id: str) -> None:
     """Follow one stored Stripe event."""
-    webhooks.handle(event_id)
+    inbox.handle(event_id)
 
 
 @shared_task
@@ -21,7 +23,7 @@ def send_mail(pk: int) -> None:
 @shared_task
 def sweep() -> None:
     """Try again what was left behind: events, mails; write off what has expired; tell who runs low."""
-    webhooks.handle_due()
+    inbox.handle_due()
     mail.send_due()
     ledger.expire_due()
     notices.send_low_balance()

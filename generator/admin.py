@@ -13,11 +13,11 @@ from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from accounts.models import User
-from accounts.reading import ReadingAdmin, link, person
-from billing.staff import REASON_MAX_LENGTH
-from generator import explore
-from generator.cards import picture_of
+from accounts.read_only import ReadOnlyAdmin, link, person
+from billing.staff.acts import REASON_MAX_LENGTH
+from generator.library import showcase
 from generator.models import Generation, GenerationQuerySet
+from generator.pages.cards import picture_of
 
 STATUSES = {
     Generation.Status.COMPLETED: "success",
@@ -39,13 +39,13 @@ class TakeOffForm(forms.Form):
 
 
 @admin.register(Generation)
-class GenerationAdmin(ReadingAdmin):
+class GenerationAdmin(ReadOnlyAdmin):
     list_display = ["thumbnail", "public_id", "whose", "state", "error_code", "aspect_ratio", "source", "created_at"]
     list_display_links = ["thumbnail", "public_id"]
     actions = ["take_off_explore"]
     list_filter = ["status", "is_listed", "error_code", "aspect_ratio", "created_at", "finished_at"]
-    list_select_related = ["account__user", "api_key"]
-    search_fields = ["=public_id", "=upstream_id", "=account__user__email"]
+    list_select_related = ["wallet__user", "api_key"]
+    search_fields = ["=public_id", "=upstream_id", "=wallet__user__email"]
     search_help_text = "An image's id (img_…), the upstream's id for it, or a whole email address."
     ordering = ["-id"]
     fieldsets = [
@@ -56,7 +56,7 @@ class GenerationAdmin(ReadingAdmin):
             {
                 "fields": [
                     ("created_at", "submitted_at", "finished_at"),
-                    ("submits", "looks", "strikes"),
+                    ("submits", "polls", "failed_polls"),
                     ("upstream_id", "due_at", "deadline_at"),
                     ("error_code", "error_message"),
                 ]
@@ -69,7 +69,7 @@ class GenerationAdmin(ReadingAdmin):
         return "public_id" if object_id.startswith("img_") else ""
 
     def has_take_off_permission(self, request: HttpRequest) -> bool:
-        return isinstance(request.user, User) and explore.may_take_off(request.user)
+        return isinstance(request.user, User) and showcase.may_take_off(request.user)
 
     @action(description="Take off Explore …", permissions=["take_off"])
     def take_off_explore(self, request: HttpRequest, queryset: GenerationQuerySet) -> HttpResponse | None:
@@ -81,7 +81,7 @@ class GenerationAdmin(ReadingAdmin):
             return None
         form = TakeOffForm(request.POST if "confirmed" in request.POST else None)
         if form.is_valid():
-            taken = explore.take_off(actor=request.user, generations=listed, reason=form.cleaned_data["reason"])
+            taken = showcase.take_off(actor=request.user, generations=listed, reason=form.cleaned_data["reason"])
             messages.success(request, f"Took {taken} image{'' if taken == 1 else 's'} off Explore.")
             return redirect("admin:generator_generation_changelist")
         context = {
@@ -105,7 +105,7 @@ class GenerationAdmin(ReadingAdmin):
 
     @display(description="Person")
     def whose(self, generation: Generation) -> SafeString:
-        return person(generation.account.user)
+        return person(generation.wallet.user)
 
     @display(description="Status", label=STATUSES)
     def state(self, generation: Generation) -> tuple[str, str]:
@@ -121,7 +121,7 @@ class GenerationAdmin(ReadingAdmin):
         found = link(f"{entries}?q={generation.credit_reference}", "Its entries")
         if generation.status != Generation.Status.COMPLETED:
             return found
-        back = reverse("admin:person_return_credit", args=[generation.account.user_id, generation.public_id])
+        back = reverse("admin:person_return_credit", args=[generation.wallet.user_id, generation.public_id])
         return format_html("{} · {}", found, link(back, "Return it …"))
 
 

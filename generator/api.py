@@ -10,27 +10,27 @@ from ninja.security import HttpBearer
 
 from accounts import keys
 from accounts.models import ApiKey
-from accounts.requests import client_ip, site_of
 from billing import ledger
-from billing.models import Account
-from generator import admission, limits, live
-from generator.admission import Admission, ImageRequest
+from billing.models import Wallet
+from generator import live
+from generator.ask import admission, limits
+from generator.ask.admission import Admission, ImageRequest
+from generator.ask.schemas import ErrorBody, GenerateBody, GenerationBody, describe
 from generator.errors import GenerationNotFound, InvalidIdempotencyKey, LimiterUnavailable, RateLimit
-from generator.models import Generation
-from generator.schemas import ErrorBody, GenerateBody, GenerationBody, describe
-from generator.threads import in_thread
+from generator.models import PUBLIC_ID, Generation
+from kit.http.requests import client_ip, site_of
+from kit.threads import in_thread
 
 router = Router(tags=["Images"])
 
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
-_PUBLIC_ID = re.compile(r"img_[0-9A-Za-z]{1,36}")
 
 
 class ApiRequest(HttpRequest):
     """A request whose key was verified."""
 
     api_key: ApiKey
-    account: Account
+    wallet: Wallet
 
 
 class KeyAuth(HttpBearer):
@@ -41,12 +41,12 @@ class KeyAuth(HttpBearer):
     async def __call__(self, request: HttpRequest) -> Any:
         secret = keys.from_header(request.headers.get("Authorization"))
 
-        def look_up() -> tuple[ApiKey, Account]:
+        def look_up() -> tuple[ApiKey, Wallet]:
             key = keys.verify(secret, ip=client_ip(request))
-            return key, ledger.account_of(key.user_id)
+            return key, ledger.wallet_of(key.user_id)
 
         known = cast(ApiRequest, request)  # from here on it is one
-        known.api_key, known.account = await in_thread(look_up)
+        known.api_key, known.wallet = await in_thread(look_up)
         return known.api_key
 
     async def authenticate(self, request: HttpRequest, token: str) -> Any:
@@ -86,7 +86,7 @@ async def generate(request: ApiRequest, body: GenerateBody) -> HttpResponse:
     idempotency_key = _idempotency_key(request)
     admitted = await in_thread(
         lambda: admission.admit(
-            account=request.account, api_key=request.api_key, request=wanted, idempotency_key=idempotency_key
+            wallet=request.wallet, api_key=request.api_key, request=wanted, idempotency_key=idempotency_key
         )
     )
     generation = admitted.generation
@@ -115,8 +115,8 @@ async def status(
     """Tell how a generation is doing. Poll once a second; it costs nothing."""
 
     def look_up() -> Generation:
-        limits.take_status(request.account)
-        found = _PUBLIC_ID.fullmatch(image_id) and request.account.generations.kept().filter(public_id=image_id).first()
+        limits.take_status(request.wallet)
+        found = PUBLIC_ID.fullmatch(image_id) and request.wallet.generations.kept().filter(public_id=image_id).first()
         if not found:
             raise GenerationNotFound
         return found
@@ -126,9 +126,9 @@ async def status(
 
 def describe_standing(request: HttpRequest, response: HttpResponse, rate: RateLimit | None) -> None:
     """Add the credit and limit headers to a refused generate request, where its account is known."""
-    account = getattr(request, "account", None)
-    if account is not None and "/generate" in request.path:
-        _add_headers(response, rate, 0, account.balance)
+    wallet = getattr(request, "wallet", None)
+    if wallet is not None and "/generate" in request.path:
+        _add_headers(response, rate, 0, wallet.balance)
 
 
 def _generated(request: HttpRequest, generation: Generation) -> HttpResponse:
@@ -147,7 +147,7 @@ async def _rate(request: ApiRequest, admitted: Admission) -> RateLimit | None:
     if admitted.rate is not None:
         return admitted.rate
     try:
-        return await in_thread(lambda: limits.peek_generate(request.account, request.api_key))
+        return await in_thread(lambda: limits.peek_generate(request.wallet, request.api_key))
     except LimiterUnavailable:
         return None
 
@@ -156,8 +156,8 @@ async def _credits(request: ApiRequest, generation: Generation, admitted: Admiss
     """Return what this answer charged and what is left, in credits."""
     if generation.status != Generation.Status.FAILED:
         return admitted.credits_charged, admitted.credits_remaining
-    balance = Account.objects.values_list("balance", flat=True)
-    return 0, await in_thread(lambda: balance.get(pk=request.account.pk))
+    balance = Wallet.objects.values_list("balance", flat=True)
+    return 0, await in_thread(lambda: balance.get(pk=request.wallet.pk))
 
 
 def _add_headers(response: HttpResponse, rate: RateLimit | None, charged: int, remaining: int) -> None:

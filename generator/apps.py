@@ -1,13 +1,12 @@
 from django.apps import AppConfig
 
-from billing import causes
-
 
 class GeneratorConfig(AppConfig):
     name = "generator"
 
     def ready(self) -> None:
         """Let the credit history name its images."""
-        from generator import trash  # models can be imported only now
+        from billing.ledger import causes  # models can be imported only now
+        from generator.library import trash
 
         causes.register("generation", names=trash.names)

@@ -1,4 +1,4 @@
-"""What can stop a request for an image before it becomes a generation.
+"""What can stop a request for an image before it becomes a generation, and what is no image.
 
 GeneratorError
 ├─ OutOfCredits            the balance does not cover the image
@@ -8,6 +8,9 @@ GeneratorError
 ├─ LimiterUnavailable      the rate limiter's server cannot be reached
 ├─ IdempotencyConflict     the same Idempotency-Key came with another body
 └─ GenerationNotFound      no such generation of this account
+
+BadImage                   what is offered as an image is none that we keep
+└─ ImageUnreachable        … or cannot be fetched just now
 """
 
 from dataclasses import dataclass
@@ -76,3 +79,11 @@ class InvalidIdempotencyKey(GeneratorError):
 
 class GenerationNotFound(GeneratorError):
     """There is no such generation, or it is somebody else's."""
+
+
+class BadImage(Exception):
+    """What is offered as the image is none that we keep."""
+
+
+class ImageUnreachable(BadImage):
+    """The image cannot be fetched just now."""

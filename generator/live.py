@@ -16,21 +16,21 @@ import redis
 import redis.asyncio
 from django.conf import settings
 
-from billing import wakeups
-from billing.wakeups import account_topic
 from generator.models import Generation
-from generator.threads import in_thread
+from kit import wakeups
+from kit.threads import in_thread
+from kit.wakeups import wallet_topic
 
 log = logging.getLogger(__name__)
 
-__all__ = ["account_topic", "generation_topic", "listen", "looks", "publish_on_commit", "wait_until_final"]
+__all__ = ["generation_topic", "listen", "publish_on_commit", "ticks", "wait_until_final", "wallet_topic"]
 
 RECHECK_SECONDS = 2.0  # how long a waiter trusts the silence
 
 
 def publish_on_commit(generation: Generation) -> None:
     """Wake whoever waits for this generation or watches its account, once the transaction is committed."""
-    wakeups.publish_on_commit(generation_topic(generation.public_id), account_topic(generation.account_id))
+    wakeups.publish_on_commit(generation_topic(generation.public_id), wallet_topic(generation.wallet_id))
 
 
 def generation_topic(public_id: str) -> str:
@@ -52,7 +52,7 @@ def listen(topic: str) -> Iterator[asyncio.Event]:
             del hub.listeners[topic]
 
 
-async def looks(topic: str, seconds: float) -> AsyncGenerator[bool]:
+async def ticks(topic: str, seconds: float) -> AsyncGenerator[bool]:
     """Yield at once, then at each wake-up of `topic` or after a while of silence, until `seconds` have passed.
 
     What is yielded tells a wake-up (and the first look) from silence.
@@ -75,8 +75,8 @@ async def looks(topic: str, seconds: float) -> AsyncGenerator[bool]:
 async def wait_until_final(generation: Generation, seconds: float) -> Generation:
     """Return the generation once it has ended, or as it is after `seconds`; holds no thread meanwhile."""
     row = partial(Generation.objects.get, pk=generation.pk)
-    async with contextlib.aclosing(looks(generation_topic(generation.public_id), seconds)) as ticks:
-        async for _ in ticks:
+    async with contextlib.aclosing(ticks(generation_topic(generation.public_id), seconds)) as moments:
+        async for _ in moments:
             generation = await in_thread(row)
             if generation.is_final:
                 break

@@ -1,5 +1,6 @@
 """A generation: the row is the truth about one image, and the queue it waits in."""
 
+import re
 import secrets
 import string
 
@@ -9,11 +10,12 @@ from django.db.models import Q
 from django.utils import timezone
 
 from accounts.models import ApiKey
-from billing.models import Account
+from billing.models import Wallet
 
 ASPECT_RATIOS = ("1:1", "16:9", "4:3", "3:4", "9:16", "2:3", "3:2")
 PROMPT_MAX_LENGTH = 4000
 
+PUBLIC_ID = re.compile(r"img_[0-9A-Za-z]{1,36}")
 _ALPHABET = string.digits + string.ascii_letters
 
 
@@ -31,7 +33,7 @@ class GenerationQuerySet(models.QuerySet["Generation"]):
     """Generations; pages and the API show only those that are kept."""
 
     def kept(self) -> "GenerationQuerySet":
-        """Leave out what its owner threw away."""
+        """Leave out what its owner trashed."""
         return self.filter(deleted_at=None)
 
     def completed(self) -> "GenerationQuerySet":
@@ -52,7 +54,7 @@ class Generation(models.Model):
     UNFINISHED = (Status.QUEUED, Status.SUBMITTING, Status.DRAWING)
 
     public_id = models.CharField(max_length=40, unique=True, default=new_public_id)
-    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="generations")
+    wallet = models.ForeignKey(Wallet, on_delete=models.PROTECT, related_name="generations")
     api_key = models.ForeignKey(
         ApiKey, on_delete=models.SET_NULL, null=True, blank=True, related_name="generations", help_text="Empty: studio."
     )
@@ -69,8 +71,8 @@ class Generation(models.Model):
     )
     deadline_at = models.DateTimeField(help_text="Unfinished by then, it fails and the credit returns.")
     submits = models.PositiveIntegerField(default=0, help_text="How often sending was tried.")
-    looks = models.PositiveIntegerField(default=0, help_text="How often the upstream was asked.")
-    strikes = models.PositiveIntegerField(default=0, help_text="How many of its answers were of no use.")
+    polls = models.PositiveIntegerField(default=0, help_text="How often the upstream was asked.")
+    failed_polls = models.PositiveIntegerField(default=0, help_text="How many of its answers were of no use.")
     upstream_id = models.CharField(max_length=255, blank=True)
     error_code = models.CharField(max_length=40, blank=True)
     error_message = models.CharField(max_length=500, blank=True)
@@ -88,7 +90,7 @@ class Generation(models.Model):
     share_token = models.CharField(max_length=40, unique=True, null=True, blank=True)
     is_listed = models.BooleanField(default=False, help_text="Shown on Explore; only a shared image can be.")
     deleted_at = models.DateTimeField(
-        null=True, blank=True, editable=False, help_text="When its owner threw it away; shown nowhere from then on."
+        null=True, blank=True, editable=False, help_text="When its owner trashed it; shown nowhere from then on."
     )
     purged_at = models.DateTimeField(
         null=True, blank=True, editable=False, help_text="When its files and words were removed for good."
@@ -102,19 +104,19 @@ class Generation(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["account", "idempotency_key"], name="generation_idempotent"),
+            models.UniqueConstraint(fields=["wallet", "idempotency_key"], name="generation_idempotent"),
         ]
         indexes = [
-            models.Index(fields=["account", "-id"], name="generation_history"),
-            models.Index(fields=["account", "-id"], condition=Q(api_key=None), name="generation_studio"),
+            models.Index(fields=["wallet", "-id"], name="generation_history"),
+            models.Index(fields=["wallet", "-id"], condition=Q(api_key=None), name="generation_studio"),
             models.Index(
                 fields=["status", "due_at"],
                 condition=Q(status__in=["queued", "submitting", "drawing"]),
                 name="generation_due",
             ),
             models.Index(fields=["created_at"], condition=Q(status="failed"), name="generation_failed"),
-            models.Index(fields=["account", "-id"], condition=Q(is_favourite=True), name="generation_favourites"),
-            models.Index(fields=["account", "created_at"], name="generation_usage"),
+            models.Index(fields=["wallet", "-id"], condition=Q(is_favourite=True), name="generation_favourites"),
+            models.Index(fields=["wallet", "created_at"], name="generation_usage"),
             models.Index(
                 fields=["api_key", "created_at"], condition=Q(api_key__isnull=False), name="generation_by_key"
             ),

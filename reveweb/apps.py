@@ -6,7 +6,7 @@ class RevewebConfig(AppConfig):
     name = "reveweb"
 
     def ready(self) -> None:
-        from billing import roles  # models are there only now
+        from billing.staff import roles  # models are there only now
 
         # The last of the apps that have models: by then every permission that a role names is there.
         post_migrate.connect(roles.sync, sender=apps.get_app_config("generator"), dispatch_uid="roles")

@@ -13,18 +13,17 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "reveweb.settings")
 django.setup(set_prefix=False)
 
 from reveweb.api import MAX_BODY_BYTES  # noqa: E402 (settings must be there first)
+from reveweb.lanes import Lane, lane_of  # noqa: E402
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
-HELD = ("/v1/", "/images/", "/shared/", "/healthz", "/readyz", "/events/")
-
 
 class HeldHandler(ASGIHandler):
     """Django's handler without the thread that it reserves for each request's whole life.
 
-    The views behind it are async and take database work to a shared pool (`generator.threads`).
+    The views behind it are async and take database work to a shared pool (`kit.threads`).
     """
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -55,7 +54,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "lifespan":
         await _acknowledge(receive, send)
     elif scope["type"] == "http":
-        handler = held if scope["path"].startswith(HELD) else pages
+        handler = held if Lane.HELD in lane_of(scope["path"]) else pages
         await handler(scope, receive, send)
 
 

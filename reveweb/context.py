@@ -6,10 +6,11 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest
 
-from accounts.requests import site_of
 from billing import ledger
-from reveweb.crawlers import is_listed
-from reveweb.landing import CARD
+from kit.http.requests import site_of
+from reveweb.pages.crawlers import is_listed
+from reveweb.pages.landing import CARD
+from reveweb.version import VERSION
 
 THEMES = ("light", "dark")
 DEFAULT_HUE = 274  # as static/css/tokens.css has it
@@ -24,7 +25,7 @@ def site(request: HttpRequest) -> dict[str, Any]:
     @cache
     def balance() -> int | None:
         user = getattr(request, "user", None)
-        return ledger.account_of(user.pk).balance if user is not None and user.is_authenticated else None
+        return ledger.wallet_of(user.pk).balance if user is not None and user.is_authenticated else None
 
     theme = request.COOKIES.get("theme", "")
     return {
@@ -42,5 +43,6 @@ def site(request: HttpRequest) -> dict[str, Any]:
         "LOCAL_INBOX": settings.LOCAL_INBOX,
         "SIMULATED_PAYMENTS": settings.EMBEDDED_STRIPE,
         "THEME": theme if theme in THEMES else "",
+        "VERSION": VERSION,
         "credit_balance": balance,
     }

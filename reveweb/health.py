@@ -7,8 +7,9 @@ from collections.abc import Callable
 from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
-from generator.threads import in_thread
+from kit.threads import in_thread
 from reveweb.celery import app
+from reveweb.version import VERSION
 
 log = logging.getLogger(__name__)
 
@@ -16,8 +17,8 @@ CHECK_SECONDS = 3.0
 
 
 async def healthz(request: HttpRequest) -> HttpResponse:
-    """Answer 200 as long as the process serves requests."""
-    return _uncached(JsonResponse({"status": "ok"}))
+    """Answer 200 as long as the process serves requests, and say of which release it is."""
+    return _uncached(JsonResponse({"status": "ok", "version": VERSION}))
 
 
 async def readyz(request: HttpRequest) -> HttpResponse:
@@ -54,7 +55,7 @@ def _broker() -> bool:
 
 def _worker() -> bool:
     # Several short calls instead of a long one: a worker that comes up meanwhile has missed the earlier ones.
-    return any(_ping(seconds) for seconds in (0.3, 0.7, 1.5))
+    return any(_ping(seconds) for seconds in (0.25, 0.25, 0.5, 0.5, 1.0))
 
 
 def _ping(seconds: float) -> bool:

@@ -15,16 +15,15 @@ from django.utils.deprecation import MiddlewareMixin
 from whitenoise.middleware import WhiteNoiseMiddleware
 from whitenoise.responders import StaticFile
 
-from accounts.requests import site_of
-from generator import serving
+from kit.http import parts
+from kit.http.requests import site_of
 from reveweb.api import ANSWERS, METHOD_NOT_ALLOWED, error_response
+from reveweb.lanes import Lane, lane_of
 
 GetResponse = Callable[[HttpRequest], Any]
 Response = HttpResponseBase | Awaitable[HttpResponseBase]
 
 COMPRESSIBLE = ("text/", "application/json", "image/svg+xml", "application/xml")
-# Paths that know no session, no cookie and no page: they skip the page middleware.
-COOKIELESS = ("/images/", "/shared/", "/healthz", "/readyz")
 
 
 class NamedRequest(HttpRequest):
@@ -60,7 +59,7 @@ class RequestId:
 
 
 class ApiDoor:
-    """Takes cookieless requests straight to their view, and lets no answer of `/v1` out that is not JSON."""
+    """Takes requests without cookies straight to their view, and lets no answer of `/v1` out that is not JSON."""
 
     sync_capable = True
     async_capable = True
@@ -72,7 +71,7 @@ class ApiDoor:
             markcoroutinefunction(self)
 
     def __call__(self, request: HttpRequest) -> Response:
-        if not (_is_api(request) or request.path_info.startswith(COOKIELESS)):
+        if Lane.BARE not in lane_of(request.path_info):
             # Forms are UTF-8, whatever the request says: other codecs of Python decode to what nothing can store.
             request.encoding = "utf-8"
             response: Response = self.get_response(request)
@@ -82,7 +81,7 @@ class ApiDoor:
         return async_to_sync(self._pass)(request)
 
     async def _pass(self, request: HttpRequest) -> HttpResponseBase:
-        is_api = _is_api(request)
+        is_api = Lane.API in lane_of(request.path_info)
         try:
             if is_api:
                 site_of(request)  # an answer names it: better refused now than after something was charged
@@ -127,8 +126,8 @@ class StaticFiles(WhiteNoiseMiddleware):  # type: ignore[misc]  # whitenoise has
         response: HttpResponseBase
         if file is None:
             response = HttpResponse(status=found.status)
-        elif length > serving.PIECE:
-            response = StreamingHttpResponse(serving.pieces(file, length), status=found.status)
+        elif length > parts.PIECE:
+            response = StreamingHttpResponse(parts.pieces(file, length), status=found.status)
         else:
             with file:
                 response = HttpResponse(file.read(), status=found.status)
@@ -155,7 +154,3 @@ class Compression(GZipMiddleware):
         if response.streaming or not response.get("Content-Type", "").startswith(COMPRESSIBLE):
             return response
         return super().process_response(request, response)
-
-
-def _is_api(request: HttpRequest) -> bool:
-    return request.path_info == "/v1" or request.path_info.startswith("/v1/")

@@ -13,9 +13,18 @@ from types import FrameType
 # One drawing is one thread's work; OpenBLAS would otherwise reserve memory for threads that never run.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-import uvicorn
+try:
+    import uvicorn
 
-from sandbox.app import create_app
+    from sandbox.app import create_app
+except ModuleNotFoundError as missing:
+    if (missing.name or "").startswith("sandbox"):
+        raise
+    sys.exit(
+        f"sandbox: the package {missing.name} is missing, which a server with a real upstream does without. "
+        f"Install it: {sys.executable} -m pip install --require-hashes -r requirements-sandbox.txt"
+    )
+
 from sandbox.pauses import Pauses
 from sandbox.settings import HOST, Settings, SettingsError
 

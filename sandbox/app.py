@@ -24,7 +24,7 @@ from sandbox.stripe.server import Stripe
 def create_app(settings: Settings, pauses: Pauses) -> Starlette:
     """Return the app. `pauses` is shared with the server, which wakes all sleepers when it is told to stop."""
     store = Store(settings.directory)
-    gallery = Gallery(settings.directory)
+    gallery = Gallery(settings.directory, plain=settings.plain)
     reve = Reve(settings=settings, store=store, gallery=gallery, pauses=pauses)
     stripe = Stripe(settings.stripe, directory=settings.directory, port=settings.port)
 

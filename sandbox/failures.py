@@ -43,6 +43,7 @@ class Mode(StrEnum):
     PRIVATE_REDIRECT = "private-redirect"
     WRONG_TYPE = "wrong-type"
     SLOW_IMAGE = "slow-image"
+    STALLED_IMAGE = "stalled-image"
     JPEG = "jpeg"
     WEBP = "webp"
 
@@ -74,6 +75,7 @@ DESCRIPTIONS: dict[Mode, str] = {
     Mode.PRIVATE_REDIRECT: "The image url redirects to http://127.0.0.1:1/.",
     Mode.WRONG_TYPE: "The image is a GIF, served as image/png.",
     Mode.SLOW_IMAGE: "The image's bytes trickle in over 10 s.",
+    Mode.STALLED_IMAGE: "The first fetch of the image stops halfway and hangs for 60 s; then normal.",
     Mode.JPEG: "The image is a real JPEG, served as image/jpeg.",
     Mode.WEBP: "The image is a real WebP, served as image/webp.",
 }

@@ -22,10 +22,11 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # from <malloc.
 
 
 class Gallery:
-    """Draws each job's PNG once. All methods belong to the event loop's thread."""
+    """Draws each job's PNG once, or a plain sheet. All methods belong to the event loop's thread."""
 
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory / "images"
+    def __init__(self, directory: Path, *, plain: bool = False) -> None:
+        self._directory = directory / ("plain" if plain else "images")
+        self._plain = plain
         self._directory.mkdir(parents=True, exist_ok=True)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="painter")
         self._drawing: dict[str, asyncio.Task[bytes]] = {}
@@ -58,7 +59,7 @@ class Gallery:
 
     async def _draw(self, job: Job) -> bytes:
         loop = asyncio.get_running_loop()
-        image = await loop.run_in_executor(self._threads, _cached_or_drawn, self._path(job), job)
+        image = await loop.run_in_executor(self._threads, _cached_or_drawn, self._path(job), job, self._plain)
         if len(self._drawing) <= 1:
             loop.run_in_executor(self._threads, self._tidy)
         return image
@@ -80,12 +81,15 @@ def prune(directory: Path, *, keep: int) -> None:
         Path(path).unlink(missing_ok=True)
 
 
-def _cached_or_drawn(path: Path, job: Job) -> bytes:
+def _cached_or_drawn(path: Path, job: Job, plain: bool) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError:
         pass
-    from sandbox.painter import png  # numpy and Pillow cost 25 MB: only a process that draws pays for them
+    if plain:
+        from sandbox.plain import png
+    else:
+        from sandbox.painter import png  # numpy and Pillow cost 25 MB: only a process that draws pays for them
 
     image = png(job.prompt, job.aspect_ratio, job.negative_prompt, job.variation)
     # Renamed into place, so that a killed process leaves no half image behind.

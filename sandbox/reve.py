@@ -62,6 +62,7 @@ class Reve:
         self._first_calls = FirstCalls()
         self._generate_calls = 0
         self._status_calls = 0
+        self._image_calls = 0
 
     def routes(self) -> list[Route]:
         """Return the API's routes; the status route answers with and without a trailing slash, unredirected."""
@@ -99,11 +100,15 @@ class Reve:
         return spoiled_answer or JSONResponse(self._body(request, job))
 
     async def _image(self, request: Request) -> Response:
+        self._image_calls += 1
         job = self._store.by_image(request.path_params["name"])
         if job is None or time.time() < job.ready_at:
             raise Refusal(404, "not_found", "There is no such image.")
         png = await self._gallery.png(job)
-        return await run_in_threadpool(spoiled.serve, png, job.mode, self._pauses)
+        mode = job.mode
+        if mode is Mode.STALLED_IMAGE and not self._first_calls.among_first(1, kind="image", prompt=job.prompt):
+            mode = None
+        return await run_in_threadpool(spoiled.serve, png, mode, self._pauses)
 
     async def _jobs(self, request: Request) -> Response:
         """For tests: what was asked and what was accepted. `?prompt=` narrows the list to one exact prompt."""
@@ -118,7 +123,11 @@ class Reve:
             }
             for j in jobs
         ]
-        counts = {"generate_calls": self._generate_calls, "status_calls": self._status_calls}
+        counts = {
+            "generate_calls": self._generate_calls,
+            "status_calls": self._status_calls,
+            "image_calls": self._image_calls,
+        }
         return JSONResponse({**counts, "accepted": self._store.count(), "jobs": listed})
 
     def _authenticate(self, request: Request) -> None:

@@ -28,11 +28,12 @@ class Settings:
     fail: Mode | None = None
     directory: Path = Path("var/sandbox")
     api_key: str = ""
+    plain: bool = False
     stripe: StripeConfig = field(default_factory=StripeConfig)
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Settings:
-        """Read `SANDBOX_PORT`, `_SECONDS`, `_FAIL`, `_DIR` and `_API_KEY`. Raises SettingsError."""
+        """Read `SANDBOX_PORT`, `_SECONDS`, `_FAIL`, `_DIR`, `_API_KEY` and `_PICTURES`. Raises SettingsError."""
         source = os.environ if environ is None else environ
         return cls(
             port=_port(source.get("SANDBOX_PORT", "").strip() or "8002"),
@@ -40,6 +41,7 @@ class Settings:
             fail=_mode(source.get("SANDBOX_FAIL", "").strip()),
             directory=Path(source.get("SANDBOX_DIR", "").strip() or "var/sandbox"),
             api_key=source.get("SANDBOX_API_KEY", "").strip(),
+            plain=_plain(source.get("SANDBOX_PICTURES", "").strip() or "painted"),
             stripe=StripeConfig.from_environment(source),
         )
 
@@ -68,3 +70,9 @@ def _mode(text: str) -> Mode | None:
     except ValueError:
         known = ", ".join(mode.value for mode in Mode)
         raise SettingsError(f"SANDBOX_FAIL is {text!r}, which is none of: {known}") from None
+
+
+def _plain(text: str) -> bool:
+    if text not in ("painted", "plain"):
+        raise SettingsError(f"SANDBOX_PICTURES is {text!r}, which is neither painted nor plain")
+    return text == "plain"

@@ -15,6 +15,7 @@ from sandbox.pauses import Pauses
 
 HUGE_BYTES = 64 * 1024 * 1024
 SLOW_SECONDS = 10.0
+STALL_SECONDS = 60.0
 BOMB_SIDE = 30_000
 NOWHERE = "http://127.0.0.1:1/"
 
@@ -23,9 +24,9 @@ def serve(png: bytes, mode: Mode | None, pauses: Pauses) -> Response:
     """Return the response for an image whose healthy bytes are `png`."""
     if mode is Mode.HUGE:
         return StreamingResponse(_endless(png), media_type="image/png")
-    if mode is Mode.SLOW_IMAGE:
-        length = {"Content-Length": str(len(png))}
-        return StreamingResponse(_trickle(png, pauses), media_type="image/png", headers=length)
+    if mode in (Mode.SLOW_IMAGE, Mode.STALLED_IMAGE):
+        pieces = _trickle(png, pauses) if mode is Mode.SLOW_IMAGE else _stall(png, pauses)
+        return StreamingResponse(pieces, media_type="image/png", headers={"Content-Length": str(len(png))})
     if mode is Mode.HTML:
         return HTMLResponse("<!doctype html><title>Image</title><p>This is not the image you are looking for.")
     if mode is Mode.PRIVATE_REDIRECT:
@@ -86,3 +87,8 @@ async def _trickle(png: bytes, pauses: Pauses) -> AsyncIterator[bytes]:
             return
         yield png[start : start + size]
         await pauses.sleep(SLOW_SECONDS / pieces)
+
+
+async def _stall(png: bytes, pauses: Pauses) -> AsyncIterator[bytes]:
+    yield _half(png)
+    await pauses.sleep(STALL_SECONDS)

@@ -6,23 +6,25 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+import anyio._backends._asyncio  # noqa: F401 (pytest rewrites it, and CPython 3.11 may fail to when a test is deep in its loop)
 import pytest
-import redis
-from django.conf import settings
 from django.contrib.auth.hashers import Argon2PasswordHasher, make_password
-from django.core.management import call_command
-from django.core.management.commands import flush
+from django.contrib.staticfiles.storage import ManifestStaticFilesStorage
 from django.db import connection, transaction
-from django.test import Client
+from django.test import Client, TransactionTestCase
+from pytest_django import DjangoDbBlocker
 from whitenoise import WhiteNoise
 
 from accounts import keys
 from accounts.models import ApiKey, User
-from billing import ledger, mail
-from billing.models import Account, CreditGrant
-from generator import admission, tasks
+from billing import ledger
+from billing.models import CreditGrant, Wallet
+from billing.outbox import mail
+from generator.ask import admission
+from generator.jobs import tell
 from generator.models import Generation
-from tests.environment import SANDBOX_PORT, wait_for_port
+from tests import environment, prepared
+from tests.environment import SANDBOX_PORT
 
 PASSWORD = "correct horse battery"
 
@@ -34,21 +36,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def _fresh_redis() -> None:
-    redis.Redis.from_url(settings.REDIS_URL).flushdb()
+    environment.empty_redis()
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_test_environment: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    """A copy of the prepared database, instead of pytest-django's migrating one in each process."""
+    with django_db_blocker.unblock():
+        prepared.use_database()
+    yield
+    with django_db_blocker.unblock():
+        prepared.drop_database()
 
 
 @pytest.fixture(autouse=True, scope="session")
 def _quick_flush() -> Iterator[None]:
     """Delete only what a test made: TRUNCATE is slow on PostgreSQL, and making permissions anew takes 30 ms."""
-    kept = {"django_content_type", "auth_permission", "auth_group", "auth_group_permissions"}
-
-    def sql_flush(style: Any, connection: Any, **options: Any) -> Any:
-        tables = connection.introspection.django_table_names(only_existing=True, include_views=False)
-        return [f"DELETE FROM {connection.ops.quote_name(table)}" for table in tables if table not in kept]
-
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(flush, "sql_flush", sql_flush)
-        patch.setattr(flush, "emit_post_migrate_signal", lambda *arguments, **options: None)
+        patch.setattr(TransactionTestCase, "_fixture_teardown", lambda self: prepared.empty_tables())
         yield
 
 
@@ -86,19 +91,19 @@ def _quick_hashes() -> Iterator[None]:
 
 
 @pytest.fixture
-def account(alice: User) -> Account:
+def wallet(alice: User) -> Wallet:
     """Alice's account, with the 3 welcome credits."""
-    return ledger.account_of(alice.pk)
+    return ledger.wallet_of(alice.pk)
 
 
 @pytest.fixture
-def give(account: Account) -> Callable[[int], None]:
+def give(wallet: Wallet) -> Callable[[int], None]:
     """Give Alice more credits."""
 
     def grant(credits: int) -> None:
         source = CreditGrant.Source.STAFF
         reference = f"test:{CreditGrant.objects.count()}"
-        ledger.grant(account=account, credits=credits, source=source, reference=reference, cause="test")
+        ledger.grant(wallet=wallet, credits=credits, source=source, reference=reference, cause="test")
 
     return grant
 
@@ -106,7 +111,7 @@ def give(account: Account) -> Callable[[int], None]:
 @pytest.fixture
 def sandbox() -> str:
     """The address of the running sandbox upstream."""
-    wait_for_port(SANDBOX_PORT)
+    environment.SANDBOX.ensure()
     return f"http://127.0.0.1:{SANDBOX_PORT}"
 
 
@@ -114,8 +119,8 @@ def sandbox() -> str:
 def enqueued(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> list[int]:
     """What was handed to the broker; no worker runs in this process, tests drive the tasks themselves."""
     sent: list[int] = []
-    monkeypatch.setattr(tasks, "enqueue", sent.append)
-    monkeypatch.setattr(tasks, "wake_looker", lambda after: None)
+    monkeypatch.setattr(tell, "enqueue", sent.append)
+    monkeypatch.setattr(tell, "wake_poller", lambda after: None)
     return sent
 
 
@@ -143,10 +148,10 @@ def api(alice: User, client: Client) -> Api:
 
 
 @pytest.fixture
-def generation(account: Account) -> Generation:
+def generation(wallet: Wallet) -> Generation:
     """A queued generation of Alice's, its credit held."""
     request = admission.ImageRequest(prompt="a lighthouse")
-    return admission.admit(account=account, request=request).generation
+    return admission.admit(wallet=wallet, request=request).generation
 
 
 @pytest.fixture
@@ -183,13 +188,21 @@ def _postman(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def _static_files() -> Iterator[None]:
-    """Collect the static files, for pages name them by their hashes as in production, and look through them once.
+    """Have the static files collected once somebody asks for them, and look through them once.
 
     WhiteNoise does so for each new client; over the whole suite that took as long as the tests themselves.
     """
-    call_command("collectstatic", verbosity=0, interactive=False)
-    look_through = WhiteNoise.update_files_dictionary
+    load_manifest = ManifestStaticFilesStorage.load_manifest
+    add_files, look_through = WhiteNoise.add_files, WhiteNoise.update_files_dictionary
     found: dict[tuple[str, str], dict[str, Any]] = {}
+
+    def load_collected_manifest(self: ManifestStaticFilesStorage) -> Any:
+        prepared.collect_static()
+        return load_manifest(self)
+
+    def add_collected_files(self: WhiteNoise, root: Any, prefix: str) -> None:
+        prepared.collect_static()
+        add_files(self, root, prefix)
 
     def update_files_dictionary(self: WhiteNoise, root: str, prefix: str) -> None:
         if (root, prefix) not in found:
@@ -198,5 +211,7 @@ def _static_files() -> Iterator[None]:
         self.files = {**self.files, **found[root, prefix]}
 
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ManifestStaticFilesStorage, "load_manifest", load_collected_manifest)
+        patch.setattr(WhiteNoise, "add_files", add_collected_files)
         patch.setattr(WhiteNoise, "update_files_dictionary", update_files_dictionary)
         yield

@@ -9,7 +9,7 @@ from datetime import timedelta
 from django.db import connections
 from django.utils import timezone
 
-from generator import lifecycle, tasks
+from generator.jobs import lifecycle, tasks
 from generator.models import Generation
 
 Status = Generation.Status
@@ -22,7 +22,7 @@ def step(generation: Generation) -> Generation:
     if unfinished.filter(status=Status.QUEUED).exists():
         tasks.submit(generation.pk)
     else:
-        tasks.look_due()
+        tasks.poll_due()
     return Generation.objects.get(pk=generation.pk)
 
 
@@ -46,7 +46,7 @@ def working() -> Iterator[None]:
         while not ended.wait(0.02):
             for pk in lifecycle.due_submissions(100):
                 tasks.submit(pk)
-            tasks.look_due()
+            tasks.poll_due()
         connections.close_all()
 
     thread = threading.Thread(target=work, name="worker")

@@ -23,17 +23,27 @@ def provide(programs: list[str]) -> bool:
     wanted = missing(programs)
     if wanted and shutil.which("apt-get"):
         _install([PACKAGES[one] for one in wanted])
+    if "chromium" in programs and not chromium.is_quick() and _is_known(chromium.SHELL):
+        _install([chromium.SHELL], update=False)
     if still := missing(programs):
         print(f"Missing: {', '.join(still)}. Install {'it' if len(still) == 1 else 'them'} and try again.", flush=True)
     return not still
 
 
-def _install(packages: list[str]) -> None:
+def _is_known(package: str) -> bool:
+    """Tell whether apt can install `package`; Ubuntu has none of some that Debian has."""
+    if not shutil.which("apt-cache"):
+        return False
+    listing = subprocess.run(["apt-cache", "show", "--no-all-versions", package], capture_output=True, check=False)
+    return listing.returncode == 0
+
+
+def _install(packages: list[str], *, update: bool = True) -> None:
     print(f"Installing {', '.join(packages)} …", flush=True)
     prefix = [] if os.geteuid() == 0 else ["sudo", "-n"]
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages]
-    for command in (["apt-get", "update", "-qq"], install):
+    for command in (["apt-get", "update", "-qq"], install) if update else (install,):
         silent = subprocess.DEVNULL
         subprocess.run([*prefix, *command], check=False, env=environment, stdin=silent, stdout=silent)
 

@@ -1,22 +1,22 @@
 """`make test`: every check there is, each named, with a summary; stops at nothing so that one run shows all.
 
-The tests that are bound to the database or the queue run a second time against PostgreSQL and Redis when those answer
-on their standard local ports. What the checks need beside Python is installed where it is missing and that is possible.
+What the checks need beside Python is installed where it is missing and that is possible. PostgreSQL and Redis are used
+when they answer on their standard local ports; with `REQUIRE_SERVICES=1` it is a failure when they don't.
 """
 
 import os
 import socket
-import subprocess
 import sys
-import time
+import tempfile
 from pathlib import Path
 
 from tests import machine
-from tests.environment import OWN, ROOT
+from tests.lanes import PYTEST, Check, run
 
 BIN = Path(sys.executable).parent
-POSTGRES = "postgres://postgres@127.0.0.1:5432/postgres"
-REDIS = "redis://127.0.0.1:6379/9"
+POSTGRES = {"DATABASE_URL": "postgres://postgres@127.0.0.1:5432/postgres"}
+# Each test process counts on from here, and a server has 16 databases.
+REDIS, REDIS_OF_INSTALLATIONS = "redis://127.0.0.1:6379/9", "redis://127.0.0.1:6379/14"
 
 # Long and random enough that only the settings themselves are judged.
 PRODUCTION = {
@@ -26,49 +26,76 @@ PRODUCTION = {
     "SSL_REDIRECT": "1",
     "ENV_FILE": "",
 }
-PYTEST = [sys.executable, "-m", "pytest", "-q", "--dist", "loadfile", "--no-loadscope-reorder"]
-BROWSER = (
-    "tests/browser"  # a pass of its own: Playwright keeps an event loop in the thread, where the ORM refuses to work
-)
-PLAIN = ["-n", "3", f"--ignore={BROWSER}", "-p", "no:playwright"]  # a quarter of the time they wait for servers
+ON_POSTGRES = "make t ON=postgres"
+CORES = os.cpu_count() or 2
+BROWSER = "tests/browser"  # Playwright keeps an event loop in the thread, where the ORM refuses to work
+PLAIN = [f"--ignore={BROWSER}", "-p", "no:playwright"]
 
 
 def main() -> int:
     """Run every check and return the process's exit status."""
     if not machine.provide(["chromium", "node", "curl"]):
         return 1
-    manage = [sys.executable, "manage.py"]
-    checks: list[tuple[str, list[str], dict[str, str]]] = [
-        ("format", [str(BIN / "ruff"), "format", "--check", "."], {}),
-        ("lint", [str(BIN / "ruff"), "check", "."], {}),
-        ("types", [str(BIN / "mypy")], {}),
-        ("import rules", [str(BIN / "lint-imports")], {}),
-        ("migrations in step", [*manage, "makemigrations", "--check", "--dry-run"], {"ENV_FILE": ""}),
-        ("production settings", [*manage, "check", "--deploy", "--fail-level", "WARNING"], PRODUCTION),
-        ("tests on SQLite and the embedded Valkey", [*PYTEST, *PLAIN], {}),
+    with tempfile.TemporaryDirectory(prefix="reveweb-branches-") as folder:
+        return run([static_checks(), _computing(folder), _waiting()])
+
+
+def _computing(folder: str) -> list[Check]:
+    """The passes that keep their processes busy. `folder` is for what the first of them sees of branches."""
+    one = [*PYTEST, *spread(CORES), *PLAIN, "-m", "not stack"]
+    checks = [
+        Check("tests on SQLite and the embedded Valkey", one, {"TEST_BRANCHES": folder}),
+        Check("branches taken", [sys.executable, "-m", "tests.branches", folder]),
     ]
-    if _answers(5432) and _answers(6379):
-        servers = {"DATABASE_URL": POSTGRES, "REDIS_URL": REDIS}
-        checks.append(("tests on PostgreSQL and Redis", [*PYTEST, "-m", "services", *PLAIN], servers))
+    if away := _away():
+        print(f"On its standard local port does not answer: {', '.join(away)}. No second pass.", flush=True)
+        if os.environ.get("REQUIRE_SERVICES") == "1":
+            checks.append(Check(f"{' and '.join(away)} within reach", ["false"]))
     else:
-        print("PostgreSQL or Redis does not answer on its standard local port: no second pass.", flush=True)
-    # On a busy machine a browser may miss a moment: what fails is tried again, twice at most, and named in the summary.
-    checks.append(("tests in Chromium", [*PYTEST, "-n", "2", "--reruns", "2", BROWSER], {}))
-    results = [(name, *_run(name, command, environment)) for name, command, environment in checks]
-    print("\n" + "=" * 60)
-    for name, passed, seconds in results:
-        print(f"{'passed' if passed else 'FAILED':<8}{seconds:7.1f} s  {name}")
-    failed = sum(not passed for _, passed, _ in results)
-    print(f"checks: {len(results) - failed} passed, {failed} failed", flush=True)
-    return 1 if failed else 0
+        two = [*PYTEST, *spread(min(CORES, 5)), *PLAIN, "-m", "services and not stack"]
+        servers = POSTGRES | {"REDIS_URL": REDIS}
+        checks.append(Check("tests on PostgreSQL and Redis", two, servers, ON_POSTGRES))
+    return checks
 
 
-def _run(name: str, command: list[str], environment: dict[str, str]) -> tuple[bool, float]:
-    print(f"\n--- {name}", flush=True)
-    start = time.monotonic()
-    inherited = {key: value for key, value in os.environ.items() if key not in OWN}
-    result = subprocess.run(command, cwd=ROOT, env={**inherited, **environment}, stdin=subprocess.DEVNULL)
-    return result.returncode == 0, time.monotonic() - start
+def _waiting() -> list[Check]:
+    """The passes that mostly wait for servers and a browser."""
+    checks = [
+        Check("tests of whole installations", [*PYTEST, *spread(CORES // 2, "loadfile"), *PLAIN, "-m", "stack"]),
+        Check("tests in Chromium", [*PYTEST, *spread(CORES // 2, "loadfile"), BROWSER]),
+    ]
+    if not _away():
+        three = [*PYTEST, *spread(1), *PLAIN, "-m", "services and stack"]
+        servers = POSTGRES | {"REDIS_URL": REDIS_OF_INSTALLATIONS}
+        checks.append(Check("tests of an installation on PostgreSQL and Redis", three, servers, ON_POSTGRES))
+    return checks
+
+
+def static_checks() -> list[Check]:
+    """What needs no test: it yields to whoever waits for a browser or a server."""
+    manage = [sys.executable, "manage.py"]
+    checks = [
+        Check("format", [str(BIN / "ruff"), "format", "--check", "."]),
+        Check("lint", [str(BIN / "ruff"), "check", "."]),
+        Check("templates", [str(BIN / "djlint"), "--lint", "--quiet", "templates", "sandbox"]),
+        Check("scripts and styles", ["tools/biome/node_modules/.bin/biome", "check", "--error-on-warnings"]),
+        Check("types", [str(BIN / "mypy")]),
+        Check("import rules", [str(BIN / "lint-imports")]),
+        Check("migrations in step", [*manage, "makemigrations", "--check", "--dry-run"], {"ENV_FILE": ""}),
+        Check("production settings", [*manage, "check", "--deploy", "--fail-level", "WARNING"], PRODUCTION),
+    ]
+    for check in checks:
+        check.nice = 10
+    return checks
+
+
+def spread(processes: int, how: str = "worksteal") -> list[str]:
+    """The options that share tests out: by file where a file's tests share something that takes long to start."""
+    return ["-n", str(max(1, processes)), "--dist", how]
+
+
+def _away() -> list[str]:
+    return [name for name, port in (("PostgreSQL", 5432), ("Redis", 6379)) if not _answers(port)]
 
 
 def _answers(port: int) -> bool:

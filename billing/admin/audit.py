@@ -8,10 +8,10 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
-from accounts.reading import ReadingAdmin, pretty
-from billing.admin.reading import person
+from accounts.read_only import ReadOnlyAdmin, pretty
+from billing.admin.columns import person
 from billing.models import AuditRecord
-from billing.staff import Act
+from billing.staff.acts import Act
 
 
 class ByAct(admin.SimpleListFilter):
@@ -29,18 +29,18 @@ class ByAct(admin.SimpleListFilter):
 
 
 @admin.register(AuditRecord)
-class AuditRecordAdmin(ReadingAdmin):
+class AuditRecordAdmin(ReadOnlyAdmin):
     list_display = ["created_at", "action", "whom", "reason", "who"]
     list_filter = [ByAct, "created_at"]
-    list_select_related = ["account__user", "actor"]
-    search_fields = ["=actor__email", "=account__user__email", "reason"]
+    list_select_related = ["wallet__user", "actor"]
+    search_fields = ["=actor__email", "=wallet__user__email", "reason"]
     search_help_text = "A whole email address, of whoever did it or of whom it concerns, or words of the reason."
     fields = ["created_at", "action", "whom", "reason", "who", "earlier", "later"]
     readonly_fields = ["whom", "who", "earlier", "later"]
 
     @display(description="Whom")
     def whom(self, record: AuditRecord) -> SafeString | str:
-        return person(record.account)
+        return person(record.wallet)
 
     @display(description="Who")
     def who(self, record: AuditRecord) -> str:

@@ -10,16 +10,17 @@ from unfold.admin import ModelAdmin
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from accounts.reading import viewer
-from billing import money, staff
+from accounts.viewer import user_of
+from billing.catalogue import money
 from billing.models import Pack, Plan
+from billing.staff import acts
 
 
 class ProductForm(forms.ModelForm):  # type: ignore[type-arg]  # it takes its model only for type checkers
     """A plan or pack, and why it is changed."""
 
     reason = forms.CharField(
-        max_length=staff.REASON_MAX_LENGTH,
+        max_length=acts.REASON_MAX_LENGTH,
         widget=UnfoldAdminTextInputWidget,
         help_text="Why; kept in the audit records.",
     )
@@ -32,8 +33,8 @@ class ProductForm(forms.ModelForm):  # type: ignore[type-arg]  # it takes its mo
 
     def clean_credits(self) -> int:
         credits = int(self.cleaned_data["credits"])
-        if not 0 < credits <= staff.MAX_CREDITS:
-            raise forms.ValidationError(f"A whole number from 1 to {staff.MAX_CREDITS:,}.")
+        if not 0 < credits <= acts.MAX_CREDITS:
+            raise forms.ValidationError(f"A whole number from 1 to {acts.MAX_CREDITS:,}.")
         return credits
 
 
@@ -82,7 +83,7 @@ class ProductAdmin(ModelAdmin):
         return False
 
     def save_model(self, request: HttpRequest, obj: Plan | Pack, form: ProductForm, change: bool) -> None:
-        staff.save_product(actor=viewer(request), product=obj, reason=form.cleaned_data["reason"])
+        acts.save_product(actor=user_of(request), product=obj, reason=form.cleaned_data["reason"])
 
     @display(description="Price", ordering="price")
     def cost(self, product: Plan | Pack) -> str:

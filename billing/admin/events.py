@@ -8,9 +8,10 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from unfold.decorators import action, display
 
-from accounts.reading import ReadingAdmin, pretty, viewer
-from billing import staff
+from accounts.read_only import ReadOnlyAdmin, pretty
+from accounts.viewer import user_of
 from billing.models import StripeEvent
+from billing.staff import acts
 
 AT_ONCE = 20  # each may ask Stripe, and a browser waits for all of them
 
@@ -29,14 +30,14 @@ class Handled(admin.SimpleListFilter):
             case "no":
                 return queryset.filter(handled_at=None)
             case "failed":
-                return queryset.filter(handled_at=None, attempts__gt=0)
+                return queryset.filter(handled_at=None).exclude(last_error="")
             case "yes":
                 return queryset.exclude(handled_at=None)
         return None
 
 
 @admin.register(StripeEvent)
-class StripeEventAdmin(ReadingAdmin):
+class StripeEventAdmin(ReadOnlyAdmin):
     list_display = ["received_at", "type", "state", "attempts", "last_error", "due_at", "id"]
     list_filter = [Handled, "received_at", "type"]
     search_fields = ["=id", "=type"]
@@ -62,14 +63,14 @@ class StripeEventAdmin(ReadingAdmin):
     def state(self, event: StripeEvent) -> str:
         if event.handled_at:
             return "Handled"
-        return "Failed" if event.attempts else "Waiting"
+        return "Failed" if event.last_error else "Waiting"
 
     @display(description="Content")
     def content(self, event: StripeEvent) -> SafeString:
         return pretty(event.payload)
 
     def has_try_again_permission(self, request: HttpRequest) -> bool:
-        return staff.may(viewer(request), "retry_event")
+        return acts.may(user_of(request), "retry_event")
 
     @action(description="Try again now", permissions=["try_again"])
     def try_again(self, request: HttpRequest, queryset: QuerySet[StripeEvent]) -> None:
@@ -83,7 +84,7 @@ class StripeEventAdmin(ReadingAdmin):
             return
         handled = 0
         for event in chosen:
-            if staff.retry_event(actor=viewer(request), event=event):
+            if acts.retry_event(actor=user_of(request), event=event):
                 handled += 1
             else:
                 messages.error(request, f"{event.type} {event.pk} failed again: {event.last_error}")

@@ -23,8 +23,9 @@ from tablib import Dataset
 from unfold.contrib.import_export.forms import ImportForm
 
 from accounts.models import User
-from billing import ledger, staff
-from billing.models import Account, CreditEntry
+from billing import ledger
+from billing.models import CreditEntry, Wallet
+from billing.staff import acts
 
 COLUMNS = ("email", "credits", "reason", "reference")
 MAX_LINES = 1000
@@ -103,10 +104,10 @@ class GrantRows(resources.Resource):
         emails = {_text(email).lower() for email in dataset["email"]}
         references = {f"import:{_text(reference)}" for reference in dataset["reference"]}
         self.people = {user.email: user for user in User.objects.filter(email__in=emails)}
-        known = CreditEntry.objects.filter(reference__in=references).select_related("account__user")
+        known = CreditEntry.objects.filter(reference__in=references).select_related("wallet__user")
         self.applied = {entry.reference: entry for entry in known}
         # In one order, so that two imports that overlap wait for each other instead of locking each other out.
-        list(Account.objects.select_for_update(of=("self",)).filter(user__email__in=emails).order_by("pk"))
+        list(Wallet.objects.select_for_update(of=("self",)).filter(user__email__in=emails).order_by("pk"))
 
     def import_row(self, row: dict[str, Any], instance_loader: Any, **kwargs: Any) -> RowResult:
         """Grant one line, or in a dry run only check it."""
@@ -133,8 +134,8 @@ class GrantRows(resources.Resource):
         result.granted, result.granted_to, result.unknown = self.granted, len(self.granted_to), self.unknown
 
     def _grant(self, user: User, credits: int, reason: str, reference: str) -> None:
-        account = ledger.account_of(user.pk)
-        staff.grant(actor=self.actor, account=account, credits=credits, reason=reason, reference=f"import:{reference}")
+        wallet = ledger.wallet_of(user.pk)
+        acts.grant(actor=self.actor, wallet=wallet, credits=credits, reason=reason, reference=f"import:{reference}")
 
     def _read(self, row: dict[str, Any], number: int) -> tuple[User, int, str, str]:
         """Return a line's person, credits, reason and reference. Raises ValidationError in words, by column."""
@@ -144,10 +145,10 @@ class GrantRows(resources.Resource):
         if user is None:
             errors["email"] = f"Nobody is registered as {email}." if email else "No email address."
             self.unknown += [email] if email else []
-        if not (credits.isascii() and credits.isdigit() and 0 < int(credits[:9]) <= staff.MAX_CREDITS >= int(credits)):
-            errors["credits"] = f"“{credits}” is no whole number from 1 to {staff.MAX_CREDITS:,}."
-        if not 0 < len(reason) <= staff.REASON_MAX_LENGTH or "\x00" in reason:
-            errors["reason"] = f"A reason of 1 to {staff.REASON_MAX_LENGTH} characters is needed."
+        if not (credits.isascii() and credits.isdigit() and 0 < int(credits[:9]) <= acts.MAX_CREDITS >= int(credits)):
+            errors["credits"] = f"“{credits}” is no whole number from 1 to {acts.MAX_CREDITS:,}."
+        if not 0 < len(reason) <= acts.REASON_MAX_LENGTH or "\x00" in reason:
+            errors["reason"] = f"A reason of 1 to {acts.REASON_MAX_LENGTH} characters is needed."
         if not 0 < len(reference) <= REFERENCE_MAX_LENGTH or "\x00" in reference:
             errors["reference"] = f"A reference of 1 to {REFERENCE_MAX_LENGTH} characters is needed."
         elif (first := self.seen.setdefault(reference, number)) != number:
@@ -155,8 +156,8 @@ class GrantRows(resources.Resource):
         if errors or user is None:
             raise ValidationError(errors)
         earlier = self.applied.get(f"import:{reference}")
-        if earlier and (earlier.account.user_id, earlier.amount) != (user.pk, int(credits)):
-            words = f"It was used before, for {earlier.amount:,} credits to {earlier.account.user.email}."
+        if earlier and (earlier.wallet.user_id, earlier.amount) != (user.pk, int(credits)):
+            words = f"It was used before, for {earlier.amount:,} credits to {earlier.wallet.user.email}."
             raise ValidationError({"reference": words})
         return user, int(credits), reason, reference
 
@@ -172,7 +173,7 @@ class GrantImport(ImportMixin):
     skip_admin_log = True
 
     def has_import_permission(self, request: HttpRequest) -> bool:
-        return isinstance(request.user, User) and staff.may(request.user, "grant_any")
+        return isinstance(request.user, User) and acts.may(request.user, "grant_any")
 
     def get_import_formats(self) -> list[type[CSV]]:
         return self.formats

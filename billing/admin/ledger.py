@@ -7,9 +7,9 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
-from accounts.reading import ReadingAdmin, change_url, link
+from accounts.read_only import ReadOnlyAdmin, change_url, link
+from billing.admin.columns import cause_url, person
 from billing.admin.imports import GrantImport
-from billing.admin.reading import cause_url, person
 from billing.models import CreditEntry, CreditGrant, CreditLine
 
 KINDS = {
@@ -25,12 +25,12 @@ KINDS = {
 
 
 @admin.register(CreditEntry)
-class CreditEntryAdmin(ReadingAdmin):
+class CreditEntryAdmin(ReadOnlyAdmin):
     list_display = ["when", "whose", "kind_label", "amount", "balance_after", "because"]
     list_display_links = ["when"]
     list_filter = ["kind", "created_at"]
-    list_select_related = ["account__user"]
-    search_fields = ["=reference", "=account__user__email"]
+    list_select_related = ["wallet__user"]
+    search_fields = ["=reference", "=wallet__user__email"]
     search_help_text = "A whole reference, or somebody's whole email address."
     fields = ["whose", "kind", "amount", "balance_after", "because", "reference", "created_at", "parts"]
     readonly_fields = ["whose", "because", "parts"]
@@ -41,7 +41,7 @@ class CreditEntryAdmin(ReadingAdmin):
 
     @display(description="Person")
     def whose(self, entry: CreditEntry) -> SafeString | str:
-        return person(entry.account)
+        return person(entry.wallet)
 
     @display(description="What", label=KINDS)
     def kind_label(self, entry: CreditEntry) -> tuple[str, str]:
@@ -60,11 +60,11 @@ class CreditEntryAdmin(ReadingAdmin):
 
 
 @admin.register(CreditGrant)
-class CreditGrantAdmin(GrantImport, ReadingAdmin):
+class CreditGrantAdmin(GrantImport, ReadOnlyAdmin):
     list_display = ["created_at", "whose", "source", "remaining", "amount", "expires_at", "frozen"]
     list_filter = ["source", "created_at", "expires_at"]
-    list_select_related = ["account__user"]
-    search_fields = ["=account__user__email", "=frozen_by"]
+    list_select_related = ["wallet__user"]
+    search_fields = ["=wallet__user__email", "=frozen_by"]
     search_help_text = "Somebody's whole email address."
     fields = ["whose", "source", "remaining", "amount", "expires_at", "frozen_by", "created_at", "history"]
     readonly_fields = ["whose", "history"]
@@ -72,7 +72,7 @@ class CreditGrantAdmin(GrantImport, ReadingAdmin):
 
     @display(description="Person")
     def whose(self, grant: CreditGrant) -> SafeString | str:
-        return person(grant.account)
+        return person(grant.wallet)
 
     @display(description="Dispute", label={"Kept back": "danger"})
     def frozen(self, grant: CreditGrant) -> str:
@@ -86,7 +86,7 @@ class CreditGrantAdmin(GrantImport, ReadingAdmin):
 
 
 @admin.register(CreditLine)
-class CreditLineAdmin(ReadingAdmin):
+class CreditLineAdmin(ReadOnlyAdmin):
     list_display = ["id", "amount", "entry", "grant"]
     list_select_related = ["entry", "grant"]
     search_fields = ["=entry__reference"]

@@ -8,10 +8,12 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from unfold.decorators import action, display
 
-from accounts.reading import ReadingAdmin, pretty, viewer
-from billing import letters, staff
-from billing.admin.reading import person
-from billing.models import SentMail
+from accounts.read_only import ReadOnlyAdmin, pretty
+from accounts.viewer import user_of
+from billing.admin.columns import person
+from billing.models import OutgoingMail
+from billing.outbox import rendering
+from billing.staff import acts
 
 AT_ONCE = 200
 
@@ -25,7 +27,7 @@ class State(admin.SimpleListFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         return [("failed", "Failed"), ("waiting", "Waiting"), ("sent", "Sent")]
 
-    def queryset(self, request: HttpRequest, queryset: QuerySet[SentMail]) -> QuerySet[SentMail] | None:
+    def queryset(self, request: HttpRequest, queryset: QuerySet[OutgoingMail]) -> QuerySet[OutgoingMail] | None:
         match self.value():
             case "failed":
                 return queryset.filter(failed_at__isnull=False)
@@ -36,13 +38,13 @@ class State(admin.SimpleListFilter):
         return None
 
 
-@admin.register(SentMail)
-class SentMailAdmin(ReadingAdmin):
+@admin.register(OutgoingMail)
+class OutgoingMailAdmin(ReadOnlyAdmin):
     list_display = ["created_at", "recipient", "template", "state", "attempts", "error", "sent_at"]
     list_filter = [State, "template", "created_at"]
-    list_select_related = ["account__user"]
+    list_select_related = ["wallet__user"]
     list_disable_select_all = True
-    search_fields = ["=reference", "=to", "=account__user__email"]
+    search_fields = ["=reference", "=to", "=wallet__user__email"]
     search_help_text = "Somebody's whole email address, or a whole reference."
     ordering = [F("failed_at").desc(nulls_last=True), "-id"]
     actions = ["send_again"]
@@ -62,14 +64,14 @@ class SentMailAdmin(ReadingAdmin):
     readonly_fields = ["recipient", "state", "values"]
 
     @display(description="To")
-    def recipient(self, mail: SentMail) -> SafeString | str:
-        return mail.to if mail.account is None else person(mail.account)
+    def recipient(self, mail: OutgoingMail) -> SafeString | str:
+        return mail.to if mail.wallet is None else person(mail.wallet)
 
     @display(
         description="State",
         label={"Sent": "success", "Waiting": "info", "Trying again": "warning", "Failed": "danger"},
     )
-    def state(self, mail: SentMail) -> str:
+    def state(self, mail: OutgoingMail) -> str:
         if mail.sent_at:
             return "Sent"
         if mail.failed_at:
@@ -77,23 +79,23 @@ class SentMailAdmin(ReadingAdmin):
         return "Trying again" if mail.last_error else "Waiting"
 
     @display(description="Error")
-    def error(self, mail: SentMail) -> str:
+    def error(self, mail: OutgoingMail) -> str:
         return mail.last_error[:120] or "–"
 
     @display(description="Values")
-    def values(self, mail: SentMail) -> SafeString | str:
-        if letters.is_secret(mail.template):
+    def values(self, mail: OutgoingMail) -> SafeString | str:
+        if rendering.is_secret(mail.template):
             return "Not shown: a link that opens the account may be among them."
         return pretty(mail.context)
 
     def has_send_again_permission(self, request: HttpRequest) -> bool:
-        return staff.may(viewer(request), "resend_mail")
+        return acts.may(user_of(request), "resend_mail")
 
     @action(description="Send again", permissions=["send_again"])
-    def send_again(self, request: HttpRequest, queryset: QuerySet[SentMail]) -> None:
+    def send_again(self, request: HttpRequest, queryset: QuerySet[OutgoingMail]) -> None:
         """Begin anew with the chosen mails that were given up; a worker sends them."""
-        chosen = list(queryset.filter(failed_at__isnull=False).select_related("account")[:AT_ONCE])
-        begun = sum(staff.resend_mail(actor=viewer(request), mail=mail) for mail in chosen)
+        chosen = list(queryset.filter(failed_at__isnull=False).select_related("wallet")[:AT_ONCE])
+        begun = sum(acts.resend_mail(actor=user_of(request), mail=mail) for mail in chosen)
         if begun:
             messages.success(request, f"{begun} {'mail is' if begun == 1 else 'mails are'} on the way again.")
         else:

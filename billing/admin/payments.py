@@ -9,9 +9,9 @@ from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
-from accounts.reading import ReadingAdmin, change_url, link
-from billing import money
-from billing.admin.reading import person
+from accounts.read_only import ReadOnlyAdmin, change_url, link
+from billing.admin.columns import person
+from billing.catalogue import money
 from billing.models import Dispute, Order, Payment, Subscription
 
 
@@ -32,11 +32,11 @@ class DisputeState(admin.SimpleListFilter):
 
 
 @admin.register(Payment)
-class PaymentAdmin(ReadingAdmin):
+class PaymentAdmin(ReadOnlyAdmin):
     list_display = ["created_at", "whose", "description", "paid", "refund", "dispute", "reference"]
     list_filter = [DisputeState, "currency", "created_at"]
-    list_select_related = ["account__user"]
-    search_fields = ["=reference", "=payment_intent", "=account__user__email"]
+    list_select_related = ["wallet__user"]
+    search_fields = ["=reference", "=payment_intent", "=wallet__user__email"]
     search_help_text = "A payment intent (pi_…), a reference (checkout:cs_…, invoice:in_…), or a whole email address."
     fields = ["whose", "description", "paid", "refund", "dispute", "reference", "payment_intent", "grant", "created_at"]
     readonly_fields = ["whose", "paid", "refund", "dispute"]
@@ -50,7 +50,7 @@ class PaymentAdmin(ReadingAdmin):
 
     @display(description="Person")
     def whose(self, payment: Payment) -> SafeString | str:
-        return person(payment.account)
+        return person(payment.wallet)
 
     @display(description="Paid", ordering="amount")
     def paid(self, payment: Payment) -> str:
@@ -67,11 +67,11 @@ class PaymentAdmin(ReadingAdmin):
 
 
 @admin.register(Dispute)
-class DisputeAdmin(ReadingAdmin):
+class DisputeAdmin(ReadOnlyAdmin):
     list_display = ["created_at", "whose", "state", "reason", "disputed", "payment", "closed_at"]
     list_filter = [("closed_at", admin.EmptyFieldListFilter), "status", "created_at"]
-    list_select_related = ["payment__account__user"]
-    search_fields = ["=stripe_id", "=payment__payment_intent", "=payment__account__user__email"]
+    list_select_related = ["payment__wallet__user"]
+    search_fields = ["=stripe_id", "=payment__payment_intent", "=payment__wallet__user__email"]
     fields = ["whose", "status", "reason", "disputed", "payment", "stripe_id", "created_at", "closed_at"]
     readonly_fields = ["whose", "disputed"]
 
@@ -80,7 +80,7 @@ class DisputeAdmin(ReadingAdmin):
 
     @display(description="Person")
     def whose(self, dispute: Dispute) -> SafeString | str:
-        return person(dispute.payment.account)
+        return person(dispute.payment.wallet)
 
     @display(description="Status", label={"open": "danger", "won": "success", "lost": "warning"})
     def state(self, dispute: Dispute) -> tuple[str, str]:
@@ -93,11 +93,11 @@ class DisputeAdmin(ReadingAdmin):
 
 
 @admin.register(Subscription)
-class SubscriptionAdmin(ReadingAdmin):
+class SubscriptionAdmin(ReadOnlyAdmin):
     list_display = ["created_at", "whose", "plan", "state", "period_end", "cancel_at", "ended_at"]
     list_filter = ["status", "plan"]
-    list_select_related = ["account__user", "plan"]
-    search_fields = ["=stripe_id", "=account__user__email", "=account__stripe_customer_id"]
+    list_select_related = ["wallet__user", "plan"]
+    search_fields = ["=stripe_id", "=wallet__user__email", "=wallet__stripe_customer_id"]
     fields = [
         "whose",
         "plan",
@@ -114,7 +114,7 @@ class SubscriptionAdmin(ReadingAdmin):
 
     @display(description="Person")
     def whose(self, subscription: Subscription) -> SafeString | str:
-        return person(subscription.account)
+        return person(subscription.wallet)
 
     @display(
         description="Status",
@@ -125,17 +125,17 @@ class SubscriptionAdmin(ReadingAdmin):
 
 
 @admin.register(Order)
-class OrderAdmin(ReadingAdmin):
+class OrderAdmin(ReadOnlyAdmin):
     list_display = ["created_at", "whose", "what", "status", "stripe_session_id"]
     list_filter = ["status", "created_at"]
-    list_select_related = ["account__user", "plan", "pack"]
-    search_fields = ["=stripe_session_id", "=account__user__email"]
+    list_select_related = ["wallet__user", "plan", "pack"]
+    search_fields = ["=stripe_session_id", "=wallet__user__email"]
     fields = ["whose", "plan", "pack", "status", "stripe_session_id", "created_at"]
     readonly_fields = ["whose"]
 
     @display(description="Person")
     def whose(self, order: Order) -> SafeString | str:
-        return person(order.account)
+        return person(order.wallet)
 
     @display(description="Plan or pack")
     def what(self, order: Order) -> str:

@@ -2,7 +2,7 @@
 
 from django import template
 
-from billing import money
+from billing.catalogue import money
 
 register = template.Library()
 

@@ -22,6 +22,8 @@ class Migration(migrations.Migration):
     dependencies = [
         ("generator", "0006_key_months"),
     ]
+    # It, and all before it, know a wallet by its earlier name.
+    run_before = [("billing", "0010_wallets_and_outgoing_mails")]
 
     operations = [
         migrations.RunPython(count, migrations.RunPython.noop),

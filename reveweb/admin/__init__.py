@@ -15,10 +15,11 @@ from django.utils.safestring import SafeString
 from unfold.decorators import action, display
 
 from accounts.models import User
-from accounts.reading import ReadingAdmin
-from billing import ledger, staff
+from accounts.read_only import ReadOnlyAdmin
+from billing import ledger
 from billing.models import Dispute
-from reveweb.admin import acts, people
+from billing.staff import acts
+from reveweb.admin import people, person_actions
 from reveweb.admin.forms import GrantForm
 
 AT_ONCE = 200  # people that one act may grant to
@@ -49,19 +50,19 @@ class State(admin.SimpleListFilter):
 
 
 @admin.register(User)
-class PersonAdmin(ReadingAdmin):
+class PersonAdmin(ReadOnlyAdmin):
     """Everybody; one's page is composed by `people.look`, and changed by `acts` alone."""
 
     list_display = ["email", "name", "states", "plan", "balance", "date_joined"]
-    list_filter = [State, "account__plan", "date_joined"]
-    list_select_related = ["account__plan"]
+    list_filter = [State, "wallet__plan", "date_joined"]
+    list_select_related = ["wallet__plan"]
     search_fields = ["email", "name"]
     search_help_text = "Email or name, or an id: API key prefix, image, ledger reference, any Stripe id."
     ordering = ["-id"]
     actions = ["grant_to_selected"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
-        open_disputes = Dispute.objects.filter(payment__account__user=OuterRef("pk"), closed_at=None)
+        open_disputes = Dispute.objects.filter(payment__wallet__user=OuterRef("pk"), closed_at=None)
         users: QuerySet[User] = super().get_queryset(request)
         return users.annotate(disputed=Exists(open_disputes))
 
@@ -99,26 +100,28 @@ class PersonAdmin(ReadingAdmin):
             **self._context(request),
             "title": user.email,
             "person": people.look(user, viewer),
-            "may": {permission: staff.may(viewer, permission) for permission in PERMISSIONS},
+            "may": {permission: acts.may(viewer, permission) for permission in PERMISSIONS},
         }
         return TemplateResponse(request, "admin/person/page.html", context)
 
     def get_urls(self) -> list[URLPattern]:
         own = [
             path(f"<int:user_id>/{below}", self.admin_site.admin_view(self._act), {"act_class": act}, name=name)
-            for name, (below, act) in acts.ACTS.items()
+            for name, (below, act) in person_actions.ACTS.items()
         ]
         urls: list[URLPattern] = super().get_urls()
         return own + urls
 
-    def _act(self, request: HttpRequest, act_class: type[acts.Act], user_id: int, **names: Any) -> HttpResponse:
-        return acts.answer(request, self._context(request), act_class, user_id, **names)
+    def _act(
+        self, request: HttpRequest, act_class: type[person_actions.Act], user_id: int, **names: Any
+    ) -> HttpResponse:
+        return person_actions.answer(request, self._context(request), act_class, user_id, **names)
 
     def _context(self, request: HttpRequest) -> dict[str, Any]:
         return {**self.admin_site.each_context(request), "opts": self.opts, "media": self.media}
 
     def has_grant_permission(self, request: HttpRequest) -> bool:
-        return isinstance(request.user, User) and staff.grant_limit(request.user) > 0
+        return isinstance(request.user, User) and acts.grant_limit(request.user) > 0
 
     @action(description="Grant credits …", permissions=["grant"])
     def grant_to_selected(self, request: HttpRequest, queryset: QuerySet[User]) -> HttpResponse | None:
@@ -129,16 +132,16 @@ class PersonAdmin(ReadingAdmin):
         if len(users) > AT_ONCE:
             messages.error(request, f"Choose at most {AT_ONCE} people at a time, or grant from a CSV.")
             return None
-        limit = staff.grant_limit(actor) // len(users)
+        limit = acts.grant_limit(actor) // len(users)
         if not limit:
-            words = f"You may grant {staff.grant_limit(actor):,} credits in one act: choose fewer people."
+            words = f"You may grant {acts.grant_limit(actor):,} credits in one act: choose fewer people."
             messages.error(request, words)
             return None
         form = GrantForm(request.POST if "confirmed" in request.POST else None, limit=limit)
         if form.is_valid():
-            granted = staff.grant_many(
+            granted = acts.grant_many(
                 actor=actor,
-                accounts=[ledger.account_of(user.pk) for user in users],
+                accounts=[ledger.wallet_of(user.pk) for user in users],
                 credits=form.cleaned_data["credits"],
                 reason=form.cleaned_data["reason"],
                 reference=f"staff:{form.cleaned_data['nonce']}",
@@ -167,15 +170,15 @@ class PersonAdmin(ReadingAdmin):
         badges = ((colour, name) for colour, name, holds in states if holds)
         return format_html_join(" ", '<span class="rw-badge rw-{}">{}</span>', badges)
 
-    @display(description="Plan", ordering="account__plan__order")
+    @display(description="Plan", ordering="wallet__plan__order")
     def plan(self, user: User) -> str:
-        account = getattr(user, "account", None)
-        return account.plan.name if account and account.plan else "–"
+        wallet = getattr(user, "wallet", None)
+        return wallet.plan.name if wallet and wallet.plan else "–"
 
-    @display(description="Credits", ordering="account__balance")
+    @display(description="Credits", ordering="wallet__balance")
     def balance(self, user: User) -> str:
-        account = getattr(user, "account", None)
-        return f"{account.balance:,}" if account else "–"
+        wallet = getattr(user, "wallet", None)
+        return f"{wallet.balance:,}" if wallet else "–"
 
 
 PERMISSIONS = (

@@ -13,8 +13,8 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
-from billing import roles, staff
 from billing.models import Plan
+from billing.staff import acts, roles
 
 MAX_YEARS = 10
 
@@ -24,7 +24,7 @@ class ReasonForm(forms.Form):
 
     nonce = forms.UUIDField(widget=forms.HiddenInput, initial=uuid4)
     reason = forms.CharField(
-        max_length=staff.REASON_MAX_LENGTH,
+        max_length=acts.REASON_MAX_LENGTH,
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 2}),
         help_text="Kept in the audit records.",
     )

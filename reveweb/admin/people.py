@@ -10,21 +10,25 @@ from django.conf import settings
 from django.db.models import QuerySet
 
 from accounts.models import ApiKey, User
-from billing import catalogue, roles, statement
-from billing.admin.reading import cause_url
+from billing.admin.columns import cause_url
+from billing.catalogue import products
+from billing.ledger import statement
 from billing.models import (
-    Account,
     AuditRecord,
     CreditEntry,
+    CreditGrant,
     Dispute,
     Order,
     Payment,
     Plan,
     StripeEvent,
     Subscription,
+    Wallet,
 )
-from generator.cards import Picture, picture_of
+from billing.staff import roles
 from generator.models import Generation
+from generator.pages.cards import Picture, picture_of
+from kit.http.requests import without_nul
 
 ENTRIES = 50
 IMAGES = 24
@@ -56,11 +60,11 @@ class Person:
     user: User
     role: str
     verified: bool
-    account: Account | None
+    wallet: Wallet | None
     plan: Plan | None
     subscription: Subscription | None
     subscriptions: list[Subscription]
-    buckets: list[statement.Bucket]
+    grants: list[CreditGrant]
     disputes: list[Dispute]
     entries: list[Entry]
     payments: list[Payment] | None
@@ -81,7 +85,7 @@ class Person:
 
     @property
     def frozen(self) -> bool:
-        return any(bucket.is_frozen for bucket in self.buckets)
+        return any(grant.is_frozen for grant in self.grants)
 
     @property
     def live_keys(self) -> list[ApiKey]:
@@ -90,28 +94,28 @@ class Person:
     @property
     def stripe_url(self) -> str:
         """The customer's page at Stripe, "" where there is none."""
-        if self.account is None or not self.account.stripe_customer_id or settings.EMBEDDED_STRIPE:
+        if self.wallet is None or not self.wallet.stripe_customer_id or settings.EMBEDDED_STRIPE:
             return ""
         mode = "test/" if settings.STRIPE_SECRET_KEY.startswith(("sk_test_", "rk_test_")) else ""
-        return f"https://dashboard.stripe.com/{mode}customers/{self.account.stripe_customer_id}"
+        return f"https://dashboard.stripe.com/{mode}customers/{self.wallet.stripe_customer_id}"
 
 
 def look(user: User, viewer: User) -> Person:
     """Gather what `viewer` may see of `user`, in a number of queries that does not depend on how much that is."""
-    account = Account.objects.filter(user=user).select_related("plan").first()
-    pk = account.pk if account else 0  # looking at somebody opens no account
-    subscriptions = list(Subscription.objects.filter(account_id=pk).select_related("plan"))
+    wallet = Wallet.objects.filter(user=user).select_related("plan").first()
+    pk = wallet.pk if wallet else 0  # looking at somebody opens no account
+    subscriptions = list(Subscription.objects.filter(wallet_id=pk).select_related("plan"))
     sees_images = viewer.has_perm("generator.view_generation")
     return Person(
         user=user,
         role=roles.role_of(user),
         verified=EmailAddress.objects.filter(user=user, verified=True).exists(),
-        account=account,
-        plan=catalogue.plan_of(account) if account else catalogue.free_plan(),
+        wallet=wallet,
+        plan=products.plan_of(wallet) if wallet else products.free_plan(),
         subscription=next((row for row in subscriptions if row.status in Subscription.LIVE), None),
         subscriptions=subscriptions,
-        buckets=statement.buckets(account) if account else [],
-        disputes=list(Dispute.objects.filter(payment__account_id=pk).select_related("payment")),
+        grants=statement.open_grants(wallet) if wallet else [],
+        disputes=list(Dispute.objects.filter(payment__wallet_id=pk).select_related("payment")),
         entries=_entries(pk, sees_images),
         payments=_payments(pk) if viewer.has_perm("billing.view_payment") else None,
         images=_images(pk) if sees_images else None,
@@ -126,7 +130,7 @@ def find(text: str) -> set[int] | None:
     Known are a whole email address, the prefix of an API key, an image's id, a reference of the ledger, and Stripe's
     ids of a customer, subscription, payment intent, checkout, invoice, dispute, charge or event.
     """
-    text = text.strip().replace("\x00", "")
+    text = without_nul(text.strip())
     kind = text.partition("_")[0]
     if "@" in text:
         exact = User.objects.filter(email=text.lower()).values_list("pk", flat=True)
@@ -134,7 +138,7 @@ def find(text: str) -> set[int] | None:
     if kind in FINDERS and "_" in text and " " not in text:
         return set(FINDERS[kind](text))
     if ":" in text and " " not in text:
-        return set(CreditEntry.objects.filter(reference=text).values_list("account__user_id", flat=True))
+        return set(CreditEntry.objects.filter(reference=text).values_list("wallet__user_id", flat=True))
     return None
 
 
@@ -144,10 +148,10 @@ def _of_event(event_id: str) -> Iterable[int]:
         return []
     data: dict[str, Any] = event.payload.get("data", {}).get("object", {})
     customer = data.get("id") if data.get("object") == "customer" else data.get("customer")
-    found = _users(Account.objects.filter(stripe_customer_id=customer or "-"), "user_id")
-    account = data.get("client_reference_id") or (data.get("metadata") or {}).get("account") or ""
-    if not found and str(account).isdigit():
-        found = _users(Account.objects.filter(pk=int(account)), "user_id")
+    found = _users(Wallet.objects.filter(stripe_customer_id=customer or "-"), "user_id")
+    wallet = data.get("client_reference_id") or (data.get("metadata") or {}).get("account") or ""
+    if not found and str(wallet).isdigit():
+        found = _users(Wallet.objects.filter(pk=int(wallet)), "user_id")
     if not found and data.get("payment_intent"):
         found = _users(Payment.objects.filter(payment_intent=data["payment_intent"]))
     return found
@@ -159,13 +163,13 @@ def _of_checkout(session: str) -> Iterable[int]:
 
 
 def _of_dispute(dispute: str) -> Iterable[int]:
-    return _users(Dispute.objects.filter(stripe_id=dispute), "payment__account__user_id")
+    return _users(Dispute.objects.filter(stripe_id=dispute), "payment__wallet__user_id")
 
 
 FINDERS: dict[str, Callable[[str], Iterable[int]]] = {
     "ch": lambda key: _users(CreditEntry.objects.filter(reference__startswith=f"refund:{key}:")),
     "cs": _of_checkout,
-    "cus": lambda key: _users(Account.objects.filter(stripe_customer_id=key), "user_id"),
+    "cus": lambda key: _users(Wallet.objects.filter(stripe_customer_id=key), "user_id"),
     "dp": _of_dispute,
     "du": _of_dispute,
     "evt": _of_event,
@@ -177,12 +181,12 @@ FINDERS: dict[str, Callable[[str], Iterable[int]]] = {
 }
 
 
-def _users(rows: QuerySet[Any], path: str = "account__user_id") -> list[int]:
+def _users(rows: QuerySet[Any], path: str = "wallet__user_id") -> list[int]:
     return list(rows.order_by().values_list(path, flat=True).distinct())
 
 
-def _entries(account_id: int, sees_images: bool) -> list[Entry]:
-    entries = CreditEntry.objects.filter(account_id=account_id).order_by("-id")[:ENTRIES]
+def _entries(wallet_id: int, sees_images: bool) -> list[Entry]:
+    entries = CreditEntry.objects.filter(wallet_id=wallet_id).order_by("-id")[:ENTRIES]
 
     def url(entry: CreditEntry) -> str:
         hidden = entry.reference.startswith("generation:") and not sees_images
@@ -191,13 +195,13 @@ def _entries(account_id: int, sees_images: bool) -> list[Entry]:
     return [Entry(entry, url(entry)) for entry in entries]
 
 
-def _payments(account_id: int) -> list[Payment]:
-    payments = Payment.objects.filter(account_id=account_id).select_related("grant").prefetch_related("disputes")
+def _payments(wallet_id: int) -> list[Payment]:
+    payments = Payment.objects.filter(wallet_id=wallet_id).select_related("grant").prefetch_related("disputes")
     return list(payments[:PAYMENTS])
 
 
-def _images(account_id: int) -> list[Image]:
-    newest = Generation.objects.filter(account_id=account_id).select_related("api_key").order_by("-pk")
+def _images(wallet_id: int) -> list[Image]:
+    newest = Generation.objects.filter(wallet_id=wallet_id).select_related("api_key").order_by("-pk")
     generations = list(newest[:IMAGES])
     references = [f"{generation.credit_reference}:returned" for generation in generations]
     returned = set(CreditEntry.objects.filter(reference__in=references).values_list("reference", flat=True))
@@ -211,5 +215,5 @@ def _images(account_id: int) -> list[Image]:
     ]
 
 
-def _records(account_id: int) -> list[AuditRecord]:
-    return list(AuditRecord.objects.filter(account_id=account_id).select_related("actor")[:RECORDS])
+def _records(wallet_id: int) -> list[AuditRecord]:
+    return list(AuditRecord.objects.filter(wallet_id=wallet_id).select_related("actor")[:RECORDS])

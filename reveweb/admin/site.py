@@ -11,7 +11,8 @@ from django.urls import reverse
 from unfold.dataclasses import SearchResult
 
 from accounts.models import User
-from accounts.reading import change_url
+from accounts.read_only import change_url
+from kit.http.requests import without_nul
 from reveweb.admin import people
 
 FOUND_AT_MOST = 10
@@ -39,7 +40,7 @@ GROUPS: dict[str, list[tuple[str, str, str]]] = {
     ],
     "Machinery": [
         ("Stripe events", "webhook", "billing_stripeevent"),
-        ("Mails", "mail", "billing_sentmail"),
+        ("Mails", "mail", "billing_outgoingmail"),
         ("Audit records", "history_edu", "billing_auditrecord"),
     ],
 }
@@ -70,7 +71,7 @@ def search(request: HttpRequest, term: str) -> list[SearchResult]:
     """Find people for the search that opens with Ctrl+K, by the start of their email or by any id of theirs."""
     if not request.user.has_perm("accounts.view_user"):
         return []
-    typed = request.GET.get("s", term).replace("\x00", "").strip()  # `term` is in lower case, which ids are not
+    typed = without_nul(request.GET.get("s", term)).strip()  # `term` is in lower case, which ids are not
     ids = people.find(typed)
     named = Q(email__istartswith=typed) | Q(name__istartswith=typed)
     users = User.objects.filter(named if ids is None else Q(pk__in=ids)).order_by("email")

@@ -11,9 +11,9 @@ from django.conf import settings
 from django.template import Context, Engine
 from django.urls import reverse
 
-from billing import offers
-from billing.offers import Offer
-from generator.admission import CREDITS_PER_IMAGE
+from billing.pages import offers
+from billing.pages.offers import Offer
+from generator.ask.admission import CREDITS_PER_IMAGE
 from generator.models import ASPECT_RATIOS, PROMPT_MAX_LENGTH
 from reveweb.api import MAX_BODY_BYTES
 from reveweb.docs import code, errors, reference

@@ -7,7 +7,7 @@ from django.utils.safestring import mark_safe
 from django.views.decorators.http import require_safe
 
 from accounts import keys
-from accounts.requests import site_of
+from kit.http.requests import site_of, without_nul
 from reveweb.docs import book, rendering, search
 from reveweb.docs.book import Page
 from reveweb.docs.code import chosen_language
@@ -48,7 +48,7 @@ def markdown(request: HttpRequest, slug: str) -> HttpResponse:
 @require_safe
 def results(request: HttpRequest) -> HttpResponse:
     """Show the sections that have the words of `?q=`; with `?part=1` the list alone, for the box in the navigation."""
-    query = request.GET.get("q", "").replace("\x00", "").strip()[: search.QUERY_MAX_LENGTH]
+    query = without_nul(request.GET.get("q", "")).strip()[: search.QUERY_MAX_LENGTH]
     hits = search.find(query, site_of(request))
     template = "docs/hits.html" if "part" in request.GET else "docs/search.html"
     return render(request, template, {"query": query, "hits": hits, "chapters": book.CHAPTERS})

@@ -5,7 +5,7 @@ from typing import Any
 from django import template
 from django.template.context import Context
 
-from accounts.requests import site_of
+from kit.http.requests import site_of
 from reveweb.docs.code import chosen_language, first_call
 
 register = template.Library()

@@ -10,7 +10,7 @@ from enum import Enum
 
 
 class Outcome(Enum):
-    """How a charge ends. PENDING ones end later, as `TestMethod.settles` says."""
+    """How a charge ends. PENDING ones end later, as `later` says."""
 
     SUCCEEDS = "succeeds"
     DECLINED = "declined"
@@ -25,6 +25,11 @@ class Refusal:
     code: str
     decline_code: str
     message: str
+
+    @property
+    def doc_url(self) -> str:
+        """Where Stripe explains the code."""
+        return f"https://stripe.com/docs/error-codes/{self.code.replace('_', '-')}"
 
 
 DECLINED = Refusal("card_declined", "generic_decline", "Your card was declined.")
@@ -48,8 +53,16 @@ class TestMethod:
     later: Outcome = Outcome.SUCCEEDS
     refusal: Refusal = DECLINED
     brand: str = "visa"
-    bank: bool = False
-    settles: bool = True
+
+    @property
+    def bank(self) -> bool:
+        """Whether it is an account that is debited, within days."""
+        return not self.number.isdigit()
+
+    @property
+    def settles(self) -> bool:
+        """Whether a debit that is on its way succeeds."""
+        return self.later is Outcome.SUCCEEDS
 
     @property
     def last4(self) -> str:
@@ -61,40 +74,18 @@ class TestMethod:
         """The payment method type."""
         return "us_bank_account" if self.bank else "card"
 
-    @property
-    def words(self) -> str:
-        """How a person knows it."""
-        return f"Bank account ending in {self.last4}" if self.bank else f"Card ending in {self.last4}"
 
-
-BANK_SUCCEEDS = "bank_debit_succeeds"
-BANK_FAILS = "bank_debit_fails"
-
+_NO, _ASKS, _LATER = Outcome.DECLINED, Outcome.NEEDS_ACTION, Outcome.PENDING
 _ALL = (
     TestMethod("4242424242424242", "Succeeds"),
     TestMethod("5555555555554444", "Succeeds (Mastercard)", brand="mastercard"),
-    TestMethod("4000000000000002", "Is declined", now=Outcome.DECLINED, later=Outcome.DECLINED),
-    TestMethod(
-        "4000000000009995", "Is declined: no funds", now=Outcome.DECLINED, later=Outcome.DECLINED, refusal=NO_FUNDS
-    ),
-    TestMethod("4000000000000069", "Has expired", now=Outcome.DECLINED, later=Outcome.DECLINED, refusal=EXPIRED),
-    TestMethod("4000000000000341", "Succeeds now, fails when charged at renewal", later=Outcome.DECLINED),
-    TestMethod(
-        "4000002760003184",
-        "Succeeds now, wants to be confirmed at renewal",
-        later=Outcome.NEEDS_ACTION,
-        refusal=NEEDS_ACTION,
-    ),
-    TestMethod(BANK_SUCCEEDS, "Bank debit: succeeds later", now=Outcome.PENDING, bank=True, refusal=BANK_REFUSED),
-    TestMethod(
-        BANK_FAILS,
-        "Bank debit: fails later",
-        now=Outcome.PENDING,
-        later=Outcome.DECLINED,
-        bank=True,
-        settles=False,
-        refusal=BANK_REFUSED,
-    ),
+    TestMethod("4000000000000002", "Is declined", _NO, _NO),
+    TestMethod("4000000000009995", "Is declined: no funds", _NO, _NO, NO_FUNDS),
+    TestMethod("4000000000000069", "Has expired", _NO, _NO, EXPIRED),
+    TestMethod("4000000000000341", "Succeeds now, fails when charged at renewal", later=_NO),
+    TestMethod("4000002760003184", "Succeeds now, wants to be confirmed at renewal", later=_ASKS, refusal=NEEDS_ACTION),
+    TestMethod("bank_debit_succeeds", "Bank debit: succeeds later", now=_LATER, refusal=BANK_REFUSED),
+    TestMethod("bank_debit_fails", "Bank debit: fails later", _LATER, _NO, BANK_REFUSED),
 )
 METHODS = {method.number: method for method in _ALL}
 CARDS = tuple(method for method in _ALL if not method.bank)

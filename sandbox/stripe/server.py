@@ -17,7 +17,7 @@ from sandbox.stripe.desk.routes import Desk
 from sandbox.stripe.engine import time_machine
 from sandbox.stripe.engine.world import World
 from sandbox.stripe.pages.checkout import CheckoutPage
-from sandbox.stripe.pages.documents import Documents
+from sandbox.stripe.pages.documents import InvoicePage, ReceiptPage
 from sandbox.stripe.pages.panel import Panel
 from sandbox.stripe.pages.portal import PortalPage
 from sandbox.stripe.state.store import Store
@@ -56,7 +56,7 @@ class Stripe:
     def routes(self) -> list[BaseRoute]:
         """Return all routes; the API's comes last, since it answers every path that isn't Reve's."""
         register_url_convertor("not_reve", _NotReve())
-        pages = (CheckoutPage(self.world), PortalPage(self.world), Documents(self.world), Panel(self.world))
+        pages = [kind(self.world) for kind in (CheckoutPage, PortalPage, InvoicePage, ReceiptPage, Panel)]
         answer = Service(self.world).answer
         return [
             *Desk(self.world).routes(),

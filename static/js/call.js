@@ -18,7 +18,10 @@ document.addEventListener("click", async (event) => {
 async function fetchCall(opener) {
   const asked = opener.form ? { method: "POST", body: new FormData(opener.form) } : {};
   try {
-    const response = await fetch(opener.formAction ?? opener.href, { ...asked, headers: { Accept: "application/json" } });
+    const response = await fetch(opener.formAction ?? opener.href, {
+      ...asked,
+      headers: { Accept: "application/json" },
+    });
     const { html, errors } = await response.json();
     if (errors) document.dispatchEvent(new CustomEvent("refused", { detail: { errors } }));
     return html;
@@ -40,9 +43,11 @@ function arrange(place) {
   list.append(...tabs);
   parts[0].before(list);
   const choose = (number, isByHand) => {
-    tabs.forEach((tab, other) => tab.setAttribute("aria-selected", String(other === number)));
-    tabs.forEach((tab, other) => (tab.tabIndex = other === number ? 0 : -1));
-    parts.forEach((part, other) => (part.hidden = other !== number));
+    for (const [other, tab] of tabs.entries()) {
+      tab.setAttribute("aria-selected", String(other === number));
+      tab.tabIndex = other === number ? 0 : -1;
+    }
+    for (const [other, part] of parts.entries()) part.hidden = other !== number;
     if (isByHand) remember(parts[number].dataset.callPart);
   };
   list.addEventListener("click", (event) => choose(tabs.indexOf(event.target.closest("[role=tab]")), true));
@@ -53,12 +58,22 @@ function arrange(place) {
     choose(next, true);
     tabs[next].focus();
   });
-  choose(Math.max(0, parts.findIndex((part) => part.dataset.callPart === remembered())), false);
+  choose(
+    Math.max(
+      0,
+      parts.findIndex((part) => part.dataset.callPart === remembered()),
+    ),
+    false,
+  );
   for (const button of call.querySelectorAll("[data-call-copy]")) button.hidden = false;
 }
 
 function tabOf(part, number) {
-  const tab = Object.assign(document.createElement("button"), { type: "button", role: "tab", id: `call-tab-${number}` });
+  const tab = Object.assign(document.createElement("button"), {
+    type: "button",
+    role: "tab",
+    id: `call-tab-${number}`,
+  });
   tab.textContent = part.dataset.callPart;
   part.id = `call-part-${number}`;
   part.setAttribute("role", "tabpanel");
@@ -90,7 +105,9 @@ document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-call-copy]");
   if (!button) return;
   const label = button.querySelector("[data-call-copy-label]");
-  label.textContent = (await copy(button.closest("[data-call-part]").querySelector("code"))) ? "Copied" : "Selected: press Ctrl+C";
+  label.textContent = (await copy(button.closest("[data-call-part]").querySelector("code")))
+    ? "Copied"
+    : "Selected: press Ctrl+C";
   setTimeout(() => (label.textContent = "Copy"), 2500);
 });
 

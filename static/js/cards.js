@@ -6,17 +6,17 @@ const announcer = document.querySelector("[data-announce]");
 const empty = document.querySelector("[data-empty]");
 const seen = new WeakMap(); // card → when its wait or its drawing began, by the page's own clock
 const FINAL = ["completed", "failed"];
-const pressesOf = (html) => Object.assign(document.createElement("template"), { innerHTML: html }).content.children;
-const cardsOf = (press) => [...press.querySelectorAll("[data-generation]")];
+const groupsOf = (html) => Object.assign(document.createElement("template"), { innerHTML: html }).content.children;
+const cardsOf = (group) => [...group.querySelectorAll("[data-generation]")];
 
-function put(press) {
-  const here = document.getElementById(press.id);
-  if (!here) return hang(press);
+function put(group) {
+  const here = document.getElementById(group.id);
+  if (!here) return hang(group);
   let before = null;
-  for (const card of cardsOf(press)) {
+  for (const card of cardsOf(group)) {
     const old = document.getElementById(card.id);
     const stays = old && !isNews(old, card);
-    if (!old) before ? before.after(card) : here.querySelector(".press-images").prepend(card);
+    if (!old) before ? before.after(card) : here.querySelector(".group-images").prepend(card);
     else if (!stays) replace(old, card);
     if (!stays) ready(card);
     before = stays ? old : card;
@@ -24,11 +24,11 @@ function put(press) {
   here.dataset.count = cardsOf(here).length;
 }
 
-function hang(press) {
-  const at = Number(press.dataset.at);
+function hang(group) {
+  const at = Number(group.dataset.at);
   const older = [...wall.children].find((other) => Number(other.dataset.at) < at);
-  wall.insertBefore(press, older ?? null);
-  cardsOf(press).forEach(ready);
+  wall.insertBefore(group, older ?? null);
+  cardsOf(group).forEach(ready);
 }
 
 function isNews(old, card) {
@@ -49,16 +49,16 @@ function ready(card) {
 
 function take(id) {
   const card = document.getElementById(id);
-  const press = card?.closest("[data-press]");
-  if (!press) return;
+  const group = card?.closest("[data-group]");
+  if (!group) return;
   card.remove();
-  press.dataset.count = cardsOf(press).length;
-  if (press.dataset.count === "0") press.remove();
+  group.dataset.count = cardsOf(group).length;
+  if (group.dataset.count === "0") group.remove();
 }
 
 function announce(card) {
   const how = card.dataset.status === "completed" ? "Your image is ready" : "This image could not be made";
-  announcer.textContent = `${how}: ${card.closest("[data-press]").dataset.prompt.slice(0, 80)}`;
+  announcer.textContent = `${how}: ${card.closest("[data-group]").dataset.prompt.slice(0, 80)}`;
 }
 
 function tick() {
@@ -80,7 +80,7 @@ function show() {
 
 document.addEventListener("generation", ({ detail: { id, status, html, studio = true } }) => {
   if (status === "deleted") take(id);
-  else if (studio && html) [...pressesOf(html)].forEach(put);
+  else if (studio && html) [...groupsOf(html)].forEach(put);
   show();
 });
 
@@ -98,7 +98,7 @@ async function look() {
   try {
     const response = await fetch(wall.dataset.wall);
     if (!response.ok || response.redirected) return;
-    compare([...pressesOf(await response.text())], before);
+    compare([...groupsOf(await response.text())], before);
     const balance = Number(response.headers.get("X-Credits-Remaining"));
     document.dispatchEvent(new CustomEvent("balance", { detail: { balance } }));
   } catch {
@@ -108,15 +108,15 @@ async function look() {
   }
 }
 
-function compare(presses, before) {
-  const known = new Set(presses.flatMap(cardsOf).map((card) => card.id));
+function compare(groups, before) {
+  const known = new Set(groups.flatMap(cardsOf).map((card) => card.id));
   const isAll = known.size < Number(wall.dataset.most); // else what is missing may only be too old for the answer
-  const oldest = isAll ? 0 : Math.min(...presses.map((press) => Number(press.dataset.at)));
+  const oldest = isAll ? 0 : Math.min(...groups.map((group) => Number(group.dataset.at)));
   for (const id of before) {
-    const at = Number(document.getElementById(id)?.closest("[data-press]").dataset.at);
+    const at = Number(document.getElementById(id)?.closest("[data-group]").dataset.at);
     if (at > oldest && !known.has(id)) take(id);
   }
-  presses.forEach(put);
+  groups.forEach(put);
   show();
 }
 

@@ -107,7 +107,8 @@ function count(field) {
   const used = [...field.value.trim()].length;
   const place = form.querySelector(`[data-counter-for="${field.name}"]`);
   const left = limit - used;
-  place.textContent = left > limit / 10 ? "" : left < 0 ? `${-left} over ${limit.toLocaleString("en")}` : `${left} left`;
+  place.textContent =
+    left > limit / 10 ? "" : left < 0 ? `${-left} over ${limit.toLocaleString("en")}` : `${left} left`;
   place.classList.toggle("is-over", left < 0);
 }
 
@@ -177,7 +178,7 @@ form.addEventListener("input", ({ target }) => {
 // --- Taking up earlier settings
 
 function settingsOf(link) {
-  const { prompt, negative, ratio } = link.closest("[data-press]")?.dataset ?? {};
+  const { prompt, negative, ratio } = link.closest("[data-group]")?.dataset ?? {};
   if (prompt !== undefined) return { prompt, negative_prompt: negative, aspect_ratio: ratio };
   const asked = new URL(link.href).searchParams;
   return { prompt: asked.get("prompt"), negative_prompt: "", aspect_ratio: asked.get("aspect_ratio") ?? "1:1" };

@@ -2,10 +2,13 @@
 
 for (const link of document.querySelectorAll("[data-anchor]")) {
   link.addEventListener("click", () => {
-    navigator.clipboard?.writeText(link.href).then(() => {
-      link.classList.add("is-copied");
-      setTimeout(() => link.classList.remove("is-copied"), 2000);
-    }, () => {});
+    navigator.clipboard?.writeText(link.href).then(
+      () => {
+        link.classList.add("is-copied");
+        setTimeout(() => link.classList.remove("is-copied"), 2000);
+      },
+      () => {},
+    );
   });
 }
 
@@ -19,10 +22,14 @@ if (headings.length) {
     for (const [id, link] of entries) link.toggleAttribute("aria-current", id === current.id);
   };
   let frame = 0;
-  addEventListener("scroll", () => {
-    cancelAnimationFrame(frame);
-    frame = requestAnimationFrame(mark);
-  }, { passive: true });
+  addEventListener(
+    "scroll",
+    () => {
+      cancelAnimationFrame(frame);
+      frame = requestAnimationFrame(mark);
+    },
+    { passive: true },
+  );
   mark();
 }
 
@@ -41,7 +48,9 @@ async function look() {
   }
   request = new AbortController();
   try {
-    const answer = await fetch(`${form.action}?${new URLSearchParams({ q: query, part: "1" })}`, { signal: request.signal });
+    const answer = await fetch(`${form.action}?${new URLSearchParams({ q: query, part: "1" })}`, {
+      signal: request.signal,
+    });
     if (!answer.ok) return;
     hits.innerHTML = await answer.text();
     hits.hidden = document.activeElement !== box && !hits.contains(document.activeElement);

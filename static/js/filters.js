@@ -12,11 +12,18 @@ function closeAll(except) {
 function sync() {
   for (const part of document.querySelectorAll("[data-presets], [data-search-key]")) part.hidden = false;
   for (const panel of document.querySelectorAll("[data-filter]")) {
-    panel.classList.toggle("is-set", [...panel.querySelectorAll("[type=date]")].some((input) => input.value));
+    panel.classList.toggle(
+      "is-set",
+      [...panel.querySelectorAll("[type=date]")].some((input) => input.value),
+    );
   }
 }
 
-document.addEventListener("toggle", (event) => event.target.matches("[data-filter]") && event.target.open && closeAll(event.target), true);
+document.addEventListener(
+  "toggle",
+  (event) => event.target.matches("[data-filter]") && event.target.open && closeAll(event.target),
+  true,
+);
 document.addEventListener("click", (event) => {
   closeAll(event.target.closest("[data-filter]"));
   const preset = event.target.closest("[data-from]");
@@ -40,7 +47,12 @@ document.addEventListener("keydown", (event) => {
     event.preventDefault();
     open.open = false;
     open.querySelector("summary").focus();
-  } else if (event.key === "/" && !event.ctrlKey && !event.metaKey && !event.target.closest("input:not([type=checkbox], [type=radio]), textarea, dialog")) {
+  } else if (
+    event.key === "/" &&
+    !event.ctrlKey &&
+    !event.metaKey &&
+    !event.target.closest("input:not([type=checkbox], [type=radio]), textarea, dialog")
+  ) {
     const search = document.querySelector("#q");
     if (!search) return;
     event.preventDefault();

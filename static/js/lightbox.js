@@ -146,7 +146,9 @@ dialog.addEventListener("keydown", (event) => {
   act();
 });
 
-part("stage").addEventListener("touchstart", ({ touches }) => (touch = touches.length === 1 ? touches[0] : null), { passive: true });
+part("stage").addEventListener("touchstart", ({ touches }) => (touch = touches.length === 1 ? touches[0] : null), {
+  passive: true,
+});
 part("stage").addEventListener("touchend", ({ changedTouches: [end] }) => {
   if (!touch) return;
   const [x, y] = [end.clientX - touch.clientX, end.clientY - touch.clientY];

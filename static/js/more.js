@@ -95,7 +95,14 @@ async function comeBack() {
 }
 
 let pending = 0;
-addEventListener("scroll", () => (pending ||= setTimeout(() => ((pending = 0), remember()), 400)), { passive: true });
+const rememberSoon = () => {
+  if (pending) return;
+  pending = setTimeout(() => {
+    pending = 0;
+    remember();
+  }, 400);
+};
+addEventListener("scroll", rememberSoon, { passive: true });
 document.addEventListener("want-more", () => fetchMore());
 document.addEventListener("wall-changed", holdBack);
 document.addEventListener("htmx:afterSettle", settle);

@@ -8,7 +8,7 @@ let written = "";
 function step(by) {
   if (place === -1) {
     written = box.value;
-    const prompts = [...document.querySelectorAll("[data-press]")].map((press) => press.dataset.prompt);
+    const prompts = [...document.querySelectorAll("[data-group]")].map((group) => group.dataset.prompt);
     earlier = [...new Set(prompts)].filter((prompt) => prompt && prompt !== written);
   }
   const next = place + by;

@@ -10,7 +10,7 @@ const bar = document.querySelector("[data-selection]");
 const toasts = document.querySelector("[data-toasts]");
 const words = bar.querySelector("[data-count-words]");
 const most = Number(bar.dataset.most);
-const thrown = []; // lists of tiles, the last one last: what Undo takes back
+const trashed = []; // lists of tiles, the last one last: what Undo takes back
 let mode = false;
 let anchor = null;
 let timer = 0;
@@ -27,7 +27,9 @@ function update() {
   main.toggleAttribute("data-selecting", mode);
   bar.classList.toggle("is-open", mode);
   const tooMany = count > most;
-  const text = tooMany ? `${count.toLocaleString("en")} selected: ${most.toLocaleString("en")} at most at once` : `${count.toLocaleString("en")} selected`;
+  const text = tooMany
+    ? `${count.toLocaleString("en")} selected: ${most.toLocaleString("en")} at most at once`
+    : `${count.toLocaleString("en")} selected`;
   if (words.textContent !== text) words.textContent = text;
   for (const button of bar.querySelectorAll("[type=submit]")) button.disabled = !count || tooMany;
   syncFavour();
@@ -63,7 +65,11 @@ function selectAll() {
 async function post(address, list, more = {}) {
   const body = new URLSearchParams({ ids: list.map((tile) => tile.id).join(","), ...more });
   const token = bar.elements.csrfmiddlewaretoken.value;
-  const response = await fetch(address, { method: "POST", body, headers: { "HX-Request": "true", "X-CSRFToken": token } });
+  const response = await fetch(address, {
+    method: "POST",
+    body,
+    headers: { "HX-Request": "true", "X-CSRFToken": token },
+  });
   const login = response.headers.get("HX-Redirect");
   if (login) location.assign(login);
   if (!response.ok || login) throw new Error(response.status);
@@ -92,7 +98,7 @@ async function favour(list) {
   if (!list.length || list.length > most) return;
   const on = !list.every(isFavourite);
   const before = list.map(isFavourite);
-  list.forEach((tile) => draw(tile, on));
+  for (const tile of list) draw(tile, on);
   say("favourite");
   syncFavour();
   try {
@@ -100,7 +106,7 @@ async function favour(list) {
     const what = list.length === 1 ? "1 image" : images(list.length);
     if (mode) note(on ? `Added ${what} to favourites.` : `Removed ${what} from favourites.`);
   } catch {
-    list.forEach((tile, at) => draw(tile, before[at]));
+    for (const [at, tile] of list.entries()) draw(tile, before[at]);
     say("favourite");
     syncFavour();
     complain(`${images(list.length)} could not be changed. Try again.`);
@@ -121,13 +127,15 @@ function show(list, on) {
 async function throwAway(list, { toUndo = false } = {}) {
   if (!list.length) return;
   const all = tiles();
-  const next = all.slice(all.indexOf(list.at(-1)) + 1).find((tile) => !list.includes(tile)) ?? all.findLast((tile) => !list.includes(tile));
+  const next =
+    all.slice(all.indexOf(list.at(-1)) + 1).find((tile) => !list.includes(tile)) ??
+    all.findLast((tile) => !list.includes(tile));
   const focused = list.some((tile) => tile.contains(document.activeElement));
   show(list, false);
   if (focused) next?.querySelector(".tile-link").focus();
   try {
     const html = await post(bar.dataset.delete, list);
-    thrown.push(list);
+    trashed.push(list);
     // Nothing is left to look at: the page itself says so, and offers to undo it.
     if (!tiles().length && !document.querySelector("[data-more]")) return location.reload();
     toast(html);
@@ -140,7 +148,7 @@ async function throwAway(list, { toUndo = false } = {}) {
 }
 
 async function takeBack() {
-  const list = thrown.pop();
+  const list = trashed.pop();
   if (!list) return;
   try {
     await post(bar.dataset.restore, list);
@@ -148,7 +156,7 @@ async function takeBack() {
     note(`${images(list.length)} ${list.length === 1 ? "is" : "are"} back.`);
     if (!document.querySelector("dialog[open]")) list[0].querySelector(".tile-link").focus();
   } catch {
-    thrown.push(list);
+    trashed.push(list);
     complain("This could not be undone. Try again, or look here again later.");
   }
 }
@@ -157,12 +165,13 @@ async function takeBack() {
 
 function toast(content) {
   (document.querySelector("dialog[open]") ?? main).append(toasts);
+  let shown = content;
   if (typeof content === "string") {
     const page = new DOMParser().parseFromString(content, "text/html");
-    content = page.querySelector("[data-thrown]");
-    for (const part of content.querySelectorAll("[role=status]")) part.removeAttribute("role"); // the place is one
+    shown = page.querySelector("[data-trashed]");
+    for (const part of shown.querySelectorAll("[role=status]")) part.removeAttribute("role"); // the place is one
   }
-  toasts.replaceChildren(content);
+  toasts.replaceChildren(shown);
   later();
 }
 
@@ -210,7 +219,7 @@ document.addEventListener("keydown", (event) => {
   if (typing || event.defaultPrevented) return;
   const tile = event.target.closest?.("[data-tile]");
   const command = event.ctrlKey || event.metaKey;
-  if (command && event.key.toLowerCase() === "z" && thrown.length) {
+  if (command && event.key.toLowerCase() === "z" && trashed.length) {
     event.preventDefault();
     takeBack();
   } else if (document.querySelector("dialog[open]") || !mode) {
@@ -248,7 +257,14 @@ toasts.addEventListener("submit", (event) => {
   event.preventDefault();
   takeBack();
 });
-bar.addEventListener("formdata", (event) => event.formData.set("ids", selected().map((tile) => tile.id).join(",")));
+bar.addEventListener("formdata", (event) =>
+  event.formData.set(
+    "ids",
+    selected()
+      .map((tile) => tile.id)
+      .join(","),
+  ),
+);
 bar.addEventListener("submit", (event) => {
   if (event.submitter?.matches("[data-delete-selected]")) {
     event.preventDefault();
@@ -260,7 +276,10 @@ bar.addEventListener("submit", (event) => {
     note(`Your ZIP with ${images(selected().length).toLowerCase()} is on its way.`);
   }
 });
-for (const [name, act] of [["select-all", selectAll], ["select-none", leave]]) {
+for (const [name, act] of [
+  ["select-all", selectAll],
+  ["select-none", leave],
+]) {
   const button = bar.querySelector(`[data-${name}]`);
   button.hidden = false;
   button.addEventListener("click", act);

@@ -17,13 +17,14 @@ from PIL import Image
 
 from accounts import keys
 from accounts.models import User
-from billing import queue
-from billing.models import Account
-from generator import admission, images, lifecycle
+from billing.models import Wallet
+from generator.ask import admission
+from generator.files import images
+from generator.jobs import lifecycle
 from generator.models import Generation
-from reveweb import tasks
-from reveweb.account import jobs
-from reveweb.models import PersonalTask
+from kit import broker
+from reveweb.personal import jobs, tasks
+from reveweb.personal.models import PersonalTask
 from tests.conftest import PASSWORD
 
 Draw = Callable[..., Generation]
@@ -38,7 +39,7 @@ def _stores(tmp_path: Any, settings: Any, monkeypatch: pytest.MonkeyPatch) -> No
         "default": {**default, "OPTIONS": {"location": tmp_path / "images", "allow_overwrite": True}},
         "private": {**private, "OPTIONS": {"location": tmp_path / "private", "allow_overwrite": True}},
     }
-    monkeypatch.setattr(queue, "tell", lambda task, argument: None)
+    monkeypatch.setattr(broker, "tell", lambda task, argument: None)
     cache.clear()  # how often this machine's address has logged in
 
 
@@ -51,17 +52,17 @@ def browser(alice: User) -> Client:
 
 
 @pytest.fixture
-def draw(account: Account, give: Callable[[int], None]) -> Draw:
+def draw(wallet: Wallet, give: Callable[[int], None]) -> Draw:
     """Make an image of Alice's, with real files, or leave it unfinished."""
     give(20)
 
     def drawn(prompt: str = "a lighthouse", until: str = "completed") -> Generation:
         request = admission.ImageRequest(prompt=prompt)
-        generation = admission.admit(account=account, request=request).generation
+        generation = admission.admit(wallet=wallet, request=request).generation
         if until == "queued":
             return generation
         lifecycle.claim_submission(generation.pk)
-        lifecycle.accepted(generation, upstream_id=f"up-{generation.pk}", look_after=1)
+        lifecycle.accepted(generation, upstream_id=f"up-{generation.pk}", poll_after=1)
         if until == "completed":
             stored = images.store(png(), generation.file_token)
             lifecycle.complete(generation, image=stored, model="test")

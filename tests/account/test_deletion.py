@@ -14,23 +14,26 @@ from django.test import Client
 from accounts import keys
 from accounts.errors import InvalidApiKey
 from accounts.models import ApiKey, User
-from billing import checkout, gateway, ledger, staff
-from billing import closing as payments
-from billing.audit import drifts
+from billing import gateway, ledger
 from billing.errors import AccountClosed
-from billing.models import Account, CreditEntry, Order, Pack, Payment, Plan, SentMail, Subscription
-from generator import images, worker
+from billing.models import CreditEntry, Order, OutgoingMail, Pack, Payment, Plan, Subscription, Wallet
+from billing.staff import acts
+from billing.staff.audit import drifts
+from billing.stripe import checkout
+from billing.stripe import closing as payments
+from generator.files import images
+from generator.jobs import worker
 from generator.models import Generation
-from reveweb.account import closing, jobs
-from reveweb.models import PersonalTask
+from reveweb.personal import deletion, jobs
+from reveweb.personal.models import PersonalTask
 from tests.account.conftest import png, stored_files, work
 from tests.conftest import PASSWORD
-from tests.payments.conftest import SITE, Customer, Desk, deliver, seed_catalogue
+from tests.payments.conftest import SITE, Customer, clean_desk, deliver, seed_catalogue
 
 State = PersonalTask.State
 
 
-def test_nothing_of_the_person_stays(alice: User, account: Account, browser: Client, belongings: None) -> None:
+def test_nothing_of_the_person_stays(alice: User, wallet: Wallet, browser: Client, belongings: None) -> None:
     assert stored_files() != []
     task = jobs.start_deletion(alice)
     assert work(task), task.last_error
@@ -41,7 +44,7 @@ def test_nothing_of_the_person_stays(alice: User, account: Account, browser: Cli
     assert alice.deleted_at is not None
     for records in (Authenticator, SocialAccount, EmailAddress, ApiKey, UserSession, Session):
         assert not records.objects.exists(), records
-    generations = Generation.objects.filter(account=account)
+    generations = Generation.objects.filter(wallet=wallet)
     assert {one.prompt for one in generations} == {""}
     assert {one.status for one in generations} == {"completed", "failed"}
     assert list(drifts()) == []
@@ -59,10 +62,10 @@ def test_it_begins_at_once(alice: User, browser: Client, belongings: None) -> No
 @pytest.mark.parametrize("step", ["stop_charges", "_stop_drawing", "_delete_images", "_delete_log_ins", "_forget"])
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_worker_killed_at_any_step_leaves_it_to_the_next(
-    alice: User, account: Account, belongings: None, monkeypatch: pytest.MonkeyPatch, step: str, when: str
+    alice: User, wallet: Wallet, belongings: None, monkeypatch: pytest.MonkeyPatch, step: str, when: str
 ) -> None:
     task = jobs.start_deletion(alice)
-    module = payments if step == "stop_charges" else closing
+    module = payments if step == "stop_charges" else deletion
     real = getattr(module, step)
 
     def killed(*arguments: Any) -> Any:
@@ -80,7 +83,7 @@ def test_a_worker_killed_at_any_step_leaves_it_to_the_next(
     assert task.state == State.DONE
     assert stored_files() == []
     assert User.objects.get(pk=alice.pk).email.endswith("@deleted.invalid")
-    assert SentMail.objects.filter(template="account_deleted", to="alice@example.com").count() == 1
+    assert OutgoingMail.objects.filter(template="account_deleted", to="alice@example.com").count() == 1
     assert list(drifts()) == []
 
 
@@ -91,21 +94,21 @@ def test_a_storage_that_is_away_is_waited_for(alice: User, belongings: None, mon
         raise OSError("no route to storage")
 
     with monkeypatch.context() as patch:
-        patch.setattr("generator.images.delete", away)
+        patch.setattr("generator.files.images.delete", away)
         assert not work(task)
     assert (task.state, "images" in task.last_error) == (State.WAITING, True)
     assert User.objects.get(pk=alice.pk).email == "alice@example.com"
     assert work(task), task.last_error
 
 
-def test_the_same_address_signs_up_again_without_a_second_welcome(alice: User, account: Account) -> None:
-    assert account.balance == 3
+def test_the_same_address_signs_up_again_without_a_second_welcome(alice: User, wallet: Wallet) -> None:
+    assert wallet.balance == 3
     assert work(jobs.start_deletion(alice))
     client = Client()
     client.post("/accounts/signup/", {"email": "alice@example.com", "password1": PASSWORD})
     again = User.objects.get(email="alice@example.com")
     assert again.pk != alice.pk
-    assert ledger.account_of(again.pk).balance == 0
+    assert ledger.wallet_of(again.pk).balance == 0
 
 
 def test_nobody_signs_up_where_deleted_accounts_go(client: Client, db: None) -> None:
@@ -134,16 +137,16 @@ def test_two_clicks_are_one_deletion(alice: User) -> None:
     assert jobs.start_deletion(alice).pk == jobs.start_deletion(alice).pk
 
 
-def test_staff_cannot_bring_it_back(alice: User, account: Account) -> None:
+def test_staff_cannot_bring_it_back(alice: User, wallet: Wallet) -> None:
     jobs.start_deletion(alice)
-    staff.restore(actor=None, user=alice, reason="please")
+    acts.restore(actor=None, user=alice, reason="please")
     alice.refresh_from_db()
     assert not alice.is_active
 
 
 def test_a_suspension_ends_the_sessions_for_good(alice: User, browser: Client) -> None:
-    staff.suspend(actor=None, user=alice, reason="test")
-    staff.restore(actor=None, user=alice, reason="test")
+    acts.suspend(actor=None, user=alice, reason="test")
+    acts.restore(actor=None, user=alice, reason="test")
     assert browser.get("/account/").status_code == 302
 
 
@@ -196,7 +199,7 @@ class TestMoney:
     def customer(self, alice: User, sandbox: str, settings: Any) -> Customer:
         seed_catalogue()
         settings.INSTALLATION_ID = f"gone{alice.pk}{id(self)}"
-        return Customer(ledger.account_of(alice.pk), Desk(sandbox))
+        return Customer(ledger.wallet_of(alice.pk), clean_desk(sandbox))
 
     def test_a_plan_ends_at_stripe_at_once(self, alice: User, customer: Customer) -> None:
         customer.pay(Plan.objects.get(slug="basic"))
@@ -205,7 +208,7 @@ class TestMoney:
         assert gateway.subscriptions_of(customer.id) == []
         customer.follow()
         assert customer.subscription.status == "canceled"
-        assert not SentMail.objects.filter(template="plan_ended").exists()
+        assert not OutgoingMail.objects.filter(template="plan_ended").exists()
         assert list(drifts()) == []
 
     def test_a_plan_that_we_have_not_heard_of_ends_too(self, alice: User, customer: Customer) -> None:
@@ -217,7 +220,7 @@ class TestMoney:
         assert list(drifts()) == []
 
     def test_an_open_checkout_cannot_be_paid_any_more(self, alice: User, customer: Customer) -> None:
-        checkout.start(account=customer.account, product=Plan.objects.get(slug="basic"), site="http://shop.example")
+        checkout.start(wallet=customer.wallet, product=Plan.objects.get(slug="basic"), site="http://shop.example")
         order = Order.objects.get()
         assert work(jobs.start_deletion(alice))
         order.refresh_from_db()
@@ -246,7 +249,7 @@ class TestMoney:
         assert work(jobs.start_deletion(alice))
         customer.desk(f"charges/{charge}/dispute")
         customer.follow()
-        assert Account.objects.get(pk=customer.account.pk).balance == 3
+        assert Wallet.objects.get(pk=customer.wallet.pk).balance == 3
         assert list(drifts()) == []
 
 
@@ -257,7 +260,7 @@ class TestACheckoutThatIsStarting:
     def customer(self, alice: User, sandbox: str, settings: Any) -> Customer:
         seed_catalogue()
         settings.INSTALLATION_ID = f"race{alice.pk}{id(self)}"
-        return Customer(ledger.account_of(alice.pk), Desk(sandbox))
+        return Customer(ledger.wallet_of(alice.pk), clean_desk(sandbox))
 
     @pytest.fixture
     def during(self, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Any]]:
@@ -296,22 +299,22 @@ class TestACheckoutThatIsStarting:
         sessions = during("create_checkout", lambda: None, when="after")
         during(call, close, when=when)
         with pytest.raises(AccountClosed):
-            checkout.start(account=customer.account, product=product.objects.filter(price__gt=0)[0], site=SITE)
+            checkout.start(wallet=customer.wallet, product=product.objects.filter(price__gt=0)[0], site=SITE)
         assert {order.status for order in Order.objects.all()} == {Order.Status.EXPIRED}
         assert [gateway.retrieve_checkout(one["id"])["status"] for one in sessions] == ["expired"]
 
     def test_a_closed_account_starts_none(self, alice: User, customer: Customer, during: Any) -> None:
         calls = during("create_checkout", lambda: None, when="after")
-        earlier = checkout.start(account=customer.account, product=Plan.objects.get(slug="basic"), site=SITE)
+        earlier = checkout.start(wallet=customer.wallet, product=Plan.objects.get(slug="basic"), site=SITE)
         assert earlier
         jobs.start_deletion(alice)
         for product in (Plan.objects.get(slug="basic"), Pack.objects.get(slug="pack-50")):
             with pytest.raises(AccountClosed):
-                checkout.start(account=customer.account, product=product, site=SITE)
+                checkout.start(wallet=customer.wallet, product=product, site=SITE)
         assert (len(calls), Order.objects.count()) == (1, 1)
 
     def test_an_order_without_a_customer_is_closed(self, alice: User, customer: Customer) -> None:
-        Order.objects.create(account=customer.account, plan=Plan.objects.get(slug="basic"))
+        Order.objects.create(wallet=customer.wallet, plan=Plan.objects.get(slug="basic"))
         assert work(jobs.start_deletion(alice))
         assert Order.objects.get().status == Order.Status.EXPIRED
 
@@ -322,14 +325,14 @@ class TestACheckoutThatIsStarting:
         assert "This account is being deleted" in answer.content.decode()
 
     def test_a_plan_that_is_paid_all_the_same_is_ended_and_paid_back(self, alice: User, customer: Customer) -> None:
-        checkout.start(account=customer.account, product=Plan.objects.get(slug="basic"), site=SITE)
+        checkout.start(wallet=customer.wallet, product=Plan.objects.get(slug="basic"), site=SITE)
         pay_after_closing(alice, customer)
         assert gateway.subscriptions_of(customer.id) == []
         assert customer.subscription.status == "canceled"
         assert_paid_back(customer)
 
     def test_so_it_is_whichever_event_comes_first(self, alice: User, customer: Customer) -> None:
-        checkout.start(account=customer.account, product=Plan.objects.get(slug="basic"), site=SITE)
+        checkout.start(wallet=customer.wallet, product=Plan.objects.get(slug="basic"), site=SITE)
         jobs.start_deletion(alice)
         customer.desk(f"checkout/{Order.objects.get().stripe_session_id}/pay")
         deliver(customer.news()[::-1])
@@ -338,7 +341,7 @@ class TestACheckoutThatIsStarting:
         assert_paid_back(customer)
 
     def test_a_pack_that_is_paid_all_the_same_is_paid_back(self, alice: User, customer: Customer) -> None:
-        checkout.start(account=customer.account, product=Pack.objects.get(slug="pack-50"), site=SITE)
+        checkout.start(wallet=customer.wallet, product=Pack.objects.get(slug="pack-50"), site=SITE)
         pay_after_closing(alice, customer)
         assert_paid_back(customer)
 
@@ -348,7 +351,7 @@ class TestACheckoutThatIsStarting:
         def away(*arguments: Any, **named: Any) -> Any:
             raise gateway.PaymentUnavailable("no answer")
 
-        checkout.start(account=customer.account, product=Plan.objects.get(slug="basic"), site=SITE)
+        checkout.start(wallet=customer.wallet, product=Plan.objects.get(slug="basic"), site=SITE)
         with monkeypatch.context() as patch:
             patch.setattr(gateway, "refund_payment", away)
             with pytest.raises(AssertionError, match="no answer"):

@@ -16,12 +16,11 @@ from django.test import AsyncClient, Client
 from django.utils import timezone
 
 from accounts.models import User
-from billing.models import SentMail
-from generator import images
+from billing.models import OutgoingMail
+from generator.files import images
 from generator.models import Generation
-from reveweb import tasks
-from reveweb.account import export, jobs
-from reveweb.models import PersonalTask
+from reveweb.personal import export, jobs, tasks
+from reveweb.personal.models import PersonalTask
 from tests.account.conftest import png, work
 from tests.conftest import PASSWORD
 
@@ -97,7 +96,7 @@ def test_its_progress_is_on_the_page(alice: User, browser: Client, draw: Callabl
     state = browser.get("/account/data/export/state/")
     assert state.status_code == 286  # htmx stops asking
     assert "Your export is ready" in state.content.decode()
-    assert SentMail.objects.filter(template="export_ready").count() == 1
+    assert OutgoingMail.objects.filter(template="export_ready").count() == 1
 
 
 def test_a_killed_workers_export_is_packed_by_the_next(

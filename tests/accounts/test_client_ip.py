@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from django.test import RequestFactory
 
-from accounts.requests import client_ip
+from kit.http.requests import client_ip
 
 
 def ip(forwarded: str | None, remote: str = "10.0.0.1") -> str | None:

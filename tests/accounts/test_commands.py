@@ -10,10 +10,8 @@ from django.utils import timezone
 from accounts import keys
 from accounts.errors import InvalidApiKey
 from accounts.models import ApiKey, User
-from billing import staff
-from billing.models import Account, AuditRecord
-
-pytestmark = pytest.mark.services
+from billing.models import AuditRecord, Wallet
+from billing.staff import acts
 
 
 def run(*arguments: str) -> str:
@@ -60,6 +58,7 @@ def test_create_user_makes_staff_on_request(transactional_db: None) -> None:
     assert sam.is_superuser
 
 
+@pytest.mark.services
 @pytest.mark.parametrize("email", ["alice@example.com", "ALICE@EXAMPLE.COM"])
 def test_create_user_refuses_an_email_that_is_taken(alice: User, email: str) -> None:
     assert "has an account already" in refused("create_user", email, "--password", "another password")
@@ -68,6 +67,7 @@ def test_create_user_refuses_an_email_that_is_taken(alice: User, email: str) -> 
     assert not alice.check_password("another password")
 
 
+@pytest.mark.services
 @pytest.mark.parametrize(
     "email", ["alice", "alice@", "", "a b@example.com", "a\n@example.com", f"{'a' * 250}@example.com"]
 )
@@ -111,12 +111,13 @@ def test_create_api_key_refuses_in_one_line_and_makes_nothing(
 ) -> None:
     assert complaint in refused("create_api_key", *arguments)
     assert not ApiKey.objects.exists()
-    assert not Account.objects.exists()
+    assert not Wallet.objects.exists()
 
 
 # --- revoke_api_key --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.services
 @pytest.mark.parametrize("whole", [False, True])
 def test_revoke_api_key_takes_the_prefix_or_the_whole_key(alice: User, whole: bool) -> None:
     key, secret = keys.mint(user=alice, name="test")
@@ -140,7 +141,7 @@ def test_revoke_api_key_leaves_the_record_that_the_admin_leaves(alice: User) -> 
     run("revoke_api_key", key.prefix)
     run("revoke_api_key", key.prefix)
     record = AuditRecord.objects.get()  # one: the second time nothing was revoked
-    assert (record.action, record.actor, record.account.user) == (staff.Act.REVOKE.value, None, alice)
+    assert (record.action, record.actor, record.wallet.user) == (acts.Act.REVOKE.value, None, alice)
     assert (record.before, record.after) == ({"live": [key.prefix]}, {"revoked": [key.prefix]})
     assert record.reason == "Revoked on the command line"
 
@@ -164,6 +165,7 @@ def test_no_error_shows_a_secret(alice: User) -> None:
     assert secret[12:] not in refused("revoke_api_key", secret)
 
 
+@pytest.mark.services
 def test_users_are_found_in_whatever_case_their_email_is_written(alice: User) -> None:
     found: Any = User.objects.find(" ALICE@example.com ")
     assert found == alice

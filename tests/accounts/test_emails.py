@@ -39,16 +39,16 @@ def test_these_are_two(one: str, other: str) -> None:
 def test_a_mailbox_is_welcomed_once(transactional_db: None) -> None:
     addresses = ("ann.bee@gmail.com", "annbee+2@gmail.com", "carl@example.com")
     users = [User.objects.create_user(email) for email in addresses]
-    assert [ledger.account_of(user.pk).balance for user in users] == [3, 0, 3]
+    assert [ledger.wallet_of(user.pk).balance for user in users] == [3, 0, 3]
 
 
 def test_where_addresses_are_verified_the_welcome_waits_for_it(transactional_db: None, settings: Any) -> None:
     settings.ACCOUNT_EMAIL_VERIFICATION = "mandatory"
     user = User.objects.create_user("ann@example.com")
     address = EmailAddress.objects.create(user=user, email=user.email, primary=True, verified=False)
-    assert ledger.account_of(user.pk).balance == 0
+    assert ledger.wallet_of(user.pk).balance == 0
     address.verified = True
     address.save()
-    ledger.welcome(ledger.account_of(user.pk))
-    ledger.welcome(ledger.account_of(user.pk))
-    assert ledger.account_of(user.pk).balance == 3
+    ledger.welcome(ledger.wallet_of(user.pk))
+    ledger.welcome(ledger.wallet_of(user.pk))
+    assert ledger.wallet_of(user.pk).balance == 3

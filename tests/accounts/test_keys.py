@@ -18,8 +18,6 @@ from accounts import keys
 from accounts.errors import AlreadyMinted, InvalidApiKey, KeyStopped, MissingApiKey, TooManyKeys
 from accounts.models import ApiKey, User
 
-pytestmark = pytest.mark.services
-
 
 def mint(user: User, **options: Any) -> tuple[ApiKey, str]:
     return keys.mint(user=user, name="test", **options)
@@ -66,6 +64,7 @@ def test_only_the_digest_of_a_key_is_stored(alice: User) -> None:
 # --- Which ones open the API -----------------------------------------------------------------------------------
 
 
+@pytest.mark.services
 def test_a_key_opens_the_api_for_its_user(alice: User, bob: User) -> None:
     key, secret = mint(alice)
     mint(bob)
@@ -150,6 +149,7 @@ def test_revoking_one_key_leaves_the_others_alone(alice: User) -> None:
     assert keys.verify(secret) == other
 
 
+@pytest.mark.services
 def test_a_key_is_refused_from_the_moment_it_expires(alice: User) -> None:
     _, expired = mint(alice, expires_at=timezone.now())
     _, lasting = mint(alice, expires_at=timezone.now() + timedelta(minutes=1))
@@ -179,6 +179,7 @@ def test_the_first_use_is_noted_with_its_address(alice: User) -> None:
     assert key.last_used_ip == "2001:db8::1"
 
 
+@pytest.mark.services
 @pytest.mark.parametrize("ip", ["192.0.2.1", "192.0.2.2", None])
 def test_further_uses_within_a_minute_write_nothing(
     alice: User, ip: str | None, django_assert_num_queries: Any
@@ -191,6 +192,7 @@ def test_further_uses_within_a_minute_write_nothing(
     assert key.last_used_at == moment
 
 
+@pytest.mark.services
 def test_a_use_after_a_minute_is_noted(alice: User) -> None:
     key, secret = mint(alice)
     moment = used(key, seconds_ago=61)
@@ -227,7 +229,7 @@ def at_once(work: Callable[[], Any], times: int) -> Counter[str]:
     def outcome(_: int) -> str:
         try:
             work()
-        except (AlreadyMinted, KeyStopped) as error:
+        except (AlreadyMinted, KeyStopped, TooManyKeys) as error:
             return type(error).__name__
         else:
             return "made"
@@ -238,12 +240,14 @@ def at_once(work: Callable[[], Any], times: int) -> Counter[str]:
         return Counter(pool.map(outcome, range(times)))
 
 
+@pytest.mark.services
 def test_one_form_sent_ten_times_at_once_makes_one_key(alice: User) -> None:
     outcomes = at_once(lambda: keys.create(user=alice, name="Website", claim="form-1"), 10)
     assert outcomes == {"made": 1, "AlreadyMinted": 9}
     assert ApiKey.objects.count() == 1
 
 
+@pytest.mark.services
 def test_two_people_may_send_the_same_claim(alice: User, bob: User) -> None:
     one, _ = keys.create(user=alice, name="Website", claim="form-1")
     other, _ = keys.create(user=bob, name="Website", claim="form-1")
@@ -270,11 +274,19 @@ def test_there_is_a_most_of_keys_that_work(alice: User, bob: User, monkeypatch: 
     assert keys.live(alice).count() == 2
 
 
+def test_forms_sent_at_once_make_no_more_keys_than_one_may_have(alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keys, "MOST_KEYS", 2)
+    claims = iter("abcdefgh")
+    outcomes = at_once(lambda: keys.create(user=alice, name="Website", claim=next(claims)), 8)
+    assert outcomes == {"made": 2, "TooManyKeys": 6}
+
+
 # --- Rotated ---------------------------------------------------------------------------------------------------
 
 DAY = timedelta(hours=24)
 
 
+@pytest.mark.services
 def test_a_rotated_key_works_beside_its_successor_until_the_overlap_ends(alice: User) -> None:
     key, secret = mint(alice)
     successor, new_secret = keys.rotate(key, overlap=DAY)
@@ -323,6 +335,7 @@ def test_no_overlap_is_longer_than_a_week(alice: User) -> None:
     assert key.expires_at <= timezone.now() + timedelta(days=7)
 
 
+@pytest.mark.services
 @pytest.mark.parametrize("overlap", [DAY, timedelta()])
 def test_rotations_at_the_same_moment_make_one_successor(alice: User, overlap: timedelta) -> None:
     key, _ = mint(alice)
@@ -351,6 +364,7 @@ def test_a_revoked_or_expired_key_has_no_successor(alice: User) -> None:
     assert ApiKey.objects.count() == 2
 
 
+@pytest.mark.services
 def test_keys_of_one_line_share_a_cap_and_others_do_not(alice: User, django_assert_num_queries: Any) -> None:
     first, _ = mint(alice)
     second, _ = keys.rotate(first, overlap=DAY)
@@ -365,6 +379,7 @@ def test_keys_of_one_line_share_a_cap_and_others_do_not(alice: User, django_asse
         assert keys.sharing_a_cap(alone, since=since) == [alone.pk]
 
 
+@pytest.mark.services
 def test_a_predecessor_that_stopped_before_the_month_is_not_looked_up(
     alice: User, django_assert_num_queries: Any
 ) -> None:

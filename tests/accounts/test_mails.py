@@ -13,8 +13,8 @@ from django.template.loader import get_template
 from django.test import Client
 
 from accounts.models import User
-from billing import letters, mail
-from billing.models import SentMail
+from billing.models import OutgoingMail
+from billing.outbox import mail, rendering
 from tests.conftest import PASSWORD
 
 ALLAUTHS = Path(allauth.__file__).parent / "templates"
@@ -196,15 +196,15 @@ def test_a_link_that_opens_an_account_is_not_kept_once_it_is_sent(
     monkeypatch.setattr(mail, "tell_on_commit", lambda task, pk: None)  # the broker is away
     assert client.post("/accounts/password/reset/", {"email": alice.email}).status_code == 302
     assert mailoutbox == []
-    assert "/accounts/password/reset/key/" in SentMail.objects.get().context["password_reset_url"]
+    assert "/accounts/password/reset/key/" in OutgoingMail.objects.get().context["password_reset_url"]
     mail.send_due()
     assert len(mailoutbox) == 1
-    assert SentMail.objects.get().context == {}
+    assert OutgoingMail.objects.get().context == {}
 
 
 def test_every_mail_has_its_three_parts() -> None:
     names = {path.name.removesuffix(".subject.txt") for path in Path("templates/email").glob("*.subject.txt")}
-    assert {"receipt", "welcome", "export_ready", "account_deleted", *letters.OPTIONAL} <= names
+    assert {"receipt", "welcome", "export_ready", "account_deleted", *rendering.OPTIONAL} <= names
     for name in names:
         for ending in (".subject.txt", ".txt", ".html"):
             get_template(f"email/{name}{ending}")

@@ -13,10 +13,12 @@ from django.utils import timezone
 
 from accounts import keys
 from accounts.models import ApiKey, User
-from billing import ledger, roles, staff
-from billing.models import Account, CreditGrant, Dispute, Payment, Plan, StripeEvent, Subscription
-from generator import admission, lifecycle
-from generator.images import StoredImage
+from billing import ledger
+from billing.models import CreditGrant, Dispute, Payment, Plan, StripeEvent, Subscription, Wallet
+from billing.staff import acts, roles
+from generator.ask import admission
+from generator.files.images import StoredImage
+from generator.jobs import lifecycle
 from generator.models import Generation
 
 REASON = "Asked nicely"
@@ -51,7 +53,7 @@ def hire(sam: User) -> Callable[[str], Staff]:
 
     def person(role: str) -> Staff:
         user = User.objects.create_user(f"{role}@example.com")
-        staff.set_role(actor=sam, user=user, role=role, reason="Hired")
+        acts.set_role(actor=sam, user=user, role=role, reason="Hired")
         client = Client()
         client.force_login(User.objects.get(pk=user.pk))
         return Staff(client, User.objects.get(pk=user.pk))
@@ -94,16 +96,16 @@ def basic() -> Plan:
 
 
 @pytest.fixture
-def drawn(account: Account) -> Generation:
+def drawn(wallet: Wallet) -> Generation:
     """A finished image of Alice's, its credit spent."""
     request = admission.ImageRequest(prompt="a lighthouse")
-    generation = admission.admit(account=account, request=request).generation
+    generation = admission.admit(wallet=wallet, request=request).generation
     return finish(generation)
 
 
 def finish(generation: Generation) -> Generation:
     assert lifecycle.claim_submission(generation.pk)
-    assert lifecycle.accepted(generation, upstream_id="up_1", look_after=1)
+    assert lifecycle.accepted(generation, upstream_id="up_1", poll_after=1)
     image = StoredImage(extension="png", size=10, width=64, height=64, colour="#336699")
     assert lifecycle.complete(generation, image=image, model="reve")
     generation.refresh_from_db()
@@ -111,18 +113,18 @@ def finish(generation: Generation) -> Generation:
 
 
 @pytest.fixture
-def payment(account: Account) -> Payment:
+def payment(wallet: Wallet) -> Payment:
     """What Alice paid for a pack."""
-    Account.objects.filter(pk=account.pk).update(stripe_customer_id="cus_Alice1")
+    Wallet.objects.filter(pk=wallet.pk).update(stripe_customer_id="cus_Alice1")
     entry = ledger.grant(
-        account=account,
+        wallet=wallet,
         credits=50,
         source=CreditGrant.Source.PACK,
         reference="checkout:cs_test_Alice1",
         cause="50 credits bought",
     )
     return Payment.objects.create(
-        account=account,
+        wallet=wallet,
         reference="checkout:cs_test_Alice1",
         payment_intent="pi_Alice1",
         amount=500,
@@ -140,10 +142,10 @@ def dispute(payment: Payment) -> Dispute:
 
 
 @pytest.fixture
-def subscription(account: Account, basic: Plan) -> Subscription:
+def subscription(wallet: Wallet, basic: Plan) -> Subscription:
     now = timezone.now()
     return Subscription.objects.create(
-        account=account,
+        wallet=wallet,
         stripe_id="sub_Alice1",
         plan=basic,
         status="active",
@@ -153,7 +155,7 @@ def subscription(account: Account, basic: Plan) -> Subscription:
 
 
 @pytest.fixture
-def event(account: Account) -> StripeEvent:
+def event(wallet: Wallet) -> StripeEvent:
     """An event about Alice that the books could not follow."""
     return StripeEvent.objects.create(
         id="evt_Alice1",

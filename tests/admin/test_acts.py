@@ -7,63 +7,60 @@ from django.test import Client
 from accounts import keys
 from accounts.errors import InvalidApiKey
 from accounts.models import ApiKey, User
-from billing import staff
-from billing.models import Account, AuditRecord, Plan, Subscription
+from billing.models import AuditRecord, Plan, Subscription, Wallet
+from billing.staff import acts
 from tests.admin.conftest import REASON, Staff
 from tests.conftest import PASSWORD, Api
-
-pytestmark = pytest.mark.services
 
 
 def records() -> list[tuple[str, dict[str, object], dict[str, object]]]:
     """What was done to Alice, newest first."""
-    mine = AuditRecord.objects.filter(account__user__email="alice@example.com")
+    mine = AuditRecord.objects.filter(wallet__user__email="alice@example.com")
     assert all(record.reason == REASON and record.actor for record in mine)
     return list(mine.values_list("action", "before", "after"))
 
 
-def test_the_plan_changes_where_no_subscription_runs(
-    finance: Staff, alice: User, account: Account, basic: Plan
-) -> None:
-    Account.objects.update(plan=None)
+@pytest.mark.services
+def test_the_plan_changes_where_no_subscription_runs(finance: Staff, alice: User, wallet: Wallet, basic: Plan) -> None:
+    Wallet.objects.update(plan=None)
     finance.act("person_plan", alice.pk, plan=basic.pk)
-    account.refresh_from_db()
-    assert account.plan == basic
+    wallet.refresh_from_db()
+    assert wallet.plan == basic
     assert records() == [("Changed the plan", {"plan": None}, {"plan": "basic"})]
-    assert account.balance == 3
+    assert wallet.balance == 3
 
 
 def test_a_running_subscription_decides_on_the_plan(
-    boss: Staff, alice: User, account: Account, basic: Plan, subscription: Subscription
+    boss: Staff, alice: User, wallet: Wallet, basic: Plan, subscription: Subscription
 ) -> None:
-    before = account.plan
+    before = wallet.plan
     assert "subscription is running" in boss.text("person_plan", alice.pk)
     response = boss.act("person_plan", alice.pk, plan=basic.pk)
     assert "subscription is running" in response.content.decode()
-    account.refresh_from_db()
-    assert account.plan == before
+    wallet.refresh_from_db()
+    assert wallet.plan == before
     assert records() == []
 
 
-def test_the_rate_limit_changes_and_goes_back(finance: Staff, alice: User, account: Account) -> None:
+def test_the_rate_limit_changes_and_goes_back(finance: Staff, alice: User, wallet: Wallet) -> None:
     finance.act("person_rate_limit", alice.pk, per_minute=60)
-    account.refresh_from_db()
-    assert account.rate_limit == 60
+    wallet.refresh_from_db()
+    assert wallet.rate_limit == 60
     finance.act("person_rate_limit", alice.pk, per_minute="")
-    account.refresh_from_db()
-    assert account.rate_limit is None
+    wallet.refresh_from_db()
+    assert wallet.rate_limit is None
     assert records()[0] == ("Changed the rate limit", {"rate_limit": 60}, {"rate_limit": None})
     assert finance.act("person_rate_limit", alice.pk, per_minute=0).status_code == 200
     assert len(records()) == 2
 
 
-def test_a_change_to_what_it_is_already_leaves_no_record(finance: Staff, alice: User, account: Account) -> None:
+def test_a_change_to_what_it_is_already_leaves_no_record(finance: Staff, alice: User, wallet: Wallet) -> None:
     finance.act("person_rate_limit", alice.pk, per_minute="")
     assert records() == []
 
 
 def test_suspending_stops_the_running_session_and_the_api_keys_at_once(
-    admin: Staff, alice: User, account: Account, api: Api, client: Client
+    admin: Staff, alice: User, wallet: Wallet, api: Api, client: Client
 ) -> None:
     browser = Client()
     answer = browser.post("/accounts/login/", {"login": alice.email, "password": PASSWORD})
@@ -82,7 +79,7 @@ def test_suspending_stops_the_running_session_and_the_api_keys_at_once(
     assert records() == [("Suspended", {"active": True}, {"active": False})]
 
 
-def test_restoring_lets_them_in_again(admin: Staff, alice: User, account: Account, api: Api) -> None:
+def test_restoring_lets_them_in_again(admin: Staff, alice: User, wallet: Wallet, api: Api) -> None:
     admin.act("person_suspend", alice.pk)
     admin.act("person_restore", alice.pk)
     assert keys.verify(api.secret)
@@ -107,6 +104,7 @@ def test_one_key_is_revoked_and_the_other_works_on(support: Staff, alice: User, 
     assert records() == [("Revoked API keys", {"live": [key[0].prefix]}, {"revoked": [key[0].prefix]})]
 
 
+@pytest.mark.services
 def test_all_keys_are_revoked_in_one_act(support: Staff, alice: User, bob: User, key: tuple[ApiKey, str]) -> None:
     keys.mint(user=alice, name="server")
     bobs = keys.mint(user=bob, name="bob's")[1]
@@ -123,6 +121,7 @@ def test_a_key_is_not_found_on_somebody_elses_page(support: Staff, bob: User, ke
     assert keys.verify(key[1])
 
 
+@pytest.mark.services
 def test_a_role_makes_staff_and_no_role_ends_it(admin: Staff, alice: User) -> None:
     admin.act("person_role", alice.pk, role="support")
     alice = User.objects.get(pk=alice.pk)
@@ -141,7 +140,7 @@ def test_nobody_changes_their_own_role_or_a_superusers(admin: Staff, boss: Staff
     assert "This is you" in admin.act("person_role", admin.user.pk, role="").content.decode()
     assert "superuser" in admin.act("person_role", boss.user.pk, role="").content.decode()
     with pytest.raises(PermissionDenied):
-        staff.set_role(actor=admin.user, user=boss.user, role="", reason=REASON)
+        acts.set_role(actor=admin.user, user=boss.user, role="", reason=REASON)
     assert User.objects.get(pk=boss.user.pk).is_staff
 
 
@@ -170,7 +169,7 @@ def test_each_role_may_do_its_acts_and_no_others(
     assert records() == []
 
 
-def test_an_act_without_its_token_is_refused(boss: Staff, alice: User, account: Account) -> None:
+def test_an_act_without_its_token_is_refused(boss: Staff, alice: User, wallet: Wallet) -> None:
     strict = Client(enforce_csrf_checks=True)
     strict.force_login(boss.user)
     assert strict.post(f"/admin/accounts/user/{alice.pk}/suspend/", {"reason": "x"}).status_code == 403

@@ -7,8 +7,6 @@ import pytest
 from billing.models import AuditRecord, Pack, Plan
 from tests.admin.conftest import REASON, Staff
 
-pytestmark = pytest.mark.services
-
 PLAN = {
     "name": "Basic",
     "credits": "100",
@@ -25,6 +23,7 @@ def edit(who: Staff, plan: Plan, **data: Any) -> Any:
     return who.post("billing_plan_change", plan.pk, **{**PLAN, **data})
 
 
+@pytest.mark.services
 def test_a_price_changes_with_a_record(finance: Staff, basic: Plan) -> None:
     assert "sync_stripe" in finance.text("billing_plan_change", basic.pk)
     assert edit(finance, basic, price="1200").status_code == 302
@@ -41,6 +40,7 @@ def test_the_slug_of_a_plan_stays(finance: Staff, basic: Plan) -> None:
     assert basic.slug == "basic"
 
 
+@pytest.mark.services
 @pytest.mark.parametrize(
     ("data", "words"),
     [

@@ -5,11 +5,9 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from billing import webhooks
 from billing.models import AuditRecord, StripeEvent
+from billing.stripe import inbox
 from tests.admin.conftest import Staff
-
-pytestmark = pytest.mark.services
 
 EVENTS = "billing_stripeevent_changelist"
 
@@ -27,6 +25,7 @@ def handled() -> StripeEvent:
     )
 
 
+@pytest.mark.services
 def test_unhandled_ones_come_first_with_their_error(finance: Staff, event: StripeEvent, handled: StripeEvent) -> None:
     text = finance.text(EVENTS)
     assert 0 < text.index("evt_Alice1") < text.index("evt_Done1")
@@ -35,6 +34,7 @@ def test_unhandled_ones_come_first_with_their_error(finance: Staff, event: Strip
     assert "evt_Alice1" not in finance.text(EVENTS, query="?handled=yes")
 
 
+@pytest.mark.services
 def test_trying_again_handles_it_before_it_is_due_and_records_that(finance: Staff, event: StripeEvent) -> None:
     assert "1 of 1 events handled" in retry(finance, event)
     event.refresh_from_db()
@@ -48,7 +48,7 @@ def test_one_that_fails_again_says_why(finance: Staff, event: StripeEvent, monke
     def fail(event: StripeEvent) -> None:
         raise RuntimeError("<b>still</b> not")
 
-    monkeypatch.setattr(webhooks.events, "apply", fail)
+    monkeypatch.setattr(inbox.events, "apply", fail)
     text = retry(finance, event)
     assert "RuntimeError: &lt;b&gt;still&lt;/b&gt; not" in text
     event.refresh_from_db()

@@ -6,11 +6,9 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.models import ApiKey, User
-from billing.models import Account, Dispute, Order, Payment, StripeEvent, Subscription
+from billing.models import Dispute, Order, Payment, StripeEvent, Subscription, Wallet
 from generator.models import Generation
 from tests.admin.conftest import Staff
-
-pytestmark = pytest.mark.services
 
 PEOPLE = "accounts_user_changelist"
 
@@ -23,6 +21,7 @@ def found(who: Staff, text: str) -> int | None:
     return int(response.headers["Location"].rstrip("/").split("/")[-2])
 
 
+@pytest.mark.services
 @pytest.mark.parametrize(
     "text",
     [
@@ -44,7 +43,7 @@ def test_every_id_leads_to_the_person(
     support: Staff,
     alice: User,
     bob: User,
-    account: Account,
+    wallet: Wallet,
     dispute: Dispute,
     subscription: Subscription,
     event: StripeEvent,
@@ -52,15 +51,16 @@ def test_every_id_leads_to_the_person(
 ) -> None:
     from billing import ledger
 
-    Order.objects.create(account=account, stripe_session_id="cs_test_Open1", plan=subscription.plan)
+    Order.objects.create(wallet=wallet, stripe_session_id="cs_test_Open1", plan=subscription.plan)
     Payment.objects.create(
-        account=account, reference="invoice:in_Alice1", amount=900, currency="usd", description="Basic"
+        wallet=wallet, reference="invoice:in_Alice1", amount=900, currency="usd", description="Basic"
     )
     assert dispute.payment.grant
     ledger.claw_back(grant=dispute.payment.grant, credits=1, reference="refund:ch_Alice1:10", cause="Refunded")
     assert found(support, text) == alice.pk
 
 
+@pytest.mark.services
 def test_an_image_leads_to_the_person(support: Staff, alice: User, drawn: Generation) -> None:
     assert found(support, drawn.public_id) == alice.pk
     assert found(support, drawn.credit_reference) == alice.pk
@@ -73,6 +73,7 @@ def test_an_api_key_leads_to_its_owner_by_its_prefix_or_whole(
     assert found(support, key[1]) == alice.pk
 
 
+@pytest.mark.services
 @pytest.mark.parametrize(
     ("data", "leads"),
     [
@@ -84,19 +85,21 @@ def test_an_api_key_leads_to_its_owner_by_its_prefix_or_whole(
     ],
 )
 def test_an_event_leads_to_whom_it_is_about(
-    support: Staff, account: Account, payment: Payment, data: dict[str, object], leads: bool
+    support: Staff, wallet: Wallet, payment: Payment, data: dict[str, object], leads: bool
 ) -> None:
-    text = str(data).replace("ACCOUNT", str(account.pk))
+    text = str(data).replace("ACCOUNT", str(wallet.pk))
     StripeEvent.objects.create(id="evt_1", type="x", payload={"data": {"object": eval(text)}})
-    assert found(support, "evt_1") == (account.user_id if leads else None)
+    assert found(support, "evt_1") == (wallet.user_id if leads else None)
 
 
+@pytest.mark.services
 @pytest.mark.parametrize("text", ["cus_Nobody", "rv_00000000", "img_x", "evt_x", "nobody@example.com", "x:y"])
 def test_an_unknown_id_finds_nobody(support: Staff, alice: User, text: str) -> None:
     assert found(support, text) is None
     assert "alice@example.com" not in support.text(PEOPLE, query=f"?q={text}")
 
 
+@pytest.mark.services
 def test_part_of_an_email_or_name_lists_people(support: Staff, alice: User, bob: User) -> None:
     User.objects.filter(pk=bob.pk).update(name="Robert Alison")
     text = support.text(PEOPLE, query="?q=ali")
@@ -105,12 +108,14 @@ def test_part_of_an_email_or_name_lists_people(support: Staff, alice: User, bob:
     assert "bob@example.com" not in support.text(PEOPLE, query="?q=alice@")
 
 
+@pytest.mark.services
 def test_the_search_of_the_sidebar_finds_people_by_email_and_id(support: Staff, alice: User, drawn: Generation) -> None:
     for typed in ("Alice@", drawn.public_id):
         text = support.client.get("/admin/search/", {"s": typed, "extended": "1"}).content.decode()
         assert reverse("admin:accounts_user_change", args=[alice.pk]) in text
 
 
+@pytest.mark.services
 def test_people_under_dispute_are_listed_and_marked(support: Staff, bob: User, dispute: Dispute) -> None:
     text = support.text(PEOPLE, query="?state=disputed")
     assert "alice@example.com" in text
@@ -120,6 +125,7 @@ def test_people_under_dispute_are_listed_and_marked(support: Staff, bob: User, d
     assert "alice@example.com" not in support.text(PEOPLE, query="?state=disputed")
 
 
+@pytest.mark.services
 def test_the_suspended_and_staff_can_be_listed(support: Staff, alice: User, bob: User) -> None:
     User.objects.filter(pk=bob.pk).update(is_active=False)
     assert "alice@example.com" not in support.text(PEOPLE, query="?state=suspended")

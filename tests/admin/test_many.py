@@ -4,16 +4,16 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.core.exceptions import PermissionDenied
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
 from accounts.models import User
 from billing import ledger
-from billing.models import Account, AuditRecord, CreditEntry
+from billing.models import AuditRecord, CreditEntry, Wallet
+from billing.staff import acts
 from tests.admin.conftest import REASON, Staff
 from tests.billing.books import audit
-
-pytestmark = pytest.mark.services
 
 HEAD = "email,credits,reason,reference\n"
 
@@ -41,7 +41,7 @@ def apply(who: Staff, content: str) -> Any:
 
 
 def balance(user: User) -> int:
-    return audit(ledger.account_of(user.pk))
+    return audit(ledger.wallet_of(user.pk))
 
 
 def test_a_selection_is_shown_and_nothing_is_granted_yet(boss: Staff, alice: User, bob: User) -> None:
@@ -52,12 +52,14 @@ def test_a_selection_is_shown_and_nothing_is_granted_yet(boss: Staff, alice: Use
     assert not AuditRecord.objects.exists()
 
 
+@pytest.mark.services
 def test_a_confirmed_selection_gets_credits_each_with_a_record(boss: Staff, alice: User, bob: User) -> None:
     assert confirm(boss, alice, bob).status_code == 302
     assert (balance(alice), balance(bob)) == (8, 8)
     assert AuditRecord.objects.filter(action="Granted credits", reason=REASON).count() == 2
 
 
+@pytest.mark.services
 def test_a_selection_sent_twice_gets_them_once(boss: Staff, alice: User, bob: User) -> None:
     nonce = str(uuid4())
     for _ in range(2):
@@ -72,6 +74,16 @@ def test_supports_limit_counts_all_people_of_one_act(support: Staff, alice: User
     assert (balance(alice), balance(bob)) == (13, 13)
 
 
+def test_the_domain_counts_all_people_of_one_act_whatever_the_page_shows(
+    support: Staff, alice: User, bob: User, settings: Any
+) -> None:
+    settings.SUPPORT_GRANT_LIMIT = 20
+    accounts = [ledger.wallet_of(user.pk) for user in (alice, bob)]
+    with pytest.raises(PermissionDenied):
+        acts.grant_many(actor=support.user, accounts=accounts, credits=11, reason=REASON, reference="staff:1")
+    assert (balance(alice), balance(bob)) == (3, 3)
+
+
 def test_only_people_and_no_deletion_can_be_chosen(boss: Staff, alice: User) -> None:
     text = boss.text("accounts_user_changelist")
     assert "grant_to_selected" in text
@@ -81,12 +93,13 @@ def test_only_people_and_no_deletion_can_be_chosen(boss: Staff, alice: User) -> 
     assert User.objects.filter(pk=alice.pk).exists()
 
 
+@pytest.mark.services
 def test_a_csv_is_previewed_then_applied(boss: Staff, alice: User, bob: User) -> None:
     content = HEAD + "alice@example.com,10,Contest,c-1\n BOB@example.com , 20 ,Contest,c-2\n"
     text = preview(boss, content).content.decode()
     assert "<strong>30</strong> credits to <strong>2</strong>" in text
     assert not AuditRecord.objects.exists()
-    assert not Account.objects.filter(user=bob).exists()
+    assert not Wallet.objects.filter(user=bob).exists()
     response = apply(boss, content)
     assert response.status_code == 302
     assert (balance(alice), balance(bob)) == (13, 23)
@@ -95,6 +108,7 @@ def test_a_csv_is_previewed_then_applied(boss: Staff, alice: User, bob: User) ->
     assert AuditRecord.objects.filter(action="Granted credits", actor=boss.user, reason="Contest").count() == 2
 
 
+@pytest.mark.services
 def test_the_same_csv_twice_changes_nothing(boss: Staff, alice: User) -> None:
     content = HEAD + "alice@example.com,10,Contest,c-1\n"
     carried = preview(boss, content).context["confirm_form"].initial

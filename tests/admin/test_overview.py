@@ -9,25 +9,24 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from billing import roles
-from billing.models import Account, Dispute, SentMail, StripeEvent
-from generator import lifecycle
+from billing.models import Dispute, OutgoingMail, StripeEvent, Wallet
+from billing.staff import roles
+from generator.jobs import lifecycle
 from generator.models import Generation
 from tests.admin.conftest import Staff
-
-pytestmark = pytest.mark.services
 
 
 def numbers(who: Staff) -> dict[str, int]:
     return {number.label: number.value for number in who.get("index").context["numbers"]}
 
 
+@pytest.mark.services
 def test_it_counts_what_an_operator_wants_to_know(
-    boss: Staff, account: Account, dispute: Dispute, event: StripeEvent, drawn: Generation, generation: Generation
+    boss: Staff, wallet: Wallet, dispute: Dispute, event: StripeEvent, drawn: Generation, generation: Generation
 ) -> None:
     StripeEvent.objects.update(received_at=timezone.now() - timedelta(minutes=5))
     lifecycle.fail(generation, code="x", message="No")
-    SentMail.objects.create(reference="x", to="x@example.com", template="welcome", failed_at=timezone.now())
+    OutgoingMail.objects.create(reference="x", to="x@example.com", template="welcome", failed_at=timezone.now())
     assert numbers(boss) == {
         "Stripe events not handled": 1,
         "Open disputes": 1,

@@ -7,27 +7,27 @@ from django.utils import timezone
 
 from accounts import keys
 from accounts.models import ApiKey, User
-from billing import ledger, staff
-from billing.models import Account, CreditGrant, Dispute, Subscription
-from generator import admission
+from billing import ledger
+from billing.models import CreditGrant, Dispute, Subscription, Wallet
+from billing.staff import acts
+from generator.ask import admission
 from generator.models import Generation
 from tests.admin.conftest import REASON, Staff, finish
-
-pytestmark = pytest.mark.services
 
 PERSON = "accounts_user_change"
 
 
+@pytest.mark.services
 def test_it_shows_plan_balance_payments_entries_images_keys_and_records_together(
     boss: Staff,
     alice: User,
-    account: Account,
+    wallet: Wallet,
     dispute: Dispute,
     subscription: Subscription,
     drawn: Generation,
     key: tuple[ApiKey, str],
 ) -> None:
-    staff.grant(actor=boss.user, account=account, credits=5, reason="For waiting", reference="staff:1")
+    acts.grant(actor=boss.user, wallet=wallet, credits=5, reason="For waiting", reference="staff:1")
     text = boss.text(PERSON, alice.pk)
     assert f"Renews on {subscription.period_end:%-d %B %Y}" in text
     assert "Welcome credits" in text  # a grant with credits left
@@ -65,20 +65,20 @@ def test_its_parts_lead_to_each_other(boss: Staff, alice: User, dispute: Dispute
         assert boss.client.get(link).status_code == 200, link
 
 
-def test_the_number_of_queries_does_not_grow(boss: Staff, alice: User, account: Account) -> None:
+def test_the_number_of_queries_does_not_grow(boss: Staff, alice: User, wallet: Wallet) -> None:
     def fill(first: int, last: int) -> None:
         for number in range(first, last):
             ledger.grant(
-                account=account,
+                wallet=wallet,
                 credits=2,
                 source=CreditGrant.Source.STAFF,
                 reference=f"x:{number}",
                 cause="x",
             )
             request = admission.ImageRequest(prompt=f"image {number}")
-            finish(admission.admit(account=account, request=request).generation)
+            finish(admission.admit(wallet=wallet, request=request).generation)
             keys.mint(user=alice, name=f"key {number}")
-            staff.grant(actor=boss.user, account=account, credits=1, reason="x", reference=f"staff:{number}")
+            acts.grant(actor=boss.user, wallet=wallet, credits=1, reason="x", reference=f"staff:{number}")
 
     def queries() -> int:
         with CaptureQueriesContext(
@@ -94,10 +94,10 @@ def test_the_number_of_queries_does_not_grow(boss: Staff, alice: User, account: 
     assert queries() == few < 30
 
 
-def test_looking_at_somebody_opens_no_account(boss: Staff, bob: User, account: Account) -> None:
-    staff.revoke_keys(actor=boss.user, user=bob, api_keys=[], reason=REASON)
+def test_looking_at_somebody_opens_no_account(boss: Staff, bob: User, wallet: Wallet) -> None:
+    acts.revoke_keys(actor=boss.user, user=bob, api_keys=[], reason=REASON)
     assert "Nothing has happened yet" in boss.text(PERSON, bob.pk)
-    assert not Account.objects.filter(user=bob).exists()
+    assert not Wallet.objects.filter(user=bob).exists()
 
 
 def test_a_persons_page_shows_nothing_of_somebody_else(
@@ -107,11 +107,11 @@ def test_a_persons_page_shows_nothing_of_somebody_else(
     assert not any(word in text for word in ("alice@", "pi_Alice1", drawn.public_id, key[0].prefix, "Under dispute"))
 
 
-def test_prompts_names_and_reasons_are_shown_as_text(boss: Staff, alice: User, account: Account) -> None:
+def test_prompts_names_and_reasons_are_shown_as_text(boss: Staff, alice: User, wallet: Wallet) -> None:
     evil = "<script>alert('x')</script>"
     User.objects.filter(pk=alice.pk).update(name=evil)
     ApiKey.objects.filter(pk=keys.mint(user=alice, name="k")[0].pk).update(name=evil)
-    drawing = finish(admission.admit(account=account, request=admission.ImageRequest(prompt=evil)).generation)
+    drawing = finish(admission.admit(wallet=wallet, request=admission.ImageRequest(prompt=evil)).generation)
     boss.act("person_grant", alice.pk, credits=1, reason=evil)
     pages = [
         boss.text(PERSON, alice.pk),

@@ -7,13 +7,12 @@ from django.contrib import admin
 from django.urls import reverse
 
 from accounts.models import ApiKey
-from billing import ledger, staff
-from billing.models import Account, AuditRecord, CreditEntry, Dispute, Order, SentMail, StripeEvent, Subscription
+from billing import ledger
+from billing.models import AuditRecord, CreditEntry, Dispute, Order, OutgoingMail, StripeEvent, Subscription, Wallet
+from billing.staff import acts
 from generator.models import Generation
 from tests.admin.conftest import REASON, Staff
 from tests.billing.books import audit
-
-pytestmark = pytest.mark.services
 
 EDITABLE = {"plan", "pack"}
 READ_ONLY = sorted(
@@ -26,17 +25,17 @@ READ_ONLY = sorted(
 @pytest.fixture(autouse=True)
 def _one_of_each(
     boss: Staff,
-    account: Account,
+    wallet: Wallet,
     dispute: Dispute,
     event: StripeEvent,
     subscription: Subscription,
     drawn: Generation,
     key: tuple[ApiKey, str],
 ) -> None:
-    ledger.account_of(boss.user.pk)  # the page that refuses shows whoever asked their balance
-    Order.objects.create(account=account, stripe_session_id="cs_1", plan=subscription.plan)
-    SentMail.objects.create(account=account, template="receipt", reference="receipt:1")
-    staff.grant(actor=boss.user, account=account, credits=5, reason=REASON, reference="staff:1")
+    ledger.wallet_of(boss.user.pk)  # the page that refuses shows whoever asked their balance
+    Order.objects.create(wallet=wallet, stripe_session_id="cs_1", plan=subscription.plan)
+    OutgoingMail.objects.create(wallet=wallet, template="receipt", reference="receipt:1")
+    acts.grant(actor=boss.user, wallet=wallet, credits=5, reason=REASON, reference="staff:1")
 
 
 def rows(name: str) -> list[Any]:
@@ -53,13 +52,14 @@ def test_the_read_only_models_are_those_of_the_books() -> None:
         "dispute",
         "order",
         "payment",
-        "sentmail",
+        "outgoingmail",
         "stripeevent",
         "subscription",
     }
     assert {"accounts_user", "accounts_apikey", "generator_generation"} <= set(READ_ONLY)
 
 
+@pytest.mark.services
 @pytest.mark.parametrize("name", READ_ONLY)
 def test_a_superuser_lists_and_reads_but_writes_nothing(boss: Staff, name: str) -> None:
     before = rows(name)
@@ -82,6 +82,7 @@ def stable(row: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in row.items() if name not in ("last_login", "last_used_at")}
 
 
+@pytest.mark.services
 @pytest.mark.parametrize("name", READ_ONLY)
 def test_each_list_can_be_searched(boss: Staff, name: str) -> None:
     assert boss.get(f"{name}_changelist", query="?q=alice@example.com").status_code in (200, 302)
@@ -100,7 +101,7 @@ def test_records_cannot_be_changed_in_code_either() -> None:
         CreditEntry.objects.all().delete()
 
 
-def test_entries_lead_to_their_causes(boss: Staff, account: Account, drawn: Generation) -> None:
+def test_entries_lead_to_their_causes(boss: Staff, wallet: Wallet, drawn: Generation) -> None:
     text = boss.text("billing_creditentry_changelist")
     for url in (
         reverse("admin:generator_generation_change", args=[drawn.public_id]),
@@ -109,13 +110,13 @@ def test_entries_lead_to_their_causes(boss: Staff, account: Account, drawn: Gene
         assert url.replace("img_", "img_5F") in text or url in text
     assert boss.client.get("/admin/billing/payment/checkout_3Acs_5Ftest_5FAlice1/change/").status_code == 200
     assert boss.client.get("/admin/billing/payment/checkout_3Anone/change/").status_code == 302
-    assert audit(account) == 57
+    assert audit(wallet) == 57
 
 
 def test_an_image_is_shown_with_its_preview(boss: Staff, drawn: Generation) -> None:
     text = boss.text("generator_generation_change", drawn.pk)
     assert f"{drawn.file_token}_480.webp" in text
-    assert reverse("admin:person_return_credit", args=[drawn.account.user_id, drawn.public_id]) in text
+    assert reverse("admin:person_return_credit", args=[drawn.wallet.user_id, drawn.public_id]) in text
 
 
 LISTS = {
@@ -127,7 +128,7 @@ LISTS = {
     "billing_pack": {"finance", "admin"},
     "billing_payment": {"support", "finance", "admin"},
     "billing_plan": {"finance", "admin"},
-    "billing_sentmail": {"support", "finance", "admin"},
+    "billing_outgoingmail": {"support", "finance", "admin"},
     "billing_stripeevent": {"finance", "admin"},
     "generator_generation": {"support", "admin"},
 }

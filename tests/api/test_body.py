@@ -5,13 +5,11 @@ from typing import Any
 
 import pytest
 
-from billing.models import Account
+from billing.models import Wallet
 from generator.models import ASPECT_RATIOS, Generation
 from tests.api.answers import GENERATE, assert_error, assert_json
 from tests.billing.books import audit
 from tests.conftest import Api
-
-pytestmark = pytest.mark.services
 
 ODD_TEXTS = {
     "emoji": "👩‍🚀🏳️‍🌈 a lighthouse 🗼",
@@ -38,10 +36,10 @@ def accepted(api: Api, **body: Any) -> Generation:
 
 
 @pytest.fixture(autouse=True)
-def _refused_requests_cost_nothing(account: Account) -> Any:
+def _refused_requests_cost_nothing(wallet: Wallet) -> Any:
     """Whatever a test sends: there is one credit less for each generation, and none for a refusal."""
     yield
-    assert audit(account) == 3 - Generation.objects.count()
+    assert audit(wallet) == 3 - Generation.objects.count()
 
 
 # --- Where it is sent ------------------------------------------------------------------------------------------
@@ -79,7 +77,7 @@ def test_a_negative_prompt_is_kept(api: Api) -> None:
 
 def test_unknown_fields_are_ignored(api: Api) -> None:
     found = accepted(
-        api, style="noir", n=4, width=9999, asynchronous=False, account=2, status="completed", _obj=1, __class__="x"
+        api, style="noir", n=4, width=9999, asynchronous=False, wallet=2, status="completed", _obj=1, __class__="x"
     )
     assert found.status == Generation.Status.QUEUED
 
@@ -87,6 +85,7 @@ def test_unknown_fields_are_ignored(api: Api) -> None:
 # --- Text ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.services
 @pytest.mark.parametrize("text", ODD_TEXTS.values(), ids=ODD_TEXTS)
 @pytest.mark.parametrize("ascii", [True, False], ids=["escaped", "in UTF-8"])
 def test_any_unicode_is_kept_as_it_was_sent(api: Api, text: str, ascii: bool) -> None:
@@ -97,6 +96,7 @@ def test_any_unicode_is_kept_as_it_was_sent(api: Api, text: str, ascii: bool) ->
     assert found.negative_prompt == text
 
 
+@pytest.mark.services
 @pytest.mark.parametrize("field", ["prompt", "negative_prompt"])
 @pytest.mark.parametrize("text", ["a\x00b", "\x00", "\ud800", "a\udfffb", "\ude00\ud83d"])
 def test_text_that_no_database_keeps_is_refused(api: Api, field: str, text: str) -> None:
@@ -104,6 +104,7 @@ def test_text_that_no_database_keeps_is_refused(api: Api, field: str, text: str)
     assert_error(api.post(raw), 422, "invalid_request", field)
 
 
+@pytest.mark.services
 def test_a_pair_of_surrogates_is_one_character(api: Api) -> None:
     assert api.post(b'{"prompt": "\\ud83d\\uddfc", "async": true}').status_code == 202
     assert Generation.objects.get().prompt == "🗼"
@@ -118,6 +119,7 @@ def test_a_missing_prompt_is_refused(api: Api) -> None:
     assert "prompt" in assert_error(api.post({"aspect_ratio": "1:1"}), 422, "invalid_request", "prompt")
 
 
+@pytest.mark.services
 @pytest.mark.parametrize("letter", ["x", "é", "👩", "e\u0301"[1]])
 def test_a_prompt_has_at_most_4000_characters_however_many_bytes(api: Api, letter: str) -> None:
     assert len(accepted(api, prompt=letter * 4000).prompt) == 4000
@@ -169,6 +171,7 @@ def test_a_body_that_is_no_object_is_refused(api: Api) -> None:
         assert_error(api.post(body), 422, "invalid_request")
 
 
+@pytest.mark.services
 def test_numbers_beyond_all_bounds_are_no_obstacle(api: Api) -> None:
     raw = b'{"prompt": "a lighthouse", "async": true, "seed": 1e999, "n": ' + b"9" * 4000 + b"}"
     assert api.post(raw).status_code == 202

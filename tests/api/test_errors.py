@@ -13,8 +13,8 @@ from django.utils import timezone
 
 from accounts import keys
 from accounts.models import User
-from billing.models import Account
-from generator import limits
+from billing.models import Wallet
+from generator.ask import limits
 from generator.models import Generation
 from tests.api.answers import GENERATE, STATUS, assert_error, assert_json
 from tests.billing.books import audit
@@ -54,17 +54,17 @@ def ask(client: Client, path: str, method: str = "POST", **headers: str) -> Any:
         b'{"a":' * 12_000,
     ],
 )
-def test_what_is_no_json_is_told_so(api: Api, account: Account, body: bytes) -> None:
+def test_what_is_no_json_is_told_so(api: Api, wallet: Wallet, body: bytes) -> None:
     assert_error(api.post(body), 400, "invalid_json")
-    assert audit(account) == 3
+    assert audit(wallet) == 3
 
 
 @pytest.mark.parametrize("host", ["a_b", "example.com:port", "exa mple", "[::1", "'", "\xff"])
-def test_a_malformed_host_is_refused_before_anything_is_charged(api: Api, account: Account, host: str) -> None:
+def test_a_malformed_host_is_refused_before_anything_is_charged(api: Api, wallet: Wallet, host: str) -> None:
     """An answer names the site's address, and with such a header nobody could tell it."""
     assert_error(api.post(PROMPT, Host=host), 400, "invalid_host")
     assert not Generation.objects.exists()
-    assert audit(account) == 3
+    assert audit(wallet) == 3
 
 
 def test_with_a_public_url_the_host_does_not_matter(api: Api, settings: Any) -> None:
@@ -255,12 +255,12 @@ def test_no_more_of_a_body_is_kept_than_shows_that_it_is_too_large() -> None:
         "json",
     ],
 )
-def test_another_kind_of_body_is_refused(api: Api, account: Account, kind: str) -> None:
+def test_another_kind_of_body_is_refused(api: Api, wallet: Wallet, kind: str) -> None:
     response = api.client.post(
         GENERATE[0], b'{"prompt": "x"}', content_type=kind, headers={"Authorization": f"Bearer {api.secret}"}
     )
     assert "application/json" in assert_error(response, 415, "unsupported_media_type")
-    assert audit(account) == 3
+    assert audit(wallet) == 3
 
 
 @pytest.mark.parametrize(
@@ -305,17 +305,17 @@ def _limiter_away(settings: Any) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_limiter_away")
-def test_without_the_limiters_server_nothing_is_taken_on_or_charged(api: Api, account: Account) -> None:
+def test_without_the_limiters_server_nothing_is_taken_on_or_charged(api: Api, wallet: Wallet) -> None:
     response = api.post(PROMPT)
     assert_error(response, 503, "unavailable")
     assert int(response["Retry-After"]) > 0
     assert not Generation.objects.exists()
-    assert audit(account) == 3
+    assert audit(wallet) == 3
 
 
 @pytest.mark.parametrize("path", [GENERATE[0], "/v1/images/status/img_1"])
 def test_a_bug_of_ours_shows_nothing_of_our_code(
-    api: Api, account: Account, monkeypatch: pytest.MonkeyPatch, path: str
+    api: Api, wallet: Wallet, monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
     def bug(*args: Any, **options: Any) -> Any:
         raise RuntimeError("secret detail in /srv/site")
@@ -324,11 +324,11 @@ def test_a_bug_of_ours_shows_nothing_of_our_code(
     monkeypatch.setattr(limits, "take_status", bug)
     response = api.post(PROMPT) if path == GENERATE[0] else api.get(path)
     assert "secret" not in assert_error(response, 500, "internal_error")
-    assert audit(account) == 3
+    assert audit(wallet) == 3
 
 
 def test_what_a_500_says_of_charges_is_true_even_when_the_image_was_taken_on(
-    api: Api, account: Account, monkeypatch: pytest.MonkeyPatch
+    api: Api, wallet: Wallet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def bug(*args: Any, **options: Any) -> Any:
         raise RuntimeError
@@ -337,11 +337,11 @@ def test_what_a_500_says_of_charges_is_true_even_when_the_image_was_taken_on(
     with monkeypatch.context() as patch:
         patch.setattr("generator.api._add_headers", bug)  # after the commit
         words = assert_error(api.post({**PROMPT, "async": True}, **once), 500, "internal_error")
-    assert audit(account) == 2
+    assert audit(wallet) == 2
     assert "again with the same Idempotency-Key: that never charges twice" in words
     again = api.post({**PROMPT, "async": True}, **once)
     assert (again.status_code, again["Idempotent-Replayed"]) == (202, "true")
-    assert audit(account) == 2
+    assert audit(wallet) == 2
 
 
 # --- The same for all ------------------------------------------------------------------------------------------

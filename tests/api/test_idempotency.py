@@ -10,17 +10,15 @@ from django.test import Client
 
 from accounts import keys
 from accounts.models import User
-from billing.models import Account
-from generator import admission
-from generator.admission import ImageRequest
+from billing.models import Wallet
+from generator.ask import admission
+from generator.ask.admission import ImageRequest
 from generator.errors import OutOfCredits
 from generator.models import Generation
 from tests.api.answers import assert_error, assert_json
 from tests.billing.books import audit
 from tests.conftest import Api
 from tests.driver import working
-
-pytestmark = pytest.mark.services
 
 BODY = {"prompt": "a lighthouse", "async": True}
 
@@ -29,7 +27,8 @@ def post(api: Api, key: str, body: Any = BODY, **headers: str) -> Any:
     return api.post(body, **{"Idempotency-Key": key, **headers})
 
 
-def test_the_same_key_and_body_return_the_first_generation(api: Api, account: Account) -> None:
+@pytest.mark.services
+def test_the_same_key_and_body_return_the_first_generation(api: Api, wallet: Wallet) -> None:
     first, again = post(api, "order-1"), post(api, "order-1")
     assert (first.status_code, again.status_code) == (202, 202)
     assert assert_json(first) == assert_json(again)
@@ -37,7 +36,7 @@ def test_the_same_key_and_body_return_the_first_generation(api: Api, account: Ac
     assert again["Idempotent-Replayed"] == "true"
     assert (again["X-Credits-Charged"], again["X-Credits-Remaining"]) == ("0", "2")
     assert Generation.objects.count() == 1
-    assert audit(account) == 2
+    assert audit(wallet) == 2
 
 
 def test_the_same_body_in_other_clothes_is_the_same(api: Api) -> None:
@@ -47,6 +46,7 @@ def test_the_same_body_in_other_clothes_is_the_same(api: Api) -> None:
     assert api.post(BODY, "/v1/images/generate/", **{"Idempotency-Key": "order-1"})["Idempotent-Replayed"] == "true"
 
 
+@pytest.mark.services
 @pytest.mark.parametrize(
     "other",
     [
@@ -57,18 +57,18 @@ def test_the_same_body_in_other_clothes_is_the_same(api: Api) -> None:
         {"async": False},
     ],
 )
-def test_the_same_key_with_another_body_is_a_conflict(api: Api, account: Account, other: dict[str, Any]) -> None:
+def test_the_same_key_with_another_body_is_a_conflict(api: Api, wallet: Wallet, other: dict[str, Any]) -> None:
     post(api, "order-1")
     assert_error(post(api, "order-1", {**BODY, **other}), 409, "idempotency_conflict")
     assert Generation.objects.count() == 1
-    assert audit(account) == 2
+    assert audit(wallet) == 2
 
 
-def test_without_a_key_every_request_is_a_new_one(api: Api, account: Account) -> None:
+def test_without_a_key_every_request_is_a_new_one(api: Api, wallet: Wallet) -> None:
     api.post(BODY)
     api.post(BODY)
     assert Generation.objects.count() == 2
-    assert audit(account) == 1
+    assert audit(wallet) == 1
 
 
 def test_another_key_is_another_request(api: Api) -> None:
@@ -77,6 +77,7 @@ def test_another_key_is_another_request(api: Api) -> None:
     assert Generation.objects.count() == 2
 
 
+@pytest.mark.services
 def test_accounts_do_not_share_idempotency_keys(api: Api, bob: User) -> None:
     _, bobs = keys.mint(user=bob, name="test")
     post(api, "order-1")
@@ -92,22 +93,23 @@ def test_an_accounts_api_keys_share_idempotency_keys(api: Api, alice: User) -> N
 
 
 @pytest.mark.parametrize("key", ["", " ", "a b", "x" * 256, "é", "a\x7f", "a\tb", "\x00"])
-def test_an_odd_key_is_refused_and_named(api: Api, account: Account, key: str) -> None:
+def test_an_odd_key_is_refused_and_named(api: Api, wallet: Wallet, key: str) -> None:
     assert_error(post(api, key), 422, "invalid_request", "Idempotency-Key")
-    assert audit(account) == 3
+    assert audit(wallet) == 3
 
 
+@pytest.mark.services
 @pytest.mark.parametrize("key", ["x", "x" * 255, "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~", "%s{0}"])
 def test_any_printable_key_is_taken(api: Api, key: str) -> None:
     post(api, key)
     assert post(api, key)["Idempotent-Replayed"] == "true"
 
 
-def test_a_replay_is_answered_though_no_credits_are_left(api: Api, account: Account) -> None:
+def test_a_replay_is_answered_though_no_credits_are_left(api: Api, wallet: Wallet) -> None:
     first = post(api, "order-1")
     api.post(BODY)
     api.post(BODY)
-    assert audit(account) == 0
+    assert audit(wallet) == 0
     again = post(api, "order-1")
     assert again.status_code == 202
     assert assert_json(again) == assert_json(first)
@@ -123,13 +125,14 @@ def test_a_replay_does_not_count_against_the_rate_limit(alice: User, client: Cli
     assert_error(slow.post(BODY), 429, "rate_limited")
 
 
+@pytest.mark.services
 def test_a_refused_request_does_not_use_its_key_up(api: Api) -> None:
     assert_error(post(api, "order-1", {"prompt": ""}), 422, "invalid_request", "prompt")
     assert "Idempotent-Replayed" not in post(api, "order-1")
 
 
 @pytest.mark.usefixtures("images", "sandbox")
-def test_a_replayed_request_waits_and_gets_the_first_ones_image(api: Api, account: Account) -> None:
+def test_a_replayed_request_waits_and_gets_the_first_ones_image(api: Api, wallet: Wallet) -> None:
     body = {"prompt": "a lighthouse"}
     with working():
         first = post(api, "order-1", body)
@@ -137,24 +140,24 @@ def test_a_replayed_request_waits_and_gets_the_first_ones_image(api: Api, accoun
     assert (first.status_code, again.status_code) == (200, 200)
     assert assert_json(first) == assert_json(again)
     assert again["Idempotent-Replayed"] == "true"
-    assert audit(account) == 2
+    assert audit(wallet) == 2
 
 
 @pytest.mark.usefixtures("images", "sandbox")
-def test_a_replay_of_a_failure_is_that_failure(api: Api, account: Account) -> None:
+def test_a_replay_of_a_failure_is_that_failure(api: Api, wallet: Wallet) -> None:
     body = {"prompt": "a lighthouse [sandbox:fail]"}
     with working():
         first = post(api, "order-1", body)
     again = post(api, "order-1", body)
     assert (first.status_code, again.status_code) == (502, 502)
     assert assert_json(first) == assert_json(again)
-    assert audit(account) == 3
+    assert audit(wallet) == 3
 
 
 # --- At the same moment ----------------------------------------------------------------------------------------
 
 
-def admit_at_once(account: Account, count: int, key: Callable[[int], str | None]) -> list[Any]:
+def admit_at_once(wallet: Wallet, count: int, key: Callable[[int], str | None]) -> list[Any]:
     """Admit the same request on many threads that start together; return what came of each."""
     results: list[Any] = []
     start = threading.Barrier(count)
@@ -163,7 +166,7 @@ def admit_at_once(account: Account, count: int, key: Callable[[int], str | None]
         start.wait(10)
         try:
             request = ImageRequest(prompt="a lighthouse")
-            results.append(admission.admit(account=account, request=request, idempotency_key=key(number)))
+            results.append(admission.admit(wallet=wallet, request=request, idempotency_key=key(number)))
         except Exception as error:
             results.append(error)
         finally:
@@ -182,24 +185,26 @@ def _no_limit(settings: Any) -> None:
     settings.RATE_LIMIT_PER_MINUTE = 10_000
 
 
+@pytest.mark.services
 @pytest.mark.usefixtures("_no_limit")
 @pytest.mark.parametrize("credits", [1, 3])
-def test_of_many_that_come_at_once_one_is_charged_and_all_get_it(account: Account, credits: int) -> None:
+def test_of_many_that_come_at_once_one_is_charged_and_all_get_it(wallet: Wallet, credits: int) -> None:
     """Also when the first of them takes the last credit."""
     for number in range(3 - credits):
-        admission.admit(account=account, request=ImageRequest(prompt=str(number)))
-    results = admit_at_once(account, 8, lambda _: "order-1")
+        admission.admit(wallet=wallet, request=ImageRequest(prompt=str(number)))
+    results = admit_at_once(wallet, 8, lambda _: "order-1")
     assert {type(result) for result in results} == {admission.Admission}, results
     assert len({result.generation.pk for result in results}) == 1
     assert sum(result.credits_charged for result in results) == 1
     assert sum(not result.replayed for result in results) == 1
-    assert audit(account) == credits - 1
+    assert audit(wallet) == credits - 1
 
 
+@pytest.mark.services
 @pytest.mark.usefixtures("_no_limit")
-def test_of_many_different_ones_at_once_as_many_pass_as_there_are_credits(account: Account) -> None:
-    results = admit_at_once(account, 12, lambda _: None)
+def test_of_many_different_ones_at_once_as_many_pass_as_there_are_credits(wallet: Wallet) -> None:
+    results = admit_at_once(wallet, 12, lambda _: None)
     assert sum(isinstance(result, admission.Admission) for result in results) == 3
     assert sum(isinstance(result, OutOfCredits) for result in results) == 9
     assert Generation.objects.count() == 3
-    assert audit(account) == 0
+    assert audit(wallet) == 0

@@ -10,7 +10,8 @@ from django.core.files.storage import default_storage
 from django.test import AsyncClient, Client
 from PIL import Image
 
-from generator import images, serving
+from generator.files import images
+from kit.http import parts
 from tests.api.answers import assert_json
 from tests.conftest import Api
 from tests.driver import working
@@ -135,6 +136,11 @@ def test_no_other_file_is_served(client: Client, url: str, name: str) -> None:
     assert "immutable" not in response.get("Cache-Control", "")
 
 
+def test_a_file_of_the_storage_that_is_no_image_of_ours_is_not_served(client: Client) -> None:
+    default_storage.save(images.path_of("passport.png"), ContentFile(png()))
+    assert client.get("/images/passport.png").status_code == 404
+
+
 def test_the_folder_cannot_be_listed(client: Client, url: str) -> None:
     for path in ("/images/", f"/images/{TOKEN[:2]}/", f"/images/{TOKEN[:2]}"):
         response = client.get(path)
@@ -159,7 +165,7 @@ def test_it_is_only_read(client: Client, url: str) -> None:
 @pytest.fixture
 def large() -> tuple[str, bytes]:
     """The path of a stored file of some pieces, and its bytes."""
-    data = os.urandom(3 * serving.PIECE + 17)
+    data = os.urandom(3 * parts.PIECE + 17)
     default_storage.save(images.path_of(f"{TOKEN}.png"), ContentFile(data))
     return f"/images/{TOKEN}.png", data
 
@@ -176,7 +182,7 @@ def test_a_large_file_comes_whole_and_a_piece_at_a_time(large: tuple[str, bytes]
         assert b"".join(pieces) == data
         return [len(piece) for piece in pieces]
 
-    assert max(asyncio.run(read())) == serving.PIECE
+    assert max(asyncio.run(read())) == parts.PIECE
 
 
 @pytest.mark.parametrize(
@@ -222,6 +228,6 @@ def test_asking_for_the_head_reads_nothing(
     client: Client, large: tuple[str, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, data = large
-    monkeypatch.setattr(serving, "pieces", None)
+    monkeypatch.setattr(parts, "pieces", None)
     response = client.head(path)
     assert (response.content, response["Content-Length"], response["Accept-Ranges"]) == (b"", str(len(data)), "bytes")

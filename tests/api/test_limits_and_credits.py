@@ -10,13 +10,11 @@ from django.test import Client
 
 from accounts import keys
 from accounts.models import User
-from billing.models import Account
+from billing.models import Wallet
 from generator.models import Generation
 from tests.api.answers import GENERATE, STATUS, assert_error
 from tests.billing.books import audit
 from tests.conftest import Api
-
-pytestmark = pytest.mark.services
 
 BODY = {"prompt": "a lighthouse", "async": True}
 
@@ -28,21 +26,23 @@ def plain(alice: User, client: Client) -> Api:
     return Api(client, key, secret)
 
 
-def test_each_image_costs_a_credit_and_the_headers_count_down(plain: Api, account: Account) -> None:
+@pytest.mark.services
+def test_each_image_costs_a_credit_and_the_headers_count_down(plain: Api, wallet: Wallet) -> None:
     answers = [plain.post(BODY) for _ in range(3)]
     assert [answer["X-Credits-Charged"] for answer in answers] == ["1", "1", "1"]
     assert [answer["X-Credits-Remaining"] for answer in answers] == ["2", "1", "0"]
-    assert audit(account) == 0
+    assert audit(wallet) == 0
 
 
-def test_without_credits_a_request_is_refused_and_charged_nothing(plain: Api, account: Account) -> None:
+@pytest.mark.services
+def test_without_credits_a_request_is_refused_and_charged_nothing(plain: Api, wallet: Wallet) -> None:
     call_command("grant_credits", "alice@example.com", "-3", "--reason", "test", stdout=io.StringIO())
     response = plain.post(BODY)
     assert_error(response, 402, "insufficient_credits")
     assert (response["X-Credits-Charged"], response["X-Credits-Remaining"]) == ("0", "0")
     assert response["RateLimit-Limit"] == "10"
     assert not Generation.objects.exists()
-    assert audit(account) == 0
+    assert audit(wallet) == 0
 
 
 def test_credits_that_are_granted_can_be_spent_at_once(plain: Api, give: Callable[[int], None]) -> None:
@@ -53,6 +53,7 @@ def test_credits_that_are_granted_can_be_spent_at_once(plain: Api, give: Callabl
     assert plain.post(BODY).status_code == 202
 
 
+@pytest.mark.services
 def test_ten_requests_a_minute_are_taken_and_the_headers_tell(plain: Api, give: Callable[[int], None]) -> None:
     give(20)
     answers = [plain.post(BODY, GENERATE[number % 2]) for number in range(10)]
@@ -64,7 +65,7 @@ def test_ten_requests_a_minute_are_taken_and_the_headers_tell(plain: Api, give: 
 
 
 def test_the_eleventh_is_told_when_to_come_back_and_charged_nothing(
-    plain: Api, give: Callable[[int], None], account: Account
+    plain: Api, give: Callable[[int], None], wallet: Wallet
 ) -> None:
     give(20)
     for _ in range(10):
@@ -75,7 +76,7 @@ def test_the_eleventh_is_told_when_to_come_back_and_charged_nothing(
     assert response["RateLimit-Remaining"] == "0"
     assert response["X-Credits-Charged"] == "0"
     assert Generation.objects.count() == 10
-    assert audit(account) == 13
+    assert audit(wallet) == 13
 
 
 def test_status_look_ups_go_on_when_the_generate_limit_is_reached(plain: Api) -> None:
@@ -113,7 +114,7 @@ def test_a_request_that_is_no_request_does_not_count(plain: Api, body: Any) -> N
     assert plain.post(BODY)["RateLimit-Remaining"] == "9"
 
 
-def test_a_refused_key_learns_nothing_about_credits(client: Client, account: Account) -> None:
+def test_a_refused_key_learns_nothing_about_credits(client: Client, wallet: Wallet) -> None:
     response = client.post(GENERATE[0], BODY, "application/json", headers={"Authorization": "Bearer rv_x"})
     assert not [name for name in response.headers if name.startswith(("X-Credits", "RateLimit"))]
 

@@ -6,15 +6,13 @@ import pytest
 
 from accounts import keys
 from accounts.models import User
-from billing.models import Account
-from generator import lifecycle
-from generator.images import StoredImage
+from billing.models import Wallet
+from generator.files.images import StoredImage
+from generator.jobs import lifecycle
 from generator.models import Generation
 from tests.api.answers import STATUS, assert_error, assert_json
 from tests.conftest import Api
 from tests.generator.test_lifecycle import drawing, submitting
-
-pytestmark = pytest.mark.services
 
 IMAGE = StoredImage(extension="png", size=1234, width=1344, height=756, colour="#336699")
 
@@ -40,10 +38,11 @@ def test_whatever_is_still_going_on_is_pending_and_the_stage_tells_more(api: Api
     assert look(api, generation) == {"id": generation.public_id, "status": "pending", "stage": "queued"}
     claimed = submitting(generation)
     assert look(api, generation) == {"id": generation.public_id, "status": "pending", "stage": "submitting"}
-    lifecycle.accepted(claimed, upstream_id="img_up", look_after=0)
+    lifecycle.accepted(claimed, upstream_id="img_up", poll_after=0)
     assert look(api, generation) == {"id": generation.public_id, "status": "pending", "stage": "drawing"}
 
 
+@pytest.mark.services
 def test_a_completed_one_has_its_url_and_all_its_metadata(api: Api, generation: Generation) -> None:
     lifecycle.complete(drawing(generation), image=IMAGE, model="reve-1")
     assert look(api, generation) == {
@@ -106,12 +105,12 @@ def test_an_id_that_is_none_is_not_found(api: Api, generation: Generation) -> No
 
 
 def test_a_look_up_carries_no_credit_headers_and_costs_nothing(
-    api: Api, generation: Generation, account: Account
+    api: Api, generation: Generation, wallet: Wallet
 ) -> None:
     response = api.get(STATUS[0] + generation.public_id)
     assert not [name for name in response.headers if name.startswith(("X-Credits", "RateLimit"))]
-    account.refresh_from_db()
-    assert account.balance == 2
+    wallet.refresh_from_db()
+    assert wallet.balance == 2
 
 
 def test_ids_and_file_names_cannot_be_guessed_from_one_another(generation: Generation) -> None:

@@ -9,19 +9,21 @@ from typing import Any
 import pytest
 from django.db import connections
 
-from billing.models import Account
-from generator import lifecycle, live
+from billing.models import Wallet
+from generator import live
+from generator.jobs import lifecycle
 from generator.models import Generation
 from tests.api.answers import GENERATE, assert_json
 from tests.billing.books import audit
 from tests.conftest import Api
 from tests.driver import working
 
-pytestmark = [pytest.mark.services, pytest.mark.usefixtures("images", "sandbox")]
+pytestmark = pytest.mark.usefixtures("images", "sandbox")
 
 
+@pytest.mark.services
 @pytest.mark.parametrize("path", GENERATE)
-def test_it_answers_with_the_image_as_the_document_has_it(api: Api, account: Account, path: str) -> None:
+def test_it_answers_with_the_image_as_the_document_has_it(api: Api, wallet: Wallet, path: str) -> None:
     before = datetime.now(UTC).replace(microsecond=0)
     with working():
         response = api.post({"prompt": " a lighthouse é ", "aspect_ratio": "16:9"}, path)
@@ -38,9 +40,10 @@ def test_it_answers_with_the_image_as_the_document_has_it(api: Api, account: Acc
     created = datetime.strptime(body["metadata"]["created_at"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
     assert before <= created <= datetime.now(UTC)
     assert (response["X-Credits-Charged"], response["X-Credits-Remaining"]) == ("1", "2")
-    assert audit(account) == 2
+    assert audit(wallet) == 2
 
 
+@pytest.mark.services
 def test_the_time_is_told_in_utc_whatever_the_servers_zone(api: Api, settings: Any) -> None:
     settings.TIME_ZONE = "Asia/Kolkata"
     with working():
@@ -48,7 +51,8 @@ def test_the_time_is_told_in_utc_whatever_the_servers_zone(api: Api, settings: A
     assert body["metadata"]["created_at"] == f"{Generation.objects.get().created_at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def test_when_the_wait_ends_first_the_work_goes_on(api: Api, account: Account, settings: Any) -> None:
+@pytest.mark.services
+def test_when_the_wait_ends_first_the_work_goes_on(api: Api, wallet: Wallet, settings: Any) -> None:
     settings.SYNC_WAIT_SECONDS = 0.3
     began = time.monotonic()
     response = api.post({"prompt": "a lighthouse"})
@@ -60,7 +64,7 @@ def test_when_the_wait_ends_first_the_work_goes_on(api: Api, account: Account, s
     with working():
         generation = asyncio.run(live.wait_until_final(Generation.objects.get(), 20))
     assert generation.status == Generation.Status.COMPLETED
-    assert audit(account) == 2
+    assert audit(wallet) == 2
 
 
 def test_an_async_request_does_not_wait(api: Api, settings: Any) -> None:
@@ -73,7 +77,7 @@ def test_an_async_request_does_not_wait(api: Api, settings: Any) -> None:
     assert (body["id"], body["status"]) == (Generation.objects.get().public_id, "pending")
 
 
-def test_a_failure_upstream_is_a_502_and_costs_nothing(api: Api, account: Account) -> None:
+def test_a_failure_upstream_is_a_502_and_costs_nothing(api: Api, wallet: Wallet) -> None:
     with working():
         response = api.post({"prompt": "a lighthouse [sandbox:fail]"})
     body = assert_json(response)
@@ -83,10 +87,10 @@ def test_a_failure_upstream_is_a_502_and_costs_nothing(api: Api, account: Accoun
     assert body["error"]["code"] == "upstream_failed"
     assert "credit was returned" in body["error"]["message"]
     assert (response["X-Credits-Charged"], response["X-Credits-Remaining"]) == ("0", "3")
-    assert audit(account) == 3
+    assert audit(wallet) == 3
 
 
-def test_a_refused_prompt_is_a_422_that_names_it_and_costs_nothing(api: Api, account: Account) -> None:
+def test_a_refused_prompt_is_a_422_that_names_it_and_costs_nothing(api: Api, wallet: Wallet) -> None:
     with working():
         response = api.post({"prompt": "a lighthouse [sandbox:refuse]"})
     body = assert_json(response)
@@ -95,10 +99,10 @@ def test_a_refused_prompt_is_a_422_that_names_it_and_costs_nothing(api: Api, acc
     assert body["error"]["param"] == "prompt"
     assert "content policy" in body["error"]["message"]
     assert (response["X-Credits-Charged"], response["X-Credits-Remaining"]) == ("0", "3")
-    assert audit(account) == 3
+    assert audit(wallet) == 3
 
 
-def test_a_timeout_is_a_502_too(api: Api, account: Account) -> None:
+def test_a_timeout_is_a_502_too(api: Api, wallet: Wallet) -> None:
     def give_up() -> None:
         while not (found := Generation.objects.first()):
             time.sleep(0.02)
@@ -112,4 +116,4 @@ def test_a_timeout_is_a_502_too(api: Api, account: Account) -> None:
     body = assert_json(response)
     assert response.status_code == 502
     assert body["error"]["code"] == "upstream_failed"
-    assert audit(account) == 3
+    assert audit(wallet) == 3

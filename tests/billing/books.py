@@ -2,17 +2,17 @@
 
 from django.db.models import Sum
 
-from billing.models import Account, CreditEntry, CreditGrant
+from billing.models import CreditEntry, CreditGrant, Wallet
 
 
-def audit(account: Account) -> int:
+def audit(wallet: Wallet) -> int:
     """Check that every way to count an account's credits gives the same, and return the balance."""
-    account = Account.objects.get(pk=account.pk)
-    entries = list(CreditEntry.objects.filter(account=account).order_by("id").prefetch_related("lines"))
-    grants = list(CreditGrant.objects.filter(account=account).annotate(moved=Sum("lines__amount")))
-    assert account.balance >= 0
-    assert account.balance == sum(entry.amount for entry in entries)
-    assert account.balance == sum(grant.remaining for grant in grants)
+    wallet = Wallet.objects.get(pk=wallet.pk)
+    entries = list(CreditEntry.objects.filter(wallet=wallet).order_by("id").prefetch_related("lines"))
+    grants = list(CreditGrant.objects.filter(wallet=wallet).annotate(moved=Sum("lines__amount")))
+    assert wallet.balance >= 0
+    assert wallet.balance == sum(entry.amount for entry in entries)
+    assert wallet.balance == sum(grant.remaining for grant in grants)
     running = 0
     for entry in entries:
         running += entry.amount
@@ -23,9 +23,9 @@ def audit(account: Account) -> int:
         assert grant.remaining == grant.moved
         if grant.frozen_by or grant.refunds.filter(owed__gt=0).exists():
             assert grant.remaining == 0
-    return account.balance
+    return wallet.balance
 
 
-def history(account: Account) -> list[tuple[str, int]]:
+def history(wallet: Wallet) -> list[tuple[str, int]]:
     """Return an account's entries as (kind, credits), oldest first."""
-    return list(CreditEntry.objects.filter(account=account).order_by("id").values_list("kind", "amount"))
+    return list(CreditEntry.objects.filter(wallet=wallet).order_by("id").values_list("kind", "amount"))

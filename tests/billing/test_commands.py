@@ -9,10 +9,8 @@ from django.core.management import CommandError, call_command
 
 from accounts.models import User
 from billing import ledger
-from billing.models import Account, CreditEntry, CreditGrant
+from billing.models import CreditEntry, CreditGrant, Wallet
 from tests.billing.books import audit, history
-
-pytestmark = pytest.mark.services
 
 
 def run(*arguments: str) -> str:
@@ -37,47 +35,49 @@ def refused(*arguments: str) -> str:
     return str(error.value)
 
 
-def test_granting_prints_the_new_balance_as_a_bare_integer(account: Account) -> None:
+def test_granting_prints_the_new_balance_as_a_bare_integer(wallet: Wallet) -> None:
     assert grant("100") == "103\n"
-    assert audit(account) == 103
+    assert audit(wallet) == 103
 
 
 def test_granting_works_before_the_account_was_ever_used(alice: User) -> None:
     assert grant("100") == "103\n"
 
 
-def test_granted_credits_come_from_staff_never_expire_and_keep_their_reason(account: Account) -> None:
+def test_granted_credits_come_from_staff_never_expire_and_keep_their_reason(wallet: Wallet) -> None:
     grant("7", reason="  sorry for Tuesday ")
     bucket = CreditGrant.objects.latest("id")
     assert (bucket.source, bucket.amount, bucket.expires_at) == (CreditGrant.Source.STAFF, 7, None)
     assert CreditEntry.objects.latest("id").cause == "sorry for Tuesday"
 
 
-def test_granting_twice_grants_twice(account: Account) -> None:
+def test_granting_twice_grants_twice(wallet: Wallet) -> None:
     assert (grant("5"), grant("5")) == ("8\n", "13\n")
 
 
-def test_a_negative_number_takes(account: Account) -> None:
+def test_a_negative_number_takes(wallet: Wallet) -> None:
     assert grant("-2") == "1\n"
-    assert history(account)[-1] == ("take", -2)
+    assert history(wallet)[-1] == ("take", -2)
 
 
-def test_taking_stops_at_zero(account: Account) -> None:
+def test_taking_stops_at_zero(wallet: Wallet) -> None:
     assert grant("-1000") == "0\n"
     assert grant("-1") == "0\n"
-    assert audit(account) == 0
+    assert audit(wallet) == 0
 
 
-def test_granting_finds_a_user_in_whatever_case_their_email_is_written(account: Account) -> None:
+@pytest.mark.services
+def test_granting_finds_a_user_in_whatever_case_their_email_is_written(wallet: Wallet) -> None:
     assert grant("1", email="ALICE@Example.com") == "4\n"
 
 
-def test_granting_touches_nobody_else(account: Account, bob: User) -> None:
-    bobs = ledger.account_of(bob.pk)
+def test_granting_touches_nobody_else(wallet: Wallet, bob: User) -> None:
+    bobs = ledger.wallet_of(bob.pk)
     grant("5")
     assert audit(bobs) == 3
 
 
+@pytest.mark.services
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
@@ -92,18 +92,17 @@ def test_granting_touches_nobody_else(account: Account, bob: User) -> None:
         (["alice@example.com", "5"], "--reason"),
     ],
 )
-def test_granting_refuses_in_one_line_and_changes_nothing(
-    account: Account, arguments: list[str], complaint: str
-) -> None:
+def test_granting_refuses_in_one_line_and_changes_nothing(wallet: Wallet, arguments: list[str], complaint: str) -> None:
     assert complaint in refused("grant_credits", *arguments)
-    assert history(account) == [("grant", 3)]
+    assert history(wallet) == [("grant", 3)]
 
 
+@pytest.mark.services
 def test_credits_prints_the_balance_first_then_the_last_entries_newest_first(
-    account: Account, give: Callable[[int], None]
+    wallet: Wallet, give: Callable[[int], None]
 ) -> None:
     give(10)
-    ledger.hold(account=account, credits=1, reference="generation:img_1", cause="Image img_1")
+    ledger.hold(wallet=wallet, credits=1, reference="generation:img_1", cause="Image img_1")
     balance, *entries = run("credits", "Alice@example.com").splitlines()
     assert balance == "12"
     assert len(entries) == 3
@@ -113,7 +112,7 @@ def test_credits_prints_the_balance_first_then_the_last_entries_newest_first(
     assert "Welcome" in entries[2]
 
 
-def test_credits_shows_twenty_entries(account: Account, give: Callable[[int], None]) -> None:
+def test_credits_shows_twenty_entries(wallet: Wallet, give: Callable[[int], None]) -> None:
     for _ in range(25):
         give(1)
     assert len(run("credits", "alice@example.com").splitlines()) == 21
@@ -123,6 +122,6 @@ def test_credits_opens_an_account_that_was_never_used(alice: User) -> None:
     assert run("credits", "alice@example.com").splitlines()[0] == "3"
 
 
-def test_credits_refuses_somebody_unknown(account: Account) -> None:
+def test_credits_refuses_somebody_unknown(wallet: Wallet) -> None:
     assert refused("credits", "nobody@example.com") == "Nobody is registered as nobody@example.com."
     assert not User.objects.filter(email="nobody@example.com").exists()

@@ -23,7 +23,7 @@ from hypothesis.stateful import (
 from accounts.models import User
 from billing import ledger
 from billing.errors import InsufficientCredits
-from billing.models import Account, CreditEntry, CreditGrant
+from billing.models import CreditEntry, CreditGrant, Wallet
 from tests.billing.books import audit
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db]
@@ -81,7 +81,7 @@ class Bucket:
 class Books:
     """What the model knows of an account: its buckets, and from which of them each open hold was drawn."""
 
-    account: Account
+    wallet: Wallet
     buckets: dict[int, Bucket] = field(default_factory=dict)
     holds: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
 
@@ -136,11 +136,11 @@ class Ledger(RuleBasedStateMachine):
         self.example = transaction.atomic()
         self.example.__enter__()
         users = [User.objects.create(email=f"person{next(people)}@example.com") for _ in range(2)]
-        self.books = [Books(Account.objects.create(user=user)) for user in users]
+        self.books = [Books(Wallet.objects.create(user=user)) for user in users]
 
     def teardown(self) -> None:
         for books in self.books:
-            audit(books.account)
+            audit(books.wallet)
         self.patch.undo()
         transaction.set_rollback(True)  # the next example begins with an empty database
         self.example.__exit__(None, None, None)
@@ -155,7 +155,7 @@ class Ledger(RuleBasedStateMachine):
     def grant(self, who: int, credits: int, days: int | None) -> None:
         books, ends = self.books[who], self.clock + timedelta(days=days) if days else None
         options: Any = {
-            "account": books.account,
+            "wallet": books.wallet,
             "credits": credits,
             "source": CreditGrant.Source.PACK,
             "reference": next(self.references),
@@ -170,7 +170,7 @@ class Ledger(RuleBasedStateMachine):
         books, reference = self.books[who], next(self.references)
 
         def hold() -> CreditEntry:
-            return ledger.hold(account=books.account, credits=credits, reference=reference, cause="model")
+            return ledger.hold(wallet=books.wallet, credits=credits, reference=reference, cause="model")
 
         if books.spendable(self.clock) < credits:
             with pytest.raises(InsufficientCredits) as error:
@@ -201,7 +201,7 @@ class Ledger(RuleBasedStateMachine):
     @rule(who=owners, credits=credits)
     def take(self, who: int, credits: int) -> None:
         books, reference = self.books[who], next(self.references)
-        self.twice(lambda: ledger.take(account=books.account, credits=credits, reference=reference, cause="model"))
+        self.twice(lambda: ledger.take(wallet=books.wallet, credits=credits, reference=reference, cause="model"))
         books.write_off(self.clock)
         books.draw(credits)
 
@@ -266,15 +266,15 @@ class Ledger(RuleBasedStateMachine):
 
     @invariant()
     def the_ledger_is_as_the_model(self) -> None:
-        accounts = [books.account for books in self.books]
-        rows = CreditGrant.objects.filter(account__in=accounts).values_list("pk", "remaining", "expires_at")
+        accounts = [books.wallet for books in self.books]
+        rows = CreditGrant.objects.filter(wallet__in=accounts).values_list("pk", "remaining", "expires_at")
         buckets = self.books[0].buckets | self.books[1].buckets
         assert {pk: (left, ends or NEVER) for pk, left, ends in rows} == {
             key: (bucket.left, bucket.ends) for key, bucket in buckets.items()
         }
-        balances = dict(Account.objects.values_list("pk", "balance"))
+        balances = dict(Wallet.objects.values_list("pk", "balance"))
         for books in self.books:
-            assert balances[books.account.pk] == sum(bucket.left for bucket in books.buckets.values())
+            assert balances[books.wallet.pk] == sum(bucket.left for bucket in books.buckets.values())
 
     def come_back(self, books: Books, bucket: Bucket, credits: int) -> None:
         if credits:

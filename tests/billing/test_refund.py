@@ -7,30 +7,28 @@ from collections.abc import Callable, Iterator
 import pytest
 from django.db import connections
 
-from billing import audit as drift
 from billing import ledger
-from billing.models import Account, CreditGrant, Refund
+from billing.models import CreditGrant, Refund, Wallet
+from billing.staff import audit as drift
 from tests.billing.books import audit, history
-
-pytestmark = pytest.mark.services
 
 PAID = 500
 KEPT_BY = "refunded:ch_1"
 
 
 @pytest.fixture(autouse=True)
-def _books_balance(account: Account) -> Iterator[None]:
+def _books_balance(wallet: Wallet) -> Iterator[None]:
     yield
-    audit(account)
+    audit(wallet)
     assert list(drift.drifts()) == []
 
 
 @pytest.fixture
-def pack(account: Account) -> CreditGrant:
+def pack(wallet: Wallet) -> CreditGrant:
     """50 credits for 500 cents, and nothing beside them."""
-    ledger.take(account=account, credits=3, reference="staff:welcome", cause="out of the way")
+    ledger.take(wallet=wallet, credits=3, reference="staff:welcome", cause="out of the way")
     entry = ledger.grant(
-        account=account, credits=50, source=CreditGrant.Source.PACK, reference="checkout:cs_1", cause="50 credits"
+        wallet=wallet, credits=50, source=CreditGrant.Source.PACK, reference="checkout:cs_1", cause="50 credits"
     )
     return entry.lines.get().grant
 
@@ -40,7 +38,7 @@ def left(pack: CreditGrant) -> int:
 
 
 def hold(pack: CreditGrant, credits: int, number: int = 1) -> None:
-    ledger.hold(account=pack.account, credits=credits, reference=f"generation:{number}", cause="an image")
+    ledger.hold(wallet=pack.wallet, credits=credits, reference=f"generation:{number}", cause="an image")
 
 
 def release(number: int = 1) -> None:
@@ -67,13 +65,14 @@ def undo(pack: CreditGrant, above: int) -> int:
     return ledger.undo_refunds(grant=pack, above=above, kept_by=KEPT_BY, cause="it failed")
 
 
-def test_what_is_set_aside_is_taken_as_it_comes_back(account: Account, pack: CreditGrant) -> None:
+@pytest.mark.services
+def test_what_is_set_aside_is_taken_as_it_comes_back(wallet: Wallet, pack: CreditGrant) -> None:
     hold(pack, 40)
     refund(pack, 250)
     assert left(pack) == 0
     release()
     assert left(pack) == 25
-    assert history(account)[-4:] == [("hold", -40), ("claw_back", -10), ("release", 40), ("claw_back", -15)]
+    assert history(wallet)[-4:] == [("hold", -40), ("claw_back", -10), ("release", 40), ("claw_back", -15)]
 
 
 def test_images_that_fail_one_by_one_bring_back_only_what_was_not_refunded(pack: CreditGrant) -> None:
@@ -94,17 +93,24 @@ def test_what_was_set_aside_and_is_spent_is_not_taken_twice(pack: CreditGrant) -
     assert left(pack) == 25 - 10
 
 
-def test_what_is_spent_beyond_what_was_paid_makes_no_debt(account: Account, pack: CreditGrant) -> None:
+def test_what_is_spent_beyond_what_was_paid_makes_no_debt(wallet: Wallet, pack: CreditGrant) -> None:
     hold(pack, 45)
     refund(pack, 400)
     settle()
-    assert left(pack) == audit(account) == 0
+    assert left(pack) == audit(wallet) == 0
     other = ledger.grant(
-        account=account, credits=5, source=CreditGrant.Source.PACK, reference="checkout:cs_2", cause="5 credits"
+        wallet=wallet, credits=5, source=CreditGrant.Source.PACK, reference="checkout:cs_2", cause="5 credits"
     )
-    assert (other.balance_after, audit(account)) == (5, 5)
+    assert (other.balance_after, audit(wallet)) == (5, 5)
 
 
+@pytest.mark.parametrize(("cents", "kept"), [(1, 49), (10, 49), (11, 48), (499, 0)])
+def test_a_part_of_a_credit_that_was_paid_back_is_a_whole_one(pack: CreditGrant, cents: int, kept: int) -> None:
+    refund(pack, cents)
+    assert left(pack) == kept
+
+
+@pytest.mark.services
 @pytest.mark.parametrize("order", sorted(set(itertools.permutations("hheerr"))))
 def test_the_order_of_holds_their_release_and_refunds_does_not_matter(pack: CreditGrant, order: str) -> None:
     """`h` sets 5 credits aside, `e` lets the next of these fail, `r` pays a fifth of the money back."""
@@ -133,6 +139,7 @@ def test_a_whole_refund_leaves_nothing_whatever_comes_back(pack: CreditGrant) ->
     assert left(pack) == 0
 
 
+@pytest.mark.services
 def test_the_same_refund_is_followed_once(pack: CreditGrant) -> None:
     hold(pack, 40)
     for _ in range(2):
@@ -195,6 +202,7 @@ def test_a_spent_credit_that_staff_return_is_taken_if_it_was_refunded(pack: Cred
     assert left(pack) == 10
 
 
+@pytest.mark.services
 def test_references_stay_short_however_often_something_comes_and_goes(pack: CreditGrant) -> None:
     hold(pack, 50)
     for turn in range(4):
@@ -209,6 +217,7 @@ def test_references_stay_short_however_often_something_comes_and_goes(pack: Cred
     assert left(pack) == 50
 
 
+@pytest.mark.services
 def test_an_end_that_passed_meanwhile_gives_more_time_only_to_what_a_failed_refund_took(pack: CreditGrant) -> None:
     refund(pack, 250)
     CreditGrant.objects.filter(pk=pack.pk).update(expires_at="2020-01-01T00:00:00Z")
@@ -216,13 +225,15 @@ def test_an_end_that_passed_meanwhile_gives_more_time_only_to_what_a_failed_refu
     assert left(pack) == 25
 
 
+@pytest.mark.services
 def test_the_audit_names_credits_that_were_refunded_and_are_there(pack: CreditGrant) -> None:
     Refund.objects.create(grant=pack, reference="refund:ch_1:1:0", refunded=1, owed=1)
     assert ["though a refund or dispute has a claim" in line for line in drift.drifts()] == [True]
     Refund.objects.all().delete()
 
 
-def test_images_that_fail_in_many_threads_while_a_refund_comes(account: Account, pack: CreditGrant) -> None:
+@pytest.mark.services
+def test_images_that_fail_in_many_threads_while_a_refund_comes(wallet: Wallet, pack: CreditGrant) -> None:
     for number in range(40):
         hold(pack, 1, number)
 
@@ -231,7 +242,7 @@ def test_images_that_fail_in_many_threads_while_a_refund_comes(account: Account,
             release(number)
 
     at_once([*(lambda n=n: fail_every(n) for n in range(4)), lambda: refund(pack, 200), lambda: refund(pack, 200)])
-    assert left(pack) == audit(account) == 30
+    assert left(pack) == audit(wallet) == 30
 
 
 def at_once(work: list[Callable[[], None]]) -> None:

@@ -6,18 +6,18 @@ import pytest
 from django.utils import timezone
 
 from billing import ledger
-from billing.models import Account, CreditGrant
-from generator import admission
-from generator.admission import ImageRequest
+from billing.models import CreditGrant, Wallet
+from generator.ask import admission
+from generator.ask.admission import ImageRequest
 from generator.errors import OutOfCredits
 from tests.billing.books import audit, history
 
 pytestmark = pytest.mark.services
 
 
-def test_a_refused_image_leaves_the_balance_that_its_refusal_named(account: Account) -> None:
+def test_a_refused_image_leaves_the_balance_that_its_refusal_named(wallet: Wallet) -> None:
     ledger.grant(
-        account=account,
+        wallet=wallet,
         credits=50,
         source=CreditGrant.Source.PLAN,
         reference="invoice:in_1",
@@ -25,6 +25,6 @@ def test_a_refused_image_leaves_the_balance_that_its_refusal_named(account: Acco
         expires_at=timezone.now() - timedelta(seconds=1),  # and no sweep has come by yet
     )
     with pytest.raises(OutOfCredits) as refused:
-        admission.admit(account=account, request=ImageRequest(prompt="a lighthouse", count=4))
-    assert refused.value.balance == audit(account) == 3
-    assert history(account)[-1] == ("expire", -50)
+        admission.admit(wallet=wallet, request=ImageRequest(prompt="a lighthouse", count=4))
+    assert refused.value.balance == audit(wallet) == 3
+    assert history(wallet)[-1] == ("expire", -50)

@@ -3,22 +3,20 @@
 Nothing here uses the ORM: Playwright keeps an event loop in this thread, and the installation has its own database.
 """
 
+import json
 import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
-from uuid import uuid4
 
-import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, Response, expect
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from tests.browser.chromium import launch_options
-from tests.stack.conftest import Stack, start_stack
-
-__all__ = ["start_stack"]
+from tests.browser.furnish import stock
+from tests.installation import Stack
 
 PASSWORD = "correct horse battery"
 expect.set_options(timeout=20_000)  # a page waits for workers, and the machine may be busy
@@ -77,50 +75,131 @@ class Visitor:
     context: BrowserContext
     page: Page
     watch: Watch
+    site: Stack
     email: str = ""
 
+    def enter(self, cookies: dict[str, str]) -> None:
+        """Be logged in from the next page on, by the cookies of somebody's session."""
+        self.context.add_cookies(
+            [{"name": name, "value": value, "url": self.site.url} for name, value in cookies.items()]
+        )
+
     def api_key(self) -> str:
-        """Create a key on the API Keys page and return its secret."""
-        self.page.goto("/dashboard/api-keys/")
-        self.page.fill("#id_name", f"key {uuid4().hex[:6]}")
-        self.page.get_by_role("button", name="Create key").click()
-        return self.page.locator("#secret").inner_text().strip()
+        """Return the secret of a new API key."""
+        return self.site.manage("create_api_key", self.email)
 
 
 Visit = Callable[..., Visitor]
 
 
-@pytest.fixture
-def visit(browser: Browser, site: Stack) -> Iterator[Visit]:
-    """Open browsers: `visit()` for a stranger, `visit(signed_in=True, credits=20, phone=True, dark=True, js=False)`."""
-    visitors: list[Visitor] = []
+class Crowd:
+    """People of one installation who have signed up and wait for a test to be theirs; each is used once."""
 
-    def open_one(
-        *, signed_in: bool = False, credits: int = 0, phone: bool = False, dark: bool = False, js: bool = True
-    ) -> Visitor:
-        context = browser.new_context(
-            **(PHONE if phone else DESKTOP),
-            base_url=site.url,
-            color_scheme="dark" if dark else "light",
-            java_script_enabled=js,
-            accept_downloads=True,
+    def __init__(self, site: Stack) -> None:
+        self._site = site
+        self._waiting: list[tuple[str, dict[str, str]]] = []
+        self._batch = 4  # one test alone waits for few, and many tests for few batches
+
+    def next(self) -> tuple[str, dict[str, str]]:
+        """Return somebody's address and session cookies."""
+        if not self._waiting:
+            printed = stock(self._site, "crowd", self._batch, self._site.port)
+            self._waiting = [(email, cookies) for email, cookies in map(json.loads, printed.splitlines())]
+            self._batch = min(2 * self._batch, 32)
+        return self._waiting.pop()
+
+
+@pytest.fixture(scope="session")
+def crowd(site: Stack) -> Crowd:
+    return Crowd(site)
+
+
+class Windows:
+    """Browser contexts that tests use one after the other, so that scripts and styles are loaded and compiled once.
+
+    Between two tests everything that could tell of the first one goes: pages, cookies, storage, permissions, routes.
+    """
+
+    def __init__(self, browser: Browser, url: str) -> None:
+        self._browser = browser
+        self._url = url
+        self._idle: dict[tuple[bool, bool], list[BrowserContext]] = {}
+
+    def open(self, *, phone: bool, js: bool, fresh: bool) -> BrowserContext:
+        """Return a context that nobody else uses, one without a cache when it has to be `fresh`."""
+        if not fresh and (idle := self._idle.get((phone, js))):
+            return idle.pop()
+        context = self._browser.new_context(
+            **(PHONE if phone else DESKTOP), base_url=self._url, java_script_enabled=js, accept_downloads=True
         )
         context.set_default_timeout(15_000)
+        return context
+
+    def give_back(self, context: BrowserContext, *, phone: bool, js: bool) -> None:
+        first, *others = context.pages or [context.new_page()]
+        for page in others:
+            page.close()
+        first.goto("about:blank")  # the page may be about to write something
+        devtools = context.new_cdp_session(first)
+        devtools.send("Storage.clearDataForOrigin", {"origin": self._url, "storageTypes": "all"})
+        devtools.detach()
+        first.close()
+        context.clear_cookies()
+        context.clear_permissions()
+        context.unroute_all()
+        self._idle.setdefault((phone, js), []).append(context)
+
+
+@pytest.fixture(scope="session")
+def windows(browser: Browser, site: Stack) -> Windows:
+    return Windows(browser, site.url)
+
+
+@pytest.fixture
+def visit(request: pytest.FixtureRequest, site: Stack, crowd: Crowd, windows: Windows) -> Iterator[Visit]:
+    """Open browsers: `visit()` for a stranger, `visit(signed_in=True, credits=20, phone=True, dark=True, js=False)`.
+
+    `fresh` is for those who have never been here: nothing is cached.
+    """
+    failed_before = request.session.testsfailed
+    visitors: list[tuple[Visitor, Callable[[bool], None]]] = []
+
+    def open_one(
+        *,
+        signed_in: bool = False,
+        credits: int = 0,
+        phone: bool = False,
+        dark: bool = False,
+        js: bool = True,
+        fresh: bool = False,
+    ) -> Visitor:
+        context = windows.open(phone=phone, js=js, fresh=fresh)
         watch = Watch()
         context.on("page", watch.follow)
-        email = ""
+
+        def leave(passed: bool) -> None:
+            context.remove_listener("page", watch.follow)
+            if passed and not fresh:
+                windows.give_back(context, phone=phone, js=js)
+            else:
+                context.close()
+
+        visitor = Visitor(context, context.new_page(), watch, site)
+        visitors.append((visitor, leave))
+        if dark:
+            visitor.page.emulate_media(color_scheme="dark")
         if signed_in:
-            email = sign_up(site, context)
+            visitor.email, cookies = crowd.next()
+            visitor.enter(cookies)
             if credits:
-                site.manage("grant_credits", email, str(credits), "--reason", "test")
-        visitor = Visitor(context, context.new_page(), watch, email)
-        visitors.append(visitor)
+                site.manage("grant_credits", visitor.email, str(credits), "--reason", "test")
         return visitor
 
     yield open_one
-    problems = [problem for visitor in visitors for problem in visitor.watch.unexpected()]
-    for visitor in visitors:
-        visitor.context.close()
+    problems = [problem for visitor, _ in visitors for problem in visitor.watch.unexpected()]
+    passed = not problems and request.session.testsfailed == failed_before
+    for _, leave in visitors:
+        leave(passed)
     assert problems == []
 
 
@@ -133,17 +212,3 @@ def until(act: Callable[[], None], seconds: float = 20) -> None:
         except (AssertionError, PlaywrightTimeout):
             if time.monotonic() > deadline:
                 raise
-
-
-def sign_up(site: Stack, context: BrowserContext) -> str:
-    """Create an account over HTTP, log `context` in as it, and return its address."""
-    email = f"person-{uuid4().hex[:10]}@example.com"
-    with httpx.Client(base_url=site.url, follow_redirects=False) as client:
-        page = client.get("/accounts/signup/")
-        token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page.text)
-        assert token
-        form = {"email": email, "password1": PASSWORD, "csrfmiddlewaretoken": token[1]}
-        answer = client.post("/accounts/signup/", data=form)
-        assert answer.status_code == 302, answer.text
-        context.add_cookies([{"name": name, "value": value, "url": site.url} for name, value in client.cookies.items()])
-    return email

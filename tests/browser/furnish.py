@@ -4,16 +4,19 @@
 images, `long` an address of 100 characters.
 """
 
+import hashlib
 import re
-import subprocess
-import sys
 import time
 from dataclasses import dataclass, field
+from itertools import product
+from typing import Any
 
 import httpx
+from PIL import Image
 
-from tests.environment import ROOT
-from tests.stack.conftest import Stack
+from sandbox.ratios import SIZES
+from sandbox.store import VARIATIONS
+from tests.installation import Stack
 
 PASSWORD = "correct horse battery"
 EMAILS = {
@@ -55,11 +58,16 @@ class Furnished:
         return template.format(**self.places)
 
 
-def furnish(stack: Stack, *, rounds: int = 1, many: int = 0) -> Furnished:
-    """Fill `stack`: Ada gets `rounds` times all prompts, and `many` has that many images when asked for."""
+def furnish(stack: Stack, *, rounds: int = 1, many: int = 0, painted: bool = True) -> Furnished:
+    """Fill `stack`: Ada gets `rounds` times all prompts, and `many` has that many images when asked for.
+
+    Where nobody looks at the images, they need not be `painted` and are of one colour.
+    """
     result = Furnished()
+    if not painted:
+        stretch_canvases(stack, *(prompt for prompt, _ in PROMPTS))
     people = {who: email for who, email in EMAILS.items() if who != "many" or many}
-    secret = _stock(stack, "people", str(rounds * len(PROMPTS) + 20), *people.values())["secret"]
+    secret = _pairs(stock(stack, "people", rounds * len(PROMPTS) + 20, *people.values()))["secret"]
     for who, email in people.items():
         result.cookies[who] = log_in(stack.url, email)
     with httpx.Client(base_url=stack.url, headers={"Authorization": f"Bearer {secret}"}, timeout=60) as api:
@@ -67,8 +75,23 @@ def furnish(stack: Stack, *, rounds: int = 1, many: int = 0) -> Furnished:
         jobs = [_ask(api, prompt, ratio) for prompt, ratio in wanted]
         for job in jobs:
             _wait(api, job)
-    result.places = _stock(stack, "gallery", str(many))
+    result.places = _pairs(stock(stack, "gallery", many))
     return result
+
+
+def stretch_canvases(stack: Stack, *prompts: str) -> None:
+    """Put an image of one colour where the sandbox keeps what it has painted for each of the `prompts`.
+
+    A painting takes the processor longer than all else that a page does until it is there.
+    """
+    folder = stack.folder / "sandbox" / "images"
+    for ratio, size in SIZES.items():
+        plain = folder / f"plain-{ratio}.png"
+        if not plain.exists():
+            Image.new("RGB", size, "#7a8b9c").save(plain, compress_level=1)
+        for prompt, variation in product(prompts, range(VARIATIONS)):
+            subject = "\0".join((ratio, "", prompt, str(variation)))
+            (folder / f"{hashlib.sha256(subject.encode()).hexdigest()}.png").hardlink_to(plain)
 
 
 def log_in(url: str, email: str) -> dict[str, str]:
@@ -96,9 +119,11 @@ def _wait(api: httpx.Client, job: str) -> None:
     raise AssertionError(f"{job} did not end")
 
 
-def _stock(stack: Stack, *arguments: str) -> dict[str, str]:
-    """Do with the ORM what would take many requests, in a process of the installation's own."""
-    command = [sys.executable, "-m", "tests.browser.stock", *arguments]
-    result = subprocess.run(command, cwd=ROOT, env=stack.environment, capture_output=True, text=True, timeout=300)
-    assert result.returncode == 0, result.stderr
-    return dict(line.split("=", 1) for line in result.stdout.split())
+def stock(stack: Stack, function: str, *arguments: Any) -> str:
+    """Call one of `tests.browser.stock` in the installation's own operator process and return what it prints."""
+    call = f"from tests.browser import stock; stock.{function}(*{arguments!r})"
+    return stack.manage("shell", "-v", "0", "-c", call)
+
+
+def _pairs(printed: str) -> dict[str, str]:
+    return dict(line.split("=", 1) for line in printed.split())

@@ -1,26 +1,34 @@
 """`make screenshots`: every page on a desktop and a phone, light and dark, into docs/images/pages/ (not committed).
 
-Those that README and the docs show are written beside that folder as small WebP files. Where Inter
-is installed it stands in for the system font of a desktop, which a bare machine lacks.
+`make screenshots PAGES=studio` takes one page, or several, in seconds: its people and their images are kept in
+var/screenshots/ from one time to the next, until what fills or migrates an installation has changed.
+
+Those that README and the docs show are written beside that folder as small WebP files when all pages are taken. Where
+Inter is installed it stands in for the system font of a desktop, which a bare machine lacks.
 """
 
+import hashlib
+import json
+import shutil
 import sys
 import tempfile
-from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
-from playwright.sync_api import BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.browser.chromium import launch_options
 from tests.browser.conftest import DESKTOP, PHONE
-from tests.browser.furnish import Furnished, furnish
+from tests.browser.furnish import EMAILS, Furnished, furnish, log_in
 from tests.browser.pages import ALL, View
 from tests.environment import ROOT
-from tests.stack.conftest import Stack
+from tests.installation import Stack
 
 IMAGES = ROOT / "docs" / "images"
+KEPT = ROOT / "var" / "screenshots"
+MADE_BY = ("tests/browser/furnish.py", "tests/browser/stock.py", "*/migrations/*.py")
 # (page, theme) → the file that README shows
 SHOWN = {
     ("gallery", "light"): "gallery",
@@ -32,70 +40,103 @@ SHOWN = {
 }
 SIZES: dict[str, dict[str, Any]] = {"desktop": DESKTOP, "phone": PHONE}
 FONT = ":root { --sans: Inter, system-ui, sans-serif }"
-LOAD_ALL = "for (const image of document.images) Object.assign(image, { loading: 'eager', decoding: 'sync' })"
-ALL_LOADED = "[...document.images].every((image) => image.complete)"
+SETTLE = """async () => {
+  const frame = () => new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+  for (const image of document.images) Object.assign(image, { loading: "eager", decoding: "sync" });
+  await frame(); // an image that is asked for at once may choose another of its sizes
+  await frame();
+  const loaded = (image) => image.complete || new Promise((done) => (image.onload = image.onerror = done));
+  await Promise.all([...document.images].map(loaded));
+  for (const one of document.getAnimations())
+    if (Number.isFinite(one.effect.getComputedTiming().endTime)) one.finish();
+  await frame();
+}"""
 
 
-def main(names: list[str]) -> None:
-    """Take the pictures of all pages, or only of those named."""
-    views = [view for view in ALL if not names or view.name in names]
-    with tempfile.TemporaryDirectory() as folder:
-        stack = Stack(Path(folder) / "site", SANDBOX_SECONDS="0.2", EXPLORE="1", STATUS_RATE_LIMIT_PER_MINUTE="100000")
-        stack.start()
-        try:
-            furnished = furnish(stack, rounds=2, many=10_000 if any(view.who == "many" for view in views) else 0)
-            _take_all(stack, furnished, views)
-        finally:
-            stack.stop()
-    print(f"{len(views)} pages in {IMAGES / 'pages'}")
-
-
-def _take_all(stack: Stack, furnished: Furnished, views: list[View]) -> None:
-    with sync_playwright() as playwright:
+def main(names: list[str]) -> int:
+    """Take the pictures of all pages, or only of those named, and return the process's exit status."""
+    known = {view.name: view for view in ALL}
+    if unknown := [name for name in names if name not in known]:
+        print(f"No page is called {', '.join(unknown)}. There are: {', '.join(known)}.", file=sys.stderr)
+        return 2
+    views = [known[name] for name in names] or ALL
+    many = 10_000 if any(view.who == "many" for view in views) else 0
+    with ExitStack() as leaving:
+        if names:
+            stack, furnished = _kept(leaving, many)
+        else:
+            folder = leaving.enter_context(tempfile.TemporaryDirectory())
+            stack = _start(leaving, Path(folder) / "site")
+            furnished = furnish(stack, rounds=2, many=many)
+        playwright = leaving.enter_context(sync_playwright())
         browser = playwright.chromium.launch(**launch_options())
-        for size, options in SIZES.items():
-            for theme in ("light", "dark"):
-                context = browser.new_context(**options, base_url=stack.url, color_scheme=theme, bypass_csp=True)
-                for view in views:
-                    _enter(context, stack, furnished.cookies.get(view.who, {}))
-                    page = context.new_page()
-                    _take(page, furnished.path(view.path), f"{view.name}-{size}-{theme}", _keeper(view, size, theme))
-                    page.close()
-                context.close()
-        browser.close()
+        taken = [path for size in SIZES for path in _take_all(browser, stack, furnished, views, size)]
+        if not names:
+            _show(taken)
+    for path in taken if names else [IMAGES / "pages"]:
+        print(path.relative_to(ROOT))
+    return 0
 
 
-def _enter(context: BrowserContext, stack: Stack, cookies: dict[str, str]) -> None:
-    context.clear_cookies()
-    context.add_cookies([{"name": name, "value": value, "url": stack.url} for name, value in cookies.items()])
+def _start(leaving: ExitStack, folder: Path) -> Stack:
+    stack = Stack(folder, SANDBOX_SECONDS="0.2", EXPLORE="1", STATUS_RATE_LIMIT_PER_MINUTE="100000")
+    leaving.callback(stack.stop)
+    stack.start()
+    return stack
 
 
-def _keeper(view: View, size: str, theme: str) -> Callable[[Path], None]:
-    """Return what is done with a taken picture: those that are shown somewhere are kept small."""
-    shown = SHOWN.get((view.name, theme)) if size == "desktop" else None
+def _kept(leaving: ExitStack, many: int) -> tuple[Stack, Furnished]:
+    """Start the installation that was furnished before, or furnish one to keep."""
+    sources = sorted(path for pattern in MADE_BY for path in ROOT.glob(pattern))
+    made_by = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
+    notes = KEPT / "furnished.json"
+    note = json.loads(notes.read_text()) if notes.is_file() else {}
+    if note.get("made_by") == made_by and note["many"] >= many:
+        stack = _start(leaving, KEPT / "site")
+        people = {who: email for who, email in EMAILS.items() if who != "many" or note["many"]}
+        cookies = {who: log_in(stack.url, email) for who, email in people.items()}
+        return stack, Furnished(cookies, note["places"])
+    shutil.rmtree(KEPT, ignore_errors=True)
+    stack = _start(leaving, KEPT / "site")
+    furnished = furnish(stack, many=many)
+    notes.write_text(json.dumps({"made_by": made_by, "many": many, "places": furnished.places}))
+    return stack, furnished
 
-    def keep(path: Path) -> None:
-        if shown:
-            with Image.open(path) as picture:
-                cut = picture.convert("RGB").crop((0, 0, picture.width, min(picture.height, 860)))
-                cut.save(IMAGES / f"{shown}.webp", quality=78, method=6)
 
-    return keep
+def _take_all(browser: Browser, stack: Stack, furnished: Furnished, views: list[View], size: str) -> list[Path]:
+    context = browser.new_context(**SIZES[size], base_url=stack.url, bypass_csp=True)
+    taken = []
+    for view in views:
+        cookies = furnished.cookies.get(view.who, {})
+        context.clear_cookies()
+        context.add_cookies([{"name": name, "value": value, "url": stack.url} for name, value in cookies.items()])
+        page = context.new_page()
+        page.goto(furnished.path(view.path))
+        page.add_style_tag(content=FONT)
+        for theme in ("light", "dark"):
+            taken.append(_take(page, view, size, theme))
+        page.close()
+    context.close()
+    return taken
 
 
-def _take(page: Page, path: str, name: str, keep: Callable[[Path], None]) -> None:
-    target = IMAGES / "pages" / f"{name}.png"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    page.goto(path)
-    page.add_style_tag(content=FONT)
-    page.evaluate(LOAD_ALL)
-    page.wait_for_timeout(200)  # an image that is asked for at once may choose another of its sizes
-    page.wait_for_function(ALL_LOADED)
-    page.wait_for_timeout(400)  # what fades in has done so
+def _take(page: Page, view: View, size: str, theme: Any) -> Path:
+    target = IMAGES / "pages" / f"{view.name}-{size}-{theme}.png"
+    page.emulate_media(color_scheme=theme)
+    page.evaluate(SETTLE)
     # A gallery goes on for ever; everything else is shown whole.
-    page.screenshot(path=target, full_page=not path.startswith("/gallery/?") and path != "/gallery/")
-    keep(target)
+    page.screenshot(path=target, full_page=not view.path.startswith("/gallery/?") and view.path != "/gallery/")
+    return target
+
+
+def _show(taken: list[Path]) -> None:
+    """Keep those that README and the docs show, the first screenful of them and small."""
+    files = {path.stem: path for path in taken}
+    for (name, theme), shown in SHOWN.items():
+        with Image.open(files[f"{name}-desktop-{theme}"]) as picture:
+            cut = picture.convert("RGB").crop((0, 0, picture.width, min(picture.height, 860)))
+            cut.save(IMAGES / f"{shown}.webp", quality=78, method=6)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main(sys.argv[1:]))

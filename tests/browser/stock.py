@@ -1,51 +1,123 @@
-"""Run by `furnish` inside an installation's own environment: the things that no command or request does as quickly."""
+"""What an installation's own process does for the tests, as no command or request does it as quickly.
 
+`tests.browser.furnish.stock` calls these functions there. What they print is their answer.
+"""
+
+import io
+import json
 import os
 import secrets
-import sys
 from datetime import timedelta
+from unittest.mock import patch
 
-import django
+from allauth.account.models import EmailAddress
+from django.conf import settings
+from django.contrib.auth.hashers import Argon2PasswordHasher, make_password
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.db.models import F, Min, QuerySet
+from django.test import Client
+from django.utils import timezone
+from PIL import Image
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "reveweb.settings")
-django.setup()
-
-from allauth.account.models import EmailAddress  # noqa: E402 (needs the set-up above)
-from django.conf import settings  # noqa: E402
-from django.contrib.auth.hashers import make_password  # noqa: E402
-from django.db.models import F, Min, QuerySet  # noqa: E402
-from django.utils import timezone  # noqa: E402
-
-from accounts import keys  # noqa: E402
-from accounts.models import User  # noqa: E402
-from billing import ledger  # noqa: E402
-from billing.models import CreditEntry, CreditGrant  # noqa: E402
-from generator import images  # noqa: E402
-from generator.models import Generation, new_file_token, new_public_id  # noqa: E402
+from accounts import keys
+from accounts.models import User
+from billing import ledger
+from billing.models import CreditEntry, CreditGrant
+from generator.files import images
+from generator.models import ASPECT_RATIOS, Generation, new_file_token, new_public_id
 
 PASSWORD = "correct horse battery"
+SIZES = {
+    "1:1": (64, 64),
+    "16:9": (96, 54),
+    "4:3": (80, 60),
+    "3:4": (60, 80),
+    "9:16": (54, 96),
+    "2:3": (60, 90),
+    "3:2": (90, 60),
+}
 
 
-def people(credits: str, *emails: str) -> None:
+def crowd(count: int, port: int) -> None:
+    """Let that many people sign up by the site's own form; print each one's address and cookies as a line of JSON."""
+    hashed = make_password(PASSWORD)  # slow on purpose, so once for all
+    with patch.object(Argon2PasswordHasher, "encode", return_value=hashed):
+        for number in range(count):
+            email = f"person-{secrets.token_hex(6)}@example.com"
+            # Each from an address of their own: the form takes 20 people a minute from one.
+            source = f"10.0.{number >> 8}.{number & 255}"
+            client = Client(SERVER_NAME="127.0.0.1", SERVER_PORT=str(port), REMOTE_ADDR=source)
+            answer = client.post("/accounts/signup/", {"email": email, "password1": PASSWORD})
+            assert answer.status_code == 302, answer.content
+            cookies = {name: morsel.value for name, morsel in client.cookies.items()}
+            print(json.dumps([email, cookies]))
+
+
+def promote(email: str) -> None:
+    """Let somebody do everything in the admin."""
+    User.objects.filter(email=email).update(is_staff=True, is_superuser=True)
+
+
+def pictures(email: str, prompts: list[str], ratio: str = "") -> None:
+    """Give somebody an image for each of the `prompts`, the last one the newest; print their ids.
+
+    The files are of one colour and a few bytes. The shapes take turns unless `ratio` names one.
+    """
+    files = {(name, kind): _plain(name, kind) for name in SIZES for kind in ("PNG", "WEBP")}
+    wallet = ledger.wallet_of(User.objects.get(email=email).pk)
+    now = timezone.now()
+    rows = []
+    for number, prompt in enumerate(prompts):
+        shape = ratio or ASPECT_RATIOS[number % len(ASPECT_RATIOS)]
+        width, height = SIZES[shape]
+        rows.append(
+            Generation(
+                wallet=wallet,
+                prompt=prompt,
+                aspect_ratio=shape,
+                request_digest="0",
+                deadline_at=now,
+                finished_at=now,
+                status=Generation.Status.COMPLETED,
+                file_extension="png",
+                width=width * 16,
+                height=height * 16,
+            )
+        )
+    for row in Generation.objects.bulk_create(rows):
+        default_storage.save(images.path_of(row.file_name), ContentFile(files[row.aspect_ratio, "PNG"]))
+        for side in images.THUMBNAIL_SIDES:
+            name = images.thumbnail_name(row.file_token, side)
+            default_storage.save(name, ContentFile(files[row.aspect_ratio, "WEBP"]))
+        print(row.public_id)
+
+
+def _plain(ratio: str, kind: str) -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", SIZES[ratio], "#7a8b9c").save(out, kind)
+    return out.getvalue()
+
+
+def people(credits: int, *emails: str) -> None:
     """Create everybody, and give Ada credits and a key."""
     password = make_password(PASSWORD)  # slow on purpose, so once for all
     for email in emails:
         user = User.objects.create(email=email, password=password)
         EmailAddress.objects.create(user=user, email=email, verified=True, primary=True)
-        ledger.welcome(ledger.account_of(user.pk))
+        ledger.welcome(ledger.wallet_of(user.pk))
     ada = User.objects.get(email="ada@example.com")
     User.objects.filter(pk=ada.pk).update(name="Ada Marsh")
     source = CreditGrant.Source.STAFF
-    account = ledger.account_of(ada.pk)
-    ledger.grant(account=account, credits=int(credits), source=source, reference="furnish", cause="Thank you")
+    wallet = ledger.wallet_of(ada.pk)
+    ledger.grant(wallet=wallet, credits=credits, source=source, reference="furnish", cause="Thank you")
     print(f"secret={keys.mint(user=ada, name='Storefront', rate_limit=100_000)[1]}")
 
 
-def gallery(count: str) -> None:
+def gallery(many: int) -> None:
     """Share some of Ada's images, count some as the studio's, spread them over days; copy them for `many`."""
-    many = int(count)
-    ada = ledger.account_of(User.objects.get(email="ada@example.com").pk)
-    entries = QuerySet(CreditEntry).filter(account=ada)  # its own manager refuses to change what was written
+    ada = ledger.wallet_of(User.objects.get(email="ada@example.com").pk)
+    entries = QuerySet(CreditEntry).filter(wallet=ada)  # its own manager refuses to change what was written
     mine = list(ada.generations.order_by("pk"))
     pictures = [one for one in mine if one.status == Generation.Status.COMPLETED]
     for number, generation in enumerate(pictures):
@@ -72,13 +144,13 @@ def gallery(count: str) -> None:
 
 def _copy(pictures: list[Generation], many: int) -> None:
     """Give `many@` that many images: rows of their own, their files hard links."""
-    account = ledger.account_of(User.objects.get(email="many@example.com").pk)
+    wallet = ledger.wallet_of(User.objects.get(email="many@example.com").pk)
     now = timezone.now()
     rows = []
     for number in range(many):
         source = pictures[number % len(pictures)]
         own = {
-            "account_id": account.pk,
+            "wallet_id": wallet.pk,
             "api_key_id": None,
             "share_token": None,
             "is_listed": False,
@@ -101,7 +173,3 @@ def _link(source: Generation, token: str) -> None:
     for old, new in names:
         (root / new).parent.mkdir(parents=True, exist_ok=True)
         os.link(root / old, root / new)
-
-
-if __name__ == "__main__":
-    {"people": people, "gallery": gallery}[sys.argv[1]](*sys.argv[2:])

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visit, Visitor
-from tests.stack.conftest import Stack
+from tests.installation import Stack
 
 pytestmark = pytest.mark.stack
 
@@ -42,8 +42,8 @@ def has(visitor: Visitor, credits: int, payments: int) -> None:
 def mails_to(visitor: Visitor) -> list[str]:
     """The subjects in the local inbox that went to the visitor, oldest first."""
     visitor.page.goto("/inbox/")
-    rows = visitor.page.locator(".letter-row", has_text=visitor.email)
-    return list(reversed(rows.locator(".letter-subject").all_inner_texts()))
+    rows = visitor.page.locator(".mail-row", has_text=visitor.email)
+    return list(reversed(rows.locator(".mail-subject").all_inner_texts()))
 
 
 def test_a_pack_is_bought_and_every_open_page_knows(visit: Visit) -> None:
@@ -61,7 +61,7 @@ def test_a_pack_is_bought_and_every_open_page_knows(visit: Visit) -> None:
 
     visitor.page.bring_to_front()
     visitor.page.goto("/inbox/")
-    visitor.page.locator(".letter-row", has_text=visitor.email).filter(has_text="Your receipt").click()
+    visitor.page.locator(".mail-row", has_text=visitor.email).filter(has_text="Your receipt").click()
     receipt = visitor.page.frame_locator("iframe")
     expect(receipt.get_by_role("heading")).to_have_text("Thank you, your payment has arrived")
     expect(receipt.locator("body")).to_contain_text("$5.00 USD")
@@ -108,7 +108,7 @@ def test_a_double_click_on_buy_opens_one_checkout(visit: Visit, site: Stack) -> 
     visitor.page.goto(BILLING)
     visitor.page.get_by_role("button", name="Choose Basic").dblclick()
     expect(visitor.page.get_by_role("note")).to_contain_text("Simulated payment")
-    orders = f"Order.objects.filter(account__user__email='{visitor.email}')"
+    orders = f"Order.objects.filter(wallet__user__email='{visitor.email}')"
     assert site.manage("shell", "-v", "0", "-c", f"from billing.models import Order; print({orders}.count())") == "1"
     pay(visitor.page)
     expect(visitor.page.get_by_role("heading", level=1)).to_have_text("Thank you. 100 credits added")

@@ -8,43 +8,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.conftest import Visit, Visitor
-from tests.stack.conftest import Stack
+from tests.browser.furnish import stock
+from tests.installation import Stack
 
-# Run inside the installation: images with files of a few bytes, as many as a test wants, within a second.
-STOCK = """
-import io
-from django.core.files.base import ContentFile
-from django.core.files.storage import default_storage
-from django.utils import timezone
-from PIL import Image
-from accounts.models import User
-from billing import ledger
-from generator import images
-from generator.models import ASPECT_RATIOS, Generation
-sizes = {"1:1": (64, 64), "16:9": (96, 54), "4:3": (80, 60), "3:4": (60, 80)}
-sizes |= {"9:16": (54, 96), "2:3": (60, 90), "3:2": (90, 60)}
-files = {}
-for ratio, size in sizes.items():
-    for kind in ("PNG", "WEBP"):
-        out = io.BytesIO()
-        Image.new("RGB", size, "#7a8b9c").save(out, kind)
-        files[ratio, kind] = out.getvalue()
-account = ledger.account_of(User.objects.get(email=EMAIL).pk)
-now = timezone.now()
-rows = []
-for number, prompt in enumerate(PROMPTS):
-    ratio = ASPECT_RATIOS[number % len(ASPECT_RATIOS)]
-    width, height = sizes[ratio]
-    rows.append(Generation(account=account, prompt=prompt, aspect_ratio=ratio, request_digest="0", deadline_at=now,
-        finished_at=now, status="completed", file_extension="png", width=width * 16, height=height * 16))
-for row in Generation.objects.bulk_create(rows):
-    default_storage.save(images.path_of(row.file_name), ContentFile(files[row.aspect_ratio, "PNG"]))
-    for side in images.THUMBNAIL_SIDES:
-        default_storage.save(images.thumbnail_name(row.file_token, side), ContentFile(files[row.aspect_ratio, "WEBP"]))
-"""
 SHIFTS = """
     window.shift = 0;
     window.moved = [];
@@ -58,6 +27,9 @@ SHIFTS = """
     }).observe({ type: "layout-shift", buffered: true });
 """
 
+# What follows a change of the window's width takes place in the frame after it.
+DRAWN = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))))"
+
 Owner = Callable[..., Visitor]
 
 
@@ -67,7 +39,7 @@ def owner(visit: Visit, site: Stack) -> Owner:
 
     def open_gallery(prompts: list[str], **options: Any) -> Visitor:
         visitor = visit(signed_in=True, **options)
-        site.manage("shell", "-c", f"EMAIL = {visitor.email!r}\nPROMPTS = {prompts!r}\n{STOCK}")
+        stock(site, "pictures", visitor.email, prompts)
         visitor.page.add_init_script(SHIFTS)
         visitor.page.goto("/gallery/")
         return visitor
@@ -240,16 +212,23 @@ def test_the_images_beside_one_are_those_of_the_filtered_gallery(owner: Owner) -
 def test_what_is_typed_before_htmx_has_come_is_found_all_the_same(owner: Owner) -> None:
     visitor = owner(["a barn", "a red fox"])
     page = visitor.page
-    page.route("**/htmx*.js", lambda route: (page.wait_for_timeout(900), route.continue_())[1])
-    page.reload()
-    page.get_by_role("searchbox").fill("fox")
+    held: list[Route] = []
+    page.route("**/htmx*.js", lambda route: held.append(route))
+    page.reload(wait_until="commit")
+    with page.expect_request("**/htmx*.js"):
+        page.get_by_role("searchbox").fill("fox")
+    expect(page.locator("[data-tile]")).to_have_count(2)
+    while not held:
+        page.wait_for_timeout(20)  # the handler is told a moment after the request is seen
+    held[0].continue_()
     expect(page.locator("[data-tile]")).to_have_count(1)
     expect(page).to_have_url(re.compile(r"/gallery/\?q=fox$"))
 
 
 def test_a_first_look_is_light(owner: Owner) -> None:
     """At most 52 KB of HTML, CSS and JavaScript over the wire."""
-    page = owner([f"picture {number}, in words of its own: {number * 7919}" for number in range(40)]).page
+    prompts = [f"picture {number}, in words of its own: {number * 7919}" for number in range(40)]
+    page = owner(prompts, fresh=True).page
     sizes = page.evaluate("performance.getEntries().map((one) => [one.name, one.transferSize ?? 0])")
     light = [size for name, size in sizes if not re.search("/images/|/events/", name)]
     assert len(light) > 10
@@ -294,12 +273,15 @@ def test_older_images_come_without_a_jump_however_fast_one_scrolls(owner: Owner)
 
 
 def scroll_to_the_end(page: Page, last: str) -> None:
-    """Jump to the bottom, again and again, until the oldest image is there."""
-    for _ in range(60):
-        page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
-        if link(page, last).is_visible():
-            break
-        page.wait_for_timeout(200)
+    """Jump to the bottom with each frame that is drawn, until the oldest image is there."""
+    page.wait_for_function(
+        """(last) => {
+          scrollTo(0, document.documentElement.scrollHeight);
+          return document.querySelector(`[data-tile] img[alt="${last}"]`);
+        }""",
+        arg=last,
+        timeout=30_000,
+    )
     page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
     expect(link(page, last)).to_be_in_viewport()
 
@@ -309,7 +291,8 @@ def test_rows_are_flush_on_both_sides_at_any_width(owner: Owner, js: bool) -> No
     page = owner(numbered(60), js=js).page
     for width in (320, 390, 720, 1024, 1440, 2200):
         page.set_viewport_size({"width": width, "height": 900})
-        page.wait_for_timeout(100)
+        if js:
+            page.evaluate(DRAWN)
         *full, last = rows(page)
         left, right = full[0][0]["left"], full[0][-1]["right"]
         for row in full if not js else [*full, last]:
@@ -324,7 +307,7 @@ def test_back_leads_to_where_one_was(owner: Owner) -> None:
     page = owner(numbered(200)).page
     scroll_to_the_end(page, "picture 0")
     link(page, "picture 30").scroll_into_view_if_needed()
-    page.wait_for_timeout(600)
+    page.wait_for_function("() => history.state?.y === Math.round(scrollY)")  # the place is kept a moment later
     address = link(page, "picture 30").get_attribute("href")
     assert address
     page.goto(address)

@@ -8,35 +8,26 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visit, Visitor
-from tests.stack.conftest import Stack
+from tests.browser.furnish import stock
 
 
-def draw(visitor: Visitor, site: Stack, *prompts: str) -> list[str]:
-    """Have images drawn over the API, one after the other, and return their ids."""
-    headers = {"Authorization": f"Bearer {visitor.api_key()}"}
-    ids = []
-    for prompt in prompts:
-        body = {"prompt": prompt, "aspect_ratio": "3:2"}
-        answer = visitor.context.request.post(
-            f"{site.url}/v1/reve-image/generate", data=body, headers=headers, timeout=30_000
-        )
-        assert answer.status == 200, answer.text()
-        ids.append(answer.json()["id"])
-    return ids
+def hang(visitor: Visitor, *prompts: str) -> list[str]:
+    """Put images into the visitor's gallery, one after the other, and return their ids."""
+    return stock(visitor.site, "pictures", visitor.email, list(prompts), "3:2").split()
 
 
 def open_image(page: Page, id: str) -> None:
     page.goto(f"/gallery/{id}/")
     image = page.locator(".picture img")
     expect(image).to_be_visible()
-    page.wait_for_function("document.querySelector('.picture img').complete")
+    page.wait_for_function("() => document.querySelector('.picture img').complete")
     assert image.evaluate("image => image.naturalWidth") > 0
 
 
-def test_the_heart_is_kept_and_the_keyboard_stays_on_it(visit: Visit, site: Stack) -> None:
+def test_the_heart_is_kept_and_the_keyboard_stays_on_it(visit: Visit) -> None:
     visitor = visit(signed_in=True)
     page = visitor.page
-    (id,) = draw(visitor, site, "a red fox")
+    (id,) = hang(visitor, "a red fox")
     open_image(page, id)
     heart = page.get_by_role("button", name="Favourite")
     heart.focus()
@@ -49,9 +40,9 @@ def test_the_heart_is_kept_and_the_keyboard_stays_on_it(visit: Visit, site: Stac
     expect(heart).to_have_attribute("aria-pressed", "false")
 
 
-def test_without_scripts_the_heart_and_the_link_work_too(visit: Visit, site: Stack) -> None:
+def test_without_scripts_the_heart_and_the_link_work_too(visit: Visit) -> None:
     visitor = visit(signed_in=True)
-    (id,) = draw(visitor, site, "a red fox")
+    (id,) = hang(visitor, "a red fox")
     plain = visit(js=False)
     plain.context.add_cookies(visitor.context.cookies())
     page = plain.page
@@ -62,9 +53,9 @@ def test_without_scripts_the_heart_and_the_link_work_too(visit: Visit, site: Sta
     expect(page.get_by_text("Anybody with the link can see this")).to_be_visible()
 
 
-def test_a_stranger_sees_a_shared_image_until_its_owner_ends_it(visit: Visit, site: Stack) -> None:
+def test_a_stranger_sees_a_shared_image_until_its_owner_ends_it(visit: Visit) -> None:
     owner, stranger = visit(signed_in=True), visit(dark=True)
-    (id,) = draw(owner, site, "a red fox in snow")
+    (id,) = hang(owner, "a red fox in snow")
     page = owner.page
     open_image(page, id)
     page.get_by_role("button", name="Share by public link").click()
@@ -76,7 +67,7 @@ def test_a_stranger_sees_a_shared_image_until_its_owner_ends_it(visit: Visit, si
 
     stranger.page.goto(link)
     expect(stranger.page.get_by_text("a red fox in snow").last).to_be_visible()
-    stranger.page.wait_for_function("document.querySelector('.picture img').naturalWidth > 0")
+    stranger.page.wait_for_function("() => document.querySelector('.picture img').naturalWidth > 0")
     with stranger.page.expect_download() as download:
         stranger.page.get_by_role("link", name="Download").click()
     with Image.open(download.value.path()) as file:
@@ -93,10 +84,10 @@ def test_a_stranger_sees_a_shared_image_until_its_owner_ends_it(visit: Visit, si
 
 
 @pytest.mark.parametrize("format", ["PNG", "JPEG", "WebP"])
-def test_an_image_is_saved_in_the_format_one_wants(visit: Visit, site: Stack, format: str) -> None:
+def test_an_image_is_saved_in_the_format_one_wants(visit: Visit, format: str) -> None:
     visitor = visit(signed_in=True)
     page = visitor.page
-    (id,) = draw(visitor, site, "A red fox, in snow")
+    (id,) = hang(visitor, "A red fox, in snow")
     open_image(page, id)
     page.locator("summary", has_text="Other formats").click()
     with page.expect_download() as download:
@@ -108,10 +99,10 @@ def test_an_image_is_saved_in_the_format_one_wants(visit: Visit, site: Stack, fo
         assert image.width > image.height
 
 
-def test_what_is_deleted_can_be_taken_back(visit: Visit, site: Stack) -> None:
+def test_what_is_deleted_can_be_taken_back(visit: Visit) -> None:
     visitor = visit(signed_in=True)
     page = visitor.page
-    (id,) = draw(visitor, site, "a red fox")
+    (id,) = hang(visitor, "a red fox")
     open_image(page, id)
     page.keyboard.press("Delete")
     dialog = page.get_by_role("dialog", name="Delete this image?")
@@ -127,10 +118,10 @@ def test_what_is_deleted_can_be_taken_back(visit: Visit, site: Stack) -> None:
     open_image(page, id)
 
 
-def test_the_keys_lead_from_image_to_image_and_back(visit: Visit, site: Stack) -> None:
+def test_the_keys_lead_from_image_to_image_and_back(visit: Visit) -> None:
     visitor = visit(signed_in=True)
     page = visitor.page
-    older, newer = draw(visitor, site, "an older fox", "a newer fox")
+    older, newer = hang(visitor, "an older fox", "a newer fox")
     open_image(page, newer)
     page.keyboard.press("ArrowRight")
     expect(page).to_have_url(f"/gallery/{older}/")
@@ -147,10 +138,10 @@ def test_the_keys_lead_from_image_to_image_and_back(visit: Visit, site: Stack) -
     expect(page).to_have_url(re.compile(r"/gallery/(#img_\w+)?$"))
 
 
-def test_on_a_phone_the_words_lie_under_the_image(visit: Visit, site: Stack) -> None:
+def test_on_a_phone_the_words_lie_under_the_image(visit: Visit) -> None:
     visitor = visit(signed_in=True, phone=True)
     page = visitor.page
-    (id,) = draw(visitor, site, "supercalifragilistic" * 12)
+    (id,) = hang(visitor, "supercalifragilistic" * 12)
     open_image(page, id)
     picture = page.locator(".picture").bounding_box()
     words = page.locator("#prompt-words").bounding_box()

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, FrameLocator, Page, expect
 
 from tests.browser.conftest import PASSWORD, Watch
-from tests.stack.conftest import Stack
+from tests.installation import Stack
 
 pytestmark = pytest.mark.stack
 
@@ -34,7 +34,7 @@ def page(browser: Browser, strict_site: Stack) -> Iterator[Page]:
 def open_mail(page: Page, email: str, subject: str) -> FrameLocator:
     """Wait in the inbox, which refreshes itself, for a mail, and open it."""
     page.goto("/inbox/")
-    page.locator(".letter-row", has_text=email).filter(has_text=subject).click()
+    page.locator(".mail-row", has_text=email).filter(has_text=subject).click()
     expect(page.get_by_role("heading", level=1)).to_have_text(subject)
     return page.frame_locator("iframe")
 
@@ -89,4 +89,4 @@ def test_an_open_inbox_shows_what_arrives(page: Page) -> None:
     waiting.goto("/inbox/")
     email = sign_up(page)
     waiting.bring_to_front()
-    expect(waiting.locator(".letter-row", has_text=email)).to_have_count(1)
+    expect(waiting.locator(".mail-row", has_text=email)).to_have_count(1)

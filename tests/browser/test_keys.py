@@ -9,7 +9,7 @@ import httpx
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visit
-from tests.stack.conftest import Stack
+from tests.installation import Stack
 
 KEYS = "/dashboard/api-keys/"
 
@@ -102,8 +102,7 @@ def test_the_range_is_switched_in_place_and_the_chart_tells_its_days(visit: Visi
     visitor = visit(signed_in=True)
     page, secret = visitor.page, visitor.api_key()
     headers = {"Authorization": f"Bearer {secret}"}
-    url = page.url.partition("/dashboard")[0]
-    httpx.post(f"{url}/v1/reve-image/generate", headers=headers, json={"prompt": "a fox"}, timeout=30)
+    httpx.post(f"{visitor.site.url}/v1/reve-image/generate", headers=headers, json={"prompt": "a fox"}, timeout=30)
     page.goto("/dashboard/")
     page.get_by_role("link", name="7 days").click()
     expect(page).to_have_url("/dashboard/?days=7")

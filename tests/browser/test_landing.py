@@ -56,7 +56,7 @@ def test_an_empty_box_is_not_sent(visit: Visit) -> None:
 
 
 def test_nothing_moves_while_the_landing_page_loads(visit: Visit) -> None:
-    visitor = visit()
+    visitor = visit(fresh=True)
     visitor.page.add_init_script(
         "window.shift = 0; new PerformanceObserver((list) => list.getEntries().forEach((entry) => "
         "(window.shift += entry.value))).observe({ type: 'layout-shift', buffered: true });"
@@ -74,7 +74,7 @@ def test_nothing_moves_while_the_landing_page_loads(visit: Visit) -> None:
 
 def test_the_first_load_is_small(visit: Visit) -> None:
     """At most 60 KB of HTML, CSS and JavaScript over the wire, and 250 KB of pictures for the whole page."""
-    page = visit().page
+    page = visit(fresh=True).page
     page.goto("/")
     page.evaluate("for (const image of document.images) image.loading = 'eager'")
     page.wait_for_load_state("networkidle")

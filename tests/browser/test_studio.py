@@ -10,7 +10,8 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Visit
-from tests.stack.conftest import Stack
+from tests.browser.furnish import stretch_canvases
+from tests.installation import Stack
 
 NASTY = 'It\'s a "test" $HOME `id` !! \\n\n«é» 🦊'
 
@@ -20,6 +21,18 @@ new PerformanceObserver((list) => {
   for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.shifted += entry.value;
 }).observe({ type: "layout-shift", buffered: true });
 """
+
+
+# What only has to arrive; a few tests below and on the landing page have theirs painted.
+PROMPTS = (
+    *("the first", "a harbour", "one", "two", "three", "in both", "patience", "a keeper", "once", "plain"),
+    *("without a stream", "first / prompt", "second / prompt", "a glass harbour", "x" * 300 + " ok"),
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _canvases(site: Stack) -> None:
+    stretch_canvases(site, *PROMPTS)
 
 
 def choose(page: Page, field: str, value: str) -> None:
@@ -35,7 +48,7 @@ def generate(page: Page, prompt: str, **chosen: str) -> None:
 
 
 def press(page: Page, prompt: str) -> Locator:
-    return page.locator("[data-press]").filter(has_text=prompt)
+    return page.locator("[data-group]").filter(has_text=prompt)
 
 
 def images(place: Page | Locator) -> Locator:
@@ -58,7 +71,7 @@ def test_four_images_of_one_press_arrive_together_and_nothing_moves(visit: Visit
     generate(page, "a harbour", aspect_ratio="16:9", count="4")
     expect(images(press(page, "a harbour"))).to_have_count(4)
     expect(credits(page)).to_have_text("7")
-    shown = "[...document.images].every((image) => image.complete && image.naturalWidth)"
+    shown = "() => [...document.images].every((image) => image.complete && image.naturalWidth)"
     page.wait_for_function(shown)
     assert page.evaluate("window.shifted") < 0.02
 
@@ -69,7 +82,7 @@ def test_several_jobs_run_at_once_and_stand_newest_first(visit: Visit) -> None:
     for prompt in ("one", "two", "three"):
         generate(page, prompt)
     expect(images(page)).to_have_count(3)
-    assert [one.get_attribute("data-prompt") for one in page.locator("[data-press]").all()] == ["three", "two", "one"]
+    assert [one.get_attribute("data-prompt") for one in page.locator("[data-group]").all()] == ["three", "two", "one"]
     expect(credits(page)).to_have_text("0")
 
 
@@ -85,8 +98,8 @@ def test_a_failure_gives_the_credit_back_and_retry_asks_again(visit: Visit) -> N
         page.get_by_role("link", name="Retry").dblclick()
     assert sent.value.status == 201
     expect(failed).to_have_count(2)
-    expect(page.locator("[data-press]")).to_have_count(2)
-    assert {one.get_attribute("data-ratio") for one in page.locator("[data-press]").all()} == {"2:3"}
+    expect(page.locator("[data-group]")).to_have_count(2)
+    assert {one.get_attribute("data-ratio") for one in page.locator("[data-group]").all()} == {"2:3"}
     expect(page.locator("#prompt")).to_have_value("what I am writing meanwhile")
     expect(credits(page)).to_have_text("3")
 
@@ -228,6 +241,7 @@ def copied(visit: Visit) -> tuple[str, dict[str, str]]:
     secret = visitor.api_key()
     page = visitor.page
     visitor.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.clock.install()
     page.goto("/create/")
     page.fill("#prompt", NASTY)
     choose(page, "aspect_ratio", "3:2")
@@ -239,6 +253,7 @@ def copied(visit: Visit) -> tuple[str, dict[str, str]]:
         dialog.get_by_role("button", name="Copy").click()
         expect(dialog.get_by_role("button", name="Copied")).to_be_visible()
         code[language] = page.evaluate("navigator.clipboard.readText()")
+        page.clock.fast_forward(3_000)
         expect(dialog.get_by_role("button", name="Copied")).to_have_count(0)
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
@@ -305,7 +320,7 @@ def test_a_thumb_reaches_everything_on_a_phone(visit: Visit) -> None:
     generate(page, "x" * 300 + " ok", count="2", aspect_ratio="9:16")
     expect(images(page)).to_have_count(2)
     small = page.evaluate(
-        """[...document.querySelectorAll("main :is(button, summary, label.shape, label.segment, .press a, .card a)")]
+        """[...document.querySelectorAll("main :is(button, summary, label.shape, label.segment, .group a, .card a)")]
            .filter((target) => target.checkVisibility())
            .map((target) => [target.outerHTML.slice(0, 80), target.getBoundingClientRect().height])
            .filter(([, height]) => height < 44)"""

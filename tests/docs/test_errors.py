@@ -58,7 +58,7 @@ def test_an_error_without_guidance_shows_what_its_class_and_its_message_say(monk
 
 
 def test_every_way_a_generation_can_fail_is_a_row() -> None:
-    codes = {code for path in (ROOT / "generator").glob("*.py") for code in _codes_of_failures(path)}
+    codes = {code for path in (ROOT / "generator").rglob("*.py") for code in _codes_of_failures(path)}
     assert codes
     assert codes == {failure.code for failure in errors.failures()}
 

@@ -25,7 +25,7 @@ from reveweb.docs import book, rendering
 from reveweb.docs.rendering import LANGUAGES, Code
 from tests.docs.shapes import normalised, shape
 from tests.environment import ROOT
-from tests.stack.conftest import Stack, wait_until
+from tests.installation import Stack, wait_until
 
 pytestmark = pytest.mark.stack
 
@@ -86,11 +86,6 @@ class Reader:
         )
         assert done.returncode == 0, f"{code.language}:\n{code.text}\n{done.stdout}\n{done.stderr}"
         return done.stdout.strip()
-
-
-@pytest.fixture(scope="module")
-def stack(start_stack: Callable[..., Stack]) -> Stack:
-    return start_stack(SANDBOX_SECONDS="0.2")
 
 
 @pytest.fixture(scope="module")

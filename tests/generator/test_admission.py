@@ -6,13 +6,14 @@ from functools import partial
 from typing import Any
 
 import pytest
-from django.db import connections
+from django.db import connection, connections
 
 from billing import ledger
-from billing.models import Account, CreditEntry, Plan
-from generator import admission, lifecycle
-from generator.admission import Admission, ImageRequest
+from billing.models import CreditEntry, Plan, Wallet
+from generator.ask import admission
+from generator.ask.admission import Admission, ImageRequest
 from generator.errors import IdempotencyConflict, OutOfCredits, RateLimited, TooManyAtOnce
+from generator.jobs import lifecycle, tasks
 from generator.models import Generation
 from tests.billing.books import audit
 
@@ -22,21 +23,21 @@ FOUR = ImageRequest(prompt="a lighthouse", count=4)
 
 
 @pytest.fixture
-def rich(account: Account, give: Callable[[int], None]) -> Account:
+def rich(wallet: Wallet, give: Callable[[int], None]) -> Wallet:
     """Alice with 53 credits and no limit in her way."""
     give(50)
-    Account.objects.filter(pk=account.pk).update(rate_limit=1000)
-    account.refresh_from_db()
-    return account
+    Wallet.objects.filter(pk=wallet.pk).update(rate_limit=1000)
+    wallet.refresh_from_db()
+    return wallet
 
 
-def balance(account: Account) -> int:
-    return Account.objects.values_list("balance", flat=True).get(pk=account.pk)
+def balance(wallet: Wallet) -> int:
+    return Wallet.objects.values_list("balance", flat=True).get(pk=wallet.pk)
 
 
-def ask(account: Account, key: object = None) -> Admission:
+def ask(wallet: Wallet, key: object = None) -> Admission:
     """Ask for four images, under `studio:<key>`."""
-    return admission.admit(account=account, request=FOUR, idempotency_key=f"studio:{key}" if key is not None else None)
+    return admission.admit(wallet=wallet, request=FOUR, idempotency_key=f"studio:{key}" if key is not None else None)
 
 
 def at_once(times: int, work: Callable[[int], Any]) -> list[Any]:
@@ -54,14 +55,21 @@ def at_once(times: int, work: Callable[[int], Any]) -> list[Any]:
         return list(pool.map(one, range(times)))
 
 
-def test_all_are_queued_together(rich: Account, enqueued: list[int]) -> None:
+def test_all_are_queued_together(rich: Wallet, enqueued: list[int]) -> None:
     admitted = ask(rich, 1)
     assert (admitted.credits_charged, admitted.credits_remaining) == (4, 49)
     assert enqueued == [generation.pk for generation in admitted.generations]
     assert len({generation.created_at for generation in admitted.generations}) == 1
 
 
-def test_each_one_ends_alone(rich: Account) -> None:
+def test_a_worker_is_told_once_the_rows_are_there_to_be_found(rich: Wallet, monkeypatch: pytest.MonkeyPatch) -> None:
+    early: list[bool] = []
+    monkeypatch.setattr(tasks, "enqueue", lambda pk: early.append(connection.in_atomic_block))
+    ask(rich)
+    assert early == [False] * 4
+
+
+def test_each_one_ends_alone(rich: Wallet) -> None:
     first, second, *_ = ask(rich).generations
     lifecycle.fail(first, code="upstream_failed", message="The brush broke.")
     assert balance(rich) == 50
@@ -70,28 +78,28 @@ def test_each_one_ends_alone(rich: Account) -> None:
     assert CreditEntry.objects.filter(reference__startswith=second.credit_reference).count() == 1
 
 
-def test_too_few_credits_say_how_many_there_were(account: Account) -> None:
+def test_too_few_credits_say_how_many_there_were(wallet: Wallet) -> None:
     with pytest.raises(OutOfCredits) as refused:
-        admission.admit(account=account, request=FOUR)
+        admission.admit(wallet=wallet, request=FOUR)
     assert (refused.value.balance, refused.value.needed) == (3, 4)
-    assert balance(account) == 3
+    assert balance(wallet) == 3
     assert not Generation.objects.exists()
     assert not CreditEntry.objects.filter(kind=CreditEntry.Kind.HOLD).exists()
 
 
-def test_the_rate_is_taken_for_each(rich: Account) -> None:
-    Account.objects.filter(pk=rich.pk).update(rate_limit=6)
+def test_the_rate_is_taken_for_each(rich: Wallet) -> None:
+    Wallet.objects.filter(pk=rich.pk).update(rate_limit=6)
     rich.refresh_from_db()
     assert ask(rich).rate.remaining == 2
     with pytest.raises(RateLimited):
         ask(rich)
-    assert admission.admit(account=rich, request=ImageRequest(prompt="x", count=2)).rate.remaining == 0
+    assert admission.admit(wallet=rich, request=ImageRequest(prompt="x", count=2)).rate.remaining == 0
 
 
-def test_a_plans_places_have_to_be_free_for_all(rich: Account) -> None:
+def test_a_plans_places_have_to_be_free_for_all(rich: Wallet) -> None:
     plan = Plan.objects.create(slug="six", name="Six", credits=0, price=0, interval="", order=9, max_in_flight=6)
-    Account.objects.filter(pk=rich.pk).update(plan=plan)
-    rich = ledger.account_of(rich.user_id)
+    Wallet.objects.filter(pk=rich.pk).update(plan=plan)
+    rich = ledger.wallet_of(rich.user_id)
     ask(rich)
     with pytest.raises(TooManyAtOnce):
         ask(rich)
@@ -99,7 +107,7 @@ def test_a_plans_places_have_to_be_free_for_all(rich: Account) -> None:
     assert balance(rich) == 49
 
 
-def test_a_replay_returns_all_of_them(rich: Account) -> None:
+def test_a_replay_returns_all_of_them(rich: Wallet) -> None:
     first = ask(rich, 1)
     again = ask(rich, 1)
     assert again.replayed
@@ -108,14 +116,14 @@ def test_a_replay_returns_all_of_them(rich: Account) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
-def test_another_count_under_the_same_key_is_a_conflict(rich: Account, count: int) -> None:
+def test_another_count_under_the_same_key_is_a_conflict(rich: Wallet, count: int) -> None:
     ask(rich, 1)
     with pytest.raises(IdempotencyConflict):
-        admission.admit(account=rich, request=ImageRequest("a lighthouse", count=count), idempotency_key="studio:1")
+        admission.admit(wallet=rich, request=ImageRequest("a lighthouse", count=count), idempotency_key="studio:1")
     assert balance(rich) == 49
 
 
-def test_one_form_sent_from_eight_threads_is_four_images(rich: Account) -> None:
+def test_one_form_sent_from_eight_threads_is_four_images(rich: Wallet) -> None:
     results = at_once(8, lambda _: ask(rich, 1))
     assert all(isinstance(result, Admission) for result in results), results
     assert len({result.generations for result in results}) == 1
@@ -125,8 +133,8 @@ def test_one_form_sent_from_eight_threads_is_four_images(rich: Account) -> None:
     audit(rich)
 
 
-def test_ten_forms_at_once_take_no_credit_that_is_not_there(rich: Account) -> None:
-    ledger.take(account=rich, credits=43, reference="test:take", cause="test")
+def test_ten_forms_at_once_take_no_credit_that_is_not_there(rich: Wallet) -> None:
+    ledger.take(wallet=rich, credits=43, reference="test:take", cause="test")
     results = at_once(10, partial(ask, rich))
     assert sum(isinstance(result, Admission) for result in results) == 2
     assert sum(isinstance(result, OutOfCredits) for result in results) == 8
@@ -135,15 +143,15 @@ def test_ten_forms_at_once_take_no_credit_that_is_not_there(rich: Account) -> No
     audit(rich)
 
 
-def test_the_last_places_go_to_one_form(rich: Account) -> None:
+def test_the_last_places_go_to_one_form(rich: Wallet) -> None:
     plan = Plan.objects.create(slug="six", name="Six", credits=0, price=0, interval="", order=9, max_in_flight=6)
-    Account.objects.filter(pk=rich.pk).update(plan=plan)
-    rich = ledger.account_of(rich.user_id)
+    Wallet.objects.filter(pk=rich.pk).update(plan=plan)
+    rich = ledger.wallet_of(rich.user_id)
     results = at_once(6, partial(ask, rich))
     assert sum(isinstance(result, Admission) for result in results) == 1
     assert Generation.objects.count() == 4
 
 
-def test_one_image_costs_no_query_more_than_it_did(rich: Account, django_assert_max_num_queries: Any) -> None:
+def test_one_image_costs_no_query_more_than_it_did(rich: Wallet, django_assert_max_num_queries: Any) -> None:
     with django_assert_max_num_queries(13):  # BEGIN and COMMIT, the replay, the hold's eight, the row
-        admission.admit(account=rich, request=ImageRequest("a lighthouse"), idempotency_key="one")
+        admission.admit(wallet=rich, request=ImageRequest("a lighthouse"), idempotency_key="one")

@@ -17,18 +17,19 @@ from django.utils import timezone
 from accounts import keys
 from accounts.models import User
 from billing import ledger
-from billing.models import Account
-from generator import archive, images, trash
+from billing.models import Wallet
+from generator.files import archive, images
+from generator.library import trash
 from generator.models import Generation
 
 pytestmark = pytest.mark.usefixtures("images")
 
 
-def hang(account: Account, prompt: str, data: bytes | None = b"bytes of an image", **fields: Any) -> Generation:
+def hang(wallet: Wallet, prompt: str, data: bytes | None = b"bytes of an image", **fields: Any) -> Generation:
     """Hang a finished image; without `data` its file is missing."""
     now = timezone.now()
     generation = Generation.objects.create(
-        account=account, prompt=prompt, aspect_ratio="1:1", request_digest="", deadline_at=now, status="completed",
+        wallet=wallet, prompt=prompt, aspect_ratio="1:1", request_digest="", deadline_at=now, status="completed",
         file_extension="png", width=1024, height=1024, finished_at=now, **fields,
     )  # fmt: skip
     if data is not None:
@@ -54,8 +55,8 @@ async def download(user: User, *ids: str) -> bytes:
     return b"".join([piece async for piece in pieces])
 
 
-def test_it_holds_the_images_as_they_are_and_what_they_were_asked_for(account: Account) -> None:
-    fox, barn = hang(account, "A red fox", b"fox" * 1000), hang(account, "A barn", b"barn", negative_prompt="snow")
+def test_it_holds_the_images_as_they_are_and_what_they_were_asked_for(wallet: Wallet) -> None:
+    fox, barn = hang(wallet, "A red fox", b"fox" * 1000), hang(wallet, "A barn", b"barn", negative_prompt="snow")
     file, rows = opened(b"".join(archive.stream([fox, barn])))
     assert [row["prompt"] for row in rows] == ["A red fox", "A barn"]
     assert file.read(rows[0]["file"]) == b"fox" * 1000
@@ -66,53 +67,58 @@ def test_it_holds_the_images_as_they_are_and_what_they_were_asked_for(account: A
     assert {info.compress_type for info in file.infolist()} == {zipfile.ZIP_STORED}
 
 
-def test_names_say_when_and_what_and_are_all_different(account: Account) -> None:
+def test_names_say_when_and_what_and_are_all_different(wallet: Wallet) -> None:
     day = timezone.now().date().isoformat()
-    names = [archive.file_name(hang(account, "A Fox, in “deep” Snow/..\\", None)) for _ in range(3)]
+    names = [archive.file_name(hang(wallet, "A Fox, in “deep” Snow/..\\", None)) for _ in range(3)]
     assert names[0].startswith(f"{day}_a-fox-in-deep-snow_")
     assert len({name.lower() for name in names}) == 3
-    assert archive.file_name(hang(account, "منارة فوق بحر", None)).startswith(f"{day}_منارة-فوق-بحر_")
-    assert len(archive.file_name(hang(account, "word " * 800, None))) < 100
-    assert archive.file_name(hang(account, "?!*", None)).startswith(f"{day}_")
+    assert archive.file_name(hang(wallet, "منارة فوق بحر", None)).startswith(f"{day}_منارة-فوق-بحر_")
+    assert len(archive.file_name(hang(wallet, "word " * 800, None))) < 100
+    assert archive.file_name(hang(wallet, "?!*", None)).startswith(f"{day}_")
 
 
-def test_a_missing_file_is_left_out_and_named(account: Account) -> None:
-    here, gone = hang(account, "here"), hang(account, "gone", None)
+def test_a_missing_file_is_left_out_and_named(wallet: Wallet) -> None:
+    here, gone = hang(wallet, "here"), hang(wallet, "gone", None)
     file, rows = opened(b"".join(archive.stream([here, gone])))
     assert len(file.namelist()) == 2
     assert (rows[1]["prompt"], rows[1]["file"], rows[1]["note"]) == ("gone", "", archive.MISSING)
 
 
-def test_a_prompt_is_no_formula_of_a_spreadsheet(account: Account) -> None:
-    _, rows = opened(b"".join(archive.stream([hang(account, '=HYPERLINK("http://example.com")')])))
-    assert rows[0]["prompt"] == '\'=HYPERLINK("http://example.com")'
+@pytest.mark.parametrize("words", ['=HYPERLINK("http://example.com")', "+1+1", "-1+1", "@SUM(A1)", "\t=1+1", "\r=1+1"])
+def test_no_words_of_a_person_are_a_formula_of_a_spreadsheet(wallet: Wallet, alice: User, words: str) -> None:
+    key, _ = keys.mint(user=alice, name=words)
+    image = hang(wallet, words, negative_prompt=words, api_key=key)
+    file, _ = opened(b"".join(archive.stream([image])))
+    manifest = io.StringIO(file.read(archive.MANIFEST).decode("utf-8-sig"), newline="")
+    [row] = csv.DictReader(manifest)
+    assert (row["prompt"], row["negative_prompt"], row["source"]) == (f"'{words}",) * 3
 
 
-def test_only_ones_own_that_are_kept_come_over_the_page(account: Account, alice: User, bob: User) -> None:
+def test_only_ones_own_that_are_kept_come_over_the_page(wallet: Wallet, alice: User, bob: User) -> None:
     key, _ = keys.mint(user=alice, name="shop")
-    mine, gone = hang(account, "mine", api_key=key), hang(account, "thrown away")
-    his = hang(ledger.account_of(bob.pk), "his")
-    unfinished = hang(account, "unfinished")
+    mine, gone = hang(wallet, "mine", api_key=key), hang(wallet, "thrown away")
+    his = hang(ledger.wallet_of(bob.pk), "his")
+    unfinished = hang(wallet, "unfinished")
     Generation.objects.filter(pk=unfinished.pk).update(status="drawing")
-    trash.throw_away(account, [gone.public_id])
+    trash.discard(wallet, [gone.public_id])
     ids = [generation.public_id for generation in (mine, gone, his, unfinished)]
     _, rows = opened(asyncio.run(download(alice, *ids, "img_unknown", mine.public_id)))
     assert [(row["prompt"], row["source"]) for row in rows] == [("mine", "shop")]
 
 
-def test_it_is_sent_while_it_is_made(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_sent_while_it_is_made(wallet: Wallet, monkeypatch: pytest.MonkeyPatch) -> None:
     reads = []
     read = images.read
     monkeypatch.setattr(images, "read", lambda name: reads.append(name) or read(name))
-    pieces = archive.stream([hang(account, f"image {number}", b"x" * archive.PIECE) for number in range(5)])
+    pieces = archive.stream([hang(wallet, f"image {number}", b"x" * archive.PIECE) for number in range(5)])
     next(pieces)
     assert len(reads) == 1
 
 
-def test_its_memory_does_not_grow_with_it(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_its_memory_does_not_grow_with_it(wallet: Wallet, monkeypatch: pytest.MonkeyPatch) -> None:
     size = 2_000_000
     monkeypatch.setattr(images, "read", lambda name: bytes(size))
-    generation = hang(account, "large", None)
+    generation = hang(wallet, "large", None)
 
     def many() -> Iterator[Generation]:
         for _ in range(100):
@@ -130,7 +136,7 @@ def test_its_memory_does_not_grow_with_it(account: Account, monkeypatch: pytest.
     assert peak < 3 * size
 
 
-def test_who_goes_away_leaves_nothing_running(account: Account) -> None:
+def test_who_goes_away_leaves_nothing_running(wallet: Wallet) -> None:
     async def first_piece() -> None:
         pieces = archive.stream_async(shown)
         assert await anext(pieces)
@@ -138,5 +144,5 @@ def test_who_goes_away_leaves_nothing_running(account: Account) -> None:
         with pytest.raises(StopAsyncIteration):
             await anext(pieces)
 
-    shown = [hang(account, f"image {number}", b"x" * archive.PIECE) for number in range(3)]
+    shown = [hang(wallet, f"image {number}", b"x" * archive.PIECE) for number in range(3)]
     asyncio.run(first_piece())

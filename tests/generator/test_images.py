@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from generator import images
-from generator.reve import BadImage
+from generator.errors import BadImage
+from generator.files import images
 from sandbox.spoiled import bomb
 
 TOKEN = "T" * 32

@@ -1,15 +1,19 @@
 """A generation's way from queued to completed or failed: each step is claimed once, however often it is tried."""
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
-from billing.models import Account
-from generator import admission, lifecycle
-from generator.images import StoredImage
+from billing.models import Wallet
+from generator.ask import admission
+from generator.files.images import StoredImage
+from generator.jobs import lifecycle
 from generator.models import Generation
 from tests.billing.books import audit, history
 
@@ -27,7 +31,7 @@ def submitting(generation: Generation) -> Generation:
 
 def drawing(generation: Generation) -> Generation:
     claimed = submitting(generation)
-    assert lifecycle.accepted(claimed, upstream_id="img_up", look_after=0)
+    assert lifecycle.accepted(claimed, upstream_id="img_up", poll_after=0)
     return Generation.objects.get(pk=generation.pk)
 
 
@@ -77,12 +81,10 @@ def test_claiming_what_does_not_exist_gives_nothing(transactional_db: None) -> N
     assert lifecycle.claim_submission(1) is None
 
 
-def test_due_submissions_come_oldest_first_and_no_more_than_asked(
-    account: Account, give: Callable[[int], None]
-) -> None:
+def test_due_submissions_come_oldest_first_and_no_more_than_asked(wallet: Wallet, give: Callable[[int], None]) -> None:
     give(10)
     made = [
-        admission.admit(account=account, request=admission.ImageRequest(prompt=str(number))).generation
+        admission.admit(wallet=wallet, request=admission.ImageRequest(prompt=str(number))).generation
         for number in range(4)
     ]
     due_in(made[2], -100)
@@ -127,7 +129,7 @@ def test_a_drawing_is_not_queued_again(generation: Generation) -> None:
 
 
 def test_an_accepted_generation_is_drawn_and_looked_at_when_told(generation: Generation) -> None:
-    assert lifecycle.accepted(submitting(generation), upstream_id="img_up", look_after=9)
+    assert lifecycle.accepted(submitting(generation), upstream_id="img_up", poll_after=9)
     found = Generation.objects.get()
     assert (found.status, found.upstream_id) == (Status.DRAWING, "img_up")
     assert found.submitted_at is not None
@@ -137,7 +139,7 @@ def test_an_accepted_generation_is_drawn_and_looked_at_when_told(generation: Gen
 def test_an_acceptance_that_comes_after_the_end_changes_nothing(generation: Generation) -> None:
     claimed = submitting(generation)
     assert fail(claimed)
-    assert not lifecycle.accepted(claimed, upstream_id="img_up", look_after=0)
+    assert not lifecycle.accepted(claimed, upstream_id="img_up", poll_after=0)
     found = Generation.objects.get()
     assert (found.status, found.upstream_id) == (Status.FAILED, "")
 
@@ -147,50 +149,70 @@ def test_an_acceptance_that_comes_after_the_end_changes_nothing(generation: Gene
 
 def test_a_due_drawing_is_claimed_by_one_looker(generation: Generation) -> None:
     drawing(generation)
-    assert lifecycle.claim_due_looks(10) == [generation]
-    assert lifecycle.claim_due_looks(10) == []
-    assert Generation.objects.get().looks == 1
+    assert lifecycle.claim_due_polls(10) == [generation]
+    assert lifecycle.claim_due_polls(10) == []
+    assert Generation.objects.get().polls == 1
 
 
 def test_a_drawing_whose_looker_died_is_looked_at_again(generation: Generation) -> None:
     drawing(generation)
-    lifecycle.claim_due_looks(10)
+    lifecycle.claim_due_polls(10)
     assert 0 < in_seconds(generation) <= 60
     due_in(generation, -1)
-    assert lifecycle.claim_due_looks(10) == [generation]
+    assert lifecycle.claim_due_polls(10) == [generation]
 
 
-def test_looks_are_claimed_in_batches_longest_overdue_first(account: Account, give: Callable[[int], None]) -> None:
+def test_looks_are_claimed_in_batches_longest_overdue_first(wallet: Wallet, give: Callable[[int], None]) -> None:
     give(10)
     made = [
-        drawing(admission.admit(account=account, request=admission.ImageRequest(prompt=str(number))).generation)
+        drawing(admission.admit(wallet=wallet, request=admission.ImageRequest(prompt=str(number))).generation)
         for number in range(4)
     ]
     for number, generation in enumerate(made):
         due_in(generation, -100 if number == 2 else -10 + number)
-    assert lifecycle.claim_due_looks(3) == [made[2], made[0], made[1]]
-    assert lifecycle.claim_due_looks(3) == [made[3]]
+    assert lifecycle.claim_due_polls(3) == [made[2], made[0], made[1]]
+    assert lifecycle.claim_due_polls(3) == [made[3]]
 
 
 def test_only_drawings_are_looked_at(generation: Generation) -> None:
-    assert lifecycle.claim_due_looks(10) == []
+    assert lifecycle.claim_due_polls(10) == []
     claimed = submitting(generation)
     due_in(generation, -1)
-    assert lifecycle.claim_due_looks(10) == []
-    lifecycle.accepted(claimed, upstream_id="img_up", look_after=0)
+    assert lifecycle.claim_due_polls(10) == []
+    lifecycle.accepted(claimed, upstream_id="img_up", poll_after=0)
     complete(Generation.objects.get())
     due_in(generation, -1)
-    assert lifecycle.claim_due_looks(10) == []
+    assert lifecycle.claim_due_polls(10) == []
+
+
+def test_lookers_that_come_at_once_share_the_drawings(wallet: Wallet, give: Callable[[int], None]) -> None:
+    give(8)
+    for number in range(8):
+        drawing(admission.admit(wallet=wallet, request=admission.ImageRequest(prompt=str(number))).generation)
+    start = threading.Barrier(4)
+
+    def look(_: int) -> list[int]:
+        try:
+            connection.ensure_connection()  # which would set them apart
+            start.wait(10)
+            return [generation.pk for generation in lifecycle.claim_due_polls(8)]
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        claimed = [pk for taken in pool.map(look, range(4)) for pk in taken]
+    assert len(claimed) == len(set(claimed))
+    assert Generation.objects.filter(looks__gt=1).count() == 0
 
 
 def test_looking_again_waits_and_may_count_a_strike(generation: Generation) -> None:
     found = drawing(generation)
-    lifecycle.look_again(found, after=5)
+    lifecycle.poll_again(found, after=5)
     assert 4 < in_seconds(generation) <= 5
-    assert Generation.objects.get().strikes == 0
-    lifecycle.look_again(found, after=6, strike=True)
+    assert Generation.objects.get().failed_polls == 0
+    lifecycle.poll_again(found, after=6, is_failed=True)
     assert 5 < in_seconds(generation) <= 6
-    assert Generation.objects.get().strikes == 1
+    assert Generation.objects.get().failed_polls == 1
 
 
 def test_a_claim_that_is_renewed_does_not_lapse(generation: Generation) -> None:
@@ -201,7 +223,7 @@ def test_a_claim_that_is_renewed_does_not_lapse(generation: Generation) -> None:
 
 
 def drawing_again(generation: Generation) -> Generation:
-    lifecycle.accepted(generation, upstream_id="img_up", look_after=0)
+    lifecycle.accepted(generation, upstream_id="img_up", poll_after=0)
     return Generation.objects.get(pk=generation.pk)
 
 
@@ -210,9 +232,9 @@ def test_nothing_is_renewed_that_nobody_works_on(generation: Generation, prepare
     found = prepare(generation)
     due_in(generation, 1)
     lifecycle.renew(found)
-    lifecycle.look_again(found, after=100, strike=True)
+    lifecycle.poll_again(found, after=100, is_failed=True)
     assert in_seconds(generation) <= 1
-    assert Generation.objects.get().strikes == 0
+    assert Generation.objects.get().failed_polls == 0
 
 
 def ended(generation: Generation) -> Generation:
@@ -223,13 +245,13 @@ def ended(generation: Generation) -> Generation:
 
 def test_the_first_look_comes_when_an_image_is_usually_ready(settings: Any) -> None:
     settings.UPSTREAM_TYPICAL_SECONDS = 8.0
-    assert lifecycle.first_look_after() == 8.0
+    assert lifecycle.first_poll_after() == 8.0
     settings.UPSTREAM_TYPICAL_SECONDS = 0.0
-    assert 0 < lifecycle.first_look_after() < 1
+    assert 0 < lifecycle.first_poll_after() < 1
 
 
 def test_looks_come_quickly_at_first_and_at_least_every_15_seconds_later() -> None:
-    pauses = [lifecycle.next_look_after(looks) for looks in range(200)]
+    pauses = [lifecycle.next_poll_after(polls) for polls in range(200)]
     assert pauses[0] < 1
     assert pauses == sorted(pauses)
     assert pauses[-1] == 15.0
@@ -238,7 +260,7 @@ def test_looks_come_quickly_at_first_and_at_least_every_15_seconds_later() -> No
 # --- Ending ----------------------------------------------------------------------------------------------------
 
 
-def test_completing_keeps_the_image_and_spends_the_credit(generation: Generation, account: Account) -> None:
+def test_completing_keeps_the_image_and_spends_the_credit(generation: Generation, wallet: Wallet) -> None:
     assert complete(drawing(generation))
     found = Generation.objects.get()
     assert found.status == Status.COMPLETED
@@ -246,83 +268,107 @@ def test_completing_keeps_the_image_and_spends_the_credit(generation: Generation
     assert found.file_name == f"{generation.file_token}.png"
     assert found.model == "reve-1"
     assert found.finished_at is not None
-    assert history(account)[1:] == [("hold", -1), ("settle", 0)]
-    assert audit(account) == 2
+    assert history(wallet)[1:] == [("hold", -1), ("settle", 0)]
+    assert audit(wallet) == 2
 
 
-def test_completing_twice_does_nothing_more(generation: Generation, account: Account) -> None:
+def test_completing_twice_does_nothing_more(generation: Generation, wallet: Wallet) -> None:
     found = drawing(generation)
     assert complete(found)
     finished_at = Generation.objects.get().finished_at
     assert not lifecycle.complete(found, image=StoredImage("jpg", 1, 1, 1, "#000000"), model="other")
     again = Generation.objects.get()
     assert (again.finished_at, again.file_extension, again.model) == (finished_at, "png", "reve-1")
-    assert history(account)[1:] == [("hold", -1), ("settle", 0)]
+    assert history(wallet)[1:] == [("hold", -1), ("settle", 0)]
 
 
 @pytest.mark.parametrize("prepare", [lambda generation: generation, submitting])
 def test_only_a_drawing_can_be_completed(
-    generation: Generation, account: Account, prepare: Callable[[Generation], Generation]
+    generation: Generation, wallet: Wallet, prepare: Callable[[Generation], Generation]
 ) -> None:
     before = prepare(generation).status
     assert not complete(generation)
     assert status(generation) == before
-    assert audit(account) == 2
+    assert audit(wallet) == 2
 
 
 @pytest.mark.parametrize("prepare", [lambda generation: generation, submitting, drawing])
 def test_failing_returns_the_credit_from_every_unfinished_state(
-    generation: Generation, account: Account, prepare: Callable[[Generation], Generation]
+    generation: Generation, wallet: Wallet, prepare: Callable[[Generation], Generation]
 ) -> None:
     assert fail(prepare(generation))
     found = Generation.objects.get()
     assert (found.status, found.error_code, found.error_message) == (Status.FAILED, "upstream_failed", "No image.")
     assert found.finished_at is not None
-    assert history(account)[1:] == [("hold", -1), ("release", 1)]
-    assert audit(account) == 3
+    assert history(wallet)[1:] == [("hold", -1), ("release", 1)]
+    assert audit(wallet) == 3
 
 
-def test_failing_twice_returns_the_credit_once(generation: Generation, account: Account) -> None:
+def test_failing_twice_returns_the_credit_once(generation: Generation, wallet: Wallet) -> None:
     assert fail(generation)
     assert not lifecycle.fail(generation, code="timed_out", message="Too late.")
     assert Generation.objects.get().error_code == "upstream_failed"
-    assert audit(account) == 3
+    assert audit(wallet) == 3
 
 
-def test_failing_what_is_completed_returns_no_credit(generation: Generation, account: Account) -> None:
+def test_failing_what_is_completed_returns_no_credit(generation: Generation, wallet: Wallet) -> None:
     found = drawing(generation)
     assert complete(found)
     assert not fail(found)
     assert status(generation) == Status.COMPLETED
-    assert audit(account) == 2
+    assert audit(wallet) == 2
 
 
-def test_completing_what_has_failed_spends_no_credit(generation: Generation, account: Account) -> None:
+def test_completing_what_has_failed_spends_no_credit(generation: Generation, wallet: Wallet) -> None:
     found = drawing(generation)
     assert fail(found)
     assert not complete(found)
     assert status(generation) == Status.FAILED
-    assert audit(account) == 3
+    assert audit(wallet) == 3
 
 
-def test_failing_from_one_state_leaves_the_others_alone(generation: Generation, account: Account) -> None:
+def test_failing_from_one_state_leaves_the_others_alone(generation: Generation, wallet: Wallet) -> None:
     """The sweep's own case: a submission lapsed, but was accepted before the sweep came to it."""
     found = drawing(generation)
     assert not fail(found, only_from=[Status.SUBMITTING])
     assert status(generation) == Status.DRAWING
-    assert audit(account) == 2
+    assert audit(wallet) == 2
+
+
+@pytest.mark.parametrize(("end", "credits", "left"), [(complete, "settle", 2), (fail, "release", 3)])
+def test_an_end_that_stops_half_way_never_was(
+    generation: Generation,
+    wallet: Wallet,
+    monkeypatch: pytest.MonkeyPatch,
+    end: Callable[[Generation], bool],
+    credits: str,
+    left: int,
+) -> None:
+    """An image and its credit end together: whoever dies between them leaves a drawing that is taken up again."""
+
+    def dies(**_: object) -> None:
+        raise KeyboardInterrupt
+
+    found = drawing(generation)
+    with monkeypatch.context() as patch:
+        patch.setattr(lifecycle.ledger, credits, dies)
+        with pytest.raises(KeyboardInterrupt):
+            end(found)
+    assert status(generation) == Status.DRAWING
+    assert end(found)
+    assert audit(wallet) == left
 
 
 def test_an_overlong_message_from_upstream_is_cut_and_the_credit_returned(
-    generation: Generation, account: Account
+    generation: Generation, wallet: Wallet
 ) -> None:
     assert lifecycle.fail(drawing(generation), code="upstream_failed", message="é" * 5000)
-    assert audit(account) == 3
+    assert audit(wallet) == 3
 
 
-def test_an_overlong_model_name_is_cut(generation: Generation, account: Account) -> None:
+def test_an_overlong_model_name_is_cut(generation: Generation, wallet: Wallet) -> None:
     assert lifecycle.complete(drawing(generation), image=IMAGE, model="m" * 5000)
-    assert audit(account) == 2
+    assert audit(wallet) == 2
 
 
 def test_what_is_past_its_deadline_is_found_in_every_unfinished_state(generation: Generation) -> None:
@@ -351,16 +397,16 @@ def test_every_visible_change_wakes_whoever_waits(
     generation: Generation, monkeypatch: pytest.MonkeyPatch, change: Callable[[Generation], Any]
 ) -> None:
     woken: list[str] = []
-    monkeypatch.setattr("billing.wakeups.publish", lambda *topics: woken.extend(topics))
+    monkeypatch.setattr("kit.wakeups.publish", lambda *topics: woken.extend(topics))
     change(generation)
-    assert {f"generation:{generation.public_id}", f"account:{generation.account_id}"} == set(woken)
+    assert {f"generation:{generation.public_id}", f"account:{generation.wallet_id}"} == set(woken)
 
 
 def test_a_change_that_did_nothing_wakes_nobody(generation: Generation, monkeypatch: pytest.MonkeyPatch) -> None:
     found = drawing(generation)
     complete(found)
     woken: list[str] = []
-    monkeypatch.setattr("billing.wakeups.publish", lambda *topics: woken.extend(topics))
+    monkeypatch.setattr("kit.wakeups.publish", lambda *topics: woken.extend(topics))
     assert not complete(found)
     assert not fail(found)
     assert lifecycle.claim_submission(generation.pk) is None

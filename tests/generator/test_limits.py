@@ -10,12 +10,10 @@ import pytest
 from accounts import keys
 from accounts.models import ApiKey, User
 from billing import ledger
-from billing.models import Account
-from generator import limits
+from billing.models import Wallet
+from generator.ask import limits
 from generator.errors import LimiterUnavailable, RateLimit, RateLimited
 from tests.environment import free_port
-
-pytestmark = pytest.mark.services
 
 
 @pytest.fixture
@@ -49,114 +47,120 @@ def _limiter_away(settings: Any) -> Iterator[None]:
         cached.cache_clear()
 
 
-def take(account: Account, api_key: ApiKey | None = None, times: int = 1) -> RateLimit:
+def take(wallet: Wallet, api_key: ApiKey | None = None, times: int = 1) -> RateLimit:
     """Count some requests and return where the account stands after the last."""
     for _ in range(times):
-        rate = limits.take_generate(account, api_key)
+        rate = limits.take_generate(wallet, api_key)
     return rate
 
 
-def refused(account: Account, api_key: ApiKey | None = None) -> RateLimit:
+def refused(wallet: Wallet, api_key: ApiKey | None = None) -> RateLimit:
     with pytest.raises(RateLimited) as error:
-        limits.take_generate(account, api_key)
+        limits.take_generate(wallet, api_key)
     return error.value.rate
 
 
-def test_an_account_has_ten_requests_a_minute(account: Account, key: ApiKey) -> None:
-    assert [take(account, key).remaining for _ in range(10)] == [9, 8, 7, 6, 5, 4, 3, 2, 1, 0]
-    assert refused(account, key).limit == 10
+@pytest.mark.services
+def test_an_account_has_ten_requests_a_minute(wallet: Wallet, key: ApiKey) -> None:
+    assert [take(wallet, key).remaining for _ in range(10)] == [9, 8, 7, 6, 5, 4, 3, 2, 1, 0]
+    assert refused(wallet, key).limit == 10
 
 
-def test_the_window_slides(account: Account, later: Callable[[float], None]) -> None:
-    take(account, times=5)
+@pytest.mark.services
+def test_the_window_slides(wallet: Wallet, later: Callable[[float], None]) -> None:
+    take(wallet, times=5)
     later(40)
-    take(account, times=5)
-    assert 19 <= refused(account).reset <= 20
+    take(wallet, times=5)
+    assert 19 <= refused(wallet).reset <= 20
     later(21)  # the first five are more than a minute old now, the others are not
-    take(account, times=5)
-    assert refused(account).remaining == 0
+    take(wallet, times=5)
+    assert refused(wallet).remaining == 0
 
 
-def test_a_refused_request_does_not_count(account: Account, later: Callable[[float], None]) -> None:
-    take(account, times=10)
+@pytest.mark.services
+def test_a_refused_request_does_not_count(wallet: Wallet, later: Callable[[float], None]) -> None:
+    take(wallet, times=10)
     for _ in range(5):
         later(10)
-        refused(account)
+        refused(wallet)
     later(11)
-    take(account, times=10)
+    take(wallet, times=10)
 
 
-def test_the_reset_is_the_time_until_a_request_is_free_again(account: Account, later: Callable[[float], None]) -> None:
-    take(account, times=10)
-    assert 59 <= refused(account).reset <= 60
+@pytest.mark.services
+def test_the_reset_is_the_time_until_a_request_is_free_again(wallet: Wallet, later: Callable[[float], None]) -> None:
+    take(wallet, times=10)
+    assert 59 <= refused(wallet).reset <= 60
     later(59.5)
-    assert refused(account).reset == 1
+    assert refused(wallet).reset == 1
     later(0.6)
-    take(account)
+    take(wallet)
 
 
-def test_an_accounts_keys_share_its_limit(account: Account, key: ApiKey, alice: User) -> None:
+def test_an_accounts_keys_share_its_limit(wallet: Wallet, key: ApiKey, alice: User) -> None:
     other, _ = keys.mint(user=alice, name="other")
-    take(account, key, times=6)
-    take(account, other, times=4)
-    refused(account, key)
-    refused(account, other)
-    refused(account)
+    take(wallet, key, times=6)
+    take(wallet, other, times=4)
+    refused(wallet, key)
+    refused(wallet, other)
+    refused(wallet)
 
 
-def test_accounts_do_not_share_a_limit(account: Account, bob: User) -> None:
-    take(account, times=10)
-    assert take(ledger.account_of(bob.pk)).remaining == 9
+def test_accounts_do_not_share_a_limit(wallet: Wallet, bob: User) -> None:
+    take(wallet, times=10)
+    assert take(ledger.wallet_of(bob.pk)).remaining == 9
 
 
-@pytest.mark.parametrize("limit", [3, 25])
-def test_a_key_with_its_own_limit_is_counted_by_itself(account: Account, alice: User, limit: int) -> None:
+@pytest.mark.parametrize("limit", [3, 10, 25])  # 10 is the account's too
+def test_a_key_with_its_own_limit_is_counted_by_itself(wallet: Wallet, alice: User, limit: int) -> None:
     own, _ = keys.mint(user=alice, name="own", rate_limit=limit)
-    assert take(account, own, times=limit) == RateLimit(limit=limit, remaining=0, reset=60)
-    assert refused(account, own).limit == limit
-    assert take(account).remaining == 9
+    assert take(wallet, own, times=limit) == RateLimit(limit=limit, remaining=0, reset=60)
+    assert refused(wallet, own).limit == limit
+    assert take(wallet).remaining == 9
 
 
-def test_an_account_can_have_a_limit_of_its_own(account: Account) -> None:
-    account.rate_limit = 2
-    assert take(account, times=2).limit == 2
-    refused(account)
+def test_an_account_can_have_a_limit_of_its_own(wallet: Wallet) -> None:
+    wallet.rate_limit = 2
+    assert take(wallet, times=2).limit == 2
+    refused(wallet)
 
 
-def test_an_account_can_be_shut_off(account: Account) -> None:
-    account.rate_limit = 0
-    assert refused(account).limit == 0
+def test_an_account_can_be_shut_off(wallet: Wallet) -> None:
+    wallet.rate_limit = 0
+    assert refused(wallet).limit == 0
 
 
-def test_the_sites_default_can_be_set(account: Account, settings: Any) -> None:
+def test_the_sites_default_can_be_set(wallet: Wallet, settings: Any) -> None:
     settings.RATE_LIMIT_PER_MINUTE = 1
-    take(account)
-    refused(account)
+    take(wallet)
+    refused(wallet)
 
 
-def test_peeking_counts_nothing(account: Account) -> None:
-    take(account)
-    assert [limits.peek_generate(account, None).remaining for _ in range(3)] == [9, 9, 9]
+@pytest.mark.services
+def test_peeking_counts_nothing(wallet: Wallet) -> None:
+    take(wallet)
+    assert [limits.peek_generate(wallet, None).remaining for _ in range(3)] == [9, 9, 9]
 
 
-def test_status_look_ups_have_a_far_larger_limit_of_their_own(account: Account, settings: Any) -> None:
+def test_status_look_ups_have_a_far_larger_limit_of_their_own(wallet: Wallet, settings: Any) -> None:
     assert settings.STATUS_RATE_LIMIT_PER_MINUTE >= 300
     settings.STATUS_RATE_LIMIT_PER_MINUTE = 12
-    take(account, times=10)
+    take(wallet, times=10)
     for _ in range(12):
-        limits.take_status(account)
+        limits.take_status(wallet)
     with pytest.raises(RateLimited) as error:
-        limits.take_status(account)
+        limits.take_status(wallet)
     assert error.value.rate.limit == 12
 
 
-def test_status_look_ups_do_not_count_as_generate_requests(account: Account) -> None:
+def test_status_look_ups_do_not_count_as_generate_requests(wallet: Wallet) -> None:
     for _ in range(15):
-        limits.take_status(account)
-    assert take(account).remaining == 9
+        limits.take_status(wallet)
+    assert take(wallet).remaining == 9
 
 
-def test_of_many_requests_at_once_no_more_than_the_limit_pass(account: Account) -> None:
+@pytest.mark.services
+def test_of_many_requests_at_once_no_more_than_the_limit_pass(wallet: Wallet) -> None:
     passed: list[bool] = []
     start = threading.Barrier(16)
 
@@ -164,7 +168,7 @@ def test_of_many_requests_at_once_no_more_than_the_limit_pass(account: Account) 
         start.wait(10)
         for _ in range(2):
             try:
-                limits.take_generate(account, None)
+                limits.take_generate(wallet, None)
             except RateLimited:
                 continue
             passed.append(True)
@@ -178,14 +182,14 @@ def test_of_many_requests_at_once_no_more_than_the_limit_pass(account: Account) 
 
 
 @pytest.mark.usefixtures("_limiter_away")
-def test_without_its_server_nothing_is_admitted_uncounted(account: Account) -> None:
+def test_without_its_server_nothing_is_admitted_uncounted(wallet: Wallet) -> None:
     began = time.monotonic()
     for count in (limits.take_generate, limits.peek_generate):
         with pytest.raises(LimiterUnavailable):
-            count(account, None)
+            count(wallet, None)
     assert time.monotonic() - began < 5
 
 
 @pytest.mark.usefixtures("_limiter_away")
-def test_without_its_server_whoever_paid_still_gets_to_see_their_image(account: Account) -> None:
-    limits.take_status(account)
+def test_without_its_server_whoever_paid_still_gets_to_see_their_image(wallet: Wallet) -> None:
+    limits.take_status(wallet)

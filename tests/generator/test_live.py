@@ -11,9 +11,10 @@ import pytest
 import redis
 from django.db import connections, transaction
 
-from billing import wakeups
-from generator import lifecycle, live
+from generator import live
+from generator.jobs import lifecycle
 from generator.models import Generation
+from kit import wakeups
 from tests.environment import free_port
 from tests.generator.test_lifecycle import drawing, fail
 
@@ -59,9 +60,9 @@ def _never_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live, "RECHECK_SECONDS", 60.0)
 
 
-async def count_looks(topic: str, seconds: float) -> int:
+async def count_ticks(topic: str, seconds: float) -> int:
     count = 0
-    async for _ in live.looks(topic, seconds):
+    async for _ in live.ticks(topic, seconds):
         count += 1
     return count
 
@@ -134,7 +135,7 @@ def test_a_waiter_is_woken_again_after_redis_lost_its_connection(settings: Any) 
 
         async def wait() -> None:
             nonlocal woken
-            async for _ in live.looks("generation:a", 10):
+            async for _ in live.ticks("generation:a", 10):
                 woken += 1
 
         waiting = asyncio.create_task(wait())
@@ -156,20 +157,20 @@ def test_a_waiter_is_woken_again_after_redis_lost_its_connection(settings: Any) 
 @pytest.mark.usefixtures("_never_looks")
 def test_a_wake_up_is_for_its_topic_only() -> None:
     thread = after(0.2, lambda: wakeups.publish("generation:b", "account:1"))
-    looks, _ = timed(count_looks("generation:a", 0.6))
+    polls, _ = timed(count_ticks("generation:a", 0.6))
     thread.join()
-    assert looks == 2  # one at the start and one at the end
+    assert polls == 2  # one at the start and one at the end
 
 
 @pytest.mark.usefixtures("_never_looks")
 def test_one_message_can_wake_several_topics() -> None:
     async def both() -> tuple[int, int]:
-        return await asyncio.gather(count_looks("generation:a", 0.8), count_looks("account:1", 0.8))
+        return await asyncio.gather(count_ticks("generation:a", 0.8), count_ticks("account:1", 0.8))
 
     thread = after(0.3, lambda: wakeups.publish("generation:a", "account:1"))
-    looks, _ = timed(both())
+    polls, _ = timed(both())
     thread.join()
-    assert list(looks) == [3, 3]
+    assert list(polls) == [3, 3]
 
 
 def test_a_process_holds_one_subscription_however_many_wait(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,7 +178,7 @@ def test_a_process_holds_one_subscription_however_many_wait(settings: Any, monke
     monkeypatch.setattr(wakeups, "CHANNEL", f"test:{uuid.uuid4()}")  # other processes may be at the same server
 
     async def many() -> int:
-        waiting = [asyncio.create_task(count_looks(f"generation:{number}", 5)) for number in range(50)]
+        waiting = [asyncio.create_task(count_ticks(f"generation:{number}", 5)) for number in range(50)]
         await asyncio.sleep(0.4)
         [(_, count)] = server.pubsub_numsub(wakeups.CHANNEL)
         for task in waiting:

@@ -8,8 +8,10 @@ from typing import Any
 import httpx
 import pytest
 
-from generator import network, reve
-from generator.network import ForbiddenAddress, GuardedTransport, is_public
+from generator.errors import BadImage, ImageUnreachable
+from generator.upstreams import reve_art
+from kit.http import network
+from kit.http.network import ForbiddenAddress, GuardedTransport, is_public
 from tests.environment import free_port
 from tests.generator.conftest import CannedServer, Reply
 
@@ -125,7 +127,7 @@ def fetch(url: str, *, trusted: str, redirects: int = 3) -> httpx.Response:
 
 def download(url: str, *, base: str) -> bytes:
     async def get() -> bytes:
-        client = reve.ReveClient(base, "key")
+        client = reve_art.ReveClient(base, "key")
         try:
             return await client.download(url)
         finally:
@@ -305,48 +307,48 @@ def test_a_download_never_carries_our_key(server: CannedServer) -> None:
     ],
 )
 def test_an_address_that_is_of_no_use_is_a_bad_image(server: CannedServer, url: str) -> None:
-    with pytest.raises(reve.BadImage) as error:
+    with pytest.raises(BadImage) as error:
         download(url, base=server.url)
-    assert not isinstance(error.value, reve.ImageUnreachable)
+    assert not isinstance(error.value, ImageUnreachable)
 
 
 def test_too_many_redirects_are_a_bad_image(server: CannedServer) -> None:
     server.default = Reply(302, headers={"Location": "/again"})
-    with pytest.raises(reve.BadImage):
+    with pytest.raises(BadImage):
         download("/a.png", base=server.url)
-    assert len(server.requests) == reve.MAX_REDIRECTS + 1
+    assert len(server.requests) == reve_art.MAX_REDIRECTS + 1
 
 
 def test_a_redirect_into_the_private_network_is_a_bad_image(server: CannedServer) -> None:
     server.default = Reply(302, headers={"Location": "http://169.254.169.254/latest/"})
-    with pytest.raises(reve.BadImage):
+    with pytest.raises(BadImage):
         download("/a.png", base=server.url)
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504])
 def test_a_server_in_trouble_is_unreachable_just_now(server: CannedServer, status: int) -> None:
     server.default = Reply(status)
-    with pytest.raises(reve.ImageUnreachable):
+    with pytest.raises(ImageUnreachable):
         download("/a.png", base=server.url)
 
 
 @pytest.mark.parametrize("status", [204 + 200, 403, 410, 304, 400])
 def test_a_server_that_says_no_has_no_image(server: CannedServer, status: int) -> None:
     server.default = Reply(status)
-    with pytest.raises(reve.BadImage) as error:
+    with pytest.raises(BadImage) as error:
         download("/a.png", base=server.url)
-    assert not isinstance(error.value, reve.ImageUnreachable)
+    assert not isinstance(error.value, ImageUnreachable)
 
 
 def test_a_server_that_is_not_there_is_unreachable_just_now(server: CannedServer) -> None:
-    with pytest.raises(reve.ImageUnreachable):
+    with pytest.raises(ImageUnreachable):
         download("/a.png", base=f"http://127.0.0.1:{free_port()}")
 
 
 @pytest.mark.parametrize("kind", ["text/html", "text/html; charset=utf-8", "application/json", "TEXT/HTML"])
 def test_what_says_that_it_is_no_image_is_none(server: CannedServer, kind: str) -> None:
     server.default = Reply(body=b"image", headers={"Content-Type": kind})
-    with pytest.raises(reve.BadImage):
+    with pytest.raises(BadImage):
         download("/a.png", base=server.url)
 
 
@@ -362,7 +364,7 @@ def test_an_image_may_be_as_large_as_the_limit_and_not_a_byte_larger(server: Can
         server.replies["/fits"] = Reply(body=b"x" * 1000, headers={"Content-Type": "image/png"}, chunked=chunked)
         server.replies["/not"] = Reply(body=b"x" * 1001, headers={"Content-Type": "image/png"}, chunked=chunked)
         assert len(download("/fits", base=server.url)) == 1000
-        with pytest.raises(reve.BadImage):
+        with pytest.raises(BadImage):
             download("/not", base=server.url)
 
 
@@ -370,5 +372,5 @@ def test_an_image_that_ends_early_is_unreachable_just_now(server: CannedServer) 
     server.default = Reply(
         body=b"x" * 10, headers={"Content-Type": "image/png", "Content-Length": "1000", "Connection": "close"}
     )
-    with pytest.raises(reve.ImageUnreachable):
+    with pytest.raises(ImageUnreachable):
         download("/a.png", base=server.url)

@@ -9,43 +9,43 @@ from django.db import close_old_connections
 
 from accounts import keys
 from billing import ledger
-from billing.models import Account, Plan
-from generator import admission, lifecycle, limits
+from billing.models import Plan, Wallet
+from generator.ask import admission, limits
 from generator.errors import TooManyAtOnce
+from generator.jobs import lifecycle
 from generator.models import Generation
-
-pytestmark = pytest.mark.services
 
 
 @pytest.fixture
-def plan(account: Account) -> Plan:
+def plan(wallet: Wallet) -> Plan:
     plan = Plan.objects.create(slug="p", name="P", credits=10, price=0, interval="", rate_limit=33, max_in_flight=2)
-    Account.objects.update(plan=plan)
+    Wallet.objects.update(plan=plan)
     return plan
 
 
-def again(account: Account) -> Account:
-    return ledger.account_of(account.user_id)
+def again(wallet: Wallet) -> Wallet:
+    return ledger.wallet_of(wallet.user_id)
 
 
-def test_the_nearest_rate_limit_counts(account: Account, plan: Plan, settings: Any) -> None:
-    key, _ = keys.mint(user=account.user, name="k", rate_limit=55)
-    assert limits.peek_generate(again(account), key).limit == 55
-    assert limits.peek_generate(again(account), None).limit == 33
-    Account.objects.update(rate_limit=44)
-    assert limits.peek_generate(again(account), None).limit == 44
-    Account.objects.update(rate_limit=None, plan=None)
-    assert limits.peek_generate(again(account), None).limit == settings.RATE_LIMIT_PER_MINUTE
+def test_the_nearest_rate_limit_counts(wallet: Wallet, plan: Plan, settings: Any) -> None:
+    key, _ = keys.mint(user=wallet.user, name="k", rate_limit=55)
+    assert limits.peek_generate(again(wallet), key).limit == 55
+    assert limits.peek_generate(again(wallet), None).limit == 33
+    Wallet.objects.update(rate_limit=44)
+    assert limits.peek_generate(again(wallet), None).limit == 44
+    Wallet.objects.update(rate_limit=None, plan=None)
+    assert limits.peek_generate(again(wallet), None).limit == settings.RATE_LIMIT_PER_MINUTE
 
 
+@pytest.mark.services
 def test_no_more_images_are_in_flight_than_the_plan_allows(
-    account: Account, plan: Plan, give: Callable[[int], None]
+    wallet: Wallet, plan: Plan, give: Callable[[int], None]
 ) -> None:
     give(20)
 
     def ask(number: int) -> bool:
         try:
-            admission.admit(account=again(account), request=admission.ImageRequest(prompt=f"image {number}"))
+            admission.admit(wallet=again(wallet), request=admission.ImageRequest(prompt=f"image {number}"))
         except TooManyAtOnce:
             return False
         else:
@@ -55,7 +55,7 @@ def test_no_more_images_are_in_flight_than_the_plan_allows(
 
     with ThreadPoolExecutor(8) as pool:
         assert sum(pool.map(ask, range(8))) == 2
-    assert again(account).balance == 23 - 2
+    assert again(wallet).balance == 23 - 2
     first = Generation.objects.order_by("pk")[0]
     lifecycle.fail(first, code="upstream_failed", message="It broke.")
     assert ask(9)

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 import httpx
 import pytest
 
-from generator import reve
-from generator.reve import Job, ReveClient
+from generator.upstreams import reve_art
+from generator.upstreams.reve_art import Job, ReveClient
 from tests.environment import free_port
 from tests.generator.conftest import CannedServer, Reply
 
@@ -36,8 +36,8 @@ def submit(base: str, prompt: str = "a lighthouse", negative_prompt: str = "") -
     return run(base, lambda client: client.submit(prompt=prompt, negative_prompt=negative_prompt, aspect_ratio="16:9"))
 
 
-def look(base: str, upstream_id: str = "img_1") -> Job:
-    return run(base, lambda client: client.look(upstream_id))
+def poll(base: str, upstream_id: str = "img_1") -> Job:
+    return run(base, lambda client: client.poll(upstream_id))
 
 
 def answers(server: CannedServer, body: Any, status: int = 200, **headers: str) -> None:
@@ -47,7 +47,7 @@ def answers(server: CannedServer, body: Any, status: int = 200, **headers: str) 
     server.default = Reply(status, data, named)
 
 
-BOTH = pytest.mark.parametrize("ask", [submit, look])
+BOTH = pytest.mark.parametrize("ask", [submit, poll])
 
 
 # --- What it asks ----------------------------------------------------------------------------------------------
@@ -76,7 +76,7 @@ def test_an_empty_negative_prompt_is_left_out(server: CannedServer) -> None:
 
 def test_a_look_is_as_the_document_has_it(server: CannedServer) -> None:
     answers(server, JOB)
-    assert look(server.url).id == "img_1"
+    assert poll(server.url).id == "img_1"
     [(method, path, headers, _)] = server.requests
     assert (method, path) == ("GET", "/v1/reve-image/status/img_1")
     assert headers["authorization"] == "Bearer our-key"
@@ -104,7 +104,7 @@ def test_the_upstream_may_live_below_a_path(server: CannedServer) -> None:
 )
 def test_an_odd_id_stays_one_part_of_the_path(server: CannedServer, upstream_id: str, path: str) -> None:
     answers(server, JOB)
-    look(server.url, upstream_id)
+    poll(server.url, upstream_id)
     assert server.requests[0][1] == f"/v1/reve-image/status/{path}"
     assert "x" not in server.requests[0][2]
 
@@ -129,7 +129,7 @@ def test_status_words_are_understood(server: CannedServer, ask: Any, word: str, 
 @pytest.mark.parametrize("answer", [{"id": "x"}, {"id": "x", "status": None}, {"id": "x", "status": 7}])
 def test_a_status_that_is_no_word_means_that_it_goes_on(server: CannedServer, answer: Any) -> None:
     answers(server, answer)
-    assert look(server.url).state == "pending"
+    assert poll(server.url).state == "pending"
 
 
 def test_a_completed_job_tells_its_url_and_model(server: CannedServer) -> None:
@@ -137,19 +137,19 @@ def test_a_completed_job_tells_its_url_and_model(server: CannedServer) -> None:
         server,
         {"id": "img_1", "status": "completed", "url": "https://cdn/x.png", "metadata": {"model": "text2image_v1"}},
     )
-    assert look(server.url) == Job("img_1", "completed", url="https://cdn/x.png", model="text2image_v1")
+    assert poll(server.url) == Job("img_1", "completed", url="https://cdn/x.png", model="text2image_v1")
 
 
 @pytest.mark.parametrize("metadata", [None, [], "x", {}, {"model": None}, {"model": {}}])
 def test_odd_metadata_is_no_obstacle(server: CannedServer, metadata: Any) -> None:
     answers(server, {"id": "img_1", "status": "completed", "url": "u", "metadata": metadata})
-    assert look(server.url) == Job("img_1", "completed", url="u")
+    assert poll(server.url) == Job("img_1", "completed", url="u")
 
 
 @pytest.mark.parametrize("url", [None, "", {}, [], 0])
 def test_a_url_that_is_none_is_empty(server: CannedServer, url: Any) -> None:
     answers(server, {"id": "img_1", "status": "completed", "url": url})
-    assert look(server.url).url in ("", "0")
+    assert poll(server.url).url in ("", "0")
 
 
 def test_a_numeric_id_is_an_id(server: CannedServer) -> None:
@@ -175,7 +175,7 @@ def test_a_numeric_id_is_an_id(server: CannedServer) -> None:
 )
 def test_the_words_of_a_failure_are_found_in_every_shape(server: CannedServer, error: Any, message: str) -> None:
     answers(server, {"id": "img_1", "status": "failed", **error})
-    assert look(server.url).message == message
+    assert poll(server.url).message == message
 
 
 def test_what_a_database_cannot_keep_is_left_out(server: CannedServer) -> None:
@@ -184,7 +184,7 @@ def test_what_a_database_cannot_keep_is_left_out(server: CannedServer) -> None:
         rb' "error": {"message": "no\u0000 \udfff"}}'
     )
     answers(server, body)
-    job = look(server.url)
+    job = poll(server.url)
     for text in (job.id, job.model, job.message):
         assert "\x00" not in text
         text.encode()
@@ -193,7 +193,7 @@ def test_what_a_database_cannot_keep_is_left_out(server: CannedServer) -> None:
 
 def test_a_long_message_is_cut(server: CannedServer) -> None:
     answers(server, {"id": "img_1", "status": "failed", "error": {"message": "x" * 100_000}})
-    assert len(look(server.url).message) == 400
+    assert len(poll(server.url).message) == 400
 
 
 # --- Bad answers -----------------------------------------------------------------------------------------------
@@ -202,25 +202,25 @@ def test_a_long_message_is_cut(server: CannedServer) -> None:
 @pytest.mark.parametrize(
     ("status", "error"),
     [
-        (400, reve.PromptRefused),
-        (422, reve.PromptRefused),
-        (401, reve.OperatorTrouble),
-        (402, reve.OperatorTrouble),
-        (403, reve.OperatorTrouble),
-        (429, reve.Busy),
-        (500, reve.Unclear),
-        (502, reve.Unclear),
-        (503, reve.Unclear),
-        (504, reve.Unclear),
-        (301, reve.Unclear),
-        (409, reve.Unclear),
-        (418, reve.Unclear),
+        (400, reve_art.PromptRefused),
+        (422, reve_art.PromptRefused),
+        (401, reve_art.OperatorTrouble),
+        (402, reve_art.OperatorTrouble),
+        (403, reve_art.OperatorTrouble),
+        (429, reve_art.Busy),
+        (500, reve_art.Unclear),
+        (502, reve_art.Unclear),
+        (503, reve_art.Unclear),
+        (504, reve_art.Unclear),
+        (301, reve_art.Unclear),
+        (409, reve_art.Unclear),
+        (418, reve_art.Unclear),
     ],
 )
 @BOTH
 def test_every_status_means_something(server: CannedServer, ask: Any, status: int, error: type[Exception]) -> None:
     answers(server, {"error": {"message": "Why."}}, status)
-    with pytest.raises(reve.UpstreamError, match="Why") as raised:
+    with pytest.raises(reve_art.UpstreamError, match="Why") as raised:
         ask(server.url)
     assert type(raised.value) is error
     assert len(server.requests) == 1
@@ -229,20 +229,20 @@ def test_every_status_means_something(server: CannedServer, ask: Any, status: in
 def test_an_unknown_job_is_gone(server: CannedServer) -> None:
     for status in (404, 410):
         answers(server, {}, status)
-        with pytest.raises(reve.Gone):
-            look(server.url)
+        with pytest.raises(reve_art.Gone):
+            poll(server.url)
 
 
 def test_an_upstream_without_the_endpoint_is_the_operators_trouble(server: CannedServer) -> None:
     answers(server, b"<h1>Not found</h1>", 404)
-    with pytest.raises(reve.OperatorTrouble, match="REVE_API_URL"):
+    with pytest.raises(reve_art.OperatorTrouble, match="REVE_API_URL"):
         submit(server.url)
 
 
 @BOTH
 def test_a_503_that_names_a_time_asks_us_to_wait(server: CannedServer, ask: Any) -> None:
     answers(server, {}, 503, Retry_After="7")
-    with pytest.raises(reve.Busy) as error:
+    with pytest.raises(reve_art.Busy) as error:
         ask(server.url)
     assert error.value.retry_after == 7
 
@@ -269,15 +269,15 @@ def test_a_503_that_names_a_time_asks_us_to_wait(server: CannedServer, ask: Any)
 )
 def test_retry_after_is_a_number_a_date_or_nonsense(server: CannedServer, header: str | None, seconds: float) -> None:
     answers(server, {}, 429, **({} if header is None else {"Retry_After": header}))
-    with pytest.raises(reve.Busy) as error:
-        look(server.url)
+    with pytest.raises(reve_art.Busy) as error:
+        poll(server.url)
     assert error.value.retry_after == seconds
 
 
 def test_retry_after_as_a_date_counts_from_now(server: CannedServer) -> None:
     answers(server, {}, 429, Retry_After=format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True))
-    with pytest.raises(reve.Busy) as error:
-        look(server.url)
+    with pytest.raises(reve_art.Busy) as error:
+        poll(server.url)
     assert 27 < error.value.retry_after <= 30
 
 
@@ -288,7 +288,7 @@ def test_retry_after_as_a_date_counts_from_now(server: CannedServer) -> None:
 @BOTH
 def test_an_answer_that_is_no_json_object_is_unclear(server: CannedServer, ask: Any, body: bytes) -> None:
     answers(server, body)
-    with pytest.raises(reve.Unclear):
+    with pytest.raises(reve_art.Unclear):
         ask(server.url)
 
 
@@ -296,14 +296,14 @@ def test_an_answer_that_is_no_json_object_is_unclear(server: CannedServer, ask: 
 @BOTH
 def test_an_error_that_is_no_json_is_told_by_its_status(server: CannedServer, ask: Any, body: bytes) -> None:
     answers(server, body, 502)
-    with pytest.raises(reve.Unclear, match="502: Bad Gateway"):
+    with pytest.raises(reve_art.Unclear, match="502: Bad Gateway"):
         ask(server.url)
 
 
 @pytest.mark.parametrize("id", [None, "", [], {"id": 1}, "x" * 256, "\x00"])
 def test_a_submission_without_a_usable_id_is_unclear(server: CannedServer, id: Any) -> None:
     answers(server, {"id": id, "status": "pending"})
-    with pytest.raises(reve.Unclear):
+    with pytest.raises(reve_art.Unclear):
         submit(server.url)
 
 
@@ -315,9 +315,9 @@ def test_an_id_may_be_as_long_as_the_database_keeps(server: CannedServer) -> Non
 @pytest.mark.parametrize("chunked", [False, True])
 @BOTH
 def test_an_endless_answer_is_not_read_to_its_end(server: CannedServer, ask: Any, chunked: bool) -> None:
-    body = json.dumps({**JOB, "padding": "x" * reve.MAX_ANSWER_BYTES}).encode()
+    body = json.dumps({**JOB, "padding": "x" * reve_art.MAX_ANSWER_BYTES}).encode()
     server.default = Reply(200, body, chunked=chunked)
-    with pytest.raises(reve.Unclear, match="bytes"):
+    with pytest.raises(reve_art.Unclear, match="bytes"):
         ask(server.url)
 
 
@@ -325,40 +325,40 @@ def test_an_endless_answer_is_not_read_to_its_end(server: CannedServer, ask: Any
 
 
 def test_without_a_connection_nothing_was_accepted() -> None:
-    with pytest.raises(reve.NotAccepted) as error:
+    with pytest.raises(reve_art.NotAccepted) as error:
         submit(f"http://127.0.0.1:{free_port()}")
-    assert not isinstance(error.value, reve.Busy)
+    assert not isinstance(error.value, reve_art.Busy)
 
 
 def test_without_a_connection_a_look_tells_nothing() -> None:
-    with pytest.raises(reve.Unclear):
-        look(f"http://127.0.0.1:{free_port()}")
+    with pytest.raises(reve_art.Unclear):
+        poll(f"http://127.0.0.1:{free_port()}")
 
 
 def test_a_name_that_does_not_resolve_is_no_connection() -> None:
-    with pytest.raises(reve.NotAccepted):
+    with pytest.raises(reve_art.NotAccepted):
         submit("http://upstream.invalid")
 
 
 def test_a_submission_that_gets_no_answer_may_have_been_accepted(server: CannedServer, settings: Any) -> None:
     settings.UPSTREAM_TIMEOUT_SECONDS = 0.2
     server.default = Reply(silent=True)
-    with pytest.raises(reve.Unclear):
+    with pytest.raises(reve_art.Unclear):
         submit(server.url)
     assert len(server.requests) == 1
 
 
 def test_a_connection_that_breaks_off_may_have_carried_the_submission(server: CannedServer) -> None:
     server.default = Reply(200, b"{", {"Content-Length": "100", "Connection": "close"})
-    with pytest.raises(reve.Unclear):
+    with pytest.raises(reve_art.Unclear):
         submit(server.url)
 
 
 def test_a_look_that_gets_no_answer_tells_nothing(server: CannedServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reve, "LOOK_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(reve_art, "POLL_TIMEOUT_SECONDS", 0.2)
     server.default = Reply(silent=True)
-    with pytest.raises(reve.Unclear):
-        look(server.url)
+    with pytest.raises(reve_art.Unclear):
+        poll(server.url)
 
 
 def test_the_environments_proxy_is_not_used(server: CannedServer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -369,8 +369,8 @@ def test_the_environments_proxy_is_not_used(server: CannedServer, monkeypatch: p
 
 def test_every_error_belongs_to_the_tree() -> None:
     """`worker` catches by the root; the sending may be repeated only where nothing was accepted."""
-    errors = [value for value in vars(reve).values() if isinstance(value, type) and issubclass(value, Exception)]
-    own = [error for error in errors if error.__module__ == reve.__name__]
-    assert all(issubclass(error, reve.UpstreamError) for error in own)
-    assert {error for error in own if issubclass(error, reve.NotAccepted)} == {reve.NotAccepted, reve.Busy}
+    errors = [value for value in vars(reve_art).values() if isinstance(value, type) and issubclass(value, Exception)]
+    own = [error for error in errors if error.__module__ == reve_art.__name__]
+    assert all(issubclass(error, reve_art.UpstreamError) for error in own)
+    assert {error for error in own if issubclass(error, reve_art.NotAccepted)} == {reve_art.NotAccepted, reve_art.Busy}
     assert issubclass(httpx.ConnectTimeout, httpx.HTTPError)

@@ -11,7 +11,7 @@ import pytest
 from django.http import HttpResponseBase
 from django.test import AsyncClient
 
-from generator import images
+from generator.files import images
 from tests.reveweb.test_settings import manage
 
 TOKEN = "0123456789abcdefABCDEF0123456789"

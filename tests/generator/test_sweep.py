@@ -8,10 +8,10 @@ import pytest
 import redis
 from django.utils import timezone
 
-from billing.models import Account
-from generator import lifecycle, tasks
+from billing.models import Wallet
+from generator.jobs import lifecycle, tasks
+from generator.jobs.tell import enqueue  # the real one: the fixture replaces the module's
 from generator.models import Generation
-from generator.tasks import enqueue  # the real one: the fixture replaces the module's
 from reveweb import celery_app
 from tests.billing.books import audit
 from tests.environment import free_port
@@ -41,7 +41,7 @@ def test_a_generation_that_waits_for_its_time_is_left_alone(generation: Generati
 
 
 def test_a_lapsed_submission_fails_and_returns_the_credit(
-    generation: Generation, account: Account, enqueued: list[int]
+    generation: Generation, wallet: Wallet, enqueued: list[int]
 ) -> None:
     lifecycle.claim_submission(generation.pk)
     change(generation, due_at=timezone.now() - timedelta(seconds=1))
@@ -50,36 +50,36 @@ def test_a_lapsed_submission_fails_and_returns_the_credit(
     found = Generation.objects.get()
     assert (found.status, found.error_code) == (Status.FAILED, "upstream_failed")
     assert enqueued == []
-    assert audit(account) == 3
+    assert audit(wallet) == 3
 
 
-def test_a_submission_under_way_is_left_alone(generation: Generation, account: Account) -> None:
+def test_a_submission_under_way_is_left_alone(generation: Generation, wallet: Wallet) -> None:
     lifecycle.claim_submission(generation.pk)
     tasks.sweep()
     assert Generation.objects.get().status == Status.SUBMITTING
-    assert audit(account) == 2
+    assert audit(wallet) == 2
 
 
-def test_a_lapsed_look_is_no_reason_to_fail(generation: Generation, account: Account) -> None:
+def test_a_lapsed_look_is_no_reason_to_fail(generation: Generation, wallet: Wallet) -> None:
     claimed = lifecycle.claim_submission(generation.pk)
     assert claimed is not None
-    lifecycle.accepted(claimed, upstream_id="img_up", look_after=0)
+    lifecycle.accepted(claimed, upstream_id="img_up", poll_after=0)
     change(generation, due_at=timezone.now() - LONG_AGO)
     tasks.sweep()
     assert Generation.objects.get().status == Status.DRAWING
-    assert audit(account) == 2
+    assert audit(wallet) == 2
 
 
 @pytest.mark.parametrize("status", Generation.UNFINISHED)
 def test_whatever_is_past_its_deadline_fails_and_returns_the_credit(
-    generation: Generation, account: Account, status: str, settings: Any
+    generation: Generation, wallet: Wallet, status: str, settings: Any
 ) -> None:
     change(generation, status=status, due_at=timezone.now() + LONG_AGO, deadline_at=timezone.now())
     tasks.sweep()
     found = Generation.objects.get()
     assert (found.status, found.error_code) == (Status.FAILED, "timed_out")
     assert str(settings.GENERATION_DEADLINE_SECONDS) in found.error_message
-    assert audit(account) == 3
+    assert audit(wallet) == 3
 
 
 def test_a_deadline_counts_from_the_request(generation: Generation, settings: Any) -> None:
@@ -88,24 +88,22 @@ def test_a_deadline_counts_from_the_request(generation: Generation, settings: An
 
 
 @pytest.mark.parametrize("status", [Status.COMPLETED, Status.FAILED])
-def test_what_has_ended_is_left_alone(
-    generation: Generation, account: Account, status: str, enqueued: list[int]
-) -> None:
+def test_what_has_ended_is_left_alone(generation: Generation, wallet: Wallet, status: str, enqueued: list[int]) -> None:
     change(generation, status=status, due_at=timezone.now() - LONG_AGO, deadline_at=timezone.now() - LONG_AGO)
     enqueued.clear()
     tasks.sweep()
     tasks.submit(generation.pk)
-    tasks.look_due()
+    tasks.poll_due()
     assert Generation.objects.get().status == status
     assert enqueued == []
-    assert audit(account) == 2
+    assert audit(wallet) == 2
 
 
-def test_sweeping_twice_does_nothing_more(generation: Generation, account: Account) -> None:
+def test_sweeping_twice_does_nothing_more(generation: Generation, wallet: Wallet) -> None:
     change(generation, deadline_at=timezone.now())
     tasks.sweep()
     tasks.sweep()
-    assert audit(account) == 3
+    assert audit(wallet) == 3
 
 
 # --- The broker ------------------------------------------------------------------------------------------------
@@ -123,7 +121,7 @@ def test_with_the_broker_away_nothing_is_lost(
         raise kombu.exceptions.OperationalError("connection refused")
 
     monkeypatch.setattr(tasks.submit, "delay", away)
-    monkeypatch.setattr(tasks.look_due, "apply_async", away)
+    monkeypatch.setattr(tasks.poll_due, "apply_async", away)
     enqueue(generation.pk)
     enqueued.clear()
     tasks.sweep()

@@ -15,11 +15,13 @@ from django.db import OperationalError
 from django.utils import timezone
 from PIL import Image
 
-from billing.models import Account
-from generator import admission, lifecycle, reve, tasks, worker
-from generator import images as stored_images
+from billing.models import Wallet
+from generator.ask import admission
+from generator.files import images as stored_images
+from generator.jobs import lifecycle, tasks, tell, worker
 from generator.models import Generation
-from generator.threads import in_loop
+from generator.upstreams import reve_art
+from kit.threads import in_loop
 from tests.billing.books import audit
 from tests.driver import finish, step
 from tests.environment import free_port
@@ -46,13 +48,13 @@ def forget_client() -> None:
 
 
 @pytest.fixture
-def ask(account: Account) -> Callable[..., Generation]:
+def ask(wallet: Wallet) -> Callable[..., Generation]:
     """Ask for an image in one of the sandbox's modes, with a prompt that no other test uses."""
 
     def ask_for(mode: str = "", **options: Any) -> Generation:
         prompt = f"a lighthouse {uuid.uuid4()}" + (f" [sandbox:{mode}]" if mode else "")
         request = admission.ImageRequest(prompt=prompt, **options)
-        return admission.admit(account=account, request=request).generation
+        return admission.admit(wallet=wallet, request=request).generation
 
     return ask_for
 
@@ -85,13 +87,13 @@ def in_seconds(generation: Generation) -> float:
 def assert_failed(generation: Generation, message: str, code: str = "upstream_failed") -> None:
     """It failed in these words, and its credit is back."""
     assert (generation.status, generation.error_code, generation.error_message) == (Status.FAILED, code, message)
-    assert audit(generation.account) == 3
+    assert audit(generation.wallet) == 3
 
 
 def assert_completed(generation: Generation) -> Image.Image:
     """It completed for one credit; return the image that was kept, which is as the row says."""
     assert generation.status == Status.COMPLETED
-    assert audit(generation.account) == 2
+    assert audit(generation.wallet) == 2
     data = stored_images.read(generation.file_name)
     image = Image.open(io.BytesIO(data))
     image.load()
@@ -136,10 +138,10 @@ def test_an_upstream_that_answers_at_once_is_looked_at_at_once(ask: Callable[...
     assert len(jobs(sandbox, generation)) == 1
 
 
-def test_a_negative_prompt_and_any_unicode_reach_the_upstream(account: Account, sandbox: str) -> None:
+def test_a_negative_prompt_and_any_unicode_reach_the_upstream(wallet: Wallet, sandbox: str) -> None:
     prompt = f"e\u0301 👩‍🚀 שלום {uuid.uuid4()}"
     request = admission.ImageRequest(prompt=prompt, negative_prompt="ночь")
-    generation = finish(admission.admit(account=account, request=request).generation)
+    generation = finish(admission.admit(wallet=wallet, request=request).generation)
     assert_completed(generation)
     assert [job["prompt"] for job in jobs(sandbox, generation)] == [prompt]
 
@@ -149,7 +151,7 @@ def test_a_sent_generation_asks_for_its_look_at_the_right_moment(
 ) -> None:
     settings.UPSTREAM_TYPICAL_SECONDS = 3.0
     woken: list[float] = []
-    monkeypatch.setattr(tasks, "wake_looker", woken.append)
+    monkeypatch.setattr(tell, "wake_poller", woken.append)
     generation = step(ask())
     assert 2 < in_seconds(generation) <= 3
     assert woken == [pytest.approx(3.0, abs=0.1)]
@@ -181,9 +183,9 @@ def test_a_job_that_may_have_been_accepted_is_never_sent_again(ask: Callable[...
     for _ in range(3):
         tasks.submit(generation.pk)
         tasks.sweep()
-        tasks.look_due()
+        tasks.poll_due()
     assert len(jobs(sandbox, generation)) == 1
-    assert audit(generation.account) == 3
+    assert audit(generation.wallet) == 3
 
 
 def test_a_job_whose_acceptance_got_no_answer_is_never_sent_again(
@@ -219,7 +221,7 @@ def test_an_upstream_that_cannot_be_reached_is_tried_again_later(
         assert step(generation).status == Status.QUEUED
         pauses.append(in_seconds(generation))
     assert 0 < pauses[0] < pauses[1] < pauses[2] <= 30
-    assert audit(generation.account) == 2
+    assert audit(generation.wallet) == 2
     settings.REVE_API_URL = sandbox
     forget_client()
     assert_completed(finish(generation))
@@ -237,7 +239,7 @@ def test_an_acceptance_that_comes_too_late_schedules_no_look(
     ask: Callable[..., Generation], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     woken: list[float] = []
-    monkeypatch.setattr(tasks, "wake_looker", woken.append)
+    monkeypatch.setattr(tell, "wake_poller", woken.append)
     generation = ask()
     claimed = lifecycle.claim_submission(generation.pk)
     assert claimed is not None
@@ -260,7 +262,7 @@ def test_a_look_without_an_answer_is_repeated(ask: Callable[..., Generation], mo
     assert 0 < in_seconds(generation) < 5
     generation = finish(generation)
     assert_completed(generation)
-    assert generation.strikes == 0
+    assert generation.failed_polls == 0
 
 
 def test_an_upstream_too_busy_for_a_look_is_asked_again_when_it_says(ask: Callable[..., Generation]) -> None:
@@ -273,17 +275,17 @@ def test_an_upstream_too_busy_for_a_look_is_asked_again_when_it_says(ask: Callab
 def test_a_look_that_takes_too_long_is_repeated(
     ask: Callable[..., Generation], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reve, "LOOK_TIMEOUT_SECONDS", 0.3)
+    monkeypatch.setattr(reve_art, "POLL_TIMEOUT_SECONDS", 0.3)
     generation = finish(ask("status-timeout"))
     assert_completed(generation)
-    assert generation.looks > 1
+    assert generation.polls > 1
 
 
 @pytest.mark.parametrize("mode", ["lost", "no-url"])
 def test_a_job_that_stays_useless_is_given_up_after_a_few_looks(ask: Callable[..., Generation], mode: str) -> None:
     generation = finish(ask(mode))
     assert_failed(generation, NO_IMAGE)
-    assert generation.strikes == worker.MAX_STRIKES - 1
+    assert generation.failed_polls == worker.MAX_FAILED_POLLS - 1
     assert generation.submits == 1
 
 
@@ -320,10 +322,10 @@ def test_an_image_that_is_too_large_is_not_kept(ask: Callable[..., Generation], 
 def test_an_image_that_drips_in_too_slowly_is_given_up(
     ask: Callable[..., Generation], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reve, "DOWNLOAD_SECONDS", 0.2)
+    monkeypatch.setattr(reve_art, "DOWNLOAD_SECONDS", 0.2)
     generation = finish(ask("slow-image"))
     assert_failed(generation, NO_IMAGE)
-    assert generation.strikes == worker.MAX_STRIKES - 1
+    assert generation.failed_polls == worker.MAX_FAILED_POLLS - 1
     assert files(tmp_path) == []
 
 
@@ -339,7 +341,7 @@ def test_a_full_disk_keeps_the_job_waiting(ask: Callable[..., Generation], monke
         patch.setattr(stored_images, "store", full)
         for _ in range(12):
             generation = step(generation)
-    assert (generation.status, generation.strikes) == (Status.DRAWING, 0)
+    assert (generation.status, generation.failed_polls) == (Status.DRAWING, 0)
     assert_completed(finish(generation))
 
 
@@ -361,17 +363,17 @@ def test_one_look_that_breaks_does_not_stop_the_others(
     broken.refresh_from_db()
     assert broken.status == Status.DRAWING
     finish(broken)
-    assert audit(broken.account) == 1
+    assert audit(broken.wallet) == 1
 
 
 def test_many_drawings_are_looked_at_in_one_go(
     ask: Callable[..., Generation], give: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     give(10)
-    monkeypatch.setattr(worker, "LOOK_BATCH", 2)
+    monkeypatch.setattr(worker, "POLL_BATCH", 2)
     made = [step(ask("fail")) for _ in range(5)]
     Generation.objects.update(due_at=timezone.now())
-    tasks.look_due()
+    tasks.poll_due()
     assert {Generation.objects.get(pk=generation.pk).status for generation in made} == {Status.FAILED}
 
 
@@ -379,8 +381,26 @@ def test_a_worker_that_comes_late_does_not_undo_an_end(ask: Callable[..., Genera
     """The sweep ended it while the image was on its way: the credit is back, and stays back."""
     claimed = step(ask())
     lifecycle.fail(claimed, code="timed_out", message="Too late.")
-    worker.look([claimed])
+    worker.poll([claimed])
     assert_failed(Generation.objects.get(), "Too late.", code="timed_out")
+
+
+def test_an_image_that_fails_while_it_is_fetched_leaves_no_files(
+    ask: Callable[..., Generation], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As when its account is deleted: nobody would ever find them again."""
+    generation = ask()
+    store = stored_images.store
+
+    def overtaken(data: bytes, token: str) -> stored_images.StoredImage:
+        stored = store(data, token)
+        assert files(tmp_path)
+        lifecycle.fail(generation, code="cancelled", message="The account was deleted.")
+        return stored
+
+    monkeypatch.setattr(stored_images, "store", overtaken)
+    assert_failed(finish(generation), "The account was deleted.", code="cancelled")
+    assert files(tmp_path) == []
 
 
 # --- Keeping a claim -------------------------------------------------------------------------------------------

@@ -8,12 +8,13 @@ from django.test import Client
 
 from accounts.models import User
 from billing import ledger
-from billing.models import Account, Plan
-from generator import admission, lifecycle
-from generator.admission import ImageRequest
-from generator.images import StoredImage
+from billing.models import Plan, Wallet
+from generator.ask import admission
+from generator.ask.admission import ImageRequest
+from generator.files.images import StoredImage
+from generator.jobs import lifecycle
 from generator.models import Generation
-from tests.payments.conftest import Customer, Desk, seed_catalogue
+from tests.payments.conftest import Customer, Desk, clean_desk, seed_catalogue
 
 Draw = Callable[..., Generation]
 
@@ -31,21 +32,21 @@ def strangers_browser(bob: User) -> Client:
 
 
 @pytest.fixture
-def draw(account: Account, give: Callable[[int], None]) -> Draw:
+def draw(wallet: Wallet, give: Callable[[int], None]) -> Draw:
     """Ask for an image of Alice's and take it as far as a test needs."""
     give(50)
-    Account.objects.filter(pk=account.pk).update(rate_limit=1000)
-    account.refresh_from_db()
+    Wallet.objects.filter(pk=wallet.pk).update(rate_limit=1000)
+    wallet.refresh_from_db()
 
     def drawn(prompt: str = "a lighthouse", *, until: str = "completed", **fields: Any) -> Generation:
         api_key = fields.pop("api_key", None)
         generation = admission.admit(
-            account=account, request=ImageRequest(prompt=prompt, **fields), api_key=api_key
+            wallet=wallet, request=ImageRequest(prompt=prompt, **fields), api_key=api_key
         ).generation
         if until == "queued":
             return generation
         lifecycle.claim_submission(generation.pk)
-        lifecycle.accepted(generation, upstream_id=f"up-{generation.pk}", look_after=1)
+        lifecycle.accepted(generation, upstream_id=f"up-{generation.pk}", poll_after=1)
         if until == "completed":
             image = StoredImage("png", 1000, 1536, 1024, "#a1b2c3")
             lifecycle.complete(generation, image=image, model="test")
@@ -74,14 +75,14 @@ def pro(catalogue: None) -> Plan:
 @pytest.fixture
 def desk(sandbox: str) -> Desk:
     """The operator's desk of the stand-in for Stripe."""
-    return Desk(sandbox)
+    return clean_desk(sandbox)
 
 
 @pytest.fixture
 def customer(alice: User, catalogue: None, desk: Desk, settings: Any) -> Customer:
     """Alice as a customer of the stand-in. What happens there is in the books once she `follow`s."""
     settings.INSTALLATION_ID = f"page{User.objects.count()}{id(desk)}"
-    return Customer(ledger.account_of(alice.pk), desk)
+    return Customer(ledger.wallet_of(alice.pk), desk)
 
 
 def _logged_in(user: User) -> Client:

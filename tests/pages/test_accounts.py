@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from accounts import browsers, sessions
 from accounts.models import User
-from billing import mail as mails
+from billing.outbox import mail as mails
 from tests.conftest import PASSWORD
 from tests.pages.test_frame import assert_well_made
 

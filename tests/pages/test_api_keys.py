@@ -14,7 +14,7 @@ from django.utils import timezone
 from accounts import keys
 from accounts.errors import InvalidApiKey
 from accounts.models import ApiKey, User
-from billing.models import Account
+from billing.models import Wallet
 from tests.conftest import Api
 from tests.pages.test_billing_page import text_of
 
@@ -92,7 +92,7 @@ def test_the_list_tells_each_keys_state_and_last_use(browser: Client, alice: Use
         assert words in html
 
 
-def test_a_key_with_a_limit_shows_how_much_of_its_month_is_spent(browser: Client, account: Account, api: Api) -> None:
+def test_a_key_with_a_limit_shows_how_much_of_its_month_is_spent(browser: Client, wallet: Wallet, api: Api) -> None:
     ApiKey.objects.update(monthly_credit_cap=2)
     for _ in range(2):
         assert api.post({"prompt": "a lighthouse", "async": True}).status_code == 202

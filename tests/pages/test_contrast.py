@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from accounts.accent import to_hex
+from kit.accent import to_hex
 
 TOKENS = (Path(__file__).parents[2] / "static/css/tokens.css").read_text()
 BACKGROUNDS = ("paper", "surface", "sunken", "accent-wash")

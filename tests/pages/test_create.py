@@ -11,9 +11,10 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.models import User
-from billing.models import Account, CreditEntry, CreditGrant
-from generator import limits, sharing
+from billing.models import CreditEntry, CreditGrant, Wallet
+from generator.ask import limits
 from generator.errors import LimiterUnavailable
+from generator.library import sharing
 from generator.models import Generation
 from tests.conftest import PASSWORD
 
@@ -25,24 +26,24 @@ def fields(**changed: str) -> dict[str, str]:
     return {"nonce": str(uuid4()), "prompt": "a lighthouse", "negative_prompt": "", "aspect_ratio": "3:2", **changed}
 
 
-def balance(account: Account) -> int:
-    account.refresh_from_db()
-    return account.balance
+def balance(wallet: Wallet) -> int:
+    wallet.refresh_from_db()
+    return wallet.balance
 
 
-def test_sending_starts_an_image_and_comes_back_to_the_studio(browser: Client, account: Account) -> None:
+def test_sending_starts_an_image_and_comes_back_to_the_studio(browser: Client, wallet: Wallet) -> None:
     response = browser.post(SEND, fields(negative_prompt="fog"))
     assert response.status_code == 302
     assert response["Location"] == "/create/"
     generation = Generation.objects.get()
     assert (generation.prompt, generation.negative_prompt, generation.aspect_ratio) == ("a lighthouse", "fog", "3:2")
-    assert balance(account) == 2
+    assert balance(wallet) == 2
     html = browser.get("/create/").content.decode()
     assert f'id="{generation.public_id}"' in html
     assert re.search(r"<noscript>.*Look again.*</noscript>", html)
 
 
-def test_the_pages_script_gets_the_card_the_balance_and_a_new_nonce(browser: Client, account: Account) -> None:
+def test_the_pages_script_gets_the_card_the_balance_and_a_new_nonce(browser: Client, wallet: Wallet) -> None:
     sent = fields()
     response = browser.post(SEND, sent, headers=SCRIPT)
     body = response.json()
@@ -54,26 +55,26 @@ def test_the_pages_script_gets_the_card_the_balance_and_a_new_nonce(browser: Cli
 
 
 @pytest.mark.parametrize("headers", [{}, SCRIPT])
-def test_a_form_sent_twice_is_charged_once(browser: Client, account: Account, headers: dict[str, str]) -> None:
+def test_a_form_sent_twice_is_charged_once(browser: Client, wallet: Wallet, headers: dict[str, str]) -> None:
     sent = fields()
     first = browser.post(SEND, sent, headers=headers)
     second = browser.post(SEND, sent, headers=headers)
     assert first.status_code in (201, 302)
     assert second.status_code in (200, 302)
     assert Generation.objects.count() == 1
-    assert balance(account) == 2
+    assert balance(wallet) == 2
 
 
 def test_four_images_of_one_press_are_four_generations_with_a_credit_each(
-    browser: Client, account: Account, give: Callable[[int], None]
+    browser: Client, wallet: Wallet, give: Callable[[int], None]
 ) -> None:
     give(5)
     body = browser.post(SEND, fields(count="4"), headers=SCRIPT).json()
     generations = Generation.objects.order_by("-pk")  # so that the newest first begin with the press's first image
     assert [generation.public_id for generation in generations] == body["ids"]
     assert [CreditEntry.objects.get(reference=one.credit_reference).amount for one in generations] == [-1] * 4
-    assert body["balance"] == balance(account) == 4
-    assert body["html"].count("data-press ") == 1
+    assert body["balance"] == balance(wallet) == 4
+    assert body["html"].count("data-group ") == 1
     assert body["html"].count("data-generation=") == 4
 
 
@@ -93,7 +94,7 @@ def test_the_studio_and_the_gallery_show_a_press_in_the_same_order(
 
 @pytest.mark.parametrize("headers", [{}, SCRIPT])
 def test_four_images_sent_twice_are_charged_once(
-    browser: Client, account: Account, give: Callable[[int], None], headers: dict[str, str]
+    browser: Client, wallet: Wallet, give: Callable[[int], None], headers: dict[str, str]
 ) -> None:
     give(9)
     sent = fields(count="4")
@@ -101,37 +102,37 @@ def test_four_images_sent_twice_are_charged_once(
     if headers:
         assert [answer.json()["ids"] for answer in answers] == [answers[0].json()["ids"]] * 3
     assert Generation.objects.count() == 4
-    assert balance(account) == 8
+    assert balance(wallet) == 8
 
 
 @pytest.mark.parametrize(("first", "then"), [("4", "2"), ("1", "3"), ("2", "1"), ("2", "4")])
 def test_a_used_form_with_another_count_is_refused(
-    browser: Client, account: Account, give: Callable[[int], None], first: str, then: str
+    browser: Client, wallet: Wallet, give: Callable[[int], None], first: str, then: str
 ) -> None:
     give(9)
     sent = fields(count=first)
     browser.post(SEND, sent)
     assert browser.post(SEND, {**sent, "count": then}).status_code == 409
-    assert balance(account) == 12 - int(first)
+    assert balance(wallet) == 12 - int(first)
 
 
-def test_a_form_without_a_count_asks_for_one_image(browser: Client, account: Account) -> None:
+def test_a_form_without_a_count_asks_for_one_image(browser: Client, wallet: Wallet) -> None:
     browser.post(SEND, fields())
     assert Generation.objects.count() == 1
 
 
-def test_too_few_credits_for_all_start_none(browser: Client, account: Account) -> None:
-    Account.objects.filter(pk=account.pk).update(balance=2)
-    CreditGrant.objects.filter(account=account).update(remaining=2)
+def test_too_few_credits_for_all_start_none(browser: Client, wallet: Wallet) -> None:
+    Wallet.objects.filter(pk=wallet.pk).update(balance=2)
+    CreditGrant.objects.filter(wallet=wallet).update(remaining=2)
     answer = browser.post(SEND, fields(count="4"), headers=SCRIPT)
     assert answer.status_code == 402
     assert answer.json()["errors"]["__all__"][0].startswith("4 images cost 4 credits; you have 2. Nothing was charged.")
-    assert answer.json()["balance"] == balance(account) == 2
+    assert answer.json()["balance"] == balance(wallet) == 2
     assert not Generation.objects.exists()
 
 
 def test_a_minute_with_too_little_room_starts_none(
-    browser: Client, account: Account, give: Callable[[int], None], settings: LazySettings
+    browser: Client, wallet: Wallet, give: Callable[[int], None], settings: LazySettings
 ) -> None:
     give(9)
     settings.RATE_LIMIT_PER_MINUTE = 5
@@ -140,10 +141,10 @@ def test_a_minute_with_too_little_room_starts_none(
     assert answer.status_code == 429
     assert "5 images a minute; 2 are left. Nothing was charged. Choose fewer" in str(answer.json()["errors"])
     assert browser.post(SEND, fields(count="2")).status_code == 302
-    assert balance(account) == 12 - 5
+    assert balance(wallet) == 12 - 5
 
 
-def test_a_used_form_with_other_words_is_refused_and_can_be_sent_again(browser: Client, account: Account) -> None:
+def test_a_used_form_with_other_words_is_refused_and_can_be_sent_again(browser: Client, wallet: Wallet) -> None:
     sent = fields()
     browser.post(SEND, sent)
     response = browser.post(SEND, {**sent, "prompt": "a castle"})
@@ -154,7 +155,7 @@ def test_a_used_form_with_other_words_is_refused_and_can_be_sent_again(browser: 
     nonce = re.search(r'name="nonce" value="([^"]+)"', html)
     assert nonce
     assert browser.post(SEND, {**sent, "prompt": "a castle", "nonce": nonce[1]}).status_code == 302
-    assert balance(account) == 1
+    assert balance(wallet) == 1
 
 
 @pytest.mark.parametrize(
@@ -175,7 +176,7 @@ def test_a_used_form_with_other_words_is_refused_and_can_be_sent_again(browser: 
     ],
 )
 def test_what_is_wrong_is_told_in_words_and_nothing_is_charged(
-    browser: Client, account: Account, changed: dict[str, str], field: str, words: str
+    browser: Client, wallet: Wallet, changed: dict[str, str], field: str, words: str
 ) -> None:
     page = browser.post(SEND, fields(**changed))
     assert page.status_code == 422
@@ -183,23 +184,23 @@ def test_what_is_wrong_is_told_in_words_and_nothing_is_charged(
     answer = browser.post(SEND, fields(**changed), headers=SCRIPT)
     assert answer.status_code == 422
     assert answer.json()["errors"][field][0].startswith(words)
-    assert balance(account) == 3
+    assert balance(wallet) == 3
 
 
-def test_a_line_break_counts_as_one_character(browser: Client, account: Account) -> None:
+def test_a_line_break_counts_as_one_character(browser: Client, wallet: Wallet) -> None:
     browser.post(SEND, fields(prompt="x\r\n" * 1998 + "end"))
     assert Generation.objects.get().prompt == "x\n" * 1998 + "end"
 
 
 @pytest.mark.parametrize("prompt", ["灯台" * 2000, "🏮" * 4000, '<script>alert("x")</script>', "‮מגדלור‬"])
-def test_any_language_arrives_as_it_was_written(browser: Client, account: Account, prompt: str) -> None:
+def test_any_language_arrives_as_it_was_written(browser: Client, wallet: Wallet, prompt: str) -> None:
     body = browser.post(SEND, fields(prompt=prompt), headers=SCRIPT).json()
     assert Generation.objects.get().prompt == prompt
     assert "<script" not in body["html"]
 
 
-def test_without_credits_nothing_starts_and_the_words_stay(browser: Client, account: Account) -> None:
-    Account.objects.filter(pk=account.pk).update(balance=0)
+def test_without_credits_nothing_starts_and_the_words_stay(browser: Client, wallet: Wallet) -> None:
+    Wallet.objects.filter(pk=wallet.pk).update(balance=0)
     response = browser.post(SEND, fields(prompt="a castle", negative_prompt="fog", aspect_ratio="9:16"))
     html = response.content.decode()
     assert response.status_code == 402
@@ -210,18 +211,18 @@ def test_without_credits_nothing_starts_and_the_words_stay(browser: Client, acco
     assert not Generation.objects.exists()
 
 
-def test_too_many_at_once_says_when_to_come_back(browser: Client, account: Account, settings: LazySettings) -> None:
+def test_too_many_at_once_says_when_to_come_back(browser: Client, wallet: Wallet, settings: LazySettings) -> None:
     settings.RATE_LIMIT_PER_MINUTE = 1
     browser.post(SEND, fields())
     response = browser.post(SEND, fields(), headers=SCRIPT)
     assert response.status_code == 429
     assert 1 <= int(response["Retry-After"]) <= 60
     assert "You can start 1 image a minute." in response.json()["errors"]["__all__"][0]
-    assert balance(account) == 2
+    assert balance(wallet) == 2
 
 
 def test_without_the_limiter_nothing_is_charged(
-    browser: Client, account: Account, monkeypatch: pytest.MonkeyPatch
+    browser: Client, wallet: Wallet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away(*_: Any) -> None:
         raise LimiterUnavailable
@@ -230,7 +231,7 @@ def test_without_the_limiter_nothing_is_charged(
     response = browser.post(SEND, fields())
     assert response.status_code == 503
     assert "Nothing was charged" in response.content.decode()
-    assert balance(account) == 3
+    assert balance(wallet) == 3
 
 
 def test_a_session_that_ended_keeps_the_words(client: Client, alice: User) -> None:
@@ -305,10 +306,8 @@ def test_images_of_one_press_stand_together(browser: Client, give: Callable[[int
 
 
 @pytest.mark.parametrize(("credits", "words"), [(0, "data-generate hidden"), (3, "data-top-up hidden")])
-def test_without_credits_the_button_leads_to_billing(
-    browser: Client, account: Account, credits: int, words: str
-) -> None:
-    Account.objects.filter(pk=account.pk).update(balance=credits)
+def test_without_credits_the_button_leads_to_billing(browser: Client, wallet: Wallet, credits: int, words: str) -> None:
+    Wallet.objects.filter(pk=wallet.pk).update(balance=credits)
     html = browser.get("/create/").content.decode()
     assert words in html
     assert re.search(r'<a [^>]*href="/dashboard/billing/"[^>]*data-top-up[^>]*>Get credits to generate', html)
@@ -351,4 +350,4 @@ def test_the_studio_asks_the_database_as_often_for_many_images_as_for_one(
 
 def test_a_first_visit_opens_the_account_with_the_welcome_credits(browser: Client, alice: User) -> None:
     assert "Your images appear here" in browser.get("/create/").content.decode()
-    assert Account.objects.get(user=alice).balance == 3
+    assert Wallet.objects.get(user=alice).balance == 3

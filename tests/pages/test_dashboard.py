@@ -17,10 +17,10 @@ from django.utils import timezone
 from accounts import keys
 from accounts.models import ApiKey, User
 from billing import ledger
-from billing.models import Account, CreditGrant, Plan, Subscription
+from billing.models import CreditGrant, Plan, Subscription, Wallet
+from generator.library.usage import Day, Usage
 from generator.models import Generation
-from generator.usage import Day, Usage
-from reveweb import chart
+from reveweb.pages import chart
 from tests.pages.conftest import Draw
 from tests.pages.test_billing_page import text_of
 from tests.pages.test_frame import assert_well_made
@@ -63,10 +63,10 @@ def test_places_that_are_empty_again_say_so_in_a_line(browser: Client, draw: Dra
     assert "Images 1 1 credit" in text_of(browser.get(f"{PAGE}?days=90"))
 
 
-def test_buckets_tell_when_they_expire(browser: Client, account: Account) -> None:
+def test_grants_tell_when_they_expire(browser: Client, wallet: Wallet) -> None:
     end = timezone.now() + timedelta(days=20)
     ledger.grant(
-        account=account,
+        wallet=wallet,
         credits=100,
         source=CreditGrant.Source.PLAN,
         reference="test:plan",
@@ -77,7 +77,7 @@ def test_buckets_tell_when_they_expire(browser: Client, account: Account) -> Non
     assert f"Credits 103 100 Plan period Until the next period’s arrive, {end.day} {end:%B %Y} at the latest" in text
 
 
-def test_many_buckets_are_cut_short(browser: Client, give: Callable[[int], None]) -> None:
+def test_many_grants_are_cut_short(browser: Client, give: Callable[[int], None]) -> None:
     for credits in (11, 12, 13, 14):
         give(credits)
     text = text_of(browser.get(PAGE))
@@ -95,16 +95,14 @@ def test_many_buckets_are_cut_short(browser: Client, give: Callable[[int], None]
     ],
 )
 def test_the_plan_and_what_is_wrong_with_it_is_told(
-    browser: Client, account: Account, pro: Plan, fields: dict[str, str], words: str
+    browser: Client, wallet: Wallet, pro: Plan, fields: dict[str, str], words: str
 ) -> None:
-    Subscription.objects.create(
-        account=account, stripe_id="sub_1", plan=pro, period_end="2040-05-01T00:00:00Z", **fields
-    )
+    Subscription.objects.create(wallet=wallet, stripe_id="sub_1", plan=pro, period_end="2040-05-01T00:00:00Z", **fields)
     assert words in text_of(browser.get(PAGE))
 
 
-def test_without_credits_the_next_step_is_to_get_some(browser: Client, account: Account) -> None:
-    ledger.take(account=account, credits=3, reference="test:all", cause="test")
+def test_without_credits_the_next_step_is_to_get_some(browser: Client, wallet: Wallet) -> None:
+    ledger.take(wallet=wallet, credits=3, reference="test:all", cause="test")
     text = text_of(browser.get(PAGE))
     assert "You have no credits left." in text
     assert "Add credits" in text
@@ -112,9 +110,9 @@ def test_without_credits_the_next_step_is_to_get_some(browser: Client, account: 
     assert "Make your first image" not in text
 
 
-def test_a_site_that_sells_nothing_does_not_send_one_shopping(browser: Client, account: Account, settings: Any) -> None:
+def test_a_site_that_sells_nothing_does_not_send_one_shopping(browser: Client, wallet: Wallet, settings: Any) -> None:
     settings.PAYMENTS = False
-    ledger.take(account=account, credits=3, reference="test:all", cause="test")
+    ledger.take(wallet=wallet, credits=3, reference="test:all", cause="test")
     text = text_of(browser.get(PAGE))
     assert "This site sells none yet" in text
     assert "Add credits" not in text
@@ -253,9 +251,9 @@ def steps_of(answer: Any) -> dict[str, bool]:
 
 
 def test_the_first_steps_tick_themselves_and_go_when_all_are_done(
-    browser: Client, account: Account, draw: Draw, alice: User
+    browser: Client, wallet: Wallet, draw: Draw, alice: User
 ) -> None:
-    Account.objects.filter(pk=account.pk).update(balance=3)
+    Wallet.objects.filter(pk=wallet.pk).update(balance=3)
     CreditGrant.objects.exclude(source=CreditGrant.Source.WELCOME).update(source=CreditGrant.Source.WELCOME)
     none = {"Make an image": False, "Create an API key": False, "Make a call": False, "Add credits": False}
     assert steps_of(browser.get(PAGE)) == none
@@ -278,8 +276,8 @@ def test_an_address_that_must_be_confirmed_is_a_step(browser: Client, alice: Use
     assert steps_of(browser.get(PAGE))["Confirm your email"] is True
 
 
-def test_credits_come_first_where_there_are_none(browser: Client, account: Account) -> None:
-    ledger.take(account=account, credits=3, reference="test:all", cause="test")
+def test_credits_come_first_where_there_are_none(browser: Client, wallet: Wallet) -> None:
+    ledger.take(wallet=wallet, credits=3, reference="test:all", cause="test")
     assert next(iter(steps_of(browser.get(PAGE)))) == "Add credits"
 
 

@@ -6,7 +6,7 @@ from django.http import HttpRequest
 from django.test import Client, RequestFactory
 
 from accounts.models import User
-from reveweb import views
+from reveweb.pages import errors
 
 
 def test_a_missing_page_says_so(client: Client, db: None) -> None:
@@ -23,7 +23,7 @@ def test_a_bad_host_gets_words_and_not_a_traceback(client: Client, db: None, set
 
 
 def test_a_forbidden_page_says_so(rf: RequestFactory, db: None) -> None:
-    response = views.forbidden(rf.get("/"), Exception())
+    response = errors.forbidden(rf.get("/"), Exception())
     assert response.status_code == 403
     html = response.content.decode()
     assert "You can’t open this page" in html
@@ -33,7 +33,7 @@ def test_a_forbidden_page_says_so(rf: RequestFactory, db: None) -> None:
 def test_whoever_is_logged_in_reads_as_whom_they_were_refused(rf: RequestFactory, alice: User) -> None:
     request = rf.get("/")
     request.user = alice
-    assert "You are logged in as alice@example.com" in views.forbidden(request, Exception()).content.decode()
+    assert "You are logged in as alice@example.com" in errors.forbidden(request, Exception()).content.decode()
 
 
 def test_a_missing_page_offers_the_way_that_fits(client: Client, browser: Client) -> None:
@@ -64,14 +64,14 @@ def test_a_crash_is_admitted_without_database_session_or_manifest(settings: Lazy
     settings.STORAGES = {**settings.STORAGES, "staticfiles": {"BACKEND": "no.such.Storage"}}
     request = HttpRequest()
     request.id = "req_123"
-    response = views.server_error(request)
+    response = errors.server_error(request)
     html = response.content.decode()
     assert response.status_code == 500
     assert "Something broke on our side" in html
     assert "req_123" in html
     assert "mailto:" not in html
     settings.SUPPORT_EMAIL = "help@example.com"
-    assert "mailto:help@example.com?subject=Request%20req_123" in views.server_error(request).content.decode()
+    assert "mailto:help@example.com?subject=Request%20req_123" in errors.server_error(request).content.decode()
 
 
 @pytest.mark.parametrize("path", ["/create/", "/gallery/", "/"])

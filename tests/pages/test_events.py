@@ -13,11 +13,14 @@ from django.utils import timezone
 
 from accounts import sessions
 from accounts.models import User
-from billing import wakeups
-from billing.models import Account
-from generator import lifecycle, live, stream, trash
+from billing.models import Wallet
+from generator import live
+from generator.jobs import lifecycle
+from generator.library import trash
 from generator.models import Generation
-from generator.stream import LogIn, Watch
+from generator.pages import stream
+from generator.pages.stream import LogIn, Watch
+from kit import wakeups
 
 
 def parse(events: list[str] | None) -> list[tuple[str, dict[str, Any]]]:
@@ -33,16 +36,16 @@ def log_in_of(user: User, client: Client | None = None) -> LogIn:
     return LogIn(client.session.session_key, user.get_session_auth_hash())
 
 
-def watch_of(account: Account, client: Client | None = None) -> Watch:
-    return Watch(account.pk, log_in_of(account.user, client))
+def watch_of(wallet: Wallet, client: Client | None = None) -> Watch:
+    return Watch(wallet.pk, log_in_of(wallet.user, client))
 
 
 def test_the_first_look_tells_what_is_unfinished_and_the_balance(
-    account: Account, draw: Callable[..., Generation]
+    wallet: Wallet, draw: Callable[..., Generation]
 ) -> None:
     draw()
     waiting = draw(until="queued")
-    events = parse(watch_of(account).news())
+    events = parse(watch_of(wallet).news())
     assert [name for name, _ in events] == ["generation", "ready", "balance"]
     assert events[0][1]["id"] == waiting.public_id
     assert events[0][1]["status"] == "pending"
@@ -50,8 +53,8 @@ def test_the_first_look_tells_what_is_unfinished_and_the_balance(
     assert events[2][1] == {"balance": 51}
 
 
-def test_each_change_is_told_once(account: Account, draw: Callable[..., Generation]) -> None:
-    watch = watch_of(account)
+def test_each_change_is_told_once(wallet: Wallet, draw: Callable[..., Generation]) -> None:
+    watch = watch_of(wallet)
     watch.news()
     generation = draw(until="queued")
     told = parse(watch.news())
@@ -65,8 +68,8 @@ def test_each_change_is_told_once(account: Account, draw: Callable[..., Generati
     assert watch.news() == []
 
 
-def test_an_image_is_told_with_its_card(account: Account, draw: Callable[..., Generation]) -> None:
-    watch = watch_of(account)
+def test_an_image_is_told_with_its_card(wallet: Wallet, draw: Callable[..., Generation]) -> None:
+    watch = watch_of(wallet)
     watch.news()
     generation = draw()
     (_, body), *_rest = parse(watch.news())
@@ -77,33 +80,33 @@ def test_an_image_is_told_with_its_card(account: Account, draw: Callable[..., Ge
 
 
 def test_what_was_deleted_is_taken_down_and_what_was_taken_back_put_up(
-    account: Account, draw: Callable[..., Generation]
+    wallet: Wallet, draw: Callable[..., Generation]
 ) -> None:
     generation = draw()
-    watch = watch_of(account)
+    watch = watch_of(wallet)
     watch.news()
-    trash.throw_away(account, [generation.public_id])
+    trash.discard(wallet, [generation.public_id])
     assert parse(watch.news()) == [("generation", {"id": generation.public_id, "status": "deleted"})]
     assert watch.news() == []
-    trash.restore(account, [generation.public_id])
+    trash.restore(wallet, [generation.public_id])
     ((name, body),) = parse(watch.news())
     assert (name, body["status"]) == ("generation", "completed")
     assert generation.file_token in body["html"]
 
 
-def test_what_came_and_went_between_two_looks_is_not_told(account: Account, draw: Callable[..., Generation]) -> None:
-    watch = watch_of(account)
+def test_what_came_and_went_between_two_looks_is_not_told(wallet: Wallet, draw: Callable[..., Generation]) -> None:
+    watch = watch_of(wallet)
     watch.news()
-    trash.throw_away(account, [draw().public_id])
+    trash.discard(wallet, [draw().public_id])
     assert [name for name, _ in parse(watch.news())] == ["balance"]
 
 
 def test_an_old_unfinished_image_is_not_forgotten_behind_many_new_ones(
-    account: Account, draw: Callable[..., Generation], monkeypatch: pytest.MonkeyPatch
+    wallet: Wallet, draw: Callable[..., Generation], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stream, "WINDOW", 3)
     old = draw("old", until="drawing")
-    watch = watch_of(account)
+    watch = watch_of(wallet)
     watch.news()
     for _ in range(4):
         draw("new")
@@ -114,7 +117,7 @@ def test_an_old_unfinished_image_is_not_forgotten_behind_many_new_ones(
 
 
 def test_a_strangers_images_are_never_told(bob: User, draw: Callable[..., Generation]) -> None:
-    stranger = Account.objects.create(user=bob)
+    stranger = Wallet.objects.create(user=bob)
     watch = watch_of(stranger)
     watch.news()
     draw()
@@ -122,26 +125,26 @@ def test_a_strangers_images_are_never_told(bob: User, draw: Callable[..., Genera
 
 
 def test_silence_costs_three_queries(
-    account: Account, draw: Callable[..., Generation], django_assert_num_queries: Any
+    wallet: Wallet, draw: Callable[..., Generation], django_assert_num_queries: Any
 ) -> None:
     draw(until="drawing")
-    watch = watch_of(account)
+    watch = watch_of(wallet)
     watch.news()
     with django_assert_num_queries(3):
         assert watch.news() == []
 
 
-def test_a_suspended_person_is_told_nothing_more(account: Account, alice: User) -> None:
-    watch = watch_of(account)
+def test_a_suspended_person_is_told_nothing_more(wallet: Wallet, alice: User) -> None:
+    watch = watch_of(wallet)
     watch.news()
     User.objects.filter(pk=alice.pk).update(is_active=False)
     assert watch.news() is None
 
 
 def test_after_logging_out_nothing_more_is_told(
-    account: Account, client: Client, draw: Callable[..., Generation]
+    wallet: Wallet, client: Client, draw: Callable[..., Generation]
 ) -> None:
-    elsewhere, here = watch_of(account), watch_of(account, client)
+    elsewhere, here = watch_of(wallet), watch_of(wallet, client)
     assert here.news()
     assert elsewhere.news()
     client.post("/accounts/logout/")
@@ -150,52 +153,52 @@ def test_after_logging_out_nothing_more_is_told(
     assert elsewhere.news()
 
 
-def test_a_browser_that_another_one_logged_out_is_told_nothing_more(account: Account) -> None:
+def test_a_browser_that_another_one_logged_out_is_told_nothing_more(wallet: Wallet) -> None:
     there, here = Client(), Client()
-    watches = [watch_of(account, there), watch_of(account, here)]
+    watches = [watch_of(wallet, there), watch_of(wallet, here)]
     for browser in (there, here):
         key = browser.session.session_key
-        UserSession.objects.create(user=account.user, session_key=key, ip="127.0.0.1", user_agent="")
+        UserSession.objects.create(user=wallet.user, session_key=key, ip="127.0.0.1", user_agent="")
     assert all(watch.news() for watch in watches)
     here.post("/account/sessions/end-others/")
     assert [watch.news() for watch in watches] == [None, []]
 
 
-def test_a_new_password_ends_what_the_old_one_opened(account: Account, alice: User) -> None:
-    watch = watch_of(account)
+def test_a_new_password_ends_what_the_old_one_opened(wallet: Wallet, alice: User) -> None:
+    watch = watch_of(wallet)
     assert watch.news()
     alice.set_password("a whole new battery")
     alice.save()
     assert watch.news() is None
 
 
-def test_an_expired_session_is_told_nothing_more(account: Account) -> None:
-    watch = watch_of(account)
+def test_an_expired_session_is_told_nothing_more(wallet: Wallet) -> None:
+    watch = watch_of(wallet)
     assert watch.news()
     Session.objects.update(expire_date=timezone.now())
     assert watch.news() is None
 
 
-def test_a_session_that_is_somebody_elses_is_told_nothing(account: Account, alice: User, bob: User) -> None:
+def test_a_session_that_is_somebody_elses_is_told_nothing(wallet: Wallet, alice: User, bob: User) -> None:
     session_key = log_in_of(bob).session_key
-    assert Watch(account.pk, LogIn(session_key, alice.get_session_auth_hash())).news() is None
+    assert Watch(wallet.pk, LogIn(session_key, alice.get_session_auth_hash())).news() is None
 
 
 @pytest.mark.parametrize("address", ["/accounts/logout/", "/account/sessions/end-others/"])
 def test_open_pages_are_woken_when_a_browser_is_logged_out(
-    browser: Client, account: Account, monkeypatch: pytest.MonkeyPatch, address: str
+    browser: Client, wallet: Wallet, monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
     woken: list[str] = []
     left: list[bool] = []
 
     def publish(*topics: str) -> None:
         woken.extend(topics)
-        left.append(sessions.is_logged_in(key or "", account.user))
+        left.append(sessions.is_logged_in(key or "", wallet.user))
 
     key = browser.session.session_key if "logout" in address else None
     monkeypatch.setattr(wakeups, "publish", publish)
     browser.post(address)
-    assert woken == [wakeups.account_topic(account.pk)]
+    assert woken == [wakeups.wallet_topic(wallet.pk)]
     assert left == [False]  # not before the session is gone: else they would find nothing amiss
 
 
@@ -204,7 +207,7 @@ def test_an_idle_stream_ends_within_15_seconds_of_logging_out() -> None:
 
 
 def test_an_open_stream_ends_when_its_browser_logs_out(
-    alice: User, account: Account, monkeypatch: pytest.MonkeyPatch
+    alice: User, wallet: Wallet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stream, "HEARTBEAT_SECONDS", 0.0)
     monkeypatch.setattr("generator.live.RECHECK_SECONDS", 0.1)
@@ -231,7 +234,7 @@ def test_nobody_is_turned_away(db: None) -> None:
     assert asyncio.run(status()) == 401
 
 
-def test_a_page_hears_of_its_account(alice: User, account: Account, generation: Generation) -> None:
+def test_a_page_hears_of_its_account(alice: User, wallet: Wallet, generation: Generation) -> None:
     async def listen() -> tuple[Any, str]:
         client = AsyncClient()
         await client.aforce_login(alice)
@@ -252,13 +255,13 @@ def test_a_page_hears_of_its_account(alice: User, account: Account, generation: 
     assert 'data: {"balance": 2}' in heard
 
 
-def test_a_silent_stream_shows_that_it_lives_and_ends(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_silent_stream_shows_that_it_lives_and_ends(wallet: Wallet, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "HEARTBEAT_SECONDS", 0.0)
     monkeypatch.setattr("generator.live.RECHECK_SECONDS", 0.1)
-    log_in = log_in_of(account.user)
+    log_in = log_in_of(wallet.user)
 
     async def listen() -> list[str]:
-        return [part async for part in stream.events(account.pk, log_in, seconds=0.5)]
+        return [part async for part in stream.events(wallet.pk, log_in, seconds=0.5)]
 
     parts = asyncio.run(listen())
     assert parts[0] == "retry: 1000\n\n"

@@ -14,7 +14,8 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
 from billing.models import AuditRecord
-from generator import explore, images, sharing, trash
+from generator.files import images
+from generator.library import sharing, showcase, trash
 from generator.models import Generation
 from tests.pages.test_frame import assert_well_made
 
@@ -54,7 +55,7 @@ def test_it_is_not_there_unless_the_operator_wants_it(client: Client, show: Show
 
 
 def test_only_images_that_are_listed_shared_finished_and_kept_are_on_it(
-    client: Client, show: Show, draw: Callable[..., Generation], account: Any
+    client: Client, show: Show, draw: Callable[..., Generation], wallet: Any
 ) -> None:
     show("shown")
     draw("private")
@@ -62,7 +63,7 @@ def test_only_images_that_are_listed_shared_finished_and_kept_are_on_it(
     unshared = show("no longer shared")
     sharing.unshare(unshared)
     Generation.objects.filter(pk=show("not finished").pk).update(status="drawing")
-    trash.throw_away(account, [show("thrown away").public_id])
+    trash.discard(wallet, [show("trashed away").public_id])
     assert prompts(client.get(PAGE).content.decode()) == ["shown"]
 
 
@@ -92,10 +93,10 @@ def test_thumbnails_are_explores_own_and_the_first_row_aside_come_when_they_are_
 def test_thumbnails_end_when_the_image_leaves_explore(client: Client, show: Show, sam: User, settings: Any) -> None:
     for leave in (
         lambda image: sharing.show_on_explore(image, listed=False),
-        lambda image: explore.take_off(actor=sam, generations=[image], reason="Not for everybody"),
+        lambda image: showcase.take_off(actor=sam, generations=[image], reason="Not for everybody"),
         sharing.unshare,
-        lambda image: trash.throw_away(image.account, [image.public_id]),
-        lambda image: User.objects.filter(pk=image.account.user_id).update(is_active=False),
+        lambda image: trash.discard(image.wallet, [image.public_id]),
+        lambda image: User.objects.filter(pk=image.wallet.user_id).update(is_active=False),
     ):
         generation = show()
         default_storage.save(images.thumbnail_name(generation.file_token, 480), ContentFile(b"a thumbnail"))
@@ -132,7 +133,7 @@ def test_what_a_suspended_account_showed_is_hidden(client: Client, show: Show, a
 def test_pages_follow_one_another_without_gap_or_repetition(
     client: Client, show: Show, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(explore, "PAGE_SIZE", 2)
+    monkeypatch.setattr(showcase, "PAGE_SIZE", 2)
     for number in range(5):
         show(f"picture {number}")
     seen, path = [], PAGE
@@ -147,7 +148,7 @@ def test_pages_follow_one_another_without_gap_or_repetition(
 def test_a_page_goes_on_behind_an_image_that_was_taken_off_meanwhile(
     client: Client, show: Show, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(explore, "PAGE_SIZE", 1)
+    monkeypatch.setattr(showcase, "PAGE_SIZE", 1)
     show("older")
     newer = show("newer")
     next = re.search(r'rel="next" href="([^"]+)"', client.get(PAGE).content.decode())
@@ -185,7 +186,7 @@ def test_staff_take_an_image_off_for_good_and_leave_a_record(client: Client, sho
     client.post(ADMIN, {**form, "confirmed": "1", "reason": "Shows somebody who asked us to"})
     assert prompts(Client().get(PAGE).content.decode()) == []
     record = AuditRecord.objects.get(action="Took an image off Explore")
-    assert (record.actor, record.account, record.reason) == (sam, generation.account, "Shows somebody who asked us to")
+    assert (record.actor, record.wallet, record.reason) == (sam, generation.wallet, "Shows somebody who asked us to")
     assert record.after == {"image": generation.public_id, "listed": False}
     assert client.get(f"/s/{generation.share_token}/").status_code == 200
     sharing.show_on_explore(generation, listed=True)
@@ -194,7 +195,7 @@ def test_staff_take_an_image_off_for_good_and_leave_a_record(client: Client, sho
 
 def test_its_owner_is_told_that_it_was_taken_off(browser: Client, show: Show, sam: User) -> None:
     generation = show()
-    explore.take_off(actor=sam, generations=[generation], reason="Not for everybody")
+    showcase.take_off(actor=sam, generations=[generation], reason="Not for everybody")
     answer = browser.post(f"/gallery/{generation.public_id}/share/", {"listed": "1"}, headers={"HX-Request": "true"})
     assert "taken off Explore" in answer.content.decode()
 
@@ -202,9 +203,9 @@ def test_its_owner_is_told_that_it_was_taken_off(browser: Client, show: Show, sa
 def test_no_reason_or_no_permission_changes_nothing(client: Client, show: Show, sam: User, alice: User) -> None:
     generation = show()
     with pytest.raises(ValueError, match="reason"):
-        explore.take_off(actor=sam, generations=[generation], reason=" ")
+        showcase.take_off(actor=sam, generations=[generation], reason=" ")
     with pytest.raises(PermissionDenied):
-        explore.take_off(actor=alice, generations=[generation], reason="Mine")
+        showcase.take_off(actor=alice, generations=[generation], reason="Mine")
     generation.refresh_from_db()
     assert generation.is_listed
     assert not AuditRecord.objects.filter(action="Took an image off Explore").exists()

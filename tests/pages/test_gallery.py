@@ -16,8 +16,9 @@ from django.utils import timezone
 
 from accounts import keys
 from accounts.models import User
-from billing.models import Account
-from generator import gallery, images, trash
+from billing.models import Wallet
+from generator.files import images
+from generator.library import listing, trash
 from generator.models import ASPECT_RATIOS, Generation
 from tests.pages.test_frame import assert_well_made
 
@@ -27,14 +28,14 @@ HTMX = {"HX-Request": "true", "HX-Target": "results"}
 
 
 @pytest.fixture
-def hang(account: Account) -> Hang:
+def hang(wallet: Wallet) -> Hang:
     """Hang many finished images of Alice's at once."""
 
     def hung(count: int) -> list[Generation]:
         now = timezone.now()
         rows = [
             Generation(
-                account=account, prompt=f"image {number}", aspect_ratio="1:1", request_digest="", deadline_at=now,
+                wallet=wallet, prompt=f"image {number}", aspect_ratio="1:1", request_digest="", deadline_at=now,
                 status="completed", file_extension="png", width=1024, height=1024, colour="#808080", finished_at=now,
             )
             for number in range(count)
@@ -80,9 +81,9 @@ def test_it_shows_finished_images_only(browser: Client, draw: Draw) -> None:
     assert found(browser) == [done.public_id]
 
 
-def test_what_was_thrown_away_is_gone_from_every_view(browser: Client, draw: Draw, account: Account) -> None:
+def test_what_was_thrown_away_is_gone_from_every_view(browser: Client, draw: Draw, wallet: Wallet) -> None:
     kept, gone = draw("a red fox"), draw("a red barn")
-    trash.throw_away(account, [gone.public_id])
+    trash.discard(wallet, [gone.public_id])
     for query in ("", "?q=red", "?ratio=1:1", "?source=studio", f"?before={draw().public_id}"):
         assert gone.public_id not in found(browser, query)
         assert kept.public_id in found(browser, query)
@@ -106,12 +107,12 @@ def test_with_images_it_is_well_made(browser: Client, draw: Draw) -> None:
 
 
 def test_pages_follow_each_other_without_gap_or_overlap(browser: Client, hang: Hang) -> None:
-    newest_first = the_ids(*reversed(hang(gallery.PAGE_SIZE * 2 + 5)))
+    newest_first = the_ids(*reversed(hang(listing.PAGE_SIZE * 2 + 5)))
     assert walk(browser) == newest_first
 
 
 def test_images_that_arrive_meanwhile_shift_no_page(browser: Client, hang: Hang) -> None:
-    newest_first = the_ids(*reversed(hang(gallery.PAGE_SIZE + 5)))
+    newest_first = the_ids(*reversed(hang(listing.PAGE_SIZE + 5)))
     first = browser.get("/gallery/").content.decode()
     older = re.search(r'href="([^"]+)" data-more', first)
     assert older
@@ -119,29 +120,29 @@ def test_images_that_arrive_meanwhile_shift_no_page(browser: Client, hang: Hang)
     assert ids_on(first) + walk(browser, older[1]) == newest_first
 
 
-def test_a_page_follows_an_image_that_was_thrown_away_meanwhile(browser: Client, hang: Hang, account: Account) -> None:
+def test_a_page_follows_an_image_that_was_thrown_away_meanwhile(browser: Client, hang: Hang, wallet: Wallet) -> None:
     oldest_first = hang(5)
-    trash.throw_away(account, [oldest_first[3].public_id])
+    trash.discard(wallet, [oldest_first[3].public_id])
     assert found(browser, f"?before={oldest_first[3].public_id}") == the_ids(*reversed(oldest_first[:3]))
 
 
 def test_a_full_last_page_leads_nowhere(browser: Client, hang: Hang) -> None:
-    hang(gallery.PAGE_SIZE)
+    hang(listing.PAGE_SIZE)
     assert "data-more>" not in browser.get("/gallery/").content.decode()
 
 
 def test_filters_stay_while_paging(browser: Client, hang: Hang) -> None:
-    hang(gallery.PAGE_SIZE + 1)
+    hang(listing.PAGE_SIZE + 1)
     html = browser.get("/gallery/?q=image&ratio=1:1&ratio=3:2").content.decode()
     order = urlencode([("q", "image"), *(("ratio", ratio) for ratio in ASPECT_RATIOS if ratio in ("1:1", "3:2"))])
     assert f'href="/gallery/?{order.replace("&", "&amp;")}&amp;before=img_' in html
 
 
 def test_who_comes_back_gets_many_pages_at_once_but_no_end_of_them(browser: Client, hang: Hang) -> None:
-    hang(gallery.PAGE_MOST + 50)
+    hang(listing.PAGE_MOST + 50)
     assert len(found(browser, "?show=200")) == 200
-    assert len(found(browser, "?show=9999")) == gallery.PAGE_MOST
-    assert len(found(browser, "?show=1")) == gallery.PAGE_SIZE
+    assert len(found(browser, "?show=9999")) == listing.PAGE_MOST
+    assert len(found(browser, "?show=1")) == listing.PAGE_SIZE
 
 
 @pytest.mark.services

@@ -9,8 +9,8 @@ import pytest
 from django.conf import LazySettings
 from django.test import Client
 
-from generator.cards import picture_of
 from generator.models import Generation
+from generator.pages.cards import picture_of
 
 
 def wall(browser: Client) -> str:
@@ -78,8 +78,8 @@ def test_words_of_any_length_and_direction_keep_to_their_place(
 ) -> None:
     draw("מגדלור " * 500)
     html = wall(browser)
-    assert '<p class="press-prompt" dir="auto"' in html
-    shown = re.search(r'<p class="press-prompt".*?>(.*?)</p>', html)
+    assert '<p class="group-prompt" dir="auto"' in html
+    shown = re.search(r'<p class="group-prompt".*?>(.*?)</p>', html)
     assert shown
     assert len(shown[1]) <= 200
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from accounts.models import User
 from billing.models import Plan
-from reveweb.landing import pictures
+from reveweb.pages.landing import pictures
 from tests.conftest import PASSWORD
 
 HARD = 'A "red" fox & <b>snow</b> 🦊 “שלום” '

@@ -21,8 +21,8 @@ from PIL import Image
 from accounts import keys
 from accounts.models import User
 from billing import ledger
-from generator import downloads
-from generator import images as pictures
+from generator.files import downloads
+from generator.files import images as pictures
 from generator.models import Generation
 from tests.pages.test_frame import assert_well_made
 
@@ -374,7 +374,7 @@ def test_one_who_waits_behind_others_counts_too(
     generation = draw()
     stored(generation, Image.new("RGB", (64, 48)))
     theirs = Generation.objects.get(pk=generation.pk)
-    theirs.account = ledger.account_of(bob.pk)
+    theirs.wallet = ledger.wallet_of(bob.pk)
 
     async def ask() -> list[bool]:
         mine = [asyncio.create_task(downloads.converted(generation, "webp")) for _ in range(3)]

@@ -8,7 +8,7 @@ import pytest
 from django.core.mail import EmailMultiAlternatives, send_mail
 from django.test import Client
 
-from reveweb import letterbox
+from reveweb import local_mail
 from tests.pages.test_frame import assert_well_made
 
 HTML = '<html><head><title>x</title></head><body><a href="https://shop.example/">Go</a></body></html>'
@@ -16,8 +16,8 @@ HTML = '<html><head><title>x</title></head><body><a href="https://shop.example/"
 
 @pytest.fixture(autouse=True)
 def _folder(settings: Any, tmp_path: Path) -> None:
-    settings.LETTERBOX = tmp_path / "mail"
-    settings.EMAIL_BACKEND = "reveweb.letterbox.FolderBackend"
+    settings.LOCAL_MAIL_DIR = tmp_path / "mail"
+    settings.EMAIL_BACKEND = "reveweb.local_mail.FolderBackend"
 
 
 def write(subject: str = "Hello", to: str = "alice@example.com", html: str = HTML) -> str:
@@ -26,7 +26,7 @@ def write(subject: str = "Hello", to: str = "alice@example.com", html: str = HTM
     if html:
         message.attach_alternative(html, "text/html")
     message.send()
-    return next(letterbox.newest(1)).id
+    return next(local_mail.newest(1)).id
 
 
 def text_of(client: Client, path: str, **headers: str) -> str:
@@ -46,7 +46,7 @@ def test_mails_are_listed_newest_first(client: Client, db: None) -> None:
         write(subject)
     html = text_of(client, "/inbox/")
     assert_well_made(html)
-    assert re.findall(r'letter-subject" dir="auto">([^<]+)<', html) == [
+    assert re.findall(r'mail-subject" dir="auto">([^<]+)<', html) == [
         "&lt;b&gt;Third&lt;/b&gt; – für Łódź",
         "Second",
         "First",
@@ -148,18 +148,18 @@ def test_it_takes_no_form(client: Client, db: None) -> None:
 def test_a_half_written_mail_and_other_files_are_not_listed(client: Client, db: None, settings: Any) -> None:
     write("Whole")
     for name in ("20300101T000000000000Z-0000000a.part", "notes.eml", ".hidden"):
-        (settings.LETTERBOX / name).write_text("Subject: Half\n\nx")
+        (settings.LOCAL_MAIL_DIR / name).write_text("Subject: Half\n\nx")
     html = text_of(client, "/inbox/")
     assert "Half" not in html
     assert "Whole" in html
 
 
 def test_the_folder_does_not_grow_without_end(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(letterbox, "KEPT", 3)
+    monkeypatch.setattr(local_mail, "KEPT", 3)
     for number in range(5):
         send_mail(f"Number {number}", "x", None, ["alice@example.com"])
-    assert [letter.subject for letter in letterbox.newest(10)] == ["Number 4", "Number 3", "Number 2"]
-    assert len(list(settings.LETTERBOX.iterdir())) == 3
+    assert [letter.subject for letter in local_mail.newest(10)] == ["Number 4", "Number 3", "Number 2"]
+    assert len(list(settings.LOCAL_MAIL_DIR.iterdir())) == 3
 
 
 def test_a_long_subject_and_address_stay_whole(client: Client, db: None) -> None:

@@ -8,8 +8,9 @@ import pytest
 from django.test import Client
 
 from accounts.models import User
-from billing import ledger, money
-from billing.models import Account, Pack, Plan
+from billing import ledger
+from billing.catalogue import money
+from billing.models import Pack, Plan, Wallet
 from tests.payments.conftest import Customer
 
 PAGE = "/pricing/"
@@ -91,9 +92,9 @@ def test_the_plan_one_has_is_marked(browser: Client, customer: Customer, pro: Pl
 
 
 def test_a_plan_that_is_no_longer_sold_is_shown_to_whoever_has_it(
-    browser: Client, strangers_browser: Client, account: Account, pro: Plan
+    browser: Client, strangers_browser: Client, wallet: Wallet, pro: Plan
 ) -> None:
-    Account.objects.filter(pk=account.pk).update(plan=pro)
+    Wallet.objects.filter(pk=wallet.pk).update(plan=pro)
     Plan.objects.filter(pk=pro.pk).update(active=False)
     assert "Your plan" in card_of(browser.get(PAGE).content.decode(), "pro")
     assert "Pro" not in words(strangers_browser.get(PAGE).content.decode())
@@ -129,7 +130,7 @@ def test_pricing_is_linked_for_everybody_and_the_balance_leads_to_billing(client
 
 
 def test_an_empty_catalogue_is_a_page_too(client: Client, alice: User) -> None:
-    ledger.account_of(alice.pk)
+    ledger.wallet_of(alice.pk)
     assert client.get(PAGE).status_code == 200
 
 

@@ -10,10 +10,10 @@ from django.core.files.storage import default_storage
 from django.test import Client
 
 from accounts.models import User
-from generator import images as pictures
-from generator import sharing
+from generator.files import images as pictures
+from generator.library import sharing
 from generator.models import Generation
-from generator.views import shared as shared_views
+from generator.pages import shared as shared_views
 from tests.pages.test_frame import assert_well_made
 
 Draw = Callable[..., Generation]

@@ -11,9 +11,12 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.models import User
-from billing import ledger, statement
-from billing.models import Account, CreditEntry
-from generator import images, tasks, trash
+from billing import ledger
+from billing.ledger import statement
+from billing.models import CreditEntry, Wallet
+from generator.files import images
+from generator.jobs import tasks
+from generator.library import trash
 from generator.models import Generation
 from tests.conftest import Api
 
@@ -121,6 +124,17 @@ def test_a_stranger_deletes_and_restores_nothing(strangers_browser: Client, brow
     assert Generation.objects.kept().count() == 0
 
 
+def test_a_strangers_image_among_ones_own_is_left_alone(wallet: Wallet, bob: User, draw: Draw) -> None:
+    generation = draw()
+    bobs = ledger.wallet_of(bob.pk)
+    Generation.objects.filter(pk=draw().pk).update(wallet=bobs)
+    own = Generation.objects.get(wallet=bobs)
+    assert trash.discard(bobs, [str(own), str(generation)]) == 1
+    trash.discard(wallet, [str(generation)])
+    assert trash.restore(bobs, [str(own), str(generation)]) == 1
+    assert list(Generation.objects.kept()) == [own]
+
+
 @pytest.mark.parametrize(
     "ids",
     [
@@ -142,10 +156,10 @@ def test_odd_ids_are_refused_and_nothing_happens(browser: Client, draw: Draw, id
     assert Generation.objects.kept().count() == 1
 
 
-def test_as_many_as_allowed_are_deleted_at_once(browser: Client, draw: Draw, account: Account) -> None:
+def test_as_many_as_allowed_are_deleted_at_once(browser: Client, draw: Draw, wallet: Wallet) -> None:
     model = draw()
     more = [
-        Generation(account=account, prompt="x", status="completed", request_digest="", deadline_at=model.deadline_at)
+        Generation(wallet=wallet, prompt="x", status="completed", request_digest="", deadline_at=model.deadline_at)
         for _ in range(trash.MOST_AT_ONCE)
     ]
     ids = ",".join(str(one) for one in Generation.objects.bulk_create(more))
@@ -178,23 +192,23 @@ def test_a_deleted_image_comes_back_as_it_was(browser: Client, draw: Draw) -> No
     assert "a red fox" in browser.get("/gallery/").content.decode()
 
 
-def test_the_notice_offers_what_went_last_and_only_that(browser: Client, draw: Draw, account: Account) -> None:
+def test_the_notice_offers_what_went_last_and_only_that(browser: Client, draw: Draw, wallet: Wallet) -> None:
     first, second, third = draw(), draw(), draw()
-    trash.throw_away(account, [str(first)])
+    trash.discard(wallet, [str(first)])
     html = delete(browser, second, third, **{"HX-Request": "true"}).content.decode()
     assert "2 images deleted." in html
     assert f'value="{third},{second}"' in html
-    thrown = trash.last_thrown(account)
+    thrown = trash.last_trashed(wallet)
     assert thrown is not None
     restore(browser, *thrown.public_ids)
     assert {str(one) for one in Generation.objects.kept()} == {str(second), str(third)}
 
 
-def test_the_notice_ends_with_the_time_to_take_back(browser: Client, draw: Draw, account: Account) -> None:
+def test_the_notice_ends_with_the_time_to_take_back(browser: Client, draw: Draw, wallet: Wallet) -> None:
     generation = draw()
     delete(browser, generation)
     age(generation, trash.GRACE)
-    assert trash.last_thrown(account) is None
+    assert trash.last_trashed(wallet) is None
 
 
 def test_restoring_says_what_came_back_once(browser: Client, draw: Draw) -> None:
@@ -226,21 +240,21 @@ def test_nothing_purged_comes_back(browser: Client, stored: Draw) -> None:
     assert Generation.objects.kept().count() == 0
 
 
-def test_somebody_who_closed_their_account_takes_nothing_back(account: Account, draw: Draw) -> None:
+def test_somebody_who_closed_their_account_takes_nothing_back(wallet: Wallet, draw: Draw) -> None:
     generation = draw()
-    trash.throw_away(account, [str(generation)])
+    trash.discard(wallet, [str(generation)])
     User.objects.update(deleted_at=timezone.now())
-    assert trash.restore(account, [str(generation)]) == 0
+    assert trash.restore(wallet, [str(generation)]) == 0
 
 
 # --- Removing for good ------------------------------------------------------------------------------------------
 
 
-def test_files_and_words_go_and_the_row_stays_for_the_books(account: Account, stored: Draw, tmp_path: Path) -> None:
+def test_files_and_words_go_and_the_row_stays_for_the_books(wallet: Wallet, stored: Draw, tmp_path: Path) -> None:
     generation = stored(prompt="a secret fox", negative_prompt="a secret hen")
     other = stored()
     Generation.objects.filter(pk=generation.pk).update(share_token="s" * 22, is_listed=True)
-    trash.throw_away(account, [str(generation)])
+    trash.discard(wallet, [str(generation)])
     age(generation, trash.PURGE_AFTER)
     tasks.purge_trash()
     assert [default_storage.exists(path) for path in file_paths(generation)] == [False] * 3
@@ -253,9 +267,9 @@ def test_files_and_words_go_and_the_row_stays_for_the_books(account: Account, st
     assert CreditEntry.objects.filter(reference=generation.credit_reference).exists()
 
 
-def test_nothing_goes_before_its_time(account: Account, stored: Draw) -> None:
+def test_nothing_goes_before_its_time(wallet: Wallet, stored: Draw) -> None:
     generation = stored()
-    trash.throw_away(account, [str(generation)])
+    trash.discard(wallet, [str(generation)])
     age(generation, trash.PURGE_AFTER - timedelta(seconds=10))
     assert trash.purge_due() == 0
     assert default_storage.exists(file_paths(generation)[0])
@@ -265,9 +279,9 @@ def test_a_time_passes_between_the_last_restore_and_the_purge() -> None:
     assert timedelta(minutes=1) <= trash.PURGE_AFTER - trash.GRACE
 
 
-def test_a_purge_that_died_is_done_again(account: Account, stored: Draw, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_purge_that_died_is_done_again(wallet: Wallet, stored: Draw, monkeypatch: pytest.MonkeyPatch) -> None:
     generation = stored()
-    trash.throw_away(account, [str(generation)])
+    trash.discard(wallet, [str(generation)])
     age(generation, trash.PURGE_AFTER)
     with monkeypatch.context() as patch:
         patch.setattr(Generation.objects.__class__, "filter", _dies_on_update(Generation.objects.__class__.filter))
@@ -291,9 +305,21 @@ def _dies_on_update(real: Any) -> Any:
     return filter
 
 
-def test_storage_that_is_away_is_asked_again(account: Account, stored: Draw, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_taken_back_in_the_middle_of_a_purge_keeps_its_words(
+    wallet: Wallet, stored: Draw, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generation = stored(prompt="a fox")
+    trash.discard(wallet, [str(generation)])
+    age(generation, trash.PURGE_AFTER)
+    monkeypatch.setattr(images, "delete", lambda token: Generation.objects.update(deleted_at=None))
+    assert trash.purge_due() == 0
+    generation.refresh_from_db()
+    assert (generation.prompt, generation.purged_at) == ("a fox", None)
+
+
+def test_storage_that_is_away_is_asked_again(wallet: Wallet, stored: Draw, monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = stored(prompt="one"), stored(prompt="two")
-    trash.throw_away(account, [str(first), str(second)])
+    trash.discard(wallet, [str(first), str(second)])
     age(first, trash.PURGE_AFTER + timedelta(minutes=1))
     age(second, trash.PURGE_AFTER)
     real = images.delete
@@ -311,10 +337,10 @@ def test_storage_that_is_away_is_asked_again(account: Account, stored: Draw, mon
     assert trash.purge_due() == 1
 
 
-def test_a_failed_one_leaves_neither_words_nor_stray_files(account: Account, stored: Draw) -> None:
+def test_a_failed_one_leaves_neither_words_nor_stray_files(wallet: Wallet, stored: Draw) -> None:
     generation = stored(until="failed")
     default_storage.save(images.path_of(f"{generation.file_token}.webp"), images.ContentFile(b"came too late"))
-    trash.throw_away(account, [str(generation)])
+    trash.discard(wallet, [str(generation)])
     age(generation, trash.PURGE_AFTER)
     trash.purge_due()
     generation.refresh_from_db()
@@ -323,43 +349,43 @@ def test_a_failed_one_leaves_neither_words_nor_stray_files(account: Account, sto
     assert not default_storage.exists(images.path_of(f"{generation.file_token}.webp"))
 
 
-def test_an_account_is_emptied_batch_by_batch(account: Account, stored: Draw, bob: User) -> None:
+def test_an_account_is_emptied_batch_by_batch(wallet: Wallet, stored: Draw, bob: User) -> None:
     mine = [stored() for _ in range(5)]
-    trash.throw_away(account, [str(mine[0])])
-    assert trash.purge_account(account, limit=2) == 3
-    assert trash.purge_account(account, limit=2) == 1
-    assert trash.purge_account(account, limit=2) == 0
+    trash.discard(wallet, [str(mine[0])])
+    assert trash.purge_account(wallet, limit=2) == 3
+    assert trash.purge_account(wallet, limit=2) == 1
+    assert trash.purge_account(wallet, limit=2) == 0
     assert not any(default_storage.exists(path) for one in mine for path in file_paths(one))
-    assert trash.purge_account(ledger.account_of(bob.pk)) == 0
+    assert trash.purge_account(ledger.wallet_of(bob.pk)) == 0
 
 
-def test_an_unfinished_image_keeps_an_account_from_being_empty(account: Account, draw: Draw) -> None:
+def test_an_unfinished_image_keeps_an_account_from_being_empty(wallet: Wallet, draw: Draw) -> None:
     draw(until="drawing")
-    assert trash.purge_account(account) == 1
+    assert trash.purge_account(wallet) == 1
     assert Generation.objects.get().deleted_at is None
 
 
 def test_the_beat_purges() -> None:
     from reveweb.celery import app  # not configured before Django is
 
-    assert "generator.tasks.purge_trash" in {entry["task"] for entry in app.conf.beat_schedule.values()}
+    assert "generator.jobs.tasks.purge_trash" in {entry["task"] for entry in app.conf.beat_schedule.values()}
 
 
 # --- The API and the books --------------------------------------------------------------------------------------
 
 
 def test_the_same_idempotency_key_charges_nothing_after_the_image_was_deleted(
-    api: Api, account: Account, draw: Draw, browser: Client
+    api: Api, wallet: Wallet, draw: Draw, browser: Client
 ) -> None:
     body, headers = {"prompt": "a fox", "async": True}, {"Idempotency-Key": "once"}
     first = api.post(body, **headers).json()
     Generation.objects.filter(public_id=first["id"]).update(status="completed", file_extension="png")
     delete(browser, first["id"])
-    balance = Account.objects.get().balance
+    balance = Wallet.objects.get().balance
     again = api.post(body, **headers)
     assert again.json()["id"] == first["id"]
     assert again["Idempotent-Replayed"] == "true"
-    assert Account.objects.get().balance == balance
+    assert Wallet.objects.get().balance == balance
     assert api.get(f"/v1/images/status/{first['id']}").status_code == 404
 
 
@@ -386,10 +412,10 @@ def test_the_credit_history_says_that_an_image_is_gone_and_links_nowhere(browser
 
 
 def test_the_credit_history_takes_as_many_queries_however_much_is_gone(
-    account: Account, draw: Draw, django_assert_num_queries: Any
+    wallet: Wallet, draw: Draw, django_assert_num_queries: Any
 ) -> None:
     generations = [draw() for _ in range(6)]
-    trash.throw_away(account, [str(one) for one in generations[:3]])
+    trash.discard(wallet, [str(one) for one in generations[:3]])
     with django_assert_num_queries(3):
-        page = statement.page(account)
+        page = statement.page(wallet)
     assert sum(line.is_gone for line in page.lines) == 3

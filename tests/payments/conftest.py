@@ -6,7 +6,6 @@ books hear of them.
 
 import importlib
 from collections.abc import Callable
-from itertools import takewhile
 from typing import Any
 
 import httpx
@@ -14,8 +13,10 @@ import pytest
 from django.apps import apps
 
 from accounts.models import User
-from billing import catalogue, checkout, gateway, ledger, webhooks
-from billing.models import Account, Order, Pack, Plan, StripeEvent, Subscription
+from billing import gateway, ledger
+from billing.catalogue import products
+from billing.models import Order, Pack, Plan, StripeEvent, Subscription, Wallet
+from billing.stripe import checkout, inbox
 
 GOOD, DECLINED, FAILS_LATER = "4242424242424242", "4000000000000002", "4000000000000341"
 SITE = "http://shop.example"
@@ -24,15 +25,14 @@ SITE = "http://shop.example"
 class Customer:
     """Somebody with an account, and what they and their bank do at the stand-in."""
 
-    def __init__(self, account: Account, desk: "Desk") -> None:
-        self.account = account
+    def __init__(self, wallet: Wallet, desk: "Desk") -> None:
+        self.wallet = wallet
         self.desk = desk
         self.taken: set[str] = set()
-        self.before = _newest_event()
 
     def pay(self, product: Plan | Pack, method: str = GOOD) -> str:
         """Go through the hosted checkout and return its session id."""
-        url = checkout.start(account=self.account, product=product, site=SITE)
+        url = checkout.start(wallet=self.wallet, product=product, site=SITE)
         session = Order.objects.get(url=url).stripe_session_id
         assert session
         self.desk(f"checkout/{session}/pay", method=method)
@@ -40,32 +40,31 @@ class Customer:
 
     @property
     def id(self) -> str:
-        self.account.refresh_from_db()
-        return str(self.account.stripe_customer_id)
+        self.wallet.refresh_from_db()
+        return str(self.wallet.stripe_customer_id)
 
     @property
     def balance(self) -> int:
-        self.account.refresh_from_db()
-        return self.account.balance
+        self.wallet.refresh_from_db()
+        return self.wallet.balance
 
     @property
     def plan(self) -> Plan | None:
-        return Account.objects.select_related("plan").get(pk=self.account.pk).plan
+        return Wallet.objects.select_related("plan").get(pk=self.wallet.pk).plan
 
     @property
     def subscription(self) -> Subscription:
-        return self.account.subscriptions.get()
+        return self.wallet.subscriptions.get()
 
     def charge(self, reference: str) -> str:
         """Return the charge behind a payment in the books."""
-        intent = self.account.payments.get(reference=reference).payment_intent
+        intent = self.wallet.payments.get(reference=reference).payment_intent
         return next(charge["id"] for charge in gateway.charges_since(0) if charge["payment_intent"] == intent)
 
     def news(self) -> list[gateway.Data]:
         """Return this customer's events that were not asked for before, oldest first."""
         mine_id = self.id
-        recent = takewhile(lambda event: event["id"] != self.before, gateway.events_since(0))
-        mine = [event for event in recent if event["id"] not in self.taken and _is_of(event, mine_id)]
+        mine = [event for event in gateway.events_since(0) if event["id"] not in self.taken and _is_of(event, mine_id)]
         self.taken |= {event["id"] for event in mine}
         return mine[::-1]
 
@@ -82,7 +81,9 @@ class Desk:
     http = httpx.Client()  # one for all: each reads the certificates anew, which takes 80 ms
 
     def __init__(self, url: str) -> None:
+        """Tidy the desk: customers of the tests before would renew, and be listed, with every step of this one."""
         self.url = url
+        self("reset")
 
     def __call__(self, path: str, **body: Any) -> Any:
         answer = self.http.post(f"{self.url}/sandbox/stripe/{path}", json=body)
@@ -93,13 +94,20 @@ class Desk:
 def deliver(events: list[gateway.Data], tries: int = 12) -> None:
     """Store the events in this order and handle them until all are handled, as the beat would."""
     for event in events:
-        webhooks.store(event)
+        inbox.store(event)
     for _ in range(tries):
         StripeEvent.objects.filter(handled_at=None).update(due_at="2000-01-01T00:00:00Z")
-        webhooks.handle_due()
+        inbox.handle_due()
         if not StripeEvent.objects.filter(handled_at=None).exists():
             return
     raise AssertionError([(event.type, event.last_error) for event in StripeEvent.objects.filter(handled_at=None)])
+
+
+def clean_desk(url: str) -> Desk:
+    """The desk of a stand-in that has forgotten all tests before: whoever lists its events would read all of theirs."""
+    desk = Desk(url)
+    desk("reset")
+    return desk
 
 
 def seed_catalogue() -> None:
@@ -109,14 +117,14 @@ def seed_catalogue() -> None:
 
 @pytest.fixture
 def desk(sandbox: str) -> Desk:
-    return Desk(sandbox)
+    return clean_desk(sandbox)
 
 
 @pytest.fixture
 def customer(alice: User, desk: Desk, settings: Any) -> Customer:
     seed_catalogue()
     settings.INSTALLATION_ID = f"test{User.objects.count()}{id(desk)}"
-    return Customer(ledger.account_of(alice.pk), desk)
+    return Customer(ledger.wallet_of(alice.pk), desk)
 
 
 @pytest.fixture
@@ -137,12 +145,7 @@ def bigger(customer: Customer) -> Plan:
 
 @pytest.fixture
 def lookup_key() -> Callable[[Plan | Pack], str]:
-    return catalogue.lookup_key
-
-
-def _newest_event() -> str:
-    """Return the id of the stand-in's last event: it keeps those of all tests before."""
-    return next((str(event["id"]) for event in gateway.events_since(0)), "")
+    return products.lookup_key
 
 
 def _is_of(event: gateway.Data, customer: str) -> bool:

@@ -5,13 +5,13 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from billing import audit, checkout, gateway, ledger
+from billing import gateway, ledger
 from billing.errors import AlreadySubscribed, NotForSale, NotYet
-from billing.models import Account, CreditGrant, Dispute, Order, Pack, Payment, Plan, SentMail, StripeEvent
+from billing.models import CreditGrant, Dispute, Order, OutgoingMail, Pack, Payment, Plan, StripeEvent, Wallet
 from billing.models import Subscription as Row
+from billing.staff import audit
+from billing.stripe import checkout
 from tests.payments.conftest import DECLINED, FAILS_LATER, GOOD, SITE, Customer, Desk, deliver
-
-pytestmark = pytest.mark.services
 
 
 @pytest.fixture(autouse=True)
@@ -21,21 +21,22 @@ def _books_balance(customer: Customer) -> object:
 
 
 def mails(customer: Customer) -> list[str]:
-    return [mail.template for mail in SentMail.objects.filter(account=customer.account).order_by("pk")]
+    return [mail.template for mail in OutgoingMail.objects.filter(wallet=customer.wallet).order_by("pk")]
 
 
 def spend(customer: Customer, credits: int) -> None:
-    reference = f"generation:{Account.objects.count()}:{customer.balance}:{credits}"
-    ledger.hold(account=customer.account, credits=credits, reference=reference, cause="images")
+    reference = f"generation:{Wallet.objects.count()}:{customer.balance}:{credits}"
+    ledger.hold(wallet=customer.wallet, credits=credits, reference=reference, cause="images")
     ledger.settle(reference=reference)
 
 
+@pytest.mark.services
 def test_a_pack_is_granted_once_it_is_paid(customer: Customer, pack: Pack) -> None:
     session = customer.pay(pack)
     assert customer.balance == 3
     customer.follow()
     assert customer.balance == 53
-    assert customer.account.payments.get().reference == f"checkout:{session}"
+    assert customer.wallet.payments.get().reference == f"checkout:{session}"
     assert Order.objects.get().status == Order.Status.PAID
     assert mails(customer) == ["receipt"]
 
@@ -46,6 +47,7 @@ def test_a_declined_card_buys_nothing(customer: Customer, pack: Pack) -> None:
     assert customer.balance == 3
 
 
+@pytest.mark.services
 def test_a_plan_grants_its_credits_with_each_paid_invoice_and_ends_the_last_ones(
     customer: Customer, basic: Plan, desk: Desk
 ) -> None:
@@ -78,6 +80,19 @@ def test_a_failed_renewal_keeps_packs_and_a_recovery_brings_the_credits(
     customer.follow()
     assert customer.subscription.status == "active"
     assert customer.balance == 153
+
+
+def test_an_invoice_that_is_not_paid_brings_nothing_whatever_an_event_says(
+    customer: Customer, basic: Plan, desk: Desk
+) -> None:
+    customer.pay(basic, FAILS_LATER)
+    customer.follow()
+    desk(f"customers/{customer.id}/card", number=FAILS_LATER)
+    desk(f"subscriptions/{customer.subscription.stripe_id}/renew")
+    failed = next(event for event in customer.news() if event["type"] == "invoice.payment_failed")
+    deliver([{**failed, "id": f"{failed['id']}_paid", "type": "invoice.paid"}])
+    assert customer.balance == 103
+    assert [payment.amount for payment in customer.wallet.payments.all()] == [900]
 
 
 def test_a_plan_that_is_never_paid_again_ends_and_leaves_what_was_bought(
@@ -113,53 +128,76 @@ def test_an_upgrade_adds_the_difference_and_a_downgrade_takes_nothing(
 ) -> None:
     customer.pay(basic)
     customer.follow()
-    checkout.change_plan(account=customer.account, plan=bigger)
+    checkout.change_plan(wallet=customer.wallet, plan=bigger)
     customer.follow()
     assert customer.plan == bigger
     assert 103 + 295 <= customer.balance <= 103 + 300  # the share of the period that is left, just short of all
     before = customer.balance
-    checkout.change_plan(account=customer.account, plan=basic)
+    checkout.change_plan(wallet=customer.wallet, plan=basic)
     customer.follow()
     assert customer.plan == basic
     assert customer.balance == before
+
+
+def test_an_upgrade_in_the_middle_of_a_period_adds_half_of_the_difference(
+    customer: Customer, basic: Plan, bigger: Plan, desk: Desk
+) -> None:
+    customer.pay(basic)
+    customer.follow()
+    period = gateway.retrieve_subscription(customer.subscription.stripe_id)["items"]["data"][0]
+    desk("clock/advance", seconds=(period["current_period_end"] - period["current_period_start"]) // 2)
+    checkout.change_plan(wallet=customer.wallet, plan=bigger)
+    customer.follow()
+    assert 103 + 148 <= customer.balance <= 103 + 150
+    assert 1340 <= customer.wallet.payments.latest("pk").amount <= 1350  # half of the prices' difference
+
+
+def test_a_downgrade_makes_no_invoice_that_would_pay_back(customer: Customer, basic: Plan, bigger: Plan) -> None:
+    customer.pay(bigger)
+    customer.follow()
+    checkout.change_plan(wallet=customer.wallet, plan=basic)
+    customer.follow()
+    invoices = [one for one in gateway.paid_invoices_since(0) if one["customer"] == customer.id]
+    assert [one["total"] for one in invoices] == [bigger.price]
 
 
 def test_a_subscriber_keeps_the_price_they_came_in_at(customer: Customer, basic: Plan, desk: Desk) -> None:
     customer.pay(basic)
     customer.follow()
     Plan.objects.filter(slug="basic").update(price=1900)
-    new = checkout.catalogue.current_price(Plan.objects.get(slug="basic"))
+    new = checkout.products.current_price(Plan.objects.get(slug="basic"))
     assert new.amount == 1900
     desk(f"subscriptions/{customer.subscription.stripe_id}/renew")
     customer.follow()
-    assert [payment.amount for payment in customer.account.payments.all()] == [900, 900]
+    assert [payment.amount for payment in customer.wallet.payments.all()] == [900, 900]
     assert customer.plan == basic
 
 
 def test_a_second_subscription_is_not_sold(customer: Customer, basic: Plan, bigger: Plan) -> None:
-    first = checkout.start(account=customer.account, product=basic, site=SITE)
-    assert checkout.start(account=customer.account, product=basic, site=SITE) == first
-    other = checkout.start(account=customer.account, product=bigger, site=SITE)
+    first = checkout.start(wallet=customer.wallet, product=basic, site=SITE)
+    assert checkout.start(wallet=customer.wallet, product=basic, site=SITE) == first
+    other = checkout.start(wallet=customer.wallet, product=bigger, site=SITE)
     assert other != first
     assert Order.objects.filter(status=Order.Status.OPEN).count() == 1
     session = Order.objects.get(status=Order.Status.OPEN).stripe_session_id
     customer.desk(f"checkout/{session}/pay")
     with pytest.raises(AlreadySubscribed):  # paid, and its event not here yet
-        checkout.start(account=customer.account, product=basic, site=SITE)
+        checkout.start(wallet=customer.wallet, product=basic, site=SITE)
     customer.follow()
     with pytest.raises(AlreadySubscribed):
-        checkout.start(account=customer.account, product=basic, site=SITE)
+        checkout.start(wallet=customer.wallet, product=basic, site=SITE)
 
 
+@pytest.mark.services
 def test_of_two_subscriptions_that_were_paid_all_the_same_one_is_paid_back(customer: Customer, basic: Plan) -> None:
-    urls = [checkout.start(account=customer.account, product=basic, site=SITE)]
+    urls = [checkout.start(wallet=customer.wallet, product=basic, site=SITE)]
     Order.objects.update(status=Order.Status.EXPIRED)  # as if the first tab's order had been forgotten
-    urls.append(checkout.start(account=customer.account, product=basic, site=SITE))
+    urls.append(checkout.start(wallet=customer.wallet, product=basic, site=SITE))
     for order in Order.objects.all():
         customer.desk(f"checkout/{order.stripe_session_id}/pay")
     customer.follow()
     customer.follow()  # what undoing it brought about
-    assert Row.objects.filter(account=customer.account, status="active").count() == 1
+    assert Row.objects.filter(wallet=customer.wallet, status="active").count() == 1
     assert sum(payment.amount - payment.refunded for payment in Payment.objects.all()) <= 900
     assert customer.balance == 103
 
@@ -167,7 +205,7 @@ def test_of_two_subscriptions_that_were_paid_all_the_same_one_is_paid_back(custo
 def test_what_is_not_for_sale_is_not_sold(customer: Customer, basic: Plan) -> None:
     Plan.objects.update(active=False)
     with pytest.raises(NotForSale):
-        checkout.start(account=customer.account, product=Plan.objects.get(slug="basic"), site=SITE)
+        checkout.start(wallet=customer.wallet, product=Plan.objects.get(slug="basic"), site=SITE)
 
 
 def test_a_bank_debit_grants_when_the_money_is_there(customer: Customer, pack: Pack, desk: Desk) -> None:
@@ -207,10 +245,11 @@ def test_a_refund_that_fails_gives_the_credits_back(customer: Customer, pack: Pa
     assert customer.balance == 53
 
 
+@pytest.mark.services
 def test_a_dispute_freezes_what_is_left_and_a_won_one_gives_it_back(customer: Customer, pack: Pack, desk: Desk) -> None:
     session = customer.pay(pack)
     customer.follow()
-    ledger.hold(account=customer.account, credits=13, reference="generation:late", cause="an image")
+    ledger.hold(wallet=customer.wallet, credits=13, reference="generation:late", cause="an image")
     dispute = desk(f"charges/{customer.charge(f'checkout:{session}')}/dispute")
     customer.follow()
     assert customer.balance == 0
@@ -240,6 +279,7 @@ def test_an_inquiry_freezes_nothing(customer: Customer, pack: Pack, desk: Desk) 
     assert customer.balance == 53
 
 
+@pytest.mark.services
 def test_an_event_whose_handler_fails_is_kept_and_tried_again(
     customer: Customer, pack: Pack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -256,6 +296,7 @@ def test_an_event_whose_handler_fails_is_kept_and_tried_again(
     assert customer.balance == 53
 
 
+@pytest.mark.services
 def test_a_refund_that_is_heard_of_before_its_payment_waits_for_it(customer: Customer, pack: Pack, desk: Desk) -> None:
     session = customer.pay(pack)
     intent = gateway.retrieve_checkout(session)["payment_intent"]

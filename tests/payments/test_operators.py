@@ -7,10 +7,8 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from billing import gateway
-from billing.models import Account, Pack, Payment, Plan, StripeEvent, StripePrice
+from billing.models import Pack, Payment, Plan, StripeEvent, StripePrice, Wallet
 from tests.payments.conftest import Customer, deliver
-
-pytestmark = pytest.mark.services
 
 
 def run(*command: Any, **options: Any) -> str:
@@ -27,7 +25,7 @@ def failing(*command: Any, **options: Any) -> tuple[str, str]:
 
 
 def test_sync_says_what_it_did_and_does_nothing_the_second_time(customer: Customer) -> None:
-    Plan.objects.filter(slug="basic").update(slug=f"basic-{customer.account.pk}", name="Fresh")
+    Plan.objects.filter(slug="basic").update(slug=f"basic-{customer.wallet.pk}", name="Fresh")
     first = run("sync_stripe")
     assert "Fresh: price_" in first
     assert "is new" in first
@@ -46,6 +44,7 @@ def test_a_changed_price_becomes_a_new_one_that_takes_over_the_lookup_key(custom
     run("sync_stripe")
 
 
+@pytest.mark.services
 def test_reconciling_finds_what_no_webhook_told_and_repairs_it(customer: Customer, pack: Pack) -> None:
     session = customer.pay(pack)
     out, _ = failing("reconcile_stripe")
@@ -69,7 +68,7 @@ def test_reconciling_repairs_a_payment_whose_event_is_marked_handled(customer: C
 
 def test_reconciling_names_a_payment_that_stripe_does_not_have(customer: Customer) -> None:
     Payment.objects.create(
-        account=customer.account, reference="checkout:cs_invented", amount=500, currency="usd", description="Invented"
+        wallet=customer.wallet, reference="checkout:cs_invented", amount=500, currency="usd", description="Invented"
     )
     out, error = failing("reconcile_stripe", repair=True)
     assert "checkout:cs_invented of alice@example.com is in the books and not paid at Stripe" in out
@@ -84,9 +83,10 @@ def test_reconciling_names_a_wrong_amount(customer: Customer, pack: Pack) -> Non
     assert "Stripe has 500 usd, the books 1 usd" in out
 
 
+@pytest.mark.services
 def test_the_audit_names_each_drift(customer: Customer) -> None:
     assert "no drift" in run("audit_ledger")
-    Account.objects.update(balance=7)
+    Wallet.objects.update(balance=7)
     out, error = failing("audit_ledger")
     assert "(alice@example.com): balance 7, entries 3, grants 3" in out
     assert error == "1 drifts."

@@ -12,13 +12,13 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.models import User
-from billing import audit, checkout, closing, gateway, ledger, tasks, webhooks
+from billing import gateway, ledger, tasks
 from billing.errors import AccountClosed, AlreadySubscribed
-from billing.models import Account, CreditGrant, Order, Pack, Payment, Plan, StripeEvent
+from billing.models import CreditGrant, Dispute, Order, Pack, Payment, Plan, StripeEvent, Wallet
+from billing.staff import audit
+from billing.stripe import checkout, closing, inbox
 from tests.conftest import PASSWORD
 from tests.payments.conftest import SITE, Customer, Desk, deliver
-
-pytestmark = pytest.mark.services
 
 SUCCESS = "/dashboard/billing/success/"
 CHANGE = "/dashboard/billing/change-plan/"
@@ -62,7 +62,7 @@ def left() -> int:
 
 def bought(customer: Customer, pack: Pack) -> str:
     """Buy a pack and return its charge. The welcome credits are out of the way."""
-    ledger.take(account=customer.account, credits=3, reference="staff:welcome", cause="out of the way")
+    ledger.take(wallet=customer.wallet, credits=3, reference="staff:welcome", cause="out of the way")
     session = customer.pay(pack)
     customer.follow()
     return customer.charge(f"checkout:{session}")
@@ -71,7 +71,7 @@ def bought(customer: Customer, pack: Pack) -> str:
 def draw(customer: Customer, count: int) -> list[str]:
     references = [f"generation:{number}" for number in range(count)]
     for reference in references:
-        ledger.hold(account=customer.account, credits=1, reference=reference, cause="an image")
+        ledger.hold(wallet=customer.wallet, credits=1, reference=reference, cause="an image")
     return references
 
 
@@ -83,8 +83,8 @@ def fail(references: list[str]) -> None:
 def by_another_worker(customer: Customer) -> None:
     """Let the books hear of what is new, and of nothing that is under way."""
     for event in customer.news():
-        webhooks.store(event)
-        assert webhooks.handle(event["id"])
+        inbox.store(event)
+        assert inbox.handle(event["id"])
 
 
 # --- Refunds
@@ -156,6 +156,21 @@ def test_one_of_two_disputes_won_keeps_the_credits_back(customer: Customer, pack
     assert left() == 50
 
 
+def test_an_older_event_about_a_dispute_that_was_won_keeps_nothing_back(
+    customer: Customer, pack: Pack, desk: Desk
+) -> None:
+    charge = bought(customer, pack)
+    images = draw(customer, 10)
+    dispute = desk(f"charges/{charge}/dispute")
+    late = customer.news()
+    desk(f"disputes/{dispute['id']}/close", won=True)
+    customer.follow()
+    deliver(late)
+    fail(images)
+    assert (left(), Dispute.objects.get().status) == (50, "won")
+
+
+@pytest.mark.services
 def test_what_stripe_said_earlier_never_undoes_what_it_says_now(
     customer: Customer, pack: Pack, desk: Desk, overtaken: Any
 ) -> None:
@@ -175,6 +190,7 @@ def test_what_stripe_said_earlier_never_undoes_what_it_says_now(
 # --- Subscriptions
 
 
+@pytest.mark.services
 def test_a_plan_that_ended_meanwhile_is_not_brought_back_by_an_older_answer(
     customer: Customer, basic: Plan, overtaken: Any
 ) -> None:
@@ -194,14 +210,15 @@ def test_a_plan_that_ended_meanwhile_is_not_brought_back_by_an_older_answer(
     assert customer.plan == Plan.objects.get(slug="free")
 
 
+@pytest.mark.services
 def test_two_tabs_that_subscribe_at_once_share_one_checkout(customer: Customer, basic: Plan, bigger: Plan) -> None:
-    checkout.catalogue.current_price(basic)
-    checkout.catalogue.current_price(bigger)
+    checkout.products.current_price(basic)
+    checkout.products.current_price(bigger)
 
     def start(number: int) -> str:
         try:
-            account = Account.objects.get(pk=customer.account.pk)
-            return checkout.start(account=account, product=(basic, bigger)[number % 2], site=SITE)
+            wallet = Wallet.objects.get(pk=customer.wallet.pk)
+            return checkout.start(wallet=wallet, product=(basic, bigger)[number % 2], site=SITE)
         except (AlreadySubscribed, gateway.PaymentError) as error:
             return repr(error)
         finally:
@@ -223,14 +240,14 @@ def test_an_upgrade_that_is_heard_of_after_the_renewal_has_ended_with_its_period
 ) -> None:
     customer.pay(basic)
     customer.follow()
-    checkout.change_plan(account=customer.account, plan=bigger)
+    checkout.change_plan(wallet=customer.wallet, plan=bigger)
     late = customer.news()
     desk(f"subscriptions/{customer.subscription.stripe_id}/renew")
     customer.follow()
     assert customer.balance == 403
     deliver(late)
     assert customer.balance == 403
-    assert all(payment.grant for payment in customer.account.payments.all())
+    assert all(payment.grant for payment in customer.wallet.payments.all())
 
 
 def test_an_upgrade_that_is_heard_of_before_the_first_invoice_stays_beside_it(
@@ -239,7 +256,7 @@ def test_an_upgrade_that_is_heard_of_before_the_first_invoice_stays_beside_it(
     customer.pay(basic)
     first = customer.news()
     deliver([event for event in first if event["type"] in ("customer.subscription.created",)])
-    checkout.change_plan(account=customer.account, plan=bigger)
+    checkout.change_plan(wallet=customer.wallet, plan=bigger)
     customer.follow()
     deliver(first)
     assert 3 + 100 + 295 <= customer.balance <= 3 + 100 + 300
@@ -255,7 +272,7 @@ def test_a_change_in_a_periods_last_seconds_brings_no_credits_of_the_next(
     now = gateway.retrieve_subscription(customer.subscription.stripe_id)
     start = now["items"]["data"][0]["current_period_start"]
     desk("clock/advance", seconds=int(end.timestamp()) - start - 20)
-    checkout.change_plan(account=customer.account, plan=bigger)
+    checkout.change_plan(wallet=customer.wallet, plan=bigger)
     customer.follow()
     assert customer.balance <= 104
     desk("clock/advance", seconds=60)
@@ -271,7 +288,7 @@ def test_the_success_page_shows_the_invoice_of_its_own_checkout(
 ) -> None:
     session = customer.pay(basic)
     Payment.objects.create(
-        account=customer.account, reference="invoice:in_other", amount=1, currency="usd", description="An older plan"
+        wallet=customer.wallet, reference="invoice:in_other", amount=1, currency="usd", description="An older plan"
     )
     news = customer.news()
     deliver([event for event in news if event["type"] == "checkout.session.completed"])
@@ -284,9 +301,9 @@ def test_the_success_page_shows_the_invoice_of_its_own_checkout(
 def test_the_success_page_of_a_second_subscription_says_that_it_is_paid_back(
     browser: Client, customer: Customer, basic: Plan
 ) -> None:
-    checkout.start(account=customer.account, product=basic, site=SITE)
+    checkout.start(wallet=customer.wallet, product=basic, site=SITE)
     Order.objects.update(status=Order.Status.EXPIRED)  # as if the first tab's order had been forgotten
-    checkout.start(account=customer.account, product=basic, site=SITE)
+    checkout.start(wallet=customer.wallet, product=basic, site=SITE)
     sessions = [str(order.stripe_session_id) for order in Order.objects.order_by("pk")]
     for session in sessions:
         customer.desk(f"checkout/{session}/pay")
@@ -329,6 +346,7 @@ def test_a_plan_that_ended_at_stripe_is_not_offered_a_change(
 # --- Closing
 
 
+@pytest.mark.services
 @pytest.mark.parametrize(
     ("door", "call"), [("portal", "create_customer"), ("checkout", "create_customer"), ("checkout", "create_checkout")]
 )
@@ -336,8 +354,8 @@ def test_an_account_that_closes_during_its_first_checkout_leaves_no_customer(
     customer: Customer, pack: Pack, overtaken: Any, monkeypatch: pytest.MonkeyPatch, door: str, call: str
 ) -> None:
     doors = {
-        "portal": partial(checkout.portal, account=customer.account, site=SITE),
-        "checkout": partial(checkout.start, account=customer.account, product=pack, site=SITE),
+        "portal": partial(checkout.portal, wallet=customer.wallet, site=SITE),
+        "checkout": partial(checkout.start, wallet=customer.wallet, product=pack, site=SITE),
     }
     made: list[str] = []
     real = gateway.create_customer
@@ -349,24 +367,24 @@ def test_an_account_that_closes_during_its_first_checkout_leaves_no_customer(
     assert customer.id == "None"
     with pytest.raises(gateway.PaymentRefused, match="No such customer"):
         gateway.delete_customer(made[0])
-    assert not closing.discard_customer(customer.account)
+    assert not closing.discard_customer(customer.wallet)
 
 
 def test_a_customer_that_paid_is_kept_for_the_books(customer: Customer, pack: Pack) -> None:
     customer.pay(pack)
     close(customer)
-    assert not closing.discard_customer(customer.account)  # before any event of the payment
+    assert not closing.discard_customer(customer.wallet)  # before any event of the payment
     customer.follow()
-    assert not closing.discard_customer(customer.account)
-    assert customer.account.payments.get().refunded == 0
+    assert not closing.discard_customer(customer.wallet)
+    assert customer.wallet.payments.get().refunded == 0
     customer.follow()
-    assert customer.account.payments.get().refunded == 500
+    assert customer.wallet.payments.get().refunded == 500
 
 
 def test_a_customer_that_stayed_while_stripe_was_away_goes_at_night(
     customer: Customer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    name = checkout.customer_of(customer.account)
+    name = checkout.customer_of(customer.wallet)
 
     def away(_: str) -> Any:
         raise gateway.PaymentUnavailable("no answer")
@@ -374,7 +392,7 @@ def test_a_customer_that_stayed_while_stripe_was_away_goes_at_night(
     with monkeypatch.context() as patch:
         patch.setattr(gateway, "delete_customer", away)
         close(customer)
-        assert not closing.discard_customer(customer.account)
+        assert not closing.discard_customer(customer.wallet)
     assert closing.discard_customers() == 0  # a checkout may still be under way
     User.objects.update(deleted_at=timezone.now() - closing.UNDER_WAY * 2)
     monkeypatch.setattr(tasks, "call_command", lambda *arguments, **named: None)
@@ -385,18 +403,19 @@ def test_a_customer_that_stayed_while_stripe_was_away_goes_at_night(
 
 
 def test_a_customer_that_is_gone_already_is_forgotten(customer: Customer) -> None:
-    gateway.delete_customer(checkout.customer_of(customer.account))
+    gateway.delete_customer(checkout.customer_of(customer.wallet))
     close(customer)
-    assert closing.discard_customer(customer.account)
+    assert closing.discard_customer(customer.wallet)
     assert customer.id == "None"
 
 
 def test_an_open_account_keeps_its_customer(customer: Customer, pack: Pack) -> None:
-    checkout.start(account=customer.account, product=pack, site=SITE)
+    checkout.start(wallet=customer.wallet, product=pack, site=SITE)
     assert closing.discard_customers() == 0
     assert customer.id.startswith("cus_")
 
 
+@pytest.mark.services
 @pytest.mark.usefixtures("unlogged")
 def test_an_error_that_no_database_could_keep_holds_up_no_event(
     customer: Customer, pack: Pack, monkeypatch: pytest.MonkeyPatch
@@ -408,13 +427,13 @@ def test_an_error_that_no_database_could_keep_holds_up_no_event(
     with monkeypatch.context() as patch:
         patch.setattr("billing.ledger.grant", fails)
         for event in customer.news():
-            webhooks.store(event)
-        webhooks.handle_due()
+            inbox.store(event)
+        inbox.handle_due()
     assert StripeEvent.objects.get(handled_at=None).last_error == "OSError:  ?"
     deliver([])
     assert customer.balance == 53
 
 
 def close(customer: Customer) -> None:
-    User.objects.filter(pk=customer.account.user_id).update(deleted_at=timezone.now())
-    customer.account.user.refresh_from_db()
+    User.objects.filter(pk=customer.wallet.user_id).update(deleted_at=timezone.now())
+    customer.wallet.user.refresh_from_db()

@@ -9,8 +9,9 @@ import stripe
 from django.conf import settings
 from django.core.management import call_command
 
-from billing import checkout, gateway
+from billing import gateway
 from billing.models import Plan
+from billing.stripe import checkout
 from tests.payments.conftest import SITE, Customer, Desk
 from tests.sandbox.stripe.openapi import request_fields, specification, subfields
 
@@ -59,13 +60,13 @@ def unknown_fields() -> set[str]:
 
 
 def test_every_call_is_one_that_stripe_takes(customer: Customer, basic: Plan, bigger: Plan, desk: Desk) -> None:
-    Plan.objects.filter(pk=bigger.pk).update(slug=f"pro-{customer.account.pk}-{id(desk)}")
+    Plan.objects.filter(pk=bigger.pk).update(slug=f"pro-{customer.wallet.pk}-{id(desk)}")
     call_command("sync_stripe", verbosity=0)
     customer.pay(Plan.objects.get(slug="basic"))
     customer.follow()
-    checkout.change_plan(account=customer.account, plan=Plan.objects.get(pk=bigger.pk))
-    checkout.portal(account=customer.account, site=SITE)
-    invoice = customer.account.payments.get(amount__gt=0, description="Basic")
+    checkout.change_plan(wallet=customer.wallet, plan=Plan.objects.get(pk=bigger.pk))
+    checkout.portal(wallet=customer.wallet, site=SITE)
+    invoice = customer.wallet.payments.get(amount__gt=0, description="Basic")
     desk(f"charges/{customer.charge(invoice.reference)}/refund", amount=100)
     customer.follow()
     list(gateway.paid_invoices_since(0))

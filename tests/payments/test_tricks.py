@@ -5,13 +5,13 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.models import User
-from billing import audit, checkout, ledger
+from billing import ledger
 from billing.errors import ChangeUnderWay, NotForSale
 from billing.models import CreditGrant, Pack, Plan, Subscription
+from billing.staff import audit
+from billing.stripe import checkout
 from tests.conftest import PASSWORD
 from tests.payments.conftest import Customer, Desk
-
-pytestmark = pytest.mark.services
 
 
 @pytest.fixture(autouse=True)
@@ -24,20 +24,21 @@ def test_two_quick_changes_of_plan_pay_nothing_back(customer: Customer, basic: P
     largest = Plan.objects.create(slug="max", name="Max", credits=2000, price=9900, interval="month", order=3)
     customer.pay(basic)
     customer.follow()
-    checkout.change_plan(account=customer.account, plan=largest)
-    checkout.change_plan(account=customer.account, plan=bigger)  # before any webhook of the first one
+    checkout.change_plan(wallet=customer.wallet, plan=largest)
+    checkout.change_plan(wallet=customer.wallet, plan=bigger)  # before any webhook of the first one
     customer.follow()
     assert customer.plan == bigger
-    assert all(payment.amount > 0 for payment in customer.account.payments.all())
-    assert sum(payment.amount for payment in customer.account.payments.all()) == pytest.approx(9900, abs=20)
+    assert all(payment.amount > 0 for payment in customer.wallet.payments.all())
+    assert sum(payment.amount for payment in customer.wallet.payments.all()) == pytest.approx(9900, abs=20)
 
 
+@pytest.mark.services
 def test_changes_of_one_plan_go_one_at_a_time(customer: Customer, basic: Plan, bigger: Plan) -> None:
     customer.pay(basic)
     customer.follow()
     Subscription.objects.update(changing_at=timezone.now())
     with pytest.raises(ChangeUnderWay):
-        checkout.change_plan(account=customer.account, plan=bigger)
+        checkout.change_plan(wallet=customer.wallet, plan=bigger)
 
 
 def test_a_cheaper_plan_of_another_interval_is_not_sold_as_a_change(customer: Customer, basic: Plan) -> None:
@@ -45,9 +46,10 @@ def test_a_cheaper_plan_of_another_interval_is_not_sold_as_a_change(customer: Cu
     customer.pay(basic)
     customer.follow()
     with pytest.raises(NotForSale):
-        checkout.change_plan(account=customer.account, plan=yearly)
+        checkout.change_plan(wallet=customer.wallet, plan=yearly)
 
 
+@pytest.mark.services
 def test_a_refund_that_fails_and_is_made_again_takes_the_credits_again(
     customer: Customer, pack: Pack, desk: Desk
 ) -> None:
@@ -68,7 +70,7 @@ def test_what_was_on_its_way_when_all_was_refunded_does_not_come_back(
 ) -> None:
     session = customer.pay(pack)
     customer.follow()
-    ledger.hold(account=customer.account, credits=8, reference="generation:away", cause="an image")
+    ledger.hold(wallet=customer.wallet, credits=8, reference="generation:away", cause="an image")
     from_pack = 50 - CreditGrant.objects.get(source="pack").remaining
     refund = desk(f"charges/{customer.charge(f'checkout:{session}')}/refund")
     customer.follow()
@@ -80,9 +82,23 @@ def test_what_was_on_its_way_when_all_was_refunded_does_not_come_back(
     assert from_pack >= 5
 
 
+def test_what_was_spent_before_all_was_refunded_does_not_come_back_when_staff_return_it(
+    customer: Customer, pack: Pack, desk: Desk
+) -> None:
+    session = customer.pay(pack)
+    customer.follow()
+    ledger.hold(wallet=customer.wallet, credits=8, reference="generation:spent", cause="an image")
+    ledger.settle(reference="generation:spent")
+    desk(f"charges/{customer.charge(f'checkout:{session}')}/refund")
+    customer.follow()
+    assert customer.balance == 0
+    ledger.give_back(reference="generation:spent", cause="a bad image")
+    assert customer.balance == 3  # what was never paid for
+
+
 def test_a_new_address_brings_no_second_welcome(customer: Customer) -> None:
-    User.objects.filter(pk=customer.account.user_id).update(email="elsewhere@example.org")
-    ledger.welcome(ledger.account_of(customer.account.user_id))
+    User.objects.filter(pk=customer.wallet.user_id).update(email="elsewhere@example.org")
+    ledger.welcome(ledger.wallet_of(customer.wallet.user_id))
     assert customer.balance == 3
 
 

@@ -4,17 +4,17 @@ import hashlib
 import hmac
 import json
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.conf import settings
 from django.test import Client
 
-from billing import audit
 from billing.models import CreditEntry, Pack, StripeEvent
+from billing.staff import audit
+from billing.stripe import inbox
 from tests.payments.conftest import Customer, deliver
-
-pytestmark = pytest.mark.services
 
 
 def sign(payload: bytes, *, secret: str | None = None, at: float | None = None) -> str:
@@ -34,6 +34,7 @@ def event(**changes: Any) -> bytes:
     return json.dumps({**data, **changes}).encode()
 
 
+@pytest.mark.services
 def test_a_signed_event_is_kept_once_however_often_it_comes(client: Client, db: None) -> None:
     payload = event(type="charge.succeeded")
     assert [post(client, payload, sign(payload)) for _ in range(3)] == [200, 200, 200]
@@ -61,6 +62,7 @@ def test_what_stripe_did_not_sign_lately_leaves_no_trace(client: Client, db: Non
     assert not StripeEvent.objects.exists()
 
 
+@pytest.mark.services
 @pytest.mark.parametrize("payload", [b"", b"{", b"[]", b'{"id": "evt_1"}', b"\xff\xfe", event()[:-9]])
 def test_a_truncated_or_odd_body_leaves_no_trace_though_signed(client: Client, db: None, payload: bytes) -> None:
     assert post(client, payload, sign(payload)) == 400
@@ -79,14 +81,31 @@ def test_an_unknown_kind_is_handled_by_ignoring_it(client: Client, db: None) -> 
     assert not CreditEntry.objects.exists()
 
 
-def test_an_event_about_what_stripe_does_not_have_changes_nothing(client: Client, customer: Customer) -> None:
+def test_an_event_about_what_stripe_does_not_have_changes_nothing(
+    client: Client, customer: Customer, pack: Pack, lookup_key: Callable[[Pack], str]
+) -> None:
     """Well signed and still not believed: the handler reads the object from Stripe itself."""
-    invented = {"id": "cs_test_invented", "payment_status": "paid", "client_reference_id": str(customer.account.pk)}
+    invented = {
+        "id": "cs_test_invented",
+        "mode": "payment",
+        "payment_status": "paid",
+        "client_reference_id": str(customer.wallet.pk),
+        "amount_total": pack.price,
+        "currency": "usd",
+        "metadata": {"product": lookup_key(pack)},
+    }
     payload = event(data={"object": invented})
     assert post(client, payload, sign(payload)) == 200
     with pytest.raises(AssertionError):
         deliver([], tries=1)
     assert customer.balance == 3
+
+
+def test_an_event_that_could_not_be_followed_is_left_alone_for_a_while(client: Client, customer: Customer) -> None:
+    payload = event()  # about a checkout that Stripe does not have
+    assert post(client, payload, sign(payload)) == 200
+    assert [inbox.handle("evt_1") for _ in range(3)] == [False] * 3
+    assert StripeEvent.objects.get().attempts == 1
 
 
 def test_a_replayed_event_changes_nothing_twice(client: Client, customer: Customer, pack: Pack) -> None:

@@ -12,7 +12,7 @@ from django.core.cache import cache, caches
 from django.test import Client
 
 from accounts.models import User
-from reveweb import cache as shared
+from kit import cache as shared
 from tests.conftest import PASSWORD
 from tests.environment import free_port
 from tests.reveweb.test_settings import manage

@@ -4,10 +4,12 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 from tests.environment import ROOT
 
-VARIABLES = set(re.findall(r'env\.\w+\(\s*"([A-Z0-9_]+)"', (ROOT / "reveweb" / "settings.py").read_text()))
+SOURCES = [path.read_text() for path in (ROOT / "reveweb" / "settings").glob("*.py")]
+VARIABLES = set(re.findall(r'env\.\w+\(\s*"([A-Z0-9_]+)"', "".join(SOURCES)))
 
 
 def manage(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -45,6 +47,11 @@ def test_a_value_of_the_wrong_kind_is_one_line_naming_the_variable() -> None:
     assert (answer.returncode, answer.stderr) == (1, "reveweb: PORT is set to something that is no int.\n")
 
 
-def test_a_sandbox_makes_a_secret_of_its_own() -> None:
-    assert manage("check").returncode == 0
-    assert len((ROOT / os.environ["VAR_DIR"] / "secret-key").read_text()) > 50
+def test_a_sandbox_makes_a_secret_of_its_own_and_keeps_it(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "from django.conf import settings; print(settings.SECRET_KEY)"]
+    environment = {"PATH": os.environ["PATH"], "VAR_DIR": str(tmp_path), "ENV_FILE": ""}
+    environment["DJANGO_SETTINGS_MODULE"] = "reveweb.settings"
+    first, again = (subprocess.check_output(command, cwd=ROOT, env=environment, text=True).strip() for _ in range(2))
+    assert first == again == (tmp_path / "secret-key").read_text()
+    assert len(first) > 50
+    assert (tmp_path / "secret-key").stat().st_mode & 0o777 == 0o600

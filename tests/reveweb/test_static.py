@@ -9,7 +9,7 @@ from django.http import HttpResponseBase
 from django.templatetags.static import static
 from django.test import AsyncClient
 
-from generator import serving
+from kit.http import parts
 
 NAME = "css/components.css"
 
@@ -24,9 +24,9 @@ def fetched(method: str = "GET", **headers: str) -> tuple[HttpResponseBase, list
     return asyncio.run(read())
 
 
-@pytest.mark.parametrize("piece", [100, serving.PIECE])
+@pytest.mark.parametrize("piece", [100, parts.PIECE])
 def test_a_file_comes_whole_and_in_pieces_where_it_is_large(monkeypatch: pytest.MonkeyPatch, piece: int) -> None:
-    monkeypatch.setattr(serving, "PIECE", piece)
+    monkeypatch.setattr(parts, "PIECE", piece)
     response, pieces = fetched()
     data = (settings.BASE_DIR / "static" / NAME).read_bytes()
     assert response.status_code == 200
@@ -37,9 +37,9 @@ def test_a_file_comes_whole_and_in_pieces_where_it_is_large(monkeypatch: pytest.
     assert "immutable" in response["Cache-Control"]
 
 
-@pytest.mark.parametrize("piece", [5, serving.PIECE])
+@pytest.mark.parametrize("piece", [5, parts.PIECE])
 def test_a_part_of_a_file(monkeypatch: pytest.MonkeyPatch, piece: int) -> None:
-    monkeypatch.setattr(serving, "PIECE", piece)
+    monkeypatch.setattr(parts, "PIECE", piece)
     _, whole = fetched()
     response, part = fetched(Range="bytes=10-29")
     assert (response.status_code, b"".join(part)) == (206, b"".join(whole)[10:30])

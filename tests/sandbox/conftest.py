@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -33,10 +34,14 @@ class Sandbox:
 
     def stop(self) -> int:
         """End the process with SIGTERM; return its exit status."""
+        return self.end(signal.SIGTERM)[0]
+
+    def end(self, number: signal.Signals) -> tuple[int, str, str]:
+        """End the process by a signal; return its exit status and what it printed since it started."""
         self.client.close()
-        self._process.terminate()
-        _, self.errors = self._process.communicate(timeout=10)
-        return self._process.returncode
+        self._process.send_signal(number)
+        out, self.errors = self._process.communicate(timeout=10)
+        return self._process.returncode, out, self.errors
 
     def generate(self, prompt: str, *, ratio: str = "1:1", family: str = "images", **body: Any) -> httpx.Response:
         """Submit a prompt, asynchronously unless told otherwise."""
@@ -80,8 +85,26 @@ def launch(**environment: str) -> subprocess.Popen[str]:
 
 @pytest.fixture(scope="session")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    """A sandbox that needs no time for a generation beyond drawing it."""
-    running = Sandbox(tmp_path_factory.mktemp("sandbox"), SANDBOX_SECONDS="0")
+    """A sandbox that needs no time for a generation, and whose pictures are plain."""
+    running = Sandbox(tmp_path_factory.mktemp("sandbox"), SANDBOX_SECONDS="0", SANDBOX_PICTURES="plain")
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="session")
+def painter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """A sandbox that paints, and needs no time beyond that."""
+    running = Sandbox(tmp_path_factory.mktemp("painter"), SANDBOX_SECONDS="0")
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def particular(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """A sandbox that takes one key only and refuses every prompt that does not name another mode."""
+    folder = tmp_path_factory.mktemp("particular")
+    running = Sandbox(folder, SANDBOX_API_KEY="the-one", SANDBOX_FAIL="payment", SANDBOX_PICTURES="plain")
+    running.client.headers["Authorization"] = "Bearer the-one"
     yield running
     running.stop()
 
@@ -92,7 +115,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Sandbox]]:
     running: list[Sandbox] = []
 
     def starter(**environment: str) -> Sandbox:
-        sandbox = Sandbox(tmp_path / "state", **environment)
+        sandbox = Sandbox(tmp_path / "state", SANDBOX_PICTURES="plain", **environment)
         running.append(sandbox)
         return sandbox
 

@@ -19,22 +19,22 @@ from .conftest import Sandbox, launch
 Start = Callable[..., Sandbox]
 
 
-def test_it_remembers_its_jobs_after_a_restart(start: Start) -> None:
+def test_it_ends_cleanly_when_asked_to_and_remembers_its_jobs(start: Start) -> None:
     first = start(SANDBOX_SECONDS="0.4")
     job_id = first.generate("a lighthouse in the fog").json()["id"]
-    assert first.stop() == 0
+    assert first.end(signal.SIGTERM) == (0, "", "")
     second = start(SANDBOX_SECONDS="0.4")
     answer = second.status(job_id).json()
     while answer["status"] != "completed":
         answer = second.status(job_id).json()
     assert httpx.get(answer["url"]).status_code == 200
+    assert second.end(signal.SIGINT) == (0, "", "")
 
 
-def test_it_draws_a_pruned_image_again(start: Start) -> None:
-    sandbox = start(SANDBOX_SECONDS="0")
-    url = sandbox.finished("a cabin in the snow")["url"]
+def test_it_draws_a_pruned_image_again(painter: Sandbox) -> None:
+    url = painter.finished("a cabin in the snow")["url"]
     before = httpx.get(url).content
-    for path in (sandbox.directory / "images").glob("*.png"):
+    for path in (painter.directory / "images").glob("*.png"):
         path.unlink()
     assert httpx.get(url).content == before
 
@@ -68,14 +68,6 @@ def test_it_says_in_one_line_that_a_setting_is_wrong() -> None:
     assert "SANDBOX_FAIL" in errors
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_ends_cleanly_when_asked_to(start: Start, number: signal.Signals) -> None:
-    sandbox = start()
-    sandbox._process.send_signal(number)
-    out, errors = sandbox._process.communicate(timeout=10)
-    assert (sandbox._process.returncode, out, errors) == (0, "", "")
-
-
 def test_it_listens_on_loopback_only(sandbox: Sandbox) -> None:
     port = int(sandbox.url.rsplit(":", 1)[1])
     listening = [
@@ -92,6 +84,7 @@ def test_it_listens_on_loopback_only(sandbox: Sandbox) -> None:
         {"SANDBOX_SECONDS": "-1"},
         {"SANDBOX_SECONDS": "soon"},
         {"SANDBOX_SECONDS": "nan"},
+        {"SANDBOX_PICTURES": "large"},
     ],
 )
 def test_it_refuses_settings_it_cannot_use(environment: dict[str, str]) -> None:

@@ -17,30 +17,33 @@ from .conftest import Sandbox
 Start = Callable[..., Sandbox]
 
 
-def test_it_answers_an_asynchronous_submit_at_once(start: Start) -> None:
-    sandbox = start(SANDBOX_SECONDS="5")
-    begun = time.monotonic()
-    answer = sandbox.generate("a quiet harbour")
-    assert time.monotonic() - begun < 1
-    assert answer.status_code == 202
-    assert set(answer.json()) == {"id", "status"}
-    assert answer.json()["status"] == "pending"
-
-
-def test_it_goes_from_pending_over_processing_to_completed(start: Start) -> None:
+def test_it_answers_an_asynchronous_submit_at_once_and_says_how_far_it_is(start: Start) -> None:
     sandbox = start(SANDBOX_SECONDS="1")
-    job_id = sandbox.generate("a quiet harbour").json()["id"]
-    seen: list[str] = []
-    while not seen or seen[-1] != "completed":
-        word = sandbox.status(job_id).json()["status"]
-        if not seen or seen[-1] != word:
-            seen.append(word)
+    expected = {
+        "a quiet harbour": ["pending", "processing", "completed"],
+        "other words [sandbox:processing-words]": ["queued", "in_progress", "completed"],
+    }
+    ids = {}
+    for prompt, words in expected.items():
+        begun = time.monotonic()
+        answer = sandbox.generate(prompt)
+        assert time.monotonic() - begun < 1
+        assert answer.status_code == 202
+        assert answer.json() == {"id": answer.json()["id"], "status": "pending"}
+        ids[prompt] = answer.json()["id"]
+        assert sandbox.status(ids[prompt]).json()["status"] == words[0]
+    seen: dict[str, list[str]] = {prompt: [] for prompt in expected}
+    while any(words[-1:] != ["completed"] for words in seen.values()):
+        for prompt, words in seen.items():
+            word = sandbox.status(ids[prompt]).json()["status"]
+            if words[-1:] != [word]:
+                words.append(word)
         time.sleep(0.03)
-    assert seen == ["pending", "processing", "completed"]
+    assert seen == expected
 
 
-def test_it_waits_and_answers_a_synchronous_submit_with_the_image(sandbox: Sandbox) -> None:
-    answer = sandbox.client.post(
+def test_it_waits_and_answers_a_synchronous_submit_with_the_image(painter: Sandbox) -> None:
+    answer = painter.client.post(
         "/v1/reve-image/generate", json={"prompt": "a red fox in the forest", "aspect_ratio": "16:9"}
     )
     assert answer.status_code == 200
@@ -81,11 +84,16 @@ def test_it_wants_a_key(sandbox: Sandbox, header: str | None) -> None:
         assert answer.json()["error"]["code"] == "unauthorized"
 
 
-def test_it_wants_one_particular_key_when_told_so(start: Start) -> None:
-    sandbox = start(SANDBOX_API_KEY="the-one", SANDBOX_SECONDS="0")
-    assert sandbox.generate("x").status_code == 401
-    sandbox.client.headers["Authorization"] = "Bearer the-one"
-    assert sandbox.generate("x").status_code == 202
+def test_it_wants_one_particular_key_when_told_so(particular: Sandbox) -> None:
+    body = {"prompt": "[sandbox:never]", "async": True}
+    for key, status in (("another", 401), ("the-on", 401), ("the-one", 202)):
+        headers = {"Authorization": f"Bearer {key}"}
+        assert httpx.post(f"{particular.url}/v1/images/generate", json=body, headers=headers).status_code == status
+
+
+def test_it_applies_one_mode_to_everything_but_lets_a_prompt_choose_another(particular: Sandbox) -> None:
+    assert particular.generate("anything").status_code == 402
+    assert particular.generate("anything [sandbox:refuse]").status_code == 422
 
 
 @pytest.mark.parametrize(
@@ -150,9 +158,8 @@ def test_it_ignores_an_idempotency_key_and_counts_each_submit(sandbox: Sandbox) 
     assert set(after["jobs"][0]) == {"id", "prompt", "status", "created_at"}
 
 
-def test_it_names_images_unguessably_and_hides_them_until_they_are_ready(start: Start) -> None:
-    sandbox = start(SANDBOX_SECONDS="0")
-    first, second = sandbox.finished("the same prompt"), sandbox.finished("the same prompt")
+def test_it_names_images_unguessably_and_draws_each_anew(painter: Sandbox) -> None:
+    first, second = painter.finished("the same prompt"), painter.finished("the same prompt")
     assert first["url"] != second["url"]
     assert httpx.get(first["url"]).content != httpx.get(second["url"]).content  # asked again, drawn anew
 
@@ -161,8 +168,8 @@ def test_it_names_images_unguessably_and_hides_them_until_they_are_ready(start: 
     "prompt",
     ["🦊🌙", "غروب الشمس فوق البحر", "山と海の夕暮れ「静けさ」", "e\u0301te\u0301 «été à Łódź»", "\x00 \u202e odd"],
 )
-def test_it_paints_any_unicode_prompt(sandbox: Sandbox, prompt: str) -> None:
-    done = sandbox.finished(prompt, ratio="3:2")
+def test_it_paints_any_unicode_prompt(painter: Sandbox, prompt: str) -> None:
+    done = painter.finished(prompt, ratio="3:2")
     assert done["metadata"]["prompt"] == prompt
     picture = Image.open(io.BytesIO(httpx.get(done["url"]).content))
     picture.load()

@@ -1,14 +1,13 @@
 """The whole life of a customer over HTTP: this site, its hosted checkout and portal, and really delivered webhooks."""
 
 import contextlib
-import json
 import re
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.stack.conftest import Stack, wait_until
+from tests.installation import Stack, wait_until
 from tests.stack.test_first_image import create_key, form_token, sign_up
 
 pytestmark = pytest.mark.stack
@@ -22,7 +21,7 @@ class Life:
 
     def __init__(self, stack: Stack, browser: httpx.Client) -> None:
         self.stack, self.browser = stack, browser
-        self.stripe = f"http://127.0.0.1:{json.loads((stack.folder / 'ports.json').read_text())['sandbox']}"
+        self.stripe = stack.sandbox
 
     def post(self, path: str, **fields: str) -> httpx.Response:
         token = form_token(self.browser.get("/dashboard/billing/").text)

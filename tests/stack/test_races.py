@@ -8,17 +8,17 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 
-from tests.stack.conftest import Stack, wait_until
+from tests.installation import Stack, wait_until
 
 pytestmark = [pytest.mark.stack, pytest.mark.services]
 
 
 @pytest.fixture(scope="module")
-def busy(start_stack: Callable[..., Stack]) -> Iterator[Stack]:
-    """An installation on SQLite; in the second pass on PostgreSQL and Redis."""
+def busy(request: pytest.FixtureRequest, start_stack: Callable[..., Stack]) -> Iterator[Stack]:
+    """The shared installation on SQLite; in the second pass one on PostgreSQL and Redis."""
     url = os.environ.get("DATABASE_URL", "")
     if not url.startswith("postgres"):
-        yield start_stack(SANDBOX_SECONDS="0")
+        yield request.getfixturevalue("stack")
         return
     name = f"reveweb_stack_{os.getpid()}"
     with psycopg.connect(url, autocommit=True) as server:

@@ -1,16 +1,19 @@
 """`make run` itself: starting, starting again, refusing, stopping."""
 
+import io
 import os
+import re
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
+from PIL import Image
 
 from tests.environment import ROOT, free_port
-from tests.stack.conftest import Stack, wait_until
+from tests.installation import Stack, wait_until
 
 pytestmark = pytest.mark.stack
 
@@ -29,20 +32,39 @@ def is_running(pid: int) -> bool:
     return state != "Z"
 
 
-def test_a_second_start_changes_nothing_and_a_stop_leaves_no_process(tmp_path: Path) -> None:
-    stack = Stack(tmp_path, SANDBOX_SECONDS="0")
-    stack.start()
-    greeting = stack.output
-    pids = [pid for needle in ("celery", "granian", "sandbox", "valkey-server") for pid in stack.pids(needle)]
+def test_from_nothing_to_a_real_image_and_once_more(tmp_path: Path) -> None:
+    """A first start in an empty folder makes a real image; a stop leaves no process; a second start changes nothing.
+
+    The second start has a Redis, so that only what is not provided is started.
+    """
+    first = Stack(tmp_path, SANDBOX_SECONDS="0")
+    first.start()
+    image = draw_as_printed(first.output)
+    assert image.format == "PNG"
+    assert image.width * 9 == image.height * 16
+    assert len(image.convert("RGB").resize((64, 36)).getcolors(64 * 36) or []) > 100  # painted, not one plain sheet
+    pids = [pid for needle in ("celery", "granian", "sandbox", "valkey-server") for pid in first.pids(needle)]
     assert len(pids) >= 4
-    stack.stop()
+    assert first.pids("valkey-server")
+    first.stop()
     wait_until(lambda: not any(is_running(pid) for pid in pids), 5)
 
-    again = Stack(tmp_path, SANDBOX_SECONDS="0")
-    again.environment["PORT"] = str(stack.port)
+    again = Stack(tmp_path, SANDBOX_SECONDS="0", REDIS_URL=os.environ["REDIS_URL"])
+    again.environment["PORT"] = str(first.port)
     again.start()
-    again.stop()
-    assert again.output == greeting
+    assert again.pids("valkey-server") == []
+    assert again.pids("granian")
+    again.discard()
+    assert again.output == first.output
+
+
+def draw_as_printed(greeting: str) -> Image.Image:
+    """Run the greeting's command and return the image that it makes."""
+    command = greeting[greeting.index("curl ") : greeting.index("Images are drawn")].strip()
+    answer = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
+    url = re.search(r'"url": "([^"]+)"', answer.stdout)
+    assert url, answer
+    return Image.open(io.BytesIO(httpx.get(url[1]).content))
 
 
 def test_a_taken_port_is_one_clear_line(tmp_path: Path) -> None:
@@ -67,13 +89,3 @@ def test_production_refuses_to_start_without_its_secret(tmp_path: Path) -> None:
     assert answer.returncode == 1
     assert "SECRET_KEY" in answer.stderr
     assert "Traceback" not in answer.stderr
-
-
-def test_only_what_is_not_provided_is_started(start_stack: Callable[..., Stack], stack: Stack) -> None:
-    redis = (stack.folder / "ports.json").read_text()
-    assert "valkey" in redis
-    assert stack.pids("valkey-server")
-    if "REDIS_URL" not in os.environ:
-        pytest.fail("the test environment always names a server")
-    other = start_stack(REDIS_URL=os.environ["REDIS_URL"])
-    assert other.pids("valkey-server") == []

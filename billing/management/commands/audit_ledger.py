@@ -4,8 +4,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from billing import audit
-from billing.models import Account
+from billing.models import Wallet
+from billing.staff import audit
 
 
 class Command(BaseCommand):
@@ -18,4 +18,4 @@ class Command(BaseCommand):
             found += 1
         if found:
             raise CommandError(f"{found} drifts.")
-        self.stdout.write(f"{Account.objects.count()} accounts, no drift.")
+        self.stdout.write(f"{Wallet.objects.count()} accounts, no drift.")

@@ -18,9 +18,9 @@ class Command(BaseCommand):
         user = User.objects.find(email)
         if user is None:
             raise CommandError(f"Nobody is registered as {email}.")
-        account = ledger.account_of(user.pk)
-        self.stdout.write(str(account.balance))
-        for entry in account.entries.all()[:20]:
+        wallet = ledger.wallet_of(user.pk)
+        self.stdout.write(str(wallet.balance))
+        for entry in wallet.entries.all()[:20]:
             self.stdout.write(
                 f"{entry.created_at:%Y-%m-%d %H:%M:%S}  {entry.amount:+5d}  {entry.balance_after:5d}  "
                 f"{entry.get_kind_display():<9}  {entry.cause}  [{entry.reference}]"

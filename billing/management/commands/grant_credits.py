@@ -6,8 +6,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.models import User
-from billing import ledger, staff
+from billing import ledger
 from billing.errors import NothingToTake
+from billing.staff import acts
 
 
 class Command(BaseCommand):
@@ -26,10 +27,10 @@ class Command(BaseCommand):
             raise CommandError("N is 1 to 1000000 credits to grant, or -1 to -1000000 to take.")
         if not reason.strip() or len(reason) > 300:
             raise CommandError("--reason is 1 to 300 characters.")
-        account, reference = ledger.account_of(user.pk), f"staff:{uuid.uuid4()}"
+        wallet, reference = ledger.wallet_of(user.pk), f"staff:{uuid.uuid4()}"
         try:
-            act = staff.grant if credits > 0 else staff.take
-            entry = act(actor=None, account=account, credits=abs(credits), reason=reason, reference=reference)
+            act = acts.grant if credits > 0 else acts.take
+            entry = act(actor=None, wallet=wallet, credits=abs(credits), reason=reason, reference=reference)
         except NothingToTake:
             self.stdout.write("0")
         else:

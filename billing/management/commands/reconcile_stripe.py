@@ -6,7 +6,8 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from billing import gateway, reconcile
+from billing import gateway
+from billing.stripe import reconcile
 
 
 class Command(BaseCommand):

@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.models import ApiKey
-from billing import staff
+from billing.staff import acts
 
 REASON = "Revoked on the command line"
 
@@ -20,7 +20,7 @@ class Command(BaseCommand):
         key = ApiKey.objects.select_related("user").filter(prefix=prefix[:11]).first()
         if key is None:
             raise CommandError(f"No API key begins with {prefix[:11]}.")
-        if staff.revoke_keys(actor=None, user=key.user, api_keys=[key], reason=REASON):
+        if acts.revoke_keys(actor=None, user=key.user, api_keys=[key], reason=REASON):
             self.stdout.write(f"Revoked {key.prefix} of {key.user.email}.")
             return
         key.refresh_from_db(fields=["revoked_at"])

@@ -5,7 +5,8 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from billing import catalogue, gateway
+from billing import gateway
+from billing.catalogue import products
 
 
 class Command(BaseCommand):
@@ -15,7 +16,7 @@ class Command(BaseCommand):
         if not settings.PAYMENTS:
             raise CommandError("STRIPE_SECRET_KEY is not set.")
         try:
-            for change in catalogue.sync():
+            for change in products.sync():
                 self.stdout.write(f"{change.product}: {change.words}")
         except gateway.PaymentError as error:
             raise CommandError(f"Stripe: {error}") from None

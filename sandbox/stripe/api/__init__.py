@@ -1,4 +1,4 @@
-"""The endpoints, one module per resource; each lists its calls in `CALLS`."""
+"""The endpoints, by resource; each module lists its calls in `calls`."""
 
 from __future__ import annotations
 
@@ -8,33 +8,18 @@ from sandbox.stripe.api import (
     catalog,
     checkout_sessions,
     customers,
-    disputes,
-    events,
     invoices,
     payments,
     portal,
-    refunds,
     subscriptions,
     webhook_endpoints,
 )
-from sandbox.stripe.wire.calls import Call
+from sandbox.stripe.wire.calls import Calls
 
-_MODULES = (
-    customers,
-    catalog,
-    checkout_sessions,
-    subscriptions,
-    invoices,
-    payments,
-    refunds,
-    disputes,
-    portal,
-    events,
-    webhook_endpoints,
-)
+_MODULES = (customers, catalog, checkout_sessions, subscriptions, invoices, payments, portal, webhook_endpoints)
 
 
 @cache
-def calls() -> tuple[Call, ...]:
+def calls() -> Calls:
     """Return every call the stand-in answers."""
-    return tuple(call for module in _MODULES for call in module.CALLS)
+    return Calls(call for module in _MODULES for call in module.calls)

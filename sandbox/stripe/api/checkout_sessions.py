@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from sandbox.stripe.engine import checkout
 from sandbox.stripe.engine.world import World
-from sandbox.stripe.objects import sessions
+from sandbox.stripe.objects import part
 from sandbox.stripe.state.clock import DAY
 from sandbox.stripe.state.store import Obj
-from sandbox.stripe.wire.calls import PAGE, Call, Filter, assign, get, listing, merge_metadata, post, whole
+from sandbox.stripe.wire.calls import Calls, assign, whole
 from sandbox.stripe.wire.errors import InvalidRequest, MissingParameter
-from sandbox.stripe.wire.params import Fields, Flag, Group, Integer, Many, Metadata, Params, Text
+from sandbox.stripe.wire.params import Params
 
 _ONLY_FOR = {
     "subscription_data": "subscription",
@@ -18,74 +18,58 @@ _ONLY_FOR = {
     "customer_creation": "payment",
     "submit_type": "payment",
 }
-_FIELDS: Fields = {
-    "allow_promotion_codes": Flag(),
-    "billing_address_collection": Text(("auto", "required")),
-    "cancel_url": Text(),
-    "client_reference_id": Text(longest=200),
-    "customer": Text(),
-    "customer_creation": Text(("always", "if_required")),
-    "customer_email": Text(longest=800),
-    "customer_update": Group({"address": Text(("auto", "never")), "name": Text(("auto", "never"))}),
-    "expires_at": Integer(),
-    "invoice_creation": Group(
-        {"enabled": Flag(required=True), "invoice_data": Group({"description": Text(), "metadata": Metadata()})}
-    ),
-    "line_items": Many(
-        Group({"price": Text(required=True), "quantity": Integer(least=1), "metadata": Metadata()}), required=True
-    ),
-    "locale": Text(),
-    "metadata": Metadata(),
-    "mode": Text(("payment", "subscription"), required=True),
-    "origin_context": Text(("mobile_app", "web")),
-    "payment_intent_data": Group(
-        {
-            "description": Text(),
-            "metadata": Metadata(),
-            "receipt_email": Text(),
-            "setup_future_usage": Text(("off_session", "on_session")),
-        }
-    ),
-    "payment_method_collection": Text(("always", "if_required")),
-    "submit_type": Text(("auto", "book", "donate", "pay", "subscribe")),
-    "subscription_data": Group(
-        {
-            "billing_mode": Group({"type": Text(("flexible",), required=True)}),
-            "description": Text(longest=500),
-            "metadata": Metadata(),
-        }
-    ),
-    "success_url": Text(),
-}
+calls = Calls()
 
 
+@calls.post(
+    "/v1/checkout/sessions",
+    """
+    allow_promotion_codes:flag billing_address_collection=auto|required cancel_url client_reference_id:200 customer
+    customer_creation=always|if_required customer_email:800 customer_update{address=auto|never name=auto|never}
+    expires_at:int invoice_creation{enabled:flag! invoice_data{description metadata}}
+    line_items[]{price! quantity:1.. metadata}! locale metadata mode=payment|subscription!
+    origin_context=mobile_app|web
+    payment_intent_data{description metadata receipt_email setup_future_usage=off_session|on_session}
+    payment_method_collection=always|if_required submit_type=auto|book|donate|pay|subscribe
+    subscription_data{billing_mode{type=flexible!} description:500 metadata} success_url ui_mode=hosted_page
+    """,
+)
 def _create(world: World, _: str, params: Params) -> Obj:
     mode = params["mode"]
     _check(params, mode)
-    prices = [_line(world, item, mode, number) for number, item in enumerate(params.pop("line_items"))]
-    expires_at = _expiry(world.now(), params.pop("expires_at", None))
-    session = sessions.checkout_session(mode=mode, url=world.url, created=world.now(), expires_at=expires_at)
-    _put_lines(session, prices)
-    session["_subscription_data"] = params.pop("subscription_data", None) or {}
-    session["_payment_intent_data"] = params.pop("payment_intent_data", None) or {}
-    creation = params.pop("invoice_creation", None)
+    lines = [_line(world, item, mode, number) for number, item in enumerate(params.pop("line_items"))]
+    if len({line["currency"] for line in lines}) > 1:
+        raise InvalidRequest("All prices on a Checkout session must have the same currency.", param="line_items")
+    session = world.new(
+        "checkout.session",
+        mode=mode,
+        lines=lines,
+        currency=lines[0]["currency"],
+        total=sum(line["amount_total"] for line in lines),
+        collection="always" if mode == "subscription" else "if_required",
+        expires_at=_expiry(world.now(), params.pop("expires_at", None)),
+        subscription_data=params.pop("subscription_data", None) or {},
+        intent_data=params.pop("payment_intent_data", None) or {},
+    )
+    creation = params.pop("invoice_creation", None) or {}
     if mode == "payment":
+        data = creation.get("invoice_data") or {}
+        about = {"description": data.get("description"), "metadata": data.get("metadata") or {}}
+        enabled = bool(creation.get("enabled"))
         session["customer_creation"] = "if_required"
-        session["invoice_creation"] = _invoice_creation(creation)
+        session["invoice_creation"] = part("checkout.session.invoice_creation", enabled=enabled, **about)
     if params.get("customer"):
         customer = world.get("customer", params["customer"], param="customer")
-        session["customer_details"] = sessions.customer_details(email=customer["email"], name=customer["name"])
+        session["customer_details"] = checkout.details(email=customer["email"], name=customer["name"])
     assign(session, params)
-    world.store.insert(session)
-    world.store.set_timer("expire", session["id"], expires_at)
-    return session
+    world.store.set_timer("expire", session["id"], session["expires_at"])
+    return world.add(session)
 
 
 def _check(params: Params, mode: str) -> None:
-    if not params.get("success_url"):
-        raise MissingParameter("success_url")
-    if not params["line_items"]:
-        raise MissingParameter("line_items")
+    for name in ("success_url", "line_items"):
+        if not params.get(name):
+            raise MissingParameter(name)
     if params.get("customer") and params.get("customer_email"):
         raise InvalidRequest("You may only specify one of these parameters: customer, customer_email.")
     if params.get("customer") and params.get("customer_creation"):
@@ -96,35 +80,26 @@ def _check(params: Params, mode: str) -> None:
 
 
 def _line(world: World, item: Params, mode: str, number: int) -> Obj:
-    price = world.get("price", item["price"], param=f"line_items[{number}][price]")
+    place = f"line_items[{number}][price]"
+    price = world.get("price", item["price"], param=place)
+    wrong = ""
     if not price["active"]:
-        raise InvalidRequest(
-            "The price specified is inactive. This field only accepts active prices.",
-            param=f"line_items[{number}][price]",
-        )
-    if mode == "payment" and price["recurring"]:
-        raise InvalidRequest(
+        wrong = "The price specified is inactive. This field only accepts active prices."
+    elif mode == "payment" and price["recurring"]:
+        wrong = (
             "You specified `payment` mode but passed a recurring price. Either switch to `subscription` mode or use "
-            "only one-time prices.",
-            param=f"line_items[{number}][price]",
+            "only one-time prices."
         )
-    if mode == "subscription" and not price["recurring"]:
-        raise InvalidRequest(
+    elif mode == "subscription" and not price["recurring"]:
+        wrong = (
             "You must provide at least one recurring price in `subscription` mode when using prices. (The sandbox "
-            "simulates no one-time prices there.)",
-            param=f"line_items[{number}][price]",
+            "simulates no one-time prices there.)"
         )
-    words = world.get("product", price["product"])["name"]
-    made = sessions.line_item(price=price, quantity=item.get("quantity") or 1, words=words)
-    made["metadata"] = item.get("metadata") or {}
-    return made
-
-
-def _put_lines(session: Obj, lines: list[Obj]) -> None:
-    if len({line["currency"] for line in lines}) > 1:
-        raise InvalidRequest("All prices on a Checkout session must have the same currency.", param="line_items")
-    total = sum(line["amount_total"] for line in lines)
-    session |= {"_lines": lines, "currency": lines[0]["currency"], "amount_subtotal": total, "amount_total": total}
+    if wrong:
+        raise InvalidRequest(wrong, param=place)
+    words, quantity = world.get("product", price["product"])["name"], item.get("quantity") or 1
+    about = {"quantity": quantity, "amount": price["unit_amount"] * quantity, "metadata": item.get("metadata") or {}}
+    return world.new("item", price=price, words=words, **about)
 
 
 def _expiry(now: int, given: int | None) -> int:
@@ -139,62 +114,24 @@ def _expiry(now: int, given: int | None) -> int:
     return given
 
 
-def _invoice_creation(given: Params | None) -> Obj:
-    data = (given or {}).get("invoice_data") or {}
-    nothing = ("account_tax_ids", "custom_fields", "footer", "issuer", "rendering_options")
-    return {
-        "enabled": bool(given and given["enabled"]),
-        "invoice_data": {
-            **dict.fromkeys(nothing),
-            "description": data.get("description"),
-            "metadata": data.get("metadata") or {},
-        },
-    }
-
-
-def _update(world: World, identity: str, params: Params) -> Obj:
-    session = world.get("checkout.session", identity)
-    if "metadata" in params:
-        merge_metadata(session, params["metadata"])
-        world.store.update(session)
-    return session
-
-
-def _expire(world: World, identity: str, _: Params) -> Obj:
-    session = world.get("checkout.session", identity)
+@calls.post("/v1/checkout/sessions/{id}/expire", of="checkout.session")
+def _expire(world: World, session: Obj, _: Params) -> Obj:
     if session["status"] != "open":
         raise InvalidRequest(
             'Only Checkout Sessions with a status in ["open"] can be expired. This Checkout Session has a status of '
             f"`{session['status']}`."
         )
-    checkout.expire(world, session)
-    return session
+    return checkout.expire(world, session)
 
 
-def _line_items(world: World, identity: str, params: Params) -> Obj:
-    session = world.get("checkout.session", identity)
-    return whole(session["_lines"], params, f"/v1/checkout/sessions/{identity}/line_items")
+@calls.on("GET", "/v1/checkout/sessions/{id}/line_items", "limit:1..100 starting_after", of="checkout.session")
+def _line_items(world: World, session: Obj, params: Params) -> Obj:
+    return whole(session["_lines"], params, f"/v1/checkout/sessions/{session['id']}/line_items")
 
 
-CALLS = [
-    post("/v1/checkout/sessions", _create, {**_FIELDS, "ui_mode": Text(("hosted_page",))}),
-    listing(
-        "checkout.session",
-        "/v1/checkout/sessions",
-        {
-            "customer": Filter(Text(), "customer"),
-            "payment_intent": Filter(Text(), "payment_intent"),
-            "status": Filter(Text(("complete", "expired", "open")), "status"),
-            "subscription": Filter(Text(), "subscription"),
-        },
-    ),
-    get("checkout.session", "/v1/checkout/sessions/{id}"),
-    post("/v1/checkout/sessions/{id}", _update, {"metadata": Metadata()}),
-    post("/v1/checkout/sessions/{id}/expire", _expire, {}),
-    Call(
-        "GET",
-        "/v1/checkout/sessions/{id}/line_items",
-        _line_items,
-        {name: PAGE[name] for name in ("limit", "starting_after")},
-    ),
-]
+calls.reads(
+    "checkout.session",
+    "/v1/checkout/sessions",
+    "created:range customer payment_intent status=complete|expired|open subscription",
+)
+calls.updates("checkout.session", "/v1/checkout/sessions", "metadata")

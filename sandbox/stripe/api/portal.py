@@ -3,69 +3,42 @@
 from __future__ import annotations
 
 from sandbox.stripe.engine.world import World
-from sandbox.stripe.objects import sessions
 from sandbox.stripe.state.store import Obj
-from sandbox.stripe.wire.calls import Filter, get, listing, merge_metadata, post
+from sandbox.stripe.wire.calls import Calls, assign
 from sandbox.stripe.wire.errors import InvalidRequest, MissingParameter
-from sandbox.stripe.wire.params import Fields, Flag, Group, Many, Metadata, Params, Text
+from sandbox.stripe.wire.params import Params
 
-_PRORATIONS = Text(("always_invoice", "create_prorations", "none"))
-_REASONS = (
-    "customer_service", "low_quality", "missing_features", "other", "switched_service", "too_complex",
-    "too_expensive", "unused",
-)  # fmt: skip
-_FEATURES: Fields = {
-    "customer_update": Group(
-        {"enabled": Flag(), "allowed_updates": Many(Text(("address", "email", "name", "phone", "shipping", "tax_id")))}
-    ),
-    "invoice_history": Group({"enabled": Flag(required=True)}),
-    "payment_method_update": Group({"enabled": Flag(required=True)}),
-    "subscription_cancel": Group(
-        {
-            "enabled": Flag(),
-            "mode": Text(("at_period_end", "immediately")),
-            "proration_behavior": _PRORATIONS,
-            "cancellation_reason": Group({"enabled": Flag(required=True), "options": Many(Text(_REASONS))}),
+PRORATIONS = "proration_behavior=always_invoice|create_prorations|none"
+FEEDBACK = "customer_service|low_quality|missing_features|other|switched_service|too_complex|too_expensive|unused"
+_CONFIGURATION = f"""
+    business_profile{{headline:60 privacy_policy_url terms_of_service_url}} default_return_url
+    features{{
+        customer_update{{enabled:flag allowed_updates[]=address|email|name|phone|shipping|tax_id}}
+        invoice_history{{enabled:flag!}}
+        payment_method_update{{enabled:flag!}}
+        subscription_cancel{{
+            enabled:flag mode=at_period_end|immediately {PRORATIONS}
+            cancellation_reason{{enabled:flag! options[]={FEEDBACK}}}
+        }}
+        subscription_update{{
+            enabled:flag default_allowed_updates[]=price|quantity|promotion_code {PRORATIONS}
+            products[10]{{product! prices[]!}}
+        }}
+    }}
+    metadata name
+"""
+_FLOW = """
+    flow_data{
+        type=payment_method_update|subscription_cancel|subscription_update|subscription_update_confirm!
+        after_completion{
+            type=hosted_confirmation|portal_homepage|redirect! redirect{return_url!} hosted_confirmation{custom_message}
         }
-    ),
-    "subscription_update": Group(
-        {
-            "enabled": Flag(),
-            "default_allowed_updates": Many(Text(("price", "quantity", "promotion_code"))),
-            "products": Many(Group({"product": Text(required=True), "prices": Many(Text(), required=True)}), most=10),
-            "proration_behavior": _PRORATIONS,
-        }
-    ),
-}
-_CONFIGURATION: Fields = {
-    "business_profile": Group(
-        {"headline": Text(longest=60), "privacy_policy_url": Text(), "terms_of_service_url": Text()}
-    ),
-    "default_return_url": Text(),
-    "features": Group(_FEATURES),
-    "metadata": Metadata(),
-    "name": Text(),
-}
-_ONE = Group({"subscription": Text(required=True)})
-_FLOWS = ("payment_method_update", "subscription_cancel", "subscription_update", "subscription_update_confirm")
-_FLOW: Fields = {
-    "type": Text(_FLOWS, required=True),
-    "after_completion": Group(
-        {
-            "type": Text(("hosted_confirmation", "portal_homepage", "redirect"), required=True),
-            "redirect": Group({"return_url": Text(required=True)}),
-            "hosted_confirmation": Group({"custom_message": Text()}),
-        }
-    ),
-    "subscription_cancel": _ONE,
-    "subscription_update": _ONE,
-    "subscription_update_confirm": Group(
-        {
-            "subscription": Text(required=True),
-            "items": Many(Group({"id": Text(required=True), "price": Text(), "quantity": Text()}), required=True),
-        }
-    ),
-}
+        subscription_cancel{subscription!}
+        subscription_update{subscription!}
+        subscription_update_confirm{subscription! items[]{id! price quantity}!}
+    }
+"""
+calls = Calls()
 
 
 def default_configuration(world: World) -> Obj:
@@ -73,19 +46,22 @@ def default_configuration(world: World) -> Obj:
     known = world.all("billing_portal.configuration", is_default=True)
     if known:
         return known[0]
-    return world.add(sessions.portal_configuration(created=world.now(), is_default=True))
+    return world.add(world.new("billing_portal.configuration", is_default=True))
 
 
+@calls.post("/v1/billing_portal/configurations", _CONFIGURATION)
 def _create_configuration(world: World, _: str, params: Params) -> Obj:
     if not params.get("features"):
         raise MissingParameter("features")
-    made = sessions.portal_configuration(created=world.now(), is_default=False)
+    made = world.new("billing_portal.configuration", is_default=False)
     _change(world, made, params)
     return world.add(made, "billing_portal.configuration.created")
 
 
-def _update_configuration(world: World, identity: str, params: Params) -> Obj:
-    configuration = world.get("billing_portal.configuration", identity)
+@calls.post(
+    "/v1/billing_portal/configurations/{id}", f"{_CONFIGURATION} active:flag", of="billing_portal.configuration"
+)
+def _update_configuration(world: World, configuration: Obj, params: Params) -> Obj:
     with world.changing(configuration, "billing_portal.configuration.updated"):
         _change(world, configuration, params)
         configuration["updated"] = world.now()
@@ -93,18 +69,14 @@ def _update_configuration(world: World, identity: str, params: Params) -> Obj:
 
 
 def _change(world: World, configuration: Obj, params: Params) -> None:
-    for feature, settings in (params.get("features") or {}).items():
+    for feature, settings in (params.pop("features", None) or {}).items():
         for name, value in settings.items():
             if name == "products":
                 _check_products(world, value)
                 value = [{**each, "adjustable_quantity": {"enabled": False, "minimum": 1}} for each in value]
             configuration["features"][feature][name] = value
-    configuration["business_profile"] |= params.get("business_profile") or {}
-    for name in ("default_return_url", "name", "active"):
-        if name in params:
-            configuration[name] = params[name]
-    if "metadata" in params:
-        merge_metadata(configuration, params["metadata"])
+    configuration["business_profile"] |= params.pop("business_profile", None) or {}
+    assign(configuration, params)
 
 
 def _check_products(world: World, products: list[Params]) -> None:
@@ -117,23 +89,19 @@ def _check_products(world: World, products: list[Params]) -> None:
                 raise InvalidRequest(f"Price {price} is not of product {each['product']}.", param=f"{place}[prices]")
 
 
+@calls.post("/v1/billing_portal/sessions", f"configuration customer! {_FLOW} locale return_url")
 def _create_session(world: World, _: str, params: Params) -> Obj:
     customer = world.get("customer", params["customer"], param="customer")
-    chosen = params.get("configuration")
-    configuration = (
-        world.get("billing_portal.configuration", chosen, param="configuration")
-        if chosen
-        else default_configuration(world)
-    )
-    session = sessions.portal_session(
+    chosen, flow = params.get("configuration"), params.get("flow_data")
+    kind = "billing_portal.configuration"
+    configuration = world.get(kind, chosen, param="configuration") if chosen else default_configuration(world)
+    session = world.new(
+        "billing_portal.session",
         customer=customer["id"],
         configuration=configuration["id"],
         return_url=params.get("return_url") or configuration["default_return_url"],
-        url=world.url,
-        created=world.now(),
+        flow=_flow(world, customer, flow) if flow else None,
     )
-    if flow := params.get("flow_data"):
-        session["flow"] = _flow(world, customer, flow)
     return world.add(session, "billing_portal.session.created")
 
 
@@ -149,39 +117,13 @@ def _flow(world: World, customer: Obj, given: Params) -> Obj:
     after = given.get("after_completion") or {"type": "portal_homepage"}
     flow: Obj = {
         "after_completion": {"hosted_confirmation": None, "redirect": None, **after},
-        "subscription_cancel": None,
-        "subscription_update": None,
-        "subscription_update_confirm": None,
+        **dict.fromkeys(("subscription_cancel", "subscription_update", "subscription_update_confirm")),
         "type": given["type"],
     }
-    if given["type"] == "subscription_cancel" and details:
-        details = {**details, "retention": None}
-    if given["type"] == "subscription_update_confirm" and details:
-        details = {**details, "discounts": None}
+    absent = {"subscription_cancel": "retention", "subscription_update_confirm": "discounts"}.get(given["type"])
     if details:
-        flow[given["type"]] = details
+        flow[given["type"]] = {**details, absent: None} if absent else details
     return flow
 
 
-CALLS = [
-    post(
-        "/v1/billing_portal/sessions",
-        _create_session,
-        {
-            "configuration": Text(),
-            "customer": Text(required=True),
-            "flow_data": Group(_FLOW),
-            "locale": Text(),
-            "return_url": Text(),
-        },
-    ),
-    post("/v1/billing_portal/configurations", _create_configuration, _CONFIGURATION),
-    listing(
-        "billing_portal.configuration",
-        "/v1/billing_portal/configurations",
-        {"active": Filter(Flag(), "active"), "is_default": Filter(Flag(), "is_default")},
-        dated=False,
-    ),
-    get("billing_portal.configuration", "/v1/billing_portal/configurations/{id}"),
-    post("/v1/billing_portal/configurations/{id}", _update_configuration, {**_CONFIGURATION, "active": Flag()}),
-]
+calls.reads("billing_portal.configuration", "/v1/billing_portal/configurations", "active:flag is_default:flag")

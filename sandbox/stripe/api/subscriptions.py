@@ -2,42 +2,45 @@
 
 from __future__ import annotations
 
+from sandbox.stripe.api.portal import FEEDBACK, PRORATIONS
 from sandbox.stripe.engine import changes, payments, subscriptions
 from sandbox.stripe.engine.changes import Change, Due
 from sandbox.stripe.engine.world import World
-from sandbox.stripe.state.store import Obj, Query
-from sandbox.stripe.wire.calls import PAGE, Call, assign, get, merge_metadata, page, post
+from sandbox.stripe.state.store import Obj
+from sandbox.stripe.wire.calls import Calls, assign, merge_metadata
 from sandbox.stripe.wire.errors import InvalidRequest, NoSuchObject
-from sandbox.stripe.wire.params import Either, Flag, Group, Integer, Many, Metadata, Params, Text
+from sandbox.stripe.wire.params import Params
 
-_STATUSES = ("active", "canceled", "incomplete", "incomplete_expired", "past_due", "paused", "trialing", "unpaid")
-_PRORATIONS = Text(("always_invoice", "create_prorations", "none"))
-_FEEDBACK = (
-    "customer_service", "low_quality", "missing_features", "other", "switched_service", "too_complex",
-    "too_expensive", "unused",
-)  # fmt: skip
-_DETAILS = Group({"comment": Text(), "feedback": Text(_FEEDBACK)})
+_STATUSES = "active|canceled|incomplete|incomplete_expired|past_due|paused|trialing|unpaid"
+_DETAILS = f"cancellation_details{{comment feedback={FEEDBACK}}}"
+calls = Calls()
 
 
-def _list(world: World, _: str, params: Params) -> Obj:
-    where = {"customer": params["customer"]} if params.get("customer") else {}
+def _by_status(params: Params) -> None:
+    """Leave out what has ended unless it is asked for."""
     status = params.get("status")
-    wanted = {
-        "all": [],
-        "ended": ["canceled", "incomplete_expired"],
-        None: [name for name in _STATUSES if name not in subscriptions.ENDED],
-    }.get(status, [str(status)])
-    any_of = {"status": wanted} if wanted else {}
-    if params.get("price"):
-        where["items.data[0].price"] = params["price"]
-    query = Query("subscription", where, params.get("created") or {}, any_of)
-    return page(world, query, params, "/v1/subscriptions")
+    if status is None:
+        params["status"] = sorted({*_STATUSES.split("|")} - subscriptions.ENDED)
+    elif status == "ended":
+        params["status"] = sorted(subscriptions.ENDED)
+    elif status == "all":
+        del params["status"]
 
 
-def _update(world: World, identity: str, params: Params) -> Obj:
-    subscription = world.get("subscription", identity)
+@calls.post(
+    "/v1/subscriptions/{id}",
+    f"""
+    cancel_at:int|min_period_end|max_period_end cancel_at_period_end:flag {_DETAILS} default_payment_method
+    description:500 items[20]{{id price quantity:1.. metadata}} metadata
+    payment_behavior=allow_incomplete|error_if_incomplete {PRORATIONS} proration_date:int
+    """,
+    of="subscription",
+)
+def _update(world: World, subscription: Obj, params: Params) -> Obj:
     if subscription["status"] in subscriptions.ENDED:
-        raise _ended(subscription)
+        raise InvalidRequest(
+            f"A canceled subscription can only update its cancellation_details. ({subscription['id']})"
+        )
     if params.get("default_payment_method"):
         world.get("payment_method", params["default_payment_method"], param="default_payment_method")
     planned = [_change(world, subscription, item) for item in params.pop("items", None) or []]
@@ -51,7 +54,7 @@ def _update(world: World, identity: str, params: Params) -> Obj:
         assign(subscription, params)
     if due is not Due.NOTHING:
         _bill(world, subscription, due, strict=strict)
-    return world.get("subscription", identity)
+    return world.get("subscription", subscription["id"])
 
 
 def _change(world: World, subscription: Obj, given: Params) -> Change:
@@ -96,66 +99,36 @@ def _bill(world: World, subscription: Obj, due: Due, *, strict: bool) -> None:
         raise payments.declined(payments.test_method(method).refusal)
 
 
-def _cancel(world: World, identity: str, params: Params) -> Obj:
-    subscription = world.get("subscription", identity)
+@calls.on("DELETE", "/v1/subscriptions/{id}", _DETAILS, of="subscription")
+def _cancel(world: World, subscription: Obj, params: Params) -> Obj:
     if subscription["status"] in subscriptions.ENDED:
-        raise NoSuchObject("subscription", identity)
+        raise NoSuchObject("subscription", subscription["id"])
     subscription["cancellation_details"] |= params.get("cancellation_details") or {}
-    subscriptions.end(world, subscription, reason="cancellation_requested")
+    subscriptions.end(world, subscription)
     return subscription
 
 
-def _resume(world: World, identity: str, _: Params) -> Obj:
-    subscription = world.get("subscription", identity)
+@calls.post("/v1/subscriptions/{id}/resume", f"billing_cycle_anchor{{type=now!}} {PRORATIONS}", of="subscription")
+def _resume(world: World, subscription: Obj, _: Params) -> Obj:
     if subscription["status"] != "paused":
-        raise InvalidRequest(f"Only paused subscriptions can be resumed; {identity} is {subscription['status']}.")
+        raise InvalidRequest(
+            f"Only paused subscriptions can be resumed; {subscription['id']} is {subscription['status']}."
+        )
     subscriptions.resume(world, subscription)
-    return world.get("subscription", identity)
+    return world.get("subscription", subscription["id"])
 
 
-def _ended(subscription: Obj) -> InvalidRequest:
-    return InvalidRequest(
-        f"A canceled subscription can only update its cancellation_details. ({subscription['id']})",
-    )
-
-
+@calls.on("GET", "/v1/subscription_items", "subscription! limit:1..100")
 def _items(world: World, _: str, params: Params) -> Obj:
     subscription = world.get("subscription", params["subscription"], param="subscription")
     shown = [{**item, "price": world.get("price", item["price"])} for item in subscription["items"]["data"]]
     return {"object": "list", "data": shown, "has_more": False, "url": "/v1/subscription_items"}
 
 
-CALLS = [
-    Call(
-        "GET",
-        "/v1/subscriptions",
-        _list,
-        {**PAGE, "customer": Text(), "price": Text(), "status": Text((*_STATUSES, "all", "ended"))},
-    ),
-    get("subscription", "/v1/subscriptions/{id}"),
-    post(
-        "/v1/subscriptions/{id}",
-        _update,
-        {
-            "cancel_at": Either((Integer(), Text(("min_period_end", "max_period_end")))),
-            "cancel_at_period_end": Flag(),
-            "cancellation_details": _DETAILS,
-            "default_payment_method": Text(),
-            "description": Text(longest=500),
-            "items": Many(
-                Group({"id": Text(), "price": Text(), "quantity": Integer(least=1), "metadata": Metadata()}), most=20
-            ),
-            "metadata": Metadata(),
-            "payment_behavior": Text(("allow_incomplete", "error_if_incomplete")),
-            "proration_behavior": _PRORATIONS,
-            "proration_date": Integer(),
-        },
-    ),
-    Call("DELETE", "/v1/subscriptions/{id}", _cancel, {"cancellation_details": _DETAILS}),
-    post(
-        "/v1/subscriptions/{id}/resume",
-        _resume,
-        {"billing_cycle_anchor": Group({"type": Text(("now",), required=True)}), "proration_behavior": _PRORATIONS},
-    ),
-    Call("GET", "/v1/subscription_items", _items, {"subscription": Text(required=True), "limit": PAGE["limit"]}),
-]
+calls.reads(
+    "subscription",
+    "/v1/subscriptions",
+    f"created:range customer price status={_STATUSES}|all|ended",
+    at={"price": "items.data[0].price"},
+    before=_by_status,
+)

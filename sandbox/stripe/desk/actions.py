@@ -5,148 +5,106 @@ from __future__ import annotations
 from sandbox.stripe.api import webhook_endpoints
 from sandbox.stripe.engine import checkout, disputes, refunds, subscriptions, time_machine, wallet
 from sandbox.stripe.engine.world import World
-from sandbox.stripe.methods import METHODS, Refusal, TestMethod, named
+from sandbox.stripe.methods import METHODS, TestMethod, named
 from sandbox.stripe.state.clock import DAY
 from sandbox.stripe.state.store import Obj
 from sandbox.stripe.wire import troubles
-from sandbox.stripe.wire.calls import Call, post
+from sandbox.stripe.wire.calls import Calls
 from sandbox.stripe.wire.errors import InvalidRequest
-from sandbox.stripe.wire.params import Flag, Integer, Params, Text
+from sandbox.stripe.wire.params import Params
 from sandbox.stripe.wire.troubles import Trouble
 
 _REASONS = (
-    "bank_cannot_process",
-    "credit_not_processed",
-    "duplicate",
-    "fraudulent",
-    "general",
-    "product_not_received",
-    "product_unacceptable",
-    "subscription_canceled",
-    "unrecognized",
+    "bank_cannot_process|credit_not_processed|duplicate|fraudulent|general|product_not_received|product_unacceptable|"
+    "subscription_canceled|unrecognized"
 )
+ACTIONS = Calls()
 
 
-def test_method(number: str) -> TestMethod:
-    """Return the test method with this number. Raises InvalidRequest: a real card number has no business here."""
-    method = named(number)
-    if method is None:
-        raise InvalidRequest(
-            f"Not a test card. The sandbox knows: {', '.join(METHODS)}. Never enter a real card number here.",
-            param="number",
-        )
-    return method
-
-
+@ACTIONS.post("/clock/advance", "days:0.. seconds:0..")
 def _advance(world: World, _: str, params: Params) -> Obj:
     seconds = (params.get("days") or 0) * DAY + (params.get("seconds") or 0)
     happened = time_machine.advance(world, seconds)
     return {"now": world.now(), "advanced": seconds, "happened": happened}
 
 
-def _renew(world: World, identity: str, _: Params) -> Obj:
+@ACTIONS.post("/subscriptions/{id}/renew", of="subscription")
+def _renew(world: World, subscription: Obj, _: Params) -> Obj:
     """Turn the clock to the end of the subscription's period; whatever else is due by then happens too."""
-    subscription = world.get("subscription", identity)
-    if subscription["status"] in subscriptions.ENDED | {"paused"}:
-        raise InvalidRequest(f"Subscription {identity} is {subscription['status']}.")
+    _refuse(subscription, not _runs(subscription))
     end = subscription["items"]["data"][0]["current_period_end"]
     time_machine.advance(world, max(0, end - world.now()))
-    return world.get("subscription", identity)
+    return world.get("subscription", subscription["id"])
 
 
-def _pause(world: World, identity: str, _: Params) -> Obj:
-    subscription = world.get("subscription", identity)
-    if subscription["status"] in subscriptions.ENDED | {"paused"}:
-        raise InvalidRequest(f"Subscription {identity} is {subscription['status']}.")
-    subscriptions.pause(world, subscription)
-    return subscription
+@ACTIONS.post("/subscriptions/{id}/pause", of="subscription")
+def _pause(world: World, subscription: Obj, _: Params) -> Obj:
+    _refuse(subscription, not _runs(subscription))
+    return subscriptions.pause(world, subscription)
 
 
-def _resume(world: World, identity: str, _: Params) -> Obj:
-    subscription = world.get("subscription", identity)
-    if subscription["status"] != "paused":
-        raise InvalidRequest(f"Subscription {identity} is {subscription['status']}, not paused.")
+@ACTIONS.post("/subscriptions/{id}/resume", of="subscription")
+def _resume(world: World, subscription: Obj, _: Params) -> Obj:
+    _refuse(subscription, subscription["status"] != "paused")
     subscriptions.resume(world, subscription)
-    return world.get("subscription", identity)
+    return world.get("subscription", subscription["id"])
 
 
-def _pay_session(world: World, identity: str, params: Params) -> Obj:
-    session = world.get("checkout.session", identity)
-    method = test_method(params.get("method") or "4242424242424242")
+@ACTIONS.post("/checkout/{id}/pay", "method email", of="checkout.session")
+def _pay_session(world: World, session: Obj, params: Params) -> Obj:
     email = params.get("email") or (session["customer_details"] or {}).get("email") or session["customer_email"]
+    method = _test_method(params.get("method") or "4242424242424242")
     refusal = checkout.pay(world, session, method, email=email or "payer@example.com")
-    return {"session": identity, **paid_or_refused(refusal), "redirect": checkout.return_address(session)}
+    outcome = {"paid": refusal is None, "message": refusal.message if refusal else ""}
+    return {"session": session["id"], **outcome, "redirect": checkout.return_address(session)}
 
 
-def paid_or_refused(refusal: Refusal | None) -> Obj:
-    """Return how a payment went, for a person."""
-    return {"paid": refusal is None, "message": refusal.message if refusal else ""}
+@ACTIONS.post("/checkout/{id}/expire", of="checkout.session")
+def _expire_session(world: World, session: Obj, _: Params) -> Obj:
+    _refuse(session, session["status"] != "open")
+    return checkout.expire(world, session)
 
 
-def _expire_session(world: World, identity: str, _: Params) -> Obj:
-    session = world.get("checkout.session", identity)
-    if session["status"] != "open":
-        raise InvalidRequest(f"This checkout session is {session['status']}.")
-    checkout.expire(world, session)
-    return session
+@ACTIONS.post("/payment_intents/{id}/settle", "succeeded:flag!", of="payment_intent")
+def _settle(world: World, intent: Obj, params: Params) -> Obj:
+    return time_machine.settle(world, intent, succeeded=params["succeeded"])
 
 
-def _settle(world: World, identity: str, params: Params) -> Obj:
-    intent = world.get("payment_intent", identity)
-    time_machine.settle(world, intent, succeeded=params["succeeded"])
-    return intent
-
-
-def _set_card(world: World, identity: str, params: Params) -> Obj:
-    customer = world.get("customer", identity)
-    method = wallet.replace_method(world, customer, test_method(params["number"]))
+@ACTIONS.post("/customers/{id}/card", "number! pay:flag", of="customer")
+def _set_card(world: World, customer: Obj, params: Params) -> Obj:
+    method = wallet.replace_method(world, customer, _test_method(params["number"]))
     outcomes = wallet.pay_open_invoices(world, customer) if params.get("pay", True) else []
     return {"payment_method": method["id"], "outcomes": [outcome.value for outcome in outcomes]}
 
 
-def _pay_invoice(world: World, identity: str, _: Params) -> Obj:
-    invoice = world.get("invoice", identity)
-    if invoice["status"] != "open":
-        raise InvalidRequest(f"Invoice {identity} is {invoice['status']}.")
-    outcome = subscriptions.pay(world, invoice, None)
-    return {"invoice": identity, "outcome": outcome.value}
+@ACTIONS.post("/invoices/{id}/pay", of="invoice")
+def _pay_invoice(world: World, invoice: Obj, _: Params) -> Obj:
+    _refuse(invoice, invoice["status"] != "open")
+    return {"invoice": invoice["id"], "outcome": subscriptions.pay(world, invoice, None).value}
 
 
-def _refund(world: World, identity: str, params: Params) -> Obj:
-    charge = world.get("charge", identity)
+@ACTIONS.post(
+    "/charges/{id}/refund",
+    "amount:1.. fails:flag reason=duplicate|fraudulent|requested_by_customer",
+    of="charge",
+)
+def _refund(world: World, charge: Obj, params: Params) -> Obj:
     reason = params.get("reason") or "requested_by_customer"
     refund = refunds.refund(world, charge, amount=params.get("amount"), reason=reason, metadata={})
     return refunds.fail(world, refund) if params.get("fails") else refund
 
 
-def _fail_refund(world: World, identity: str, _: Params) -> Obj:
-    return refunds.fail(world, world.get("refund", identity))
+@ACTIONS.post(
+    "/charges/{id}/dispute",
+    f"amount:1.. inquiry:flag reason={_REASONS}",
+    of="charge",
+)
+def _dispute(world: World, charge: Obj, params: Params) -> Obj:
+    reason, inquiry = params.get("reason") or "fraudulent", bool(params.get("inquiry"))
+    return disputes.open_dispute(world, charge, inquiry=inquiry, reason=reason, amount=params.get("amount"))
 
 
-def _dispute(world: World, identity: str, params: Params) -> Obj:
-    return disputes.open_dispute(
-        world,
-        world.get("charge", identity),
-        inquiry=bool(params.get("inquiry")),
-        reason=params.get("reason") or "fraudulent",
-        amount=params.get("amount"),
-    )
-
-
-def _close_dispute(world: World, identity: str, params: Params) -> Obj:
-    return disputes.close(world, world.get("dispute", identity), won=bool(params.get("won")))
-
-
-def _submit_dispute(world: World, identity: str, _: Params) -> Obj:
-    dispute = world.get("dispute", identity)
-    disputes.submit(world, dispute)
-    return dispute
-
-
-def _escalate_dispute(world: World, identity: str, _: Params) -> Obj:
-    return disputes.escalate(world, world.get("dispute", identity))
-
-
+@ACTIONS.post("/api/fail", "times:0..100 status=429|500|503 performed:flag")
 def _fail_calls(world: World, _: str, params: Params) -> Obj:
     """Let API calls fail, before or after they did their work."""
     times = params.get("times", 1)
@@ -155,40 +113,37 @@ def _fail_calls(world: World, _: str, params: Params) -> Obj:
     return {"failing": times}
 
 
+ACTIONS.post("/refunds/{id}/fail", of="refund")(lambda world, refund, _: refunds.fail(world, refund))
+ACTIONS.post("/disputes/{id}/submit", of="dispute")(lambda world, dispute, _: disputes.submit(world, dispute))
+ACTIONS.post("/disputes/{id}/escalate", of="dispute")(lambda world, dispute, _: disputes.escalate(world, dispute))
+ACTIONS.post("/disputes/{id}/close", "won:flag", of="dispute")(
+    lambda world, dispute, params: disputes.close(world, dispute, won=bool(params.get("won")))
+)
+
+
+@ACTIONS.post("/reset")
 def _reset(world: World, _: str, __: Params) -> Obj:
     world.store.erase()
     webhook_endpoints.follow_environment(world)
     return {"reset": True}
 
 
-ACTIONS: list[Call] = [
-    post("/clock/advance", _advance, {"days": Integer(least=0), "seconds": Integer(least=0)}),
-    post("/subscriptions/{id}/renew", _renew, {}),
-    post("/subscriptions/{id}/pause", _pause, {}),
-    post("/subscriptions/{id}/resume", _resume, {}),
-    post("/checkout/{id}/pay", _pay_session, {"method": Text(), "email": Text()}),
-    post("/checkout/{id}/expire", _expire_session, {}),
-    post("/payment_intents/{id}/settle", _settle, {"succeeded": Flag(required=True)}),
-    post("/customers/{id}/card", _set_card, {"number": Text(required=True), "pay": Flag()}),
-    post("/invoices/{id}/pay", _pay_invoice, {}),
-    post(
-        "/charges/{id}/refund",
-        _refund,
-        {
-            "amount": Integer(least=1),
-            "fails": Flag(),
-            "reason": Text(("duplicate", "fraudulent", "requested_by_customer")),
-        },
-    ),
-    post("/refunds/{id}/fail", _fail_refund, {}),
-    post("/charges/{id}/dispute", _dispute, {"amount": Integer(least=1), "inquiry": Flag(), "reason": Text(_REASONS)}),
-    post("/disputes/{id}/close", _close_dispute, {"won": Flag()}),
-    post("/disputes/{id}/submit", _submit_dispute, {}),
-    post("/disputes/{id}/escalate", _escalate_dispute, {}),
-    post(
-        "/api/fail",
-        _fail_calls,
-        {"times": Integer(least=0, most=100), "status": Text(("429", "500", "503")), "performed": Flag()},
-    ),
-    post("/reset", _reset, {}),
-]
+def _runs(subscription: Obj) -> bool:
+    return subscription["status"] not in subscriptions.ENDED | {"paused"}
+
+
+def _refuse(obj: Obj, wrong: bool) -> None:
+    if wrong:
+        kind = obj["object"].replace(".", " ").capitalize()
+        raise InvalidRequest(f"{kind} {obj['id']} is {obj['status']}.")
+
+
+def _test_method(number: str) -> TestMethod:
+    """Return the test method with this number. Raises InvalidRequest: a real card number has no business here."""
+    method = named(number)
+    if method is None:
+        known = ", ".join(METHODS)
+        raise InvalidRequest(
+            f"Not a test card. The sandbox knows: {known}. Never enter a real card number here.", param="number"
+        )
+    return method

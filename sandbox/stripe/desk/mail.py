@@ -10,12 +10,14 @@ from sandbox.stripe.engine.world import World, new_event
 from sandbox.stripe.state import ids
 from sandbox.stripe.state.store import Obj, Query
 from sandbox.stripe.webhooks import forgeries
-from sandbox.stripe.webhooks.outbox import State
-from sandbox.stripe.wire.calls import Call, post
+from sandbox.stripe.webhooks.outbox import State, shown
+from sandbox.stripe.wire.calls import Calls
 from sandbox.stripe.wire.errors import InvalidRequest
-from sandbox.stripe.wire.params import Integer, Many, Params, Text
+from sandbox.stripe.wire.params import Params
 
-_ORDERS = Text(("created", "reversed", "shuffled"))
+_ORDER = "order=created|reversed|shuffled"
+_TIMES = "times:1..20"
+ACTIONS = Calls()
 
 
 def state(world: World) -> Obj:
@@ -32,27 +34,25 @@ def state(world: World) -> Obj:
 
 def events(world: World, *, limit: int) -> list[Obj]:
     """Return the latest events with how their deliveries stand, the newest first."""
-    shown = []
-    for event in world.store.select(Query("event"), limit=limit):
-        about = event["data"]["object"]
-        shown.append(
-            {
-                "id": event["id"],
-                "type": event["type"],
-                "created": event["created"],
-                "object": {"id": about["id"], "object": about["object"]},
-                "previous_attributes": event["data"].get("previous_attributes"),
-                "deliveries": [delivery.shown() for delivery in world.outbox.of_event(event["id"])],
-            }
-        )
-    return shown
+    return [_event(world, event) for event in world.store.select(Query("event"), limit=limit)]
 
 
-def _resend_one(world: World, identity: str, params: Params) -> Obj:
-    event = world.get("event", identity)
+def _event(world: World, event: Obj) -> Obj:
+    about = event["data"]["object"]
+    return {
+        **{name: event[name] for name in ("id", "type", "created")},
+        "object": {"id": about["id"], "object": about["object"]},
+        "previous_attributes": event["data"].get("previous_attributes"),
+        "deliveries": [shown(delivery) for delivery in world.outbox.of_event(event["id"])],
+    }
+
+
+@ACTIONS.post("/events/{id}/resend", _TIMES, of="event")
+def _resend_one(world: World, event: Obj, params: Params) -> Obj:
     return {"queued": sum(world.outbox.add(event) for _ in range(params.get("times") or 1))}
 
 
+@ACTIONS.post("/events/resend", f"events[] last:1..1000 {_ORDER} {_TIMES}")
 def _resend(world: World, _: str, params: Params) -> Obj:
     """Send events once more: those named, or the latest `last`, in the order asked for."""
     if params.get("events"):
@@ -70,15 +70,14 @@ def _resend(world: World, _: str, params: Params) -> Obj:
     return {"events": [event["id"] for event in chosen]}
 
 
+@ACTIONS.post("/events/forge", f"forgery={'|'.join(forgeries.DESCRIPTIONS)}! event type object:100000")
 def _forge(world: World, _: str, params: Params) -> Obj:
     """Send a letter that Stripe never wrote: a known event's or an invented one, spoiled as `forgery` says."""
     forgery = params["forgery"]
     if params.get("event"):
         event = world.get("event", params["event"], param="event")
     else:
-        about = _invented(params)
-        event = new_event(params.get("type") or "invoice.paid", about, created=world.now())
-        event["id"] = ids.new("event")
+        event = new_event(params.get("type") or "invoice.paid", _invented(params), created=world.now())
     return {"event": event["id"], "type": event["type"], "queued": world.outbox.add(event, forgery=forgery)}
 
 
@@ -94,38 +93,13 @@ def _invented(params: Params) -> Obj:
     return about
 
 
+@ACTIONS.post("/deliveries/hold")
 def _hold(world: World, _: str, __: Params) -> Obj:
     world.outbox.hold()
     return state(world)
 
 
+@ACTIONS.post("/deliveries/release", f"events[1000] {_ORDER}")
 def _release(world: World, _: str, params: Params) -> Obj:
     order = params.get("events") or params.get("order") or "created"
     return {"released": world.outbox.release(order)}
-
-
-ACTIONS: list[Call] = [
-    post(
-        "/events/forge",
-        _forge,
-        {
-            "forgery": Text(tuple(forgeries.DESCRIPTIONS), required=True),
-            "event": Text(),
-            "type": Text(),
-            "object": Text(longest=100_000),
-        },
-    ),
-    post(
-        "/events/resend",
-        _resend,
-        {
-            "events": Many(Text()),
-            "last": Integer(least=1, most=1000),
-            "order": _ORDERS,
-            "times": Integer(least=1, most=20),
-        },
-    ),
-    post("/events/{id}/resend", _resend_one, {"times": Integer(least=1, most=20)}),
-    post("/deliveries/hold", _hold, {}),
-    post("/deliveries/release", _release, {"events": Many(Text(), most=1000), "order": _ORDERS}),
-]

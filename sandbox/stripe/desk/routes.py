@@ -17,12 +17,12 @@ from sandbox.stripe.engine.world import World
 from sandbox.stripe.state.views import public
 from sandbox.stripe.webhooks.outbox import State
 from sandbox.stripe.wire import forms, params
-from sandbox.stripe.wire.calls import Call
+from sandbox.stripe.wire.calls import Calls
 from sandbox.stripe.wire.errors import InvalidRequest, StripeError
 
 PREFIX = "/sandbox/stripe"
 _HEADERS = {"X-Simulated": "true"}
-_CALLS = (*actions.ACTIONS, *mail.ACTIONS)
+_CALLS = Calls([*actions.ACTIONS, *mail.ACTIONS])
 _MOST_EVENTS = 1000
 
 
@@ -73,28 +73,17 @@ class Desk:
         return JSONResponse(answer, status, _HEADERS)
 
     def _perform(self, path: str, raw: dict[str, Any]) -> Any:
-        call, identity = _find(path)
+        call, identity = _CALLS.find("POST", path)
         given = params.read(call.params, raw)
         with self._world.transaction():
-            stored = call.handler(self._world, identity, given)
+            stored = call.answer(self._world, identity, given)
             return public(self._world.store, stored) if "id" in stored and "object" in stored else stored
 
 
 def refuse_other_sites(request: Request) -> None:
     """Raise InvalidRequest (403) for a form that another site's page sends here."""
     if request.headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}:
-        error = InvalidRequest("This request came from another site.")
-        error.status = 403
-        raise error
-
-
-def _find(path: str) -> tuple[Call, str]:
-    for call in _CALLS:
-        if match := call.matches("POST", path):
-            return call, match.groupdict().get("id", "")
-    error = InvalidRequest(f"There is no {PREFIX}{path}; sandbox/stripe/desk lists what there is.")
-    error.status = 404
-    raise error
+        raise InvalidRequest("This request came from another site.", status=403)
 
 
 async def _raw(request: Request) -> dict[str, Any]:

@@ -8,10 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from sandbox.stripe.engine import calendar, subscriptions
+from sandbox.stripe.engine import invoices, subscriptions
 from sandbox.stripe.engine.world import World
-from sandbox.stripe.objects import billing, sessions
-from sandbox.stripe.state import ids
 from sandbox.stripe.state.store import Obj
 from sandbox.stripe.wire.errors import InvalidRequest
 
@@ -49,9 +47,14 @@ def apply(world: World, subscription: Obj, changes: list[Change], *, proration: 
             lines += _prorations(world, subscription, change, before, now=now, restarts=restarts)
         change.item.update(price=change.price["id"], quantity=change.quantity)
     for line in lines:
-        _keep(world, subscription, line, now=now)
+        identity = line["parent"]["invoice_item_details"]["invoice_item"]
+        waiting = world.new("invoiceitem", id=identity, line=line, subscription=subscription, moment=now)
+        world.add(waiting, "invoiceitem.created")
     if restarts:
-        _restart(world, subscription)
+        subscriptions.restart(world, subscription)
+        if subscription["cancel_at_period_end"]:
+            end = subscription["items"]["data"][0]["current_period_end"]
+            subscriptions.schedule_end(world, subscription, end, at_period_end=True)
         return Due.NEW_CYCLE
     return Due.PRORATIONS if proration == "always_invoice" and lines else Due.NOTHING
 
@@ -78,52 +81,21 @@ def _prorations(world: World, subscription: Obj, change: Change, before: Obj, *,
         raise InvalidRequest("proration_date must be within the current period.", param="proration_date")
     bounds = {"start": start, "end": end, "now": now}
     back = share(before["unit_amount"] * change.item["quantity"], **bounds)
-    lines = [_line(world, subscription, before, -back, change.item["quantity"], "Unused time", now, end)]
+    lines = [_line(world, subscription, before, change.item["quantity"], -back, "Unused time", now, end)]
     if not restarts:
         due = share(change.price["unit_amount"] * change.quantity, **bounds)
-        lines.append(_line(world, subscription, change.price, due, change.quantity, "Remaining time", now, end))
+        lines.append(_line(world, subscription, change.price, change.quantity, due, "Remaining time", now, end))
     return lines
 
 
 def _line(
-    world: World, subscription: Obj, price: Obj, amount: int, quantity: int, words: str, start: int, end: int
+    world: World, subscription: Obj, price: Obj, quantity: int, amount: int, words: str, start: int, end: int
 ) -> Obj:
-    name = world.get("product", price["product"])["name"]
-    parent = billing.of_invoice_item(
-        invoice_item=ids.new("invoiceitem"), subscription=subscription["id"], proration=True
-    )
-    return billing.line(
-        price=price,
-        amount=amount,
-        quantity=quantity,
-        start=start,
-        end=end,
-        words=f"{words} on {name} ({subscriptions.in_words(price)})",
-        parent=parent,
-        metadata=subscription["metadata"],
-    )
-
-
-def _keep(world: World, subscription: Obj, line: Obj, *, now: int) -> None:
-    identity = line["parent"]["invoice_item_details"]["invoice_item"]
-    item = sessions.invoice_item(
-        line=line, customer=subscription["customer"], subscription=subscription["id"], identity=identity, created=now
-    )
-    world.add(item, "invoiceitem.created")
+    words = f"{words} on {world.get('product', price['product'])['name']} ({subscriptions.in_words(price)})"
+    about = {"subscription": subscription["id"], "metadata": subscription["metadata"]}
+    return invoices.added_line(world, price, quantity, amount=amount, words=words, start=start, end=end, **about)
 
 
 def _recurrence(world: World, item: Obj) -> Obj:
     recurring: Obj = world.get("price", item["price"])["recurring"]
     return recurring
-
-
-def _restart(world: World, subscription: Obj) -> None:
-    now = world.now()
-    subscription["billing_cycle_anchor"] = now
-    recurring = _recurrence(world, subscription["items"]["data"][0])
-    end = calendar.period_after(now, anchor=now, interval=recurring["interval"], count=recurring["interval_count"])
-    for item in subscription["items"]["data"]:
-        item |= {"current_period_start": now, "current_period_end": end, "billed_until": end}
-    world.store.set_timer("period_end", subscription["id"], end)
-    if subscription["cancel_at_period_end"]:
-        subscriptions.schedule_end(world, subscription, end, at_period_end=True)

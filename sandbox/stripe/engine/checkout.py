@@ -5,9 +5,7 @@ from __future__ import annotations
 from sandbox.stripe.engine import invoices, payments, subscriptions
 from sandbox.stripe.engine.world import World
 from sandbox.stripe.methods import Outcome, Refusal, TestMethod
-from sandbox.stripe.objects import billing, people, sessions
-from sandbox.stripe.objects.billing import Bill
-from sandbox.stripe.state import ids
+from sandbox.stripe.objects import part
 from sandbox.stripe.state.store import Obj
 from sandbox.stripe.wire.errors import InvalidRequest
 
@@ -34,18 +32,21 @@ def pay(world: World, session: Obj, test: TestMethod, *, email: str) -> Refusal 
     return None
 
 
-def expire(world: World, session: Obj) -> None:
+def expire(world: World, session: Obj) -> Obj:
     """Close an open session unpaid."""
     world.store.clear_timer("expire", session["id"])
-    with world.changing(session, "checkout.session.expired"):
-        session |= {"status": "expired", "url": None}
+    return world.change(session, "checkout.session.expired", status="expired", url=None)
 
 
 def settled(world: World, session: Obj, *, succeeded: bool) -> None:
     """A delayed payment of the session ended."""
-    event = "async_payment_succeeded" if succeeded else "async_payment_failed"
-    with world.changing(session, f"checkout.session.{event}"):
-        session["payment_status"] = "paid" if succeeded else "unpaid"
+    event, status = ("succeeded", "paid") if succeeded else ("failed", "unpaid")
+    world.change(session, f"checkout.session.async_payment_{event}", payment_status=status)
+
+
+def details(*, email: str | None, name: str | None) -> Obj:
+    """Return who pays, as a session tells it."""
+    return part("checkout.session.customer_details", email=email, name=name)
 
 
 def return_address(session: Obj) -> str:
@@ -60,10 +61,9 @@ def lines_of(world: World, session: Obj) -> list[tuple[Obj, int]]:
 
 def _complete(world: World, session: Obj, customer: Obj | None, email: str) -> None:
     world.store.clear_timer("expire", session["id"])
-    name = customer["name"] if customer else None
-    with world.changing(session, "checkout.session.completed"):
-        session |= {"status": "complete", "url": None, "customer": customer["id"] if customer else None}
-        session["customer_details"] = sessions.customer_details(email=email, name=name)
+    payer = details(email=email, name=customer["name"] if customer else None)
+    about = {"customer": customer["id"] if customer else None, "customer_details": payer}
+    world.change(session, "checkout.session.completed", status="complete", url=None, **about)
 
 
 def _customer(world: World, session: Obj, email: str) -> Obj | None:
@@ -72,9 +72,7 @@ def _customer(world: World, session: Obj, email: str) -> Obj | None:
         return world.get("customer", session["customer"])
     if session["mode"] == "payment" and session["customer_creation"] != "always":
         return None
-    customer = people.customer(created=world.now())
-    customer["email"] = email
-    return world.add(customer, "customer.created")
+    return world.add(payments.new_customer(world) | {"email": email}, "customer.created")
 
 
 def _refuse(world: World, session: Obj, test: TestMethod) -> None:
@@ -91,20 +89,12 @@ def _intent(world: World, session: Obj, customer: Obj | None) -> Obj:
     if session["payment_intent"]:
         return world.get("payment_intent", session["payment_intent"])
     data = session["_payment_intent_data"]
-    intent = payments.new_intent(
-        world,
-        amount=session["amount_total"],
-        currency=session["currency"],
-        customer=customer["id"] if customer else None,
-        description=data.get("description"),
-        metadata=data.get("metadata") or {},
-    )
-    intent |= {"_session": session["id"], "receipt_email": data.get("receipt_email")}
-    intent["setup_future_usage"] = data.get("setup_future_usage")
-    world.store.update(intent)
-    session["payment_intent"] = intent["id"]
-    world.store.update(session)
-    return intent
+    payer, total, currency = customer["id"] if customer else None, session["amount_total"], session["currency"]
+    about = {"description": data.get("description"), "metadata": data.get("metadata") or {}}
+    intent = payments.new_intent(world, amount=total, currency=currency, customer=payer, **about)
+    world.change(session, payment_intent=intent["id"])
+    later = {name: data.get(name) for name in ("receipt_email", "setup_future_usage")}
+    return world.change(intent, _session=session["id"], **later)
 
 
 def _purchase(world: World, session: Obj, customer: Obj | None, test: TestMethod) -> None:
@@ -113,30 +103,29 @@ def _purchase(world: World, session: Obj, customer: Obj | None, test: TestMethod
         intent["customer"] = customer["id"]
     saved = customer if intent["setup_future_usage"] else None
     method = payments.save_method(world, test, customer=saved)
-    attempt = payments.confirm(world, intent, method, payer_present=True)
-    session["payment_status"] = "paid" if attempt.outcome is Outcome.SUCCEEDS else "unpaid"
-    if (session["invoice_creation"] or {}).get("enabled") and customer and attempt.outcome is Outcome.SUCCEEDS:
+    outcome = payments.confirm(world, intent, method, payer_present=True)
+    session["payment_status"] = "paid" if outcome is Outcome.SUCCEEDS else "unpaid"
+    if (session["invoice_creation"] or {}).get("enabled") and customer and outcome is Outcome.SUCCEEDS:
         session["invoice"] = _receipt(world, session, customer, intent)["id"]
 
 
 def _receipt(world: World, session: Obj, customer: Obj, intent: Obj) -> Obj:
     """Return the paid one-off invoice of a session with `invoice_creation`."""
     now = world.now()
-    about = Bill(customer, session["currency"], "manual", subscription=None, start=now, end=now)
     lines = [
-        billing.line(
-            price=price,
+        invoices.added_line(
+            world,
+            price,
+            quantity,
             amount=price["unit_amount"] * quantity,
-            quantity=quantity,
             start=now,
             end=now,
             words=world.get("product", price["product"])["name"],
-            parent=billing.of_invoice_item(invoice_item=ids.new("invoiceitem"), subscription=None, proration=False),
             metadata={},
         )
         for price, quantity in lines_of(world, session)
     ]
-    invoice = invoices.draft(world, about, lines)
+    invoice = invoices.draft(world, lines, customer=customer, reason="manual", start=now)
     invoice["metadata"] = dict((session["invoice_creation"]["invoice_data"] or {}).get("metadata") or {})
     invoices.finalize(world, invoice, paid_by=intent)
     invoices.settled(world, invoice, succeeded=True)
@@ -158,6 +147,4 @@ def _subscribe(world: World, session: Obj, customer: Obj, test: TestMethod) -> N
     paid = world.get("invoice", invoice["id"])["status"] == "paid"
     session["payment_status"] = "paid" if paid else "unpaid"
     if not paid:
-        intent = invoices.intent_of(world, invoice)
-        intent["_session"] = session["id"]
-        world.store.update(intent)
+        world.change(invoices.intent_of(world, invoice), _session=session["id"])

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from sandbox.stripe.engine.world import World
-from sandbox.stripe.objects import money
+from sandbox.stripe.state.clock import DAY
 from sandbox.stripe.state.store import Obj
 from sandbox.stripe.wire.errors import InvalidRequest
 
 FEE = 1500
 """What a dispute costs, in minor units."""
+_EVIDENCE_DAYS = 14
 _OPEN = {"needs_response", "under_review", "warning_needs_response", "warning_under_review"}
 
 
@@ -19,24 +20,32 @@ def open_dispute(world: World, charge: Obj, *, inquiry: bool, reason: str, amoun
     if charge["status"] != "succeeded":
         raise InvalidRequest(f"Charge {charge['id']} has not succeeded; nobody disputes it.")
     status = "warning_needs_response" if inquiry else "needs_response"
-    dispute = money.dispute(
-        charge, amount=amount or charge["amount"], reason=reason, status=status, created=world.now()
+    dispute = world.new(
+        "dispute",
+        charge=charge,
+        amount=amount or charge["amount"],
+        reason=reason,
+        status=status,
+        inquiry=inquiry,
+        case="inquiry" if inquiry else "chargeback",
+        brand=charge["payment_method_details"].get("card", {}).get("brand", "visa"),
+        due_by=world.now() + _EVIDENCE_DAYS * DAY,
     )
-    charge |= {"disputed": True, "_refundable": inquiry}
-    world.store.update(charge)
+    world.change(charge, disputed=True, _refundable=inquiry)
     world.add(dispute, "charge.dispute.created")
     if not inquiry:
         _move(world, dispute, -dispute["amount"], fee=FEE, event="charge.dispute.funds_withdrawn")
     return dispute
 
 
-def submit(world: World, dispute: Obj) -> None:
+def submit(world: World, dispute: Obj) -> Obj:
     """The evidence went to the bank."""
     _must_be_open(dispute)
     with world.changing(dispute, "charge.dispute.updated"):
         dispute["status"] = "warning_under_review" if _is_inquiry(dispute) else "under_review"
         dispute["evidence_details"] |= {"has_evidence": True}
         dispute["evidence_details"]["submission_count"] += 1
+    return dispute
 
 
 def close(world: World, dispute: Obj, *, won: bool) -> Obj:
@@ -44,13 +53,10 @@ def close(world: World, dispute: Obj, *, won: bool) -> Obj:
     _must_be_open(dispute)
     if _is_inquiry(dispute):
         status = "warning_closed"
-        charge = world.get("charge", dispute["charge"])
-        charge["disputed"] = False
-        world.store.update(charge)
+        world.change(world.get("charge", dispute["charge"]), disputed=False)
     else:
         status = "won" if won else "lost"
-    with world.changing(dispute, "charge.dispute.updated", "charge.dispute.closed"):
-        dispute["status"] = status
+    world.change(dispute, "charge.dispute.updated", "charge.dispute.closed", status=status)
     if status == "won":
         _move(world, dispute, dispute["amount"], fee=0, event="charge.dispute.funds_reinstated")
     return dispute
@@ -61,9 +67,7 @@ def escalate(world: World, dispute: Obj) -> Obj:
     _must_be_open(dispute)
     if not _is_inquiry(dispute):
         raise InvalidRequest(f"Dispute {dispute['id']} is no inquiry.")
-    charge = world.get("charge", dispute["charge"])
-    charge["_refundable"] = False
-    world.store.update(charge)
+    world.change(world.get("charge", dispute["charge"]), _refundable=False)
     with world.changing(dispute, "charge.dispute.updated"):
         dispute |= {"status": "needs_response", "is_charge_refundable": False}
         dispute["payment_method_details"]["card"]["case_type"] = "chargeback"
@@ -73,12 +77,21 @@ def escalate(world: World, dispute: Obj) -> Obj:
 
 def _move(world: World, dispute: Obj, amount: int, *, fee: int, event: str) -> None:
     words = f"{'Chargeback withdrawal' if amount < 0 else 'Chargeback reversal'} for {dispute['charge']}"
-    transaction = money.balance_transaction(
-        source=dispute["id"], amount=amount, fee=fee, currency=dispute["currency"], words=words, created=world.now()
+    currency = dispute["currency"]
+    charged = {"amount": fee, "application": None, "currency": currency, "description": words, "type": "stripe_fee"}
+    transaction = world.new(
+        "balance_transaction",
+        source=dispute["id"],
+        amount=amount,
+        fee=fee,
+        fees=[charged] if fee else [],
+        net=amount - fee,
+        currency=currency,
+        category="dispute" if amount < 0 else "dispute_reversal",
+        words=words,
     )
-    world.store.insert(transaction)
-    with world.changing(dispute, event):
-        dispute["balance_transactions"] = [*dispute["balance_transactions"], transaction]
+    world.add(transaction)
+    world.change(dispute, event, balance_transactions=[*dispute["balance_transactions"], transaction])
 
 
 def _is_inquiry(dispute: Obj) -> bool:

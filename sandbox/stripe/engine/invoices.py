@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sandbox.stripe.engine import payments
 from sandbox.stripe.engine.world import World
 from sandbox.stripe.methods import Outcome
-from sandbox.stripe.objects import billing
-from sandbox.stripe.objects.billing import Bill
+from sandbox.stripe.objects import part
+from sandbox.stripe.state import ids
 from sandbox.stripe.state.clock import DAY
 from sandbox.stripe.state.store import Obj
 
@@ -15,15 +17,38 @@ MOST_ATTEMPTS = 3
 """Smart Retries are off here: a renewal is tried three times, three days apart, then the subscription is canceled."""
 
 
-def draft(world: World, bill: Bill, lines: list[Obj]) -> Obj:
-    """Return a new invoice of these lines."""
-    invoice = billing.invoice(bill, created=world.now())
-    for line in lines:
-        line["invoice"] = invoice["id"]
+def line(world: World, price: Obj, quantity: int, *, amount: int, words: str, parent: Obj, **given: Any) -> Obj:
+    """Return a line; `start`, `end` and `metadata` are given as well, and `parent` says what it is for."""
+    given |= {"decimal": str(quantity), "discountable": parent["type"] == "subscription_item_details"}
+    return world.new("line_item", price=price, quantity=quantity, amount=amount, words=words, parent=parent, **given)
+
+
+def added_line(world: World, price: Obj, quantity: int, *, subscription: str | None = None, **given: Any) -> Obj:
+    """Return a line that belongs to no period: a proration of a subscription, or a one-off purchase."""
+    identity, proration = ids.new("invoiceitem"), subscription is not None
+    parent = part("line_item.of_invoice_item", item=identity, subscription=subscription, proration=proration)
+    return line(world, price, quantity, parent=parent, **given)
+
+
+def draft(
+    world: World, lines: list[Obj], *, customer: Obj, reason: str, start: int, subscription: Obj | None = None
+) -> Obj:
+    """Return a new invoice of these lines, for the time from `start` until now."""
     total = sum(line["amount"] for line in lines)
-    invoice["lines"] |= {"data": lines, "total_count": len(lines)}
-    invoice |= dict.fromkeys(("subtotal", "subtotal_excluding_tax", "total", "total_excluding_tax"), total)
-    invoice["amount_due"] = invoice["amount_remaining"] = max(0, total)
+    invoice = world.new(
+        "invoice",
+        customer=customer,
+        currency=lines[0]["currency"],
+        reason=reason,
+        start=start,
+        lines=lines,
+        count=len(lines),
+        total=total,
+        due=max(0, total),
+        parent=part("invoice.parent", subscription=subscription) if subscription else None,
+    )
+    for each in invoice["lines"]["data"]:
+        each["invoice"] = invoice["id"]
     return world.add(invoice, "invoice.created")
 
 
@@ -42,10 +67,8 @@ def finalize(world: World, invoice: Obj, *, paid_by: Obj | None = None) -> None:
     customer["next_invoice_sequence"] += 1
     world.store.update(customer)
     if invoice["amount_due"]:
-        intent = paid_by or _intent(world, invoice)
-        intent["_invoice"] = invoice["id"]
-        world.store.update(intent)
-        world.store.insert(billing.invoice_payment(invoice, payment_intent=intent["id"], created=world.now()))
+        intent = world.change(paid_by or _intent(world, invoice), _invoice=invoice["id"])
+        world.add(world.new("invoice_payment", invoice=invoice, intent=intent["id"]))
 
 
 def collect(world: World, invoice: Obj, method: Obj | None, *, payer_present: bool) -> Outcome:
@@ -58,15 +81,14 @@ def collect(world: World, invoice: Obj, method: Obj | None, *, payer_present: bo
     if method is None:
         _mark_failed(world, invoice, counted=counted)
         return Outcome.DECLINED
-    attempt = payments.confirm(world, intent_of(world, invoice), method, payer_present=payer_present)
-    if attempt.outcome is Outcome.SUCCEEDS:
+    outcome = payments.confirm(world, intent_of(world, invoice), method, payer_present=payer_present)
+    if outcome is Outcome.SUCCEEDS:
         _mark_paid(world, invoice, counted=counted)
-    elif attempt.outcome is Outcome.PENDING:
-        with world.changing(invoice, "invoice.updated"):
-            invoice |= {"attempted": True, "attempt_count": invoice["attempt_count"] + counted}
+    elif outcome is Outcome.PENDING:
+        world.change(invoice, "invoice.updated", attempted=True, attempt_count=invoice["attempt_count"] + counted)
     else:
-        _mark_failed(world, invoice, counted=counted, needs_action=attempt.outcome is Outcome.NEEDS_ACTION)
-    return attempt.outcome
+        _mark_failed(world, invoice, counted=counted, needs_action=outcome is Outcome.NEEDS_ACTION)
+    return outcome
 
 
 def settled(world: World, invoice: Obj, *, succeeded: bool) -> None:
@@ -81,8 +103,7 @@ def stop_retrying(world: World, invoice: Obj) -> None:
     """Leave the invoice open for a person to pay."""
     world.store.clear_timer("retry", invoice["id"])
     if invoice["status"] == "open":
-        with world.changing(invoice, "invoice.updated"):
-            invoice |= {"auto_advance": False, "next_payment_attempt": None}
+        world.change(invoice, "invoice.updated", auto_advance=False, next_payment_attempt=None)
 
 
 def payment_of(world: World, invoice: Obj) -> Obj | None:
@@ -104,20 +125,14 @@ def _apply_balance(world: World, invoice: Obj, customer: Obj) -> None:
     due = max(0, total + balance)
     left = total + balance - due
     invoice |= {"starting_balance": balance, "ending_balance": left, "amount_due": due, "amount_remaining": due}
-    with world.changing(customer, "customer.updated"):
-        customer["balance"] = left
+    world.change(customer, "customer.updated", balance=left)
 
 
 def _intent(world: World, invoice: Obj) -> Obj:
     words = {"subscription_create": "Subscription creation", "subscription_cycle": "Subscription update"}
-    return payments.new_intent(
-        world,
-        amount=invoice["amount_due"],
-        currency=invoice["currency"],
-        customer=invoice["customer"],
-        description=words.get(invoice["billing_reason"], f"Payment for invoice {invoice['number']}"),
-        metadata={},
-    )
+    description = words.get(invoice["billing_reason"], f"Payment for invoice {invoice['number']}")
+    about = {"currency": invoice["currency"], "customer": invoice["customer"], "description": description}
+    return payments.new_intent(world, amount=invoice["amount_due"], metadata={}, **about)
 
 
 def _mark_paid(world: World, invoice: Obj, *, counted: int = 0) -> None:
@@ -132,7 +147,7 @@ def _mark_paid(world: World, invoice: Obj, *, counted: int = 0) -> None:
         invoice |= {"amount_paid": invoice["amount_due"], "amount_remaining": 0}
         invoice["attempt_count"] += counted
         invoice["status_transitions"]["paid_at"] = world.now()
-    _set_delinquent(world, invoice["customer"], False)
+    world.change(world.get("customer", invoice["customer"]), "customer.updated", delinquent=False)
 
 
 def _mark_failed(world: World, invoice: Obj, *, counted: int = 0, needs_action: bool = False) -> None:
@@ -143,7 +158,7 @@ def _mark_failed(world: World, invoice: Obj, *, counted: int = 0, needs_action: 
         invoice |= {"attempted": True, "attempt_count": invoice["attempt_count"] + counted}
         if counted or invoice["next_payment_attempt"] is None:
             _plan_retry(world, invoice)
-    _set_delinquent(world, invoice["customer"], True)
+    world.change(world.get("customer", invoice["customer"]), "customer.updated", delinquent=True)
 
 
 def _plan_retry(world: World, invoice: Obj) -> None:
@@ -152,10 +167,3 @@ def _plan_retry(world: World, invoice: Obj) -> None:
     if invoice["parent"] and invoice["attempt_count"] < MOST_ATTEMPTS:
         invoice["next_payment_attempt"] = world.now() + RETRY_AFTER
         world.store.set_timer("retry", invoice["id"], world.now() + RETRY_AFTER)
-
-
-def _set_delinquent(world: World, customer: str, delinquent: bool) -> None:
-    obj = world.get("customer", customer)
-    if obj["delinquent"] != delinquent:
-        with world.changing(obj, "customer.updated"):
-            obj["delinquent"] = delinquent

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Any
 
 from sandbox.stripe.engine.world import World
 from sandbox.stripe.methods import METHODS, Outcome, Refusal, TestMethod
-from sandbox.stripe.objects import money, people
+from sandbox.stripe.objects import expiry_year, part
+from sandbox.stripe.state import ids
 from sandbox.stripe.state.clock import DAY
 from sandbox.stripe.state.store import Obj
+from sandbox.stripe.state.views import public
 from sandbox.stripe.wire.errors import CardDeclined
 
 SETTLES_AFTER = 3 * DAY
 """Simulated seconds until a bank debit is known to have succeeded or failed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """How confirming an intent ended; `refusal` says why it didn't succeed."""
-
-    outcome: Outcome
-    refusal: Refusal | None = None
+def new_customer(world: World) -> Obj:
+    """Return a customer about whom nothing is known yet."""
+    return world.new("customer", prefix=ids.token(8).upper())
 
 
 def test_method(method: Obj) -> TestMethod:
@@ -30,88 +29,64 @@ def test_method(method: Obj) -> TestMethod:
 
 def save_method(world: World, test: TestMethod, *, customer: Obj | None) -> Obj:
     """Return a new payment method, attached to the customer if there is one."""
-    email = customer["email"] if customer else None
-    identity = customer["id"] if customer else None
-    method = people.payment_method(test, customer=identity, email=email, created=world.now())
+    method = world.new(
+        "payment_method",
+        test=test,
+        details=part(f"payment_method.{test.type}", test=test, year=expiry_year(world.now())),
+        customer=customer["id"] if customer else None,
+        email=customer["email"] if customer else None,
+        redisplay="limited" if customer else "unspecified",
+    )
     return world.add(method, *(["payment_method.attached"] if customer else []))
 
 
-def new_intent(
-    world: World, *, amount: int, currency: str, customer: str | None, description: str | None, metadata: Obj
-) -> Obj:
-    """Return a new intent for `amount` minor units."""
-    intent = money.payment_intent(amount=amount, currency=currency, customer=customer, created=world.now())
-    intent |= {"description": description, "metadata": dict(metadata)}
-    return world.add(intent, "payment_intent.created")
+def new_intent(world: World, **given: Any) -> Obj:
+    """Return a new intent: `amount` in minor units, `currency`, the `customer`'s id, `description`, `metadata`."""
+    return world.add(world.new("payment_intent", token=ids.token(24), **given), "payment_intent.created")
 
 
-def confirm(world: World, intent: Obj, method: Obj, *, payer_present: bool) -> Attempt:
+def confirm(world: World, intent: Obj, method: Obj, *, payer_present: bool) -> Outcome:
     """Charge the intent; what follows from the outcome is the caller's."""
     test = test_method(method)
     outcome = test.now if payer_present else test.later
     if outcome is Outcome.NEEDS_ACTION:
-        return _ask(world, intent, method)
-    charge = money.charge(
-        intent,
-        method=test,
-        method_id=method["id"],
-        email=method["billing_details"]["email"],
-        url=world.url,
-        created=world.now(),
-    )
-    world.store.insert(charge)
+        redirect = {"redirect_to_url": {"return_url": None, "url": f"{world.url}/stripe/"}, "type": "redirect_to_url"}
+        asked = {"status": "requires_action", "payment_method": method["id"], "next_action": redirect}
+        world.change(intent, "payment_intent.requires_action", **asked)
+        return outcome
+    details = part(f"charge.{test.type}", test=test, year=expiry_year(world.now()))
+    charge = world.add(world.new("charge", intent=intent, method=method, details=details))
     intent |= {"latest_charge": charge["id"], "payment_method": method["id"], "payment_method_types": [test.type]}
     intent["next_action"] = None
     if outcome is Outcome.PENDING:
-        return _wait(world, intent, charge)
-    if outcome is Outcome.DECLINED:
+        world.tell(charge, "charge.pending")
+        world.change(intent, "payment_intent.processing", status="processing")
+        world.store.set_timer("settle", intent["id"], world.now() + SETTLES_AFTER)
+    elif outcome is Outcome.DECLINED:
         fail(world, intent, charge, test.refusal)
-        return Attempt(outcome, test.refusal)
-    succeed(world, intent, charge)
-    return Attempt(outcome)
+    else:
+        succeed(world, intent, charge)
+    return outcome
 
 
 def succeed(world: World, intent: Obj, charge: Obj) -> None:
     """The money came."""
-    with world.changing(charge, "charge.succeeded"):
-        charge |= {"status": "succeeded", "paid": True, "captured": True, "amount_captured": charge["amount"]}
-        charge["outcome"] = money.outcome(None)
-    with world.changing(intent, "payment_intent.succeeded"):
-        intent |= {"status": "succeeded", "amount_received": intent["amount"], "last_payment_error": None}
-        intent["processing"] = None
+    captured = {"paid": True, "captured": True, "amount_captured": charge["amount"]}
+    world.change(charge, "charge.succeeded", status="succeeded", outcome=part("charge.approved"), **captured)
+    received = {"amount_received": intent["amount"], "last_payment_error": None, "processing": None}
+    world.change(intent, "payment_intent.succeeded", status="succeeded", **received)
 
 
 def fail(world: World, intent: Obj, charge: Obj, refusal: Refusal) -> None:
     """The bank said no; the intent can be tried again."""
-    with world.changing(charge, "charge.failed"):
-        charge |= {"status": "failed", "failure_code": refusal.code, "failure_message": refusal.message}
-        charge["outcome"] = money.outcome(refusal)
-    method = world.get("payment_method", charge["payment_method"])
-    shown = {key: value for key, value in method.items() if not key.startswith("_")}
-    with world.changing(intent, "payment_intent.payment_failed"):
-        intent |= {"status": "requires_payment_method", "payment_method": None, "processing": None}
-        intent["last_payment_error"] = money.payment_error(refusal, charge=charge["id"], method=shown)
-
-
-def _wait(world: World, intent: Obj, charge: Obj) -> Attempt:
-    world.tell(charge, "charge.pending")
-    with world.changing(intent, "payment_intent.processing"):
-        intent |= {"status": "processing"}
-    world.store.set_timer("settle", intent["id"], world.now() + SETTLES_AFTER)
-    return Attempt(Outcome.PENDING)
-
-
-def _ask(world: World, intent: Obj, method: Obj) -> Attempt:
-    refusal = test_method(method).refusal
-    with world.changing(intent, "payment_intent.requires_action"):
-        intent |= {"status": "requires_action", "payment_method": method["id"]}
-        intent["next_action"] = {
-            "redirect_to_url": {"return_url": None, "url": f"{world.url}/stripe/"},
-            "type": "redirect_to_url",
-        }
-    return Attempt(Outcome.NEEDS_ACTION, refusal)
+    why = {"failure_code": refusal.code, "failure_message": refusal.message}
+    world.change(charge, "charge.failed", status="failed", outcome=part("charge.declined", refusal=refusal), **why)
+    method = public(world.store, world.get("payment_method", charge["payment_method"]))
+    error = part("payment_intent.error", refusal=refusal, charge=charge["id"], method=method)
+    failed = {"payment_method": None, "processing": None, "last_payment_error": error}
+    world.change(intent, "payment_intent.payment_failed", status="requires_payment_method", **failed)
 
 
 def declined(refusal: Refusal) -> CardDeclined:
     """Return the error that a declined charge is answered with."""
-    return CardDeclined(refusal.message, code=refusal.code, extra={"decline_code": refusal.decline_code})
+    return CardDeclined(refusal.message, code=refusal.code, decline_code=refusal.decline_code)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from sandbox.stripe.amounts import in_words
 from sandbox.stripe.engine.world import World
-from sandbox.stripe.objects import money
 from sandbox.stripe.state.store import Obj
 from sandbox.stripe.wire.errors import InvalidRequest
 
@@ -14,9 +13,8 @@ def refund(world: World, charge: Obj, *, amount: int | None, reason: str | None,
     left = charge["amount_captured"] - charge["amount_refunded"]
     wanted = left if amount is None else amount
     _check(charge, wanted, left)
-    made = money.refund(charge, amount=wanted, reason=reason, created=world.now())
-    made["metadata"] = metadata
-    world.store.insert(made)
+    made = world.new("refund", charge=charge, amount=wanted, reason=reason, metadata=metadata)
+    world.add(made)
     with world.changing(charge, "charge.refunded"):
         charge["amount_refunded"] += wanted
         charge["refunded"] = charge["amount_refunded"] == charge["amount"]
@@ -32,9 +30,8 @@ def fail(world: World, refund: Obj) -> Obj:
     with world.changing(charge, "charge.updated"):
         charge["amount_refunded"] -= refund["amount"]
         charge["refunded"] = False
-    with world.changing(refund, "refund.updated", "charge.refund.updated", "refund.failed"):
-        refund |= {"status": "failed", "failure_reason": "expired_or_canceled_card"}
-    return refund
+    events = ("refund.updated", "charge.refund.updated", "refund.failed")
+    return world.change(refund, *events, status="failed", failure_reason="expired_or_canceled_card")
 
 
 def _check(charge: Obj, wanted: int, left: int) -> None:

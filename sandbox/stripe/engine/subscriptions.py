@@ -6,8 +6,7 @@ from sandbox.stripe import amounts
 from sandbox.stripe.engine import calendar, invoices
 from sandbox.stripe.engine.world import World
 from sandbox.stripe.methods import Outcome
-from sandbox.stripe.objects import billing
-from sandbox.stripe.objects.billing import Bill
+from sandbox.stripe.objects import part
 from sandbox.stripe.state.store import Obj
 
 ENDED = {"canceled", "incomplete_expired"}
@@ -19,21 +18,23 @@ def start(
     world: World, *, customer: Obj, prices: list[tuple[Obj, int]], method: Obj, metadata: Obj, description: str | None
 ) -> tuple[Obj, Obj]:
     """Begin a subscription of prices with quantities and charge its first invoice; return both."""
-    now = world.now()
-    subscription = billing.subscription(customer=customer["id"], currency=prices[0][0]["currency"], created=now)
-    subscription |= {"metadata": metadata, "description": description, "default_payment_method": method["id"]}
-    end = _period_end(prices[0][0], start=now, anchor=now)
+    subscription = world.new(
+        "subscription",
+        customer=customer["id"],
+        currency=prices[0][0]["currency"],
+        method=method["id"],
+        metadata=metadata,
+        description=description,
+        count=len(prices),
+    )
+    end = _period_end(prices[0][0], start=world.now(), anchor=world.now())
     subscription["items"]["data"] = [
-        billing.subscription_item(
-            subscription=subscription["id"], price=price["id"], quantity=quantity, start=now, end=end
-        )
+        world.new("subscription_item", subscription=subscription["id"], price=price["id"], quantity=quantity, end=end)
         for price, quantity in prices
     ]
-    subscription["items"]["total_count"] = len(prices)
-    subscription["items"]["url"] = f"/v1/subscription_items?subscription={subscription['id']}"
     world.add(subscription, "customer.subscription.created")
     world.store.set_timer("period_end", subscription["id"], end)
-    _set_currency(world, customer, subscription["currency"])
+    world.change(customer, "customer.updated", currency=subscription["currency"])
     invoice = bill(world, subscription, period_lines(world, subscription), reason="subscription_create")
     return subscription, invoice
 
@@ -43,17 +44,9 @@ def bill(world: World, subscription: Obj, lines: list[Obj], *, reason: str, sinc
 
     The payer is there, except at a renewal.
     """
-    about = Bill(
-        customer=world.get("customer", subscription["customer"]),
-        currency=subscription["currency"],
-        reason=reason,
-        subscription=subscription,
-        start=since or world.now(),
-        end=world.now(),
-    )
-    invoice = invoices.draft(world, about, lines)
-    with world.changing(subscription):
-        subscription["latest_invoice"] = invoice["id"]
+    customer, start = world.get("customer", subscription["customer"]), since or world.now()
+    invoice = invoices.draft(world, lines, customer=customer, reason=reason, start=start, subscription=subscription)
+    world.change(subscription, latest_invoice=invoice["id"])
     invoices.finalize(world, invoice)
     outcome = invoices.collect(world, invoice, default_method(world, subscription), payer_present=since is None)
     follow(world, subscription, invoice, outcome)
@@ -63,7 +56,7 @@ def bill(world: World, subscription: Obj, lines: list[Obj], *, reason: str, sinc
 def renew(world: World, subscription: Obj) -> Obj | None:
     """Move to the next period and bill it; None for a subscription that ends instead or is paused."""
     if subscription["cancel_at"] is not None and subscription["cancel_at"] <= world.now():
-        end(world, subscription, reason="cancellation_requested")
+        end(world, subscription)
         return None
     if subscription["status"] in ENDED | {"paused"}:
         return None
@@ -72,9 +65,7 @@ def renew(world: World, subscription: Obj) -> Obj | None:
     price = world.get("price", item["price"])
     moved = _period_end(price, start=start, anchor=subscription["billing_cycle_anchor"])
     with world.changing(subscription, "customer.subscription.updated"):
-        for each in subscription["items"]["data"]:
-            each |= {"current_period_start": start, "current_period_end": moved, "billed_until": moved}
-    world.store.set_timer("period_end", subscription["id"], moved)
+        _set_period(world, subscription, start, moved)
     lines = waiting_lines(world, subscription) + period_lines(world, subscription)
     return bill(world, subscription, lines, reason="subscription_cycle", since=since)
 
@@ -107,11 +98,10 @@ def follow(world: World, subscription: Obj, invoice: Obj, outcome: Outcome) -> N
         end(world, subscription, reason="payment_failed")
         return
     owing = failed or _owes(world, subscription)
-    with world.changing(subscription, "customer.subscription.updated"):
-        subscription["status"] = "past_due" if owing else "active"
+    world.change(subscription, "customer.subscription.updated", status="past_due" if owing else "active")
 
 
-def end(world: World, subscription: Obj, *, reason: str) -> None:
+def end(world: World, subscription: Obj, *, reason: str = "cancellation_requested") -> None:
     """Cancel now, for good; what is unpaid stays open and is no longer tried."""
     for timer in ("period_end", "cancel"):
         world.store.clear_timer(timer, subscription["id"])
@@ -135,24 +125,26 @@ def schedule_end(world: World, subscription: Obj, at: int | None, *, at_period_e
         world.store.set_timer("cancel", subscription["id"], at, rank=_CANCEL_FIRST)
 
 
-def pause(world: World, subscription: Obj) -> None:
+def pause(world: World, subscription: Obj) -> Obj:
     """Stop billing until it is resumed (status `paused`)."""
     world.store.clear_timer("period_end", subscription["id"])
-    with world.changing(subscription, "customer.subscription.updated", "customer.subscription.paused"):
-        subscription["status"] = "paused"
+    events = ("customer.subscription.updated", "customer.subscription.paused")
+    return world.change(subscription, *events, status="paused")
 
 
 def resume(world: World, subscription: Obj) -> None:
     """Bill again, from now, and begin a new cycle."""
-    now = world.now()
-    price = world.get("price", subscription["items"]["data"][0]["price"])
-    until = _period_end(price, start=now, anchor=now)
     with world.changing(subscription, "customer.subscription.updated", "customer.subscription.resumed"):
-        subscription |= {"status": "active", "billing_cycle_anchor": now}
-        for item in subscription["items"]["data"]:
-            item |= {"current_period_start": now, "current_period_end": until, "billed_until": until}
-    world.store.set_timer("period_end", subscription["id"], until)
+        subscription["status"] = "active"
+        restart(world, subscription)
     bill(world, subscription, period_lines(world, subscription), reason="subscription_update")
+
+
+def restart(world: World, subscription: Obj) -> None:
+    """Begin a new cycle now. Changes the object; the caller keeps it and tells."""
+    now = subscription["billing_cycle_anchor"] = world.now()
+    price = world.get("price", subscription["items"]["data"][0]["price"])
+    _set_period(world, subscription, now, _period_end(price, start=now, anchor=now))
 
 
 def default_method(world: World, subscription: Obj) -> Obj | None:
@@ -173,20 +165,20 @@ def period_lines(world: World, subscription: Obj) -> list[Obj]:
     """Return a line for each item's current period."""
     lines = []
     for item in subscription["items"]["data"]:
-        price = world.get("price", item["price"])
+        price, quantity = world.get("price", item["price"]), item["quantity"]
         name = world.get("product", price["product"])["name"]
-        lines.append(
-            billing.line(
-                price=price,
-                amount=price["unit_amount"] * item["quantity"],
-                quantity=item["quantity"],
-                start=item["current_period_start"],
-                end=item["current_period_end"],
-                words=f"{item['quantity']} × {name} (at {in_words(price)})",
-                parent=billing.of_item(subscription=subscription["id"], item=item["id"]),
-                metadata=subscription["metadata"],
-            )
+        line = invoices.line(
+            world,
+            price,
+            quantity,
+            amount=price["unit_amount"] * quantity,
+            start=item["current_period_start"],
+            end=item["current_period_end"],
+            words=f"{quantity} × {name} (at {in_words(price)})",
+            parent=part("line_item.of_period", subscription=subscription["id"], item=item["id"]),
+            metadata=subscription["metadata"],
         )
+        lines.append(line)
     return lines
 
 
@@ -224,6 +216,12 @@ def _period_end(price: Obj, *, start: int, anchor: int) -> int:
     )
 
 
+def _set_period(world: World, subscription: Obj, start: int, end: int) -> None:
+    for item in subscription["items"]["data"]:
+        item |= {"current_period_start": start, "current_period_end": end, "billed_until": end}
+    world.store.set_timer("period_end", subscription["id"], end)
+
+
 def _unpaid(world: World, subscription: Obj) -> list[Obj]:
     return world.all("invoice", **{"parent.subscription_details.subscription": subscription["id"], "status": "open"})
 
@@ -231,9 +229,3 @@ def _unpaid(world: World, subscription: Obj) -> list[Obj]:
 def _owes(world: World, subscription: Obj) -> bool:
     """Whether an attempt on an open invoice has failed; one that is being settled hasn't."""
     return any(invoice["next_payment_attempt"] is not None for invoice in _unpaid(world, subscription))
-
-
-def _set_currency(world: World, customer: Obj, currency: str) -> None:
-    if customer["currency"] != currency:
-        with world.changing(customer, "customer.updated"):
-            customer["currency"] = currency

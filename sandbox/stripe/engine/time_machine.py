@@ -33,7 +33,7 @@ def run_due(world: World, until: int) -> int:
     return happened
 
 
-def settle(world: World, intent: Obj, *, succeeded: bool) -> None:
+def settle(world: World, intent: Obj, *, succeeded: bool) -> Obj:
     """A bank debit ends; tell the session and the invoice that wait for it. Raises InvalidRequest."""
     if intent["status"] != "processing":
         raise InvalidRequest(f"Payment intent {intent['id']} is {intent['status']}; nothing is to be settled.")
@@ -44,20 +44,14 @@ def settle(world: World, intent: Obj, *, succeeded: bool) -> None:
     else:
         method = world.get("payment_method", charge["payment_method"])
         payments.fail(world, intent, charge, payments.test_method(method).refusal)
-    _tell_invoice(world, intent, succeeded=succeeded)
+    if invoice := world.store.find(intent.get("_invoice", ""), "invoice"):
+        invoices.settled(world, invoice, succeeded=succeeded)
+        if subscription := subscriptions.subscription_of(world, invoice):
+            outcome = Outcome.SUCCEEDS if succeeded else Outcome.DECLINED
+            subscriptions.follow(world, subscription, invoice, outcome)
     if "_session" in intent:
         checkout.settled(world, world.get("checkout.session", intent["_session"]), succeeded=succeeded)
-
-
-def _tell_invoice(world: World, intent: Obj, *, succeeded: bool) -> None:
-    invoice = world.store.find(intent.get("_invoice", ""), "invoice")
-    if invoice is None:
-        return
-    invoices.settled(world, invoice, succeeded=succeeded)
-    subscription = subscriptions.subscription_of(world, invoice)
-    if subscription is not None:
-        outcome = Outcome.SUCCEEDS if succeeded else Outcome.DECLINED
-        subscriptions.follow(world, subscription, invoice, outcome)
+    return intent
 
 
 def _ring(world: World, timer: Timer) -> None:
@@ -72,18 +66,10 @@ def _settle_as_planned(world: World, intent: Obj) -> None:
     settle(world, intent, succeeded=payments.test_method(method).settles)
 
 
-def _end(world: World, subscription: Obj) -> None:
-    subscriptions.end(world, subscription, reason="cancellation_requested")
-
-
-def _renew(world: World, subscription: Obj) -> None:
-    subscriptions.renew(world, subscription)
-
-
-_ACTIONS: dict[str, tuple[str, Callable[[World, Obj], None]]] = {
+_ACTIONS: dict[str, tuple[str, Callable[[World, Obj], object]]] = {
     "expire": ("checkout.session", checkout.expire),
-    "cancel": ("subscription", _end),
-    "period_end": ("subscription", _renew),
+    "cancel": ("subscription", subscriptions.end),
+    "period_end": ("subscription", subscriptions.renew),
     "retry": ("invoice", subscriptions.retry),
     "settle": ("payment_intent", _settle_as_planned),
 }

@@ -15,14 +15,11 @@ def replace_method(world: World, customer: Obj, test: TestMethod) -> Obj:
         customer["invoice_settings"]["default_payment_method"] = method["id"]
     for subscription in world.all("subscription", customer=customer["id"]):
         if subscription["status"] not in subscriptions.ENDED:
-            with world.changing(subscription, "customer.subscription.updated"):
-                subscription["default_payment_method"] = method["id"]
+            world.change(subscription, "customer.subscription.updated", default_payment_method=method["id"])
     return method
 
 
 def pay_open_invoices(world: World, customer: Obj) -> list[Outcome]:
     """Charge every open invoice, the oldest first, with the payer there."""
-    outcomes = []
-    for invoice in world.all("invoice", customer=customer["id"], status="open", newest_first=False):
-        outcomes.append(subscriptions.pay(world, invoice, None))
-    return outcomes
+    invoices = world.all("invoice", customer=customer["id"], status="open", newest_first=False)
+    return [subscriptions.pay(world, invoice, None) for invoice in invoices]

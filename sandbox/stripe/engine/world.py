@@ -8,9 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sandbox.stripe import API_VERSION
+from sandbox.stripe import API_VERSION, objects
 from sandbox.stripe.config import StripeConfig
-from sandbox.stripe.state import ids
 from sandbox.stripe.state.clock import Clock
 from sandbox.stripe.state.store import Obj, Query, Store
 from sandbox.stripe.state.views import difference, public
@@ -67,10 +66,20 @@ class World:
         """Return the objects of a kind whose fields have these values."""
         return self.store.select(Query(kind, where), newest_first=newest_first)
 
+    def new(self, kind: str, /, **given: Any) -> Obj:
+        """Return an object that was made now; `shapes.json` says what to give."""
+        return objects.new(kind, now=self.now(), url=self.url, **given)
+
     def add(self, obj: Obj, *events: str) -> Obj:
         """Keep a new object and tell the endpoints."""
         self.store.insert(obj)
         self.tell(obj, *events)
+        return obj
+
+    def change(self, obj: Obj, *events: str, **fields: Any) -> Obj:
+        """Set fields of an object, keep it and tell the endpoints."""
+        with self.changing(obj, *events):
+            obj |= fields
         return obj
 
     @contextmanager
@@ -118,14 +127,4 @@ def new_event(event_type: str, shown: Obj, *, created: int, previous: Obj | None
     data: Obj = {"object": shown}
     if previous is not None:
         data["previous_attributes"] = previous
-    return {
-        "id": ids.new("event"),
-        "object": "event",
-        "api_version": API_VERSION,
-        "created": created,
-        "data": data,
-        "livemode": False,
-        "pending_webhooks": 0,
-        "request": {"id": None, "idempotency_key": None},
-        "type": event_type,
-    }
+    return objects.new("event", version=API_VERSION, type=event_type, created=created, data=data)

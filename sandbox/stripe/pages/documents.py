@@ -3,58 +3,35 @@
 from __future__ import annotations
 
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
-from starlette.routing import BaseRoute, Route
 
-from sandbox.stripe.desk.routes import refuse_other_sites
 from sandbox.stripe.engine import subscriptions, wallet
-from sandbox.stripe.engine.world import World
-from sandbox.stripe.methods import CARDS, named
-from sandbox.stripe.pages.html import missing, page
-from sandbox.stripe.wire import forms
-from sandbox.stripe.wire.errors import InvalidRequest
+from sandbox.stripe.methods import named
+from sandbox.stripe.pages.html import Fields, Page, Trouble
+from sandbox.stripe.state.store import Obj
 
 
-class Documents:
-    """The pages that `hosted_invoice_url` and `receipt_url` lead to; their ids are the only key, as at Stripe."""
+class InvoicePage(Page):
+    """Where `hosted_invoice_url` leads to."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    kind = what = "invoice"
+    path, template, forms_go = "/stripe/invoice/{id}", "invoice.html", ""
 
-    def routes(self) -> list[BaseRoute]:
-        """Return the pages' routes."""
-        return [
-            Route("/stripe/invoice/{id}", self._invoice, methods=["GET"]),
-            Route("/stripe/invoice/{id}", self._pay, methods=["POST"]),
-            Route("/stripe/receipt/{id}", self._receipt, methods=["GET"]),
-        ]
-
-    async def _invoice(self, request: Request) -> Response:
-        invoice = self._world.store.find(request.path_params["id"], "invoice")
-        if invoice is None:
-            return missing("invoice")
-        return page("invoice.html", invoice=invoice, cards=CARDS, trouble="")
-
-    async def _pay(self, request: Request) -> Response:
-        invoice = self._world.store.find(request.path_params["id"], "invoice")
-        if invoice is None:
-            return missing("invoice")
-        fields = forms.parse((await request.body()).decode("utf-8", "replace"))
+    def act(self, obj: Obj, fields: Fields, action: str) -> str:
         method = named(str(fields.get("card", "")))
-        try:
-            refuse_other_sites(request)
-            if method is None or invoice["status"] != "open":
-                raise InvalidRequest("Choose a test card, for an invoice that is open.")
-            with self._world.transaction():
-                customer = self._world.get("customer", invoice["customer"])
-                chosen = wallet.replace_method(self._world, customer, method)
-                subscriptions.pay(self._world, invoice, chosen)
-        except InvalidRequest as error:
-            return page("invoice.html", status=422, invoice=invoice, cards=CARDS, trouble=error.message)
-        return RedirectResponse(str(request.url), 303, {"X-Simulated": "true"})
+        if method is None or obj["status"] != "open":
+            raise Trouble("Choose a test card, for an invoice that is open.")
+        with self.world.transaction():
+            chosen = wallet.replace_method(self.world, self.world.get("customer", obj["customer"]), method)
+            subscriptions.pay(self.world, obj, chosen)
+        return self.path.format(id=obj["id"])
 
-    async def _receipt(self, request: Request) -> Response:
-        charge = self._world.store.find(request.path_params["id"], "charge")
-        if charge is None or not charge["paid"]:
-            return missing("receipt")
-        return page("receipt.html", charge=charge)
+
+class ReceiptPage(Page):
+    """Where `receipt_url` leads to."""
+
+    kind, what = "charge", "receipt"
+    path, template = "/stripe/receipt/{id}", "receipt.html"
+
+    def find(self, request: Request) -> Obj | None:
+        charge = super().find(request)
+        return charge if charge and charge["paid"] else None

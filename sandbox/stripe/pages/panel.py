@@ -7,11 +7,9 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from sandbox.stripe.desk import mail
-from sandbox.stripe.engine.subscriptions import in_words as price_in_words
 from sandbox.stripe.engine.world import World
-from sandbox.stripe.methods import CARDS
 from sandbox.stripe.pages.html import missing, page
-from sandbox.stripe.state.store import Obj, Query
+from sandbox.stripe.state.store import Query
 from sandbox.stripe.webhooks.forgeries import DESCRIPTIONS
 
 _ROWS = 25
@@ -37,42 +35,18 @@ class Panel:
 
     async def _show(self, request: Request) -> Response:
         world = self._world
-        latest = {kind: world.store.select(Query(kind), limit=_ROWS) for kind in _KINDS}
-        subscriptions = latest["subscription"]
         return page(
             "panel.html",
+            world=world,
             said=request.query_params.get("said", ""),
             state=mail.state(world),
-            subscriptions=[self._subscription(each) for each in subscriptions],
-            customers=latest["customer"],
-            charges=latest["charge"],
-            refunds=latest["refund"],
-            disputes=latest["dispute"],
-            waiting=[each for each in latest["payment_intent"] if each["status"] == "processing"],
+            latest={kind: world.store.select(Query(kind), limit=_ROWS) for kind in _KINDS},
             events=mail.events(world, limit=50),
-            cards=CARDS,
             forgeries=DESCRIPTIONS,
-            endpoint=(world.outbox.endpoints() or [{"url": ""}])[0]["url"],
         )
 
     async def _object(self, request: Request) -> Response:
         obj = self._world.store.find(request.path_params["id"])
         if obj is None:
             return missing("object")
-        return page("object.html", obj=_shown(obj))
-
-    def _subscription(self, subscription: Obj) -> Obj:
-        item = subscription["items"]["data"][0]
-        price = self._world.get("price", item["price"])
-        return {
-            "id": subscription["id"],
-            "customer": subscription["customer"],
-            "status": subscription["status"],
-            "price": price_in_words(price),
-            "period_end": item["current_period_end"],
-            "cancel_at": subscription["cancel_at"],
-        }
-
-
-def _shown(obj: Obj) -> Obj:
-    return {key: value for key, value in obj.items() if not key.startswith("_")}
+        return page("object.html", obj={key: value for key, value in obj.items() if not key.startswith("_")})

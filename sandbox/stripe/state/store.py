@@ -140,10 +140,6 @@ class Store:
         rows = self.db.execute(statement, values)
         return [_loaded(row[0]) for row in rows]
 
-    def count(self, kind: str) -> int:
-        """Return how many objects of the kind there are."""
-        return int(self.db.execute("SELECT count(*) FROM object WHERE kind = ?", (kind,)).fetchone()[0])
-
     # Timers
 
     def set_timer(self, kind: str, identity: str, at: int, *, rank: int = 5) -> None:

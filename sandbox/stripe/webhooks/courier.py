@@ -64,7 +64,7 @@ class Courier:
             self._carrying.discard(endpoint["id"])
 
     async def _carry(self, client: httpx.AsyncClient, endpoint: Obj, delivery: Delivery) -> None:
-        body, signature = forgeries.letter(delivery.body, delivery.forgery, endpoint["_secret"])
+        body, signature = forgeries.letter(delivery["body"], delivery["forgery"], endpoint["_secret"])
         headers = {
             "Content-Type": "application/json; charset=utf-8",
             "User-Agent": "Stripe/1.0 (simulated; reveweb sandbox)",

@@ -6,7 +6,6 @@ import json
 import random
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -20,10 +19,6 @@ PATIENCE = 3 * 86_400
 """Seconds for which an unreachable endpoint is tried, as Stripe's three days."""
 
 _HOLDING = "holding"
-_COLUMNS = (
-    "id, event, type, endpoint, position, body, forgery, state, attempts, next_at, created_at, unreachable, "
-    "status, error"
-)
 
 
 class State(StrEnum):
@@ -35,30 +30,14 @@ class State(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """One event's way to one endpoint. Times are real Unix seconds; `status` is the last HTTP status, 0 for none."""
+Delivery = dict[str, Any]
+"""One event's way to one endpoint: a row of the table. Times are real Unix seconds; `status` is the last HTTP status, 0
+for none."""
 
-    id: int
-    event: str
-    type: str
-    endpoint: str
-    position: int
-    body: str
-    forgery: str
-    state: str
-    attempts: int
-    next_at: float
-    created_at: float
-    unreachable: int
-    status: int
-    error: str
 
-    def shown(self) -> dict[str, Any]:
-        """Return what the operator panel tells about it."""
-        fields = asdict(self)
-        del fields["body"], fields["position"]
-        return fields
+def shown(delivery: Delivery) -> Delivery:
+    """Return what the operator panel tells about it."""
+    return {name: value for name, value in delivery.items() if name not in {"body", "position"}}
 
 
 class Outbox:
@@ -86,10 +65,8 @@ class Outbox:
         self._store.set_note(_HOLDING, "")
         held = self._select("state = 'held' ORDER BY position")
         for position, delivery in enumerate(_arranged(held, order), start=self._last_position() + 1):
-            self._db.execute(
-                "UPDATE delivery SET state = 'pending', position = ?, next_at = 0 WHERE id = ?",
-                (position, delivery.id),
-            )
+            row = (position, delivery["id"])
+            self._db.execute("UPDATE delivery SET state = 'pending', position = ?, next_at = 0 WHERE id = ?", row)
         return len(held)
 
     def add(self, event: Obj, *, forgery: str = "", body: str | None = None) -> int:
@@ -99,19 +76,20 @@ class Outbox:
         text = json.dumps(event, indent=2, ensure_ascii=False) if body is None else body
         state = State.HELD if self.holding else State.PENDING
         for endpoint in wanted:
+            row = (
+                event["id"],
+                event["type"],
+                endpoint["id"],
+                self._last_position() + 1,
+                text,
+                forgery,
+                state,
+                time.time(),
+            )
             self._db.execute(
                 "INSERT INTO delivery (event, type, endpoint, position, body, forgery, state, created_at)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    event["id"],
-                    event["type"],
-                    endpoint["id"],
-                    self._last_position() + 1,
-                    text,
-                    forgery,
-                    state,
-                    time.time(),
-                ),
+                row,
             )
         return len(wanted)
 
@@ -121,28 +99,21 @@ class Outbox:
 
     def next_due(self, endpoint: str, now: float) -> Delivery | None:
         """Return what to send now: the first in order, unless the endpoint is away and not to be tried yet."""
-        blocked = self._select(
-            "state = 'pending' AND endpoint = ? AND unreachable = 1 AND next_at > ? LIMIT 1", endpoint, now
-        )
-        if blocked:
+        pending = "state = 'pending' AND endpoint = ? AND"
+        if self._select(f"{pending} unreachable = 1 AND next_at > ? LIMIT 1", endpoint, now):
             return None
-        due = self._select(
-            "state = 'pending' AND endpoint = ? AND next_at <= ? ORDER BY position, id LIMIT 1", endpoint, now
-        )
+        due = self._select(f"{pending} next_at <= ? ORDER BY position, id LIMIT 1", endpoint, now)
         return due[0] if due else None
 
     def sent(self, delivery: Delivery, *, status: int) -> None:
         """Note the endpoint's answer: delivered by any 2xx, else to be retried or given up."""
-        if 200 <= status < 300:
-            self._note(delivery, State.DELIVERED, status=status)
-        elif delivery.forgery or delivery.attempts + 1 >= MOST_REFUSALS:
-            self._note(delivery, State.FAILED, status=status)
-        else:
-            self._note(delivery, State.PENDING, status=status)
+        given_up = delivery["forgery"] or delivery["attempts"] + 1 >= MOST_REFUSALS
+        state = State.FAILED if given_up else State.PENDING
+        self._note(delivery, State.DELIVERED if 200 <= status < 300 else state, status=status)
 
     def unsent(self, delivery: Delivery, *, error: str) -> None:
         """Note that the endpoint couldn't be reached; those behind it wait, so that the order is kept."""
-        given_up = delivery.forgery or time.time() - delivery.created_at > PATIENCE
+        given_up = delivery["forgery"] or time.time() - delivery["created_at"] > PATIENCE
         self._note(delivery, State.FAILED if given_up else State.PENDING, unreachable=1, error=error)
 
     def give_up(self, endpoint: str) -> None:
@@ -156,10 +127,6 @@ class Outbox:
     def of_event(self, event: str) -> list[Delivery]:
         """Return the event's deliveries, the oldest first."""
         return self._select("event = ? ORDER BY id", event)
-
-    def latest(self, limit: int) -> list[Delivery]:
-        """Return deliveries, the newest first."""
-        return self._select("1 ORDER BY id DESC LIMIT ?", limit)
 
     def count(self, state: State) -> int:
         """Return how many deliveries are in this state."""
@@ -175,20 +142,20 @@ class Outbox:
     def _note(
         self, delivery: Delivery, state: State, *, status: int = 0, unreachable: int = 0, error: str = ""
     ) -> None:
-        wait = min(FIRST_RETRY * 2**delivery.attempts, LONGEST_RETRY) if delivery.attempts < 30 else LONGEST_RETRY
+        wait = min(FIRST_RETRY * 2 ** min(delivery["attempts"], 30), LONGEST_RETRY)
         self._db.execute(
             "UPDATE delivery SET state = CASE WHEN state = 'held' AND ? = 'pending' THEN state ELSE ? END,"
             " attempts = attempts + 1, status = ?, unreachable = ?, error = ?, next_at = ? WHERE id = ?",
-            (state, state, status, unreachable, error, time.time() + wait, delivery.id),
+            (state, state, status, unreachable, error, time.time() + wait, delivery["id"]),
         )
 
     def _last_position(self) -> int:
         return int(self._db.execute("SELECT coalesce(max(position), 0) FROM delivery").fetchone()[0])
 
     def _select(self, where: str, *values: Any) -> list[Delivery]:
-        statement = f"SELECT {_COLUMNS} FROM delivery WHERE {where}"  # noqa: S608 (constants of this module)
-        rows = self._db.execute(statement, values)
-        return [Delivery(*row) for row in rows]
+        rows = self._db.execute(f"SELECT * FROM delivery WHERE {where}", values)  # noqa: S608 (constants of this module)
+        names = [column[0] for column in rows.description]
+        return [dict(zip(names, row, strict=True)) for row in rows]
 
 
 def wants(endpoint: Obj, event_type: str) -> bool:
@@ -204,4 +171,4 @@ def _arranged(held: list[Delivery], order: Sequence[str] | str) -> list[Delivery
     if isinstance(order, str):
         return held
     place = {event: number for number, event in enumerate(order)}
-    return sorted(held, key=lambda delivery: place.get(delivery.event, len(place)))
+    return sorted(held, key=lambda delivery: place.get(delivery["event"], len(place)))

@@ -1,137 +1,147 @@
-"""A call: method, path, what it accepts, and the function that answers it."""
+"""A call: method, path, what it accepts, and the function that answers it. What most resources have is made here."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sandbox.stripe.engine.world import World
 from sandbox.stripe.state.store import Obj, Query
-from sandbox.stripe.wire.errors import NoSuchObject
-from sandbox.stripe.wire.params import Fields, Integer, Kind, Many, Params, Range, Text
+from sandbox.stripe.wire.errors import InvalidRequest, NoSuchObject
+from sandbox.stripe.wire.params import Fields, Params, fields
 
-Handler = Callable[[World, str, Params], Obj]
-"""Gets the world, the id in the path (or the empty string) and the parameters; returns what is stored."""
+Handler = Callable[[World, Any, Params], Obj]
+"""Gets the world, the object that the path names (or its id, or the empty string) and the parameters; returns what
+is stored."""
 
-EXPAND: Fields = {"expand": Many(Text(), most=20)}
-PAGE: Fields = {
-    **EXPAND,
-    "limit": Integer(least=1, most=100),
-    "starting_after": Text(),
-    "ending_before": Text(),
-    "created": Range(),
-}
+EXPAND = fields("expand[20]")
+PAGE = fields("limit:1..100 starting_after ending_before")
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One endpoint; `{id}` in the path stands for an object's id."""
+    """One endpoint; `{id}` in the path stands for the id of an object, which is looked up where its kind is known."""
 
     method: str
     path: str
     handler: Handler
     params: Fields
+    kind: str = ""
 
-    def matches(self, method: str, path: str) -> re.Match[str] | None:
-        """Return the match whose group `id` is the id in the path, or None."""
-        if method != self.method:
-            return None
-        return re.fullmatch(self.path.replace("{id}", "(?P<id>[^/]+)"), path)
-
-    def accepts(self) -> dict[str, Kind]:
+    def accepts(self) -> Fields:
         """Return every parameter, `expand` among them."""
         return {**EXPAND, **self.params}
 
-
-def post(path: str, handler: Handler, params: Fields) -> Call:
-    """Return a call that changes something."""
-    return Call("POST", path, handler, params)
-
-
-def get(kind: str, path: str) -> Call:
-    """Return the call that retrieves an object of this kind."""
-    return Call("GET", path, lambda world, identity, _: world.get(kind, identity), {})
+    def answer(self, world: World, identity: str, params: Params) -> Obj:
+        """Do what the call does and return what is stored. Raises StripeError."""
+        return self.handler(world, world.get(self.kind, identity) if self.kind else identity, params)
 
 
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """A list's parameter and the JSON path it is compared with."""
+class Calls(list[Call]):
+    """Calls in the order in which they are tried."""
 
-    kind: Kind
-    path: str
+    def on(self, method: str, path: str, accepts: str = "", *, of: str = "") -> Callable[[Handler], Handler]:
+        """Let the decorated function answer; `of` is the kind of object whose id is in the path."""
 
+        def register(handler: Handler) -> Handler:
+            self.append(Call(method, path, handler, fields(accepts), of))
+            return handler
 
-def listing(kind: str, path: str, filters: Mapping[str, Filter], *, dated: bool = True) -> Call:
-    """Return the call that lists objects of a kind, the newest first; a list of values matches any of them.
+        return register
 
-    `dated` lists can be narrowed by `created`.
-    """
+    def post(self, path: str, accepts: str = "", *, of: str = "") -> Callable[[Handler], Handler]:
+        """Let the decorated function answer a call that changes something."""
+        return self.on("POST", path, accepts, of=of)
 
-    def handle(world: World, _: str, params: Params) -> Obj:
-        where: dict[str, Any] = {}
-        any_of: dict[str, list[str]] = {}
-        for name, each in filters.items():
-            value = params.get(name)
-            if isinstance(value, list):
-                any_of[each.path] = value
-            elif value is not None:
-                where[each.path] = value
-        query = Query(kind, where, params.get("created") or {}, any_of)
-        return page(world, query, params, path)
+    def updates(self, kind: str, path: str, accepts: str, *events: str) -> None:
+        """Add the call that changes fields of an object and tells of it."""
 
-    accepted = {**PAGE, **{name: each.kind for name, each in filters.items()}}
-    if not dated:
-        del accepted["created"]
-    return Call("GET", path, handle, accepted)
+        @self.post(path + "/{id}", accepts, of=kind)
+        def update(world: World, obj: Obj, params: Params) -> Obj:
+            with world.changing(obj, *events):
+                assign(obj, params)
+            return obj
 
+    def reads(
+        self,
+        kind: str,
+        path: str,
+        filters: str = "created:range",
+        *,
+        at: Mapping[str, str] | None = None,
+        before: Callable[[Params], None] = lambda params: None,
+    ) -> None:
+        """Add the calls that retrieve an object and list them, the newest first; a list of values matches any of them.
 
-def page(world: World, query: Query, params: Params, path: str) -> Obj:
-    """Return one page of a list object, by Stripe's cursors."""
-    limit = params.get("limit") or 10
-    before, after = _place(world, params, "starting_after"), _place(world, params, "ending_before")
-    bounded = Query(query.kind, query.where, query.created, query.any_of, before=before, after=after)
-    forward = after is None
-    found = world.store.select(bounded, limit=limit + 1, newest_first=forward)
-    shown = found[:limit] if forward else found[:limit][::-1]
-    return {"object": "list", "data": shown, "has_more": len(found) > limit, "url": path}
+        `at` gives the JSON paths that filters of another name are compared with; `before` may change what was asked.
+        """
+
+        declared = fields(filters)
+
+        def index(world: World, _: str, params: Params) -> Obj:
+            before(params)
+            where: dict[str, Any] = {}
+            any_of: dict[str, list[str]] = {}
+            for name in declared.keys() & params.keys() - {"created"}:
+                value, place = params[name], (at or {}).get(name, name)
+                if isinstance(value, list):
+                    any_of[place] = value
+                elif isinstance(value, dict):
+                    where |= {f"{place}.{key}": part for key, part in value.items() if part is not None}
+                elif value is not None:
+                    where[place] = value
+            return _page(world, Query(kind, where, params.get("created") or {}, any_of), params, path)
+
+        self.append(Call("GET", path, index, {**PAGE, **declared}))
+        self.on("GET", path + "/{id}", of=kind)(lambda world, obj, params: obj)
+
+    def find(self, method: str, path: str) -> tuple[Call, str]:
+        """Return the call and the id in the path. Raises InvalidRequest (404)."""
+        for call in self:
+            if call.method == method and (match := re.fullmatch(call.path.replace("{id}", "([^/]+)"), path)):
+                return call, "".join(match.groups())
+        unknown = f"Unrecognized request URL ({method}: {path}). The sandbox simulates a part of Stripe only."
+        raise InvalidRequest(unknown, status=404)
 
 
 def whole(objects: list[Obj], params: Params, path: str) -> Obj:
     """Return one page of a list that lives inside an object."""
     limit, start = params.get("limit") or 10, 0
-    cursor = params.get("starting_after")
-    if cursor:
+    if cursor := params.get("starting_after"):
         places = [number for number, obj in enumerate(objects) if obj["id"] == cursor]
         if not places:
             raise NoSuchObject(objects[0]["object"] if objects else "object", cursor, param="starting_after")
         start = places[0] + 1
-    return {
-        "object": "list",
-        "data": objects[start : start + limit],
-        "has_more": len(objects) > start + limit,
-        "url": path,
-    }
+    shown = objects[start : start + limit]
+    return {"object": "list", "data": shown, "has_more": len(objects) > start + limit, "url": path}
 
 
 def merge_metadata(obj: Obj, given: Mapping[str, str] | None) -> None:
     """Change metadata as Stripe does: None clears all, an empty value clears its key, the rest stays."""
-    if given is None:
-        obj["metadata"] = {}
-        return
-    merged = {**obj["metadata"], **given}
+    merged = {} if given is None else {**obj["metadata"], **given}
     obj["metadata"] = {key: value for key, value in merged.items() if value != ""}
 
 
-def assign(obj: Obj, params: Params, *, metadata: bool = True) -> None:
+def assign(obj: Obj, params: Params) -> None:
     """Put the parameters that are fields of the object into it, metadata merged."""
     for name, value in params.items():
         if name == "metadata":
-            if metadata:
-                merge_metadata(obj, value)
+            merge_metadata(obj, value)
         elif name in obj:
             obj[name] = value
+
+
+def _page(world: World, query: Query, params: Params, path: str) -> Obj:
+    """Return one page of a list object, by Stripe's cursors."""
+    limit = params.get("limit") or 10
+    before, after = _place(world, params, "starting_after"), _place(world, params, "ending_before")
+    bounded = replace(query, before=before, after=after)
+    forward = after is None
+    found = world.store.select(bounded, limit=limit + 1, newest_first=forward)
+    shown = found[:limit] if forward else found[:limit][::-1]
+    return {"object": "list", "data": shown, "has_more": len(found) > limit, "url": path}
 
 
 def _place(world: World, params: Params, name: str) -> int | None:

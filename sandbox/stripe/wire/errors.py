@@ -21,9 +21,10 @@ class StripeError(Exception):
     status = 400
     kind = "invalid_request_error"
 
-    def __init__(self, message: str, *, code: str = "", param: str = "", extra: dict[str, Any] | None = None) -> None:
+    def __init__(self, message: str, *, code: str = "", param: str = "", status: int = 0, **extra: Any) -> None:
         super().__init__(message)
-        self.message, self.code, self.param, self.extra = message, code, param, extra or {}
+        self.message, self.code, self.param, self.extra = message, code, param, extra
+        self.status = status or self.status
 
     def body(self) -> dict[str, Any]:
         """Return the answer's JSON."""
@@ -58,8 +59,8 @@ class NoSuchObject(InvalidRequest):
     """No object has this id; `param` is empty when the path named it."""
 
     def __init__(self, kind: str, identity: str, *, param: str = "") -> None:
-        super().__init__(f"No such {kind}: '{identity}'", code="resource_missing", param=param or "id")
-        self.status = 400 if param else 404
+        status = 400 if param else 404
+        super().__init__(f"No such {kind}: '{identity}'", code="resource_missing", param=param or "id", status=status)
 
 
 class Unauthorized(StripeError):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
+from sandbox.stripe.engine.subscriptions import ENDED
 from sandbox.stripe.engine.world import World
-from sandbox.stripe.state.store import Obj, Query
+from sandbox.stripe.state.store import Obj
 from sandbox.stripe.state.views import public
 from sandbox.stripe.wire.errors import InvalidRequest
 
@@ -42,9 +42,8 @@ def _expand(world: World, shown: Any, steps: list[str], path: str) -> None:
     key, rest = steps[0], steps[1:]
     if not isinstance(shown, dict):
         raise _cannot(path)
-    part = _ADDED.get((str(shown.get("object")), key))
-    if part is not None and key not in shown:
-        shown[key] = part(world, shown)
+    if key not in shown and (listed := _LISTS.get((str(shown.get("object")), key))):
+        shown[key] = _list(world, shown, *listed)
     if key not in shown:
         raise _cannot(path)
     value = shown[key]
@@ -65,34 +64,22 @@ def _cannot(path: str) -> InvalidRequest:
     return InvalidRequest(f"This property cannot be expanded ({path}).", param="expand")
 
 
-def _list(world: World, objects: list[Obj], url: str) -> Obj:
-    data = [public(world.store, obj) for obj in objects]
-    return {"object": "list", "data": data, "has_more": False, "total_count": len(data), "url": url}
-
-
-def _line_items(world: World, session: Obj) -> Obj:
-    stored = world.get("checkout.session", session["id"])
-    return _list(world, stored["_lines"], f"/v1/checkout/sessions/{session['id']}/line_items")
-
-
-def _payments(world: World, invoice: Obj) -> Obj:
-    return _list(world, world.all("invoice_payment", invoice=invoice["id"]), "/v1/invoice_payments")
-
-
-def _refunds(world: World, charge: Obj) -> Obj:
-    return _list(world, world.all("refund", charge=charge["id"]), f"/v1/charges/{charge['id']}/refunds")
-
-
-def _subscriptions(world: World, customer: Obj) -> Obj:
-    found = world.store.select(Query("subscription", {"customer": customer["id"]}))
-    current = [each for each in found if each["status"] not in {"canceled", "incomplete_expired"}]
-    return _list(world, current, f"/v1/customers/{customer['id']}/subscriptions")
-
-
-_ADDED: dict[tuple[str, str], Callable[[World, Obj], Obj]] = {
-    ("checkout.session", "line_items"): _line_items,
-    ("invoice", "payments"): _payments,
-    ("charge", "refunds"): _refunds,
-    ("customer", "subscriptions"): _subscriptions,
+_LISTS = {
+    ("invoice", "payments"): ("invoice_payment", "/v1/invoice_payments"),
+    ("charge", "refunds"): ("refund", "/v1/charges/{id}/refunds"),
+    ("customer", "subscriptions"): ("subscription", "/v1/customers/{id}/subscriptions"),
+    ("checkout.session", "line_items"): ("item", "/v1/checkout/sessions/{id}/line_items"),
 }
-"""Parts that Stripe leaves out unless they are expanded."""
+"""What Stripe leaves out unless it is expanded: the kind of what is listed, and where."""
+
+
+def _list(world: World, owner: Obj, kind: str, url: str) -> Obj:
+    identity = owner["id"]
+    if kind == "item":
+        objects = world.get("checkout.session", identity)["_lines"]
+    else:
+        objects = world.all(kind, **{owner["object"]: identity})
+    if kind == "subscription":
+        objects = [each for each in objects if each["status"] not in ENDED]
+    data = [public(world.store, obj) for obj in objects]
+    return {"object": "list", "data": data, "has_more": False, "total_count": len(data), "url": url.format(id=identity)}

@@ -1,30 +1,39 @@
 """What a call accepts, declared; everything else is refused as Stripe refuses it.
 
-A parameter sent empty reads as None, which clears a field, and is refused where it is required.
+A parameter sent empty reads as None, which clears a field, and is refused where it is required. `fields` reads the
+declarations: names between spaces, each followed by what it holds when that isn't a text of at most 5,000 characters:
+
+    name:22                 a text of at most 22 characters
+    mode=payment|setup      one of these words
+    count:1..100            a whole number with bounds, of which either may be left out; `at:int` has none
+    at:int|now              a whole number or one of these words
+    active:flag             `true` or `false`; `created:range` is a moment or bounds; `metadata` is always metadata
+    after{type url}         an object with parameters of its own
+    images[8]  items[]{id}  a list, of at most 8 or 100; what it holds follows
+    price!                  required
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from sandbox.stripe.wire.errors import InvalidRequest, MissingParameter, UnknownParameter
 
 Params = dict[str, Any]
 
 
-class Kind(Protocol):
-    """One parameter's type."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """One parameter's type; a request without a `required` one is refused."""
 
-    @property
-    def required(self) -> bool:
-        """Whether a request without it is refused."""
-        ...
+    required: bool = False
 
     def read(self, raw: Any, name: str) -> Any:
         """Return the value of `raw`, a string or a dict of `raw`s. Raises InvalidRequest."""
-        ...
+        raise NotImplementedError
 
 
 Fields = Mapping[str, Kind]
@@ -32,11 +41,10 @@ Fields = Mapping[str, Kind]
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class Text(Kind):
     """A string, at most `longest` characters, perhaps one of `choices`."""
 
     choices: tuple[str, ...] = ()
-    required: bool = False
     longest: int = 5000
 
     def read(self, raw: Any, name: str) -> str:
@@ -50,36 +58,27 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
-class Integer:
+class Integer(Kind):
     """A whole number; also moments, in Unix seconds."""
 
     least: int | None = None
     most: int | None = None
-    required: bool = False
 
     def read(self, raw: Any, name: str) -> int:
         try:
             value = int(str(raw))
         except ValueError:
             raise InvalidRequest(f"Invalid integer: {raw}", code="parameter_invalid_integer", param=name) from None
-        if self.least is not None and value < self.least:
-            raise InvalidRequest(
-                f"This value must be greater than or equal to {self.least}.",
-                code="parameter_invalid_integer",
-                param=name,
-            )
-        if self.most is not None and value > self.most:
-            raise InvalidRequest(
-                f"This value must be less than or equal to {self.most}.", code="parameter_invalid_integer", param=name
-            )
+        wrong = f"greater than or equal to {self.least}" if self.least is not None and value < self.least else ""
+        wrong = f"less than or equal to {self.most}" if self.most is not None and value > self.most else wrong
+        if wrong:
+            raise InvalidRequest(f"This value must be {wrong}.", code="parameter_invalid_integer", param=name)
         return value
 
 
 @dataclass(frozen=True, slots=True)
-class Flag:
+class Flag(Kind):
     """`true` or `false`."""
-
-    required: bool = False
 
     def read(self, raw: Any, name: str) -> bool:
         if raw not in {"true", "false"}:
@@ -88,10 +87,8 @@ class Flag:
 
 
 @dataclass(frozen=True, slots=True)
-class Metadata:
+class Metadata(Kind):
     """Up to 50 strings by name; an empty one clears that name."""
-
-    required: bool = False
 
     def read(self, raw: Any, name: str) -> dict[str, str]:
         if not isinstance(raw, dict) or not all(isinstance(value, str) for value in raw.values()):
@@ -106,11 +103,10 @@ class Metadata:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class Group(Kind):
     """An object with parameters of its own."""
 
     fields: Fields
-    required: bool = False
 
     def read(self, raw: Any, name: str) -> Params:
         if not isinstance(raw, dict):
@@ -119,11 +115,10 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
-class Many:
+class Many(Kind):
     """A list."""
 
     of: Kind
-    required: bool = False
     most: int = 100
 
     def read(self, raw: Any, name: str) -> list[Any]:
@@ -135,25 +130,21 @@ class Many:
 
 
 @dataclass(frozen=True, slots=True)
-class Range:
+class Range(Kind):
     """An exact moment, or bounds by `gt`, `gte`, `lt`, `lte`; read as bounds."""
-
-    required: bool = False
 
     def read(self, raw: Any, name: str) -> dict[str, int]:
         if isinstance(raw, dict):
-            bounds: dict[str, int] = read({bound: Integer() for bound in ("gt", "gte", "lt", "lte")}, raw, name)
-            return bounds
+            return read({bound: Integer() for bound in ("gt", "gte", "lt", "lte")}, raw, name)
         moment = Integer().read(raw, name)
         return {"gte": moment, "lte": moment}
 
 
 @dataclass(frozen=True, slots=True)
-class Either:
+class Either(Kind):
     """The first of several kinds that reads."""
 
     kinds: tuple[Kind, ...]
-    required: bool = field(default=False)
 
     def read(self, raw: Any, name: str) -> Any:
         for kind in self.kinds[:-1]:
@@ -190,3 +181,44 @@ def _value(kind: Kind, raw: Any, name: str) -> Any:
 
 def _join(path: str, name: str) -> str:
     return f"{path}[{name}]" if path else name
+
+
+_FIELD = re.compile(r"(\w+)(?:\[(\d*)\])?(?:=([\w|]+)|:([\w.|]+))?(\{)?(!)?")
+_PLAIN: dict[str, type[Kind]] = {"flag": Flag, "int": Integer, "range": Range}
+
+
+def fields(declared: str) -> dict[str, Kind]:
+    """Return the kinds that are declared as this module's docstring says, by name."""
+    return _declared(iter(declared.replace("{", "{ ").replace("}", " }").split()))[0]
+
+
+def _declared(tokens: Iterator[str]) -> tuple[dict[str, Kind], bool]:
+    """Read up to the end of a group; return its fields and whether it is required."""
+    kinds: dict[str, Kind] = {}
+    for token in tokens:
+        if token.startswith("}"):
+            return kinds, token.endswith("!")
+        match = _FIELD.fullmatch(token)
+        assert match, token
+        name, most, choices, plain, opens, mark = match.groups()
+        inner, required = _declared(tokens) if opens else (None, bool(mark))
+        kind = _kind(name, choices, plain, inner, required=required and most is None)
+        kinds[name] = kind if most is None else Many(kind, most=int(most or 100), required=required)
+    return kinds, False
+
+
+def _kind(name: str, choices: str | None, plain: str | None, inner: Fields | None, *, required: bool) -> Kind:
+    if inner is not None:
+        return Group(inner, required=required)
+    if choices:
+        return Text(tuple(choices.split("|")), required=required)
+    if name == "metadata":
+        return Metadata(required=required)
+    if plain in _PLAIN:
+        return _PLAIN[plain](required=required)
+    if plain and plain.startswith("int|"):
+        return Either((Integer(), Text(tuple(plain.split("|")[1:]))), required=required)
+    if plain and ".." in plain:
+        least, _, most = plain.partition("..")
+        return Integer(int(least) if least else None, int(most) if most else None, required=required)
+    return Text(longest=int(plain or 5000), required=required)

@@ -17,7 +17,6 @@ from sandbox.stripe.config import StripeConfig
 from sandbox.stripe.engine.world import Cause, World
 from sandbox.stripe.state import ids
 from sandbox.stripe.wire import expand, forms, idempotency, params, troubles
-from sandbox.stripe.wire.calls import Call
 from sandbox.stripe.wire.errors import CardDeclined, InvalidRequest, StripeError, Unauthorized
 from sandbox.stripe.wire.idempotency import Answer
 
@@ -55,7 +54,7 @@ class Service:
 
     def _perform(self, request: Request, raw: dict[str, Any], cause: Cause) -> tuple[Answer, bool]:
         world, path, key = self._world, request.url.path, cause.idempotency_key
-        call, identity = _find(request.method, path)
+        call, identity = api.calls().find(request.method, path)
         fingerprint = idempotency.digest(path, raw)
         if key and (known := idempotency.recall(world.store, key, fingerprint, now=world.now())):
             return known, True
@@ -64,7 +63,7 @@ class Service:
         try:
             with world.transaction(cause):
                 world.seen_at(f"{request.url.scheme}://{request.url.netloc}")
-                stored = call.handler(world, identity, given)
+                stored = call.answer(world, identity, given)
                 answer = Answer(200, _dump(expand.render(world, stored, paths)))
                 self._remember(key, fingerprint, answer)
         except CardDeclined as error:  # an outcome, so that the same key gets it again
@@ -75,15 +74,6 @@ class Service:
     def _remember(self, key: str, fingerprint: str, answer: Answer) -> None:
         if key:
             idempotency.remember(self._world.store, key, fingerprint, answer, now=self._world.now())
-
-
-def _find(method: str, path: str) -> tuple[Call, str]:
-    for call in api.calls():
-        if match := call.matches(method, path):
-            return call, match.groupdict().get("id", "")
-    error = InvalidRequest(f"Unrecognized request URL ({method}: {path}). The sandbox simulates a part of Stripe only.")
-    error.status = 404
-    raise error
 
 
 async def _parameters(request: Request) -> dict[str, Any]:

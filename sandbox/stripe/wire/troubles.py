@@ -26,8 +26,7 @@ class Broken(StripeError):
 
     def __init__(self, status: int) -> None:
         code = "rate_limit" if status == 429 else ""
-        super().__init__("The operator of the sandbox wanted this call to fail.", code=code)
-        self.status = status
+        super().__init__("The operator of the sandbox wanted this call to fail.", code=code, status=status)
 
 
 def plan(store: Store, trouble: Trouble, *, times: int) -> None:

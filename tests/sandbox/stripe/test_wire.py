@@ -146,7 +146,10 @@ def test_a_refused_request_leaves_its_key_free_and_a_day_frees_it_too(stand: Sta
 
 
 @pytest.mark.parametrize("performed", [False, True])
-def test_a_retry_after_a_lost_answer_does_the_work_once(stand: Stand, receiver: Receiver, performed: bool) -> None:
+def test_a_retry_after_a_lost_answer_does_the_work_once(
+    stand: Stand, receiver: Receiver, performed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stripe.HTTPClient, "INITIAL_DELAY", 0.01)
     patient = stripe.StripeClient(KEY, base_addresses={"api": stand.url}, max_network_retries=1)
     stand.desk("api/fail", times=1, status=503, performed=performed)
     customer = patient.v1.customers.create({"email": "a@example.com"})

@@ -1,0 +1,69 @@
+"""What the lists of the admin have in common: history is read there and changed nowhere."""
+
+import json
+from typing import Any
+
+from django.contrib.admin.utils import quote
+from django.db.models import Model
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from unfold.admin import ModelAdmin
+
+from accounts.models import User
+
+
+class ReadOnlyAdmin(ModelAdmin):
+    """Rows that nobody adds, changes or deletes here, whatever their role."""
+
+    actions: Any = []
+    list_fullwidth = True
+    show_full_result_count = False
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def other_key(self, object_id: str) -> str:
+        """Name the unique field that `object_id` is a value of; "" for the primary key."""
+        return ""
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Model | None:
+        """Find a row also by another key, by which other rows name it."""
+        found: Model | None
+        if field := self.other_key(object_id):
+            found = self.get_queryset(request).filter(**{field: object_id}).first()
+        else:
+            found = super().get_object(request, object_id, from_field)
+        return found
+
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        actions: dict[str, Any] = super().get_actions(request)
+        actions.pop("delete_selected", None)
+        return actions
+
+
+def link(url: str, text: object) -> SafeString:
+    """Return an anchor in the admin's style."""
+    return format_html('<a class="rw-link" href="{}">{}</a>', url, text)
+
+
+def change_url(row: Model) -> str:
+    """Return the address of a row's page in the admin."""
+    return reverse(f"admin:{row._meta.app_label}_{row._meta.model_name}_change", args=[quote(row.pk)])
+
+
+def person(user: User) -> SafeString:
+    """Return a link to the page of a person."""
+    return link(change_url(user), user.email)
+
+
+def pretty(data: object) -> SafeString:
+    """Return JSON, indented."""
+    return format_html('<pre class="rw-json">{}</pre>', json.dumps(data, indent=2, ensure_ascii=False, default=str))

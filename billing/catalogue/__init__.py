@@ -1,0 +1,1 @@
+"""What is sold: plans, packs, and their prices at Stripe."""

@@ -1,0 +1,1 @@
+"""Billing's pages: translate HTTP, call one domain function each."""

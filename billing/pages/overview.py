@@ -1,0 +1,93 @@
+"""Dashboard → Billing: what one has, what one can buy, and how the credits came and went."""
+
+from django.conf import settings
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
+from django.shortcuts import render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from billing.catalogue import products
+from billing.ledger import statement
+from billing.models import Order, Subscription
+from billing.pages import offers
+from billing.pages.wallet import wallet_of
+from billing.stripe import checkout
+
+RECENT_PAYMENTS = 12
+
+PROBLEMS = {
+    "past_due": "Your last payment did not go through. Stripe tries again in the next days; a card that works keeps "
+    "your plan.",
+    "unpaid": "Your last payment did not go through, so your plan's benefits have stopped. Pay the open invoice to get "
+    "them back.",
+    "incomplete": "Your first payment is not complete: your bank refused it or wants to hear from you.",
+    "paused": "Your plan is paused.",
+}
+
+
+@login_required
+@never_cache
+@require_safe
+def overview(request: HttpRequest) -> HttpResponse:
+    """The account's plan, credits, payments and latest history, and what it can buy."""
+    wallet = wallet_of(request)
+    subscription = checkout.live_subscription(wallet)
+    offered = offers.plans(wallet)
+    context = {
+        "wallet": wallet,
+        "balance": wallet.balance,
+        "plan": products.plan_of(wallet),
+        "rate": wallet.requests_per_minute,
+        "welcome_credits": settings.WELCOME_CREDITS,
+        "subscription": subscription,
+        "paid_price": offers.paid_price(subscription) if subscription else None,
+        "problem": PROBLEMS.get(subscription.status, "") if subscription else "",
+        "grants": statement.open_grants(wallet),
+        "plans": [offer for offer in offered if offer.action in ("buy", "change")],
+        "packs": offers.packs(),
+        "pending": wallet.orders.filter(status=Order.Status.PENDING).select_related("plan", "pack"),
+        "payments": wallet.payments.filter(amount__gt=0).prefetch_related("disputes")[:RECENT_PAYMENTS],
+        "history": statement.page(wallet, size=statement.RECENT),
+        "state": _state(subscription),
+    }
+    return render(request, "billing/overview.html", context)
+
+
+@login_required
+@never_cache
+@require_safe
+def state(request: HttpRequest) -> HttpResponse:
+    """Tell an open page whether the subscription is still as the page says."""
+    return JsonResponse({"state": _state(checkout.live_subscription(wallet_of(request)))})
+
+
+@login_required
+@never_cache
+@require_safe
+def history(request: HttpRequest) -> HttpResponse:
+    """Every change of the account's balance, newest first, paged by the address."""
+    before = request.GET.get("before", "")
+    wallet = wallet_of(request)
+    page = statement.page(wallet, before=int(before) if before.isdecimal() and len(before) < 19 else None)
+    context = {"page": page, "paged": bool(before), "balance": wallet.balance}
+    return render(request, "billing/history.html", context)
+
+
+@login_required
+@never_cache
+@require_safe
+def history_csv(request: HttpRequest) -> HttpResponseBase:
+    """The whole history as a file, streamed."""
+    response = StreamingHttpResponse(statement.csv_lines(wallet_of(request)), content_type="text/csv; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="{settings.SITE_NAME.lower()}-credits.csv"'
+    response["X-Accel-Buffering"] = "no"
+    return response
+
+
+def _state(subscription: Subscription | None) -> str:
+    """A fingerprint of all that a page says about a subscription."""
+    if subscription is None:
+        return "none"
+    ends = subscription.cancel_at.timestamp() if subscription.cancel_at else ""
+    return f"{subscription.pk}:{subscription.price_id}:{subscription.status}:{ends}"

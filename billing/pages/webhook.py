@@ -1,0 +1,27 @@
+"""The door for Stripe's events: verify, store, answer; a worker does the rest."""
+
+import logging
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_POST
+
+from billing import gateway
+from billing.stripe import inbox
+
+log = logging.getLogger(__name__)
+
+
+@csrf_exempt
+@require_POST
+def receive(request: HttpRequest) -> HttpResponse:
+    """`POST /stripe/webhook/`: 200 once the event is stored, 400 for whatever Stripe did not sign."""
+    try:
+        event = gateway.verify_webhook(request.body, request.headers.get("Stripe-Signature", ""))
+    except gateway.BadSignature as error:
+        log.warning("A webhook was refused: %s", error)
+        return JsonResponse(
+            {"error": {"code": "bad_signature", "message": "The signature is not Stripe's."}}, status=400
+        )
+    inbox.store(event)
+    return JsonResponse({"received": True})

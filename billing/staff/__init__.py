@@ -1,0 +1,1 @@
+"""What members of staff may do, do, and leave on record."""

@@ -1,0 +1,364 @@
+"""What members of staff do to people and to the catalogue.
+
+Each act asks for its permission here, whatever page it came from, and leaves an `AuditRecord` in the transaction that
+changes anything; an act that changes nothing leaves none. An `actor` of None is the operator at the machine's own
+shell, who may do everything. All raise PermissionDenied, and ValueError for a reason that is empty or too long.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import Group
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.utils import timezone
+
+from accounts import keys, sessions
+from accounts.models import ApiKey, User
+from billing import ledger
+from billing.errors import NothingToTake, SubscriptionDecides
+from billing.models import AuditRecord, CreditEntry, CreditGrant, OutgoingMail, Pack, Plan, StripeEvent, Wallet
+from billing.outbox import mail as mails
+from billing.staff import roles
+from billing.stripe import checkout, inbox
+from kit import wakeups
+
+Actor = User | None
+
+MAX_CREDITS = 1_000_000  # in one act: a slip of the finger stays countable
+REASON_MAX_LENGTH = 300
+
+
+class Act(StrEnum):
+    """What an audit record calls an act."""
+
+    GRANT = "Granted credits"
+    TAKE = "Took credits"
+    RETURN = "Returned a credit"
+    PLAN = "Changed the plan"
+    RATE_LIMIT = "Changed the rate limit"
+    SUSPEND = "Suspended"
+    RESTORE = "Restored"
+    REVOKE = "Revoked API keys"
+    ROLE = "Changed the role"
+    RETRY = "Tried a Stripe event again"
+    RESEND = "Sent a mail again"
+    TAKE_OFF_EXPLORE = "Took an image off Explore"
+    ADD_PRODUCT = "Added to the catalogue"
+    CHANGE_PRODUCT = "Changed the catalogue"
+
+
+def may(actor: Actor, permission: str) -> bool:
+    """Tell whether `actor` has the permission of this name, as in `take_credits`."""
+    return actor is None or (actor.is_staff and actor.has_perm(f"billing.{permission}"))
+
+
+def grant_limit(actor: Actor) -> int:
+    """Return how many credits `actor` may grant in one act."""
+    if may(actor, "grant_any"):
+        return MAX_CREDITS
+    return int(settings.SUPPORT_GRANT_LIMIT) if may(actor, "grant_few") else 0
+
+
+@transaction.atomic
+def grant(
+    *,
+    actor: Actor,
+    wallet: Wallet,
+    credits: int,
+    reason: str,
+    reference: str,
+    expires_at: datetime | None = None,
+) -> CreditEntry:
+    """Grant `credits`. Idempotent: the same `reference` returns the first entry and records nothing."""
+    _may_grant(actor, credits)
+    return _grant(actor, wallet, credits, _checked(reason), reference, expires_at)
+
+
+@transaction.atomic
+def grant_many(
+    *,
+    actor: Actor,
+    accounts: Iterable[Wallet],
+    credits: int,
+    reason: str,
+    reference: str,
+    expires_at: datetime | None = None,
+) -> int:
+    """Grant `credits` to each of `accounts`, all or none, and return how many got them now.
+
+    The sum counts against the actor's limit. Each account has its own reference under `reference`, so that a form sent
+    twice grants once.
+    """
+    ordered = sorted(accounts, key=lambda wallet: wallet.pk)  # two acts that overlap lock in the same order
+    _may_grant(actor, credits * len(ordered))
+    reason = _checked(reason)
+    fresh = 0
+    for wallet in ordered:
+        own = f"{reference}:{wallet.pk}"
+        fresh += not CreditEntry.objects.filter(reference=own).exists()
+        _grant(actor, wallet, credits, reason, own, expires_at)
+    return fresh
+
+
+@transaction.atomic
+def take(*, actor: Actor, wallet: Wallet, credits: int, reason: str, reference: str) -> CreditEntry:
+    """Take up to `credits`, as many as there are. Idempotent as `grant` is. Raises NothingToTake."""
+    _require(actor, "take_credits")
+    reason = _checked(reason)
+    wallet = _locked(wallet)
+    if known := _entry(reference):
+        return known
+    entry = ledger.take(wallet=wallet, credits=credits, reference=reference, cause=reason)
+    if not entry.amount:
+        raise NothingToTake
+    _record(
+        actor,
+        Act.TAKE,
+        reason,
+        wallet=wallet,
+        before={"balance": entry.balance_after - entry.amount},
+        after={"balance": entry.balance_after, "credits": entry.amount, "entry": reference},
+    )
+    return entry
+
+
+@transaction.atomic
+def return_credit(*, actor: Actor, wallet: Wallet, reference: str, reason: str) -> CreditEntry:
+    """Give back what was spent under the hold `reference`, once. Raises UnknownHold, NotSpent."""
+    _require(actor, "return_credit")
+    reason = _checked(reason)
+    wallet = _locked(wallet)
+    if known := _entry(f"{reference}:returned"):
+        return known
+    entry = ledger.give_back(reference=reference, cause=reason)
+    if entry.wallet_id != wallet.pk or entry.amount > grant_limit(actor):
+        raise PermissionDenied
+    _record(
+        actor,
+        Act.RETURN,
+        reason,
+        wallet=wallet,
+        before={"balance": entry.balance_after - entry.amount},
+        after={"balance": entry.balance_after, "credits": entry.amount, "entry": entry.reference},
+    )
+    return entry
+
+
+@transaction.atomic
+def change_plan(*, actor: Actor, wallet: Wallet, plan: Plan, reason: str) -> None:
+    """Give the account the limits of `plan`; credits do not change.
+
+    Raises SubscriptionDecides while a subscription is running.
+    """
+    _require(actor, "change_limits")
+    reason = _checked(reason)
+    wallet = _locked(wallet)
+    if checkout.live_subscription(wallet):
+        raise SubscriptionDecides
+    if wallet.plan_id == plan.pk:
+        return
+    before = {"plan": wallet.plan.slug if wallet.plan else None}
+    Wallet.objects.filter(pk=wallet.pk).update(plan=plan)
+    _record(actor, Act.PLAN, reason, wallet=wallet, before=before, after={"plan": plan.slug})
+
+
+@transaction.atomic
+def change_rate_limit(*, actor: Actor, wallet: Wallet, per_minute: int | None, reason: str) -> None:
+    """Allow the account `per_minute` generate requests; None is what its plan says."""
+    _require(actor, "change_limits")
+    reason = _checked(reason)
+    wallet = _locked(wallet)
+    if wallet.rate_limit == per_minute:
+        return
+    Wallet.objects.filter(pk=wallet.pk).update(rate_limit=per_minute)
+    before, after = {"rate_limit": wallet.rate_limit}, {"rate_limit": per_minute}
+    _record(actor, Act.RATE_LIMIT, reason, wallet=wallet, before=before, after=after)
+
+
+@transaction.atomic
+def suspend(*, actor: Actor, user: User, reason: str) -> None:
+    """Stop the user's sessions and API keys from the next request on, until `restore`."""
+    _set_active(actor, user, False, Act.SUSPEND, reason)
+
+
+@transaction.atomic
+def restore(*, actor: Actor, user: User, reason: str) -> None:
+    """End a suspension: API keys that were not revoked and sessions that have not expired work again."""
+    _set_active(actor, user, True, Act.RESTORE, reason)
+
+
+@transaction.atomic
+def revoke_keys(*, actor: Actor, user: User, api_keys: Iterable[ApiKey], reason: str) -> int:
+    """Revoke those of `api_keys` that are the user's and not revoked yet, and return how many that were."""
+    _require(actor, "revoke_key")
+    reason = _checked(reason)
+    wanted = {key.pk for key in api_keys}
+    live = list(ApiKey.objects.select_for_update().filter(user=user, pk__in=wanted, revoked_at=None).order_by("pk"))
+    for key in live:
+        keys.revoke(key)
+    if live:
+        prefixes = [key.prefix for key in live]
+        _record(actor, Act.REVOKE, reason, wallet=_of(user), before={"live": prefixes}, after={"revoked": prefixes})
+    return len(live)
+
+
+@transaction.atomic
+def set_role(*, actor: Actor, user: User, role: str, reason: str) -> None:
+    """Make the user staff with `role`, one of `roles.ROLES`, or no staff for ""."""
+    _require(actor, "assign_role")
+    _not_oneself_nor_above(actor, user)
+    reason = _checked(reason)
+    user = User.objects.select_for_update(of=("self",)).get(pk=user.pk)
+    before = roles.role_of(user)
+    if before == role and user.is_staff == bool(role):
+        return
+    user.groups.remove(*Group.objects.filter(name__in=roles.ROLES))
+    if role:
+        user.groups.add(Group.objects.get(name=role))
+    User.objects.filter(pk=user.pk).update(is_staff=bool(role))
+    _record(actor, Act.ROLE, reason, wallet=_of(user), before={"role": before}, after={"role": role})
+
+
+def retry_event(*, actor: Actor, event: StripeEvent) -> bool:
+    """Try an unhandled Stripe event now and tell whether it is handled. It may ask Stripe: no transaction is held."""
+    _require(actor, "retry_event")
+    before = {"event": event.pk, "handled": False, "error": event.last_error[:200]}
+    if not StripeEvent.objects.filter(pk=event.pk, handled_at=None).update(due_at=timezone.now()):
+        return True
+    handled = inbox.handle(event.pk)
+    event.refresh_from_db()
+    after = {"event": event.pk, "handled": handled, "error": event.last_error[:200]}
+    _record(actor, Act.RETRY, "Tried again by hand", before=before, after=after)
+    return handled
+
+
+@transaction.atomic
+def resend_mail(*, actor: Actor, mail: OutgoingMail) -> bool:
+    """Begin anew with a mail that was given up, and tell whether it was."""
+    _require(actor, "resend_mail")
+    before = {"mail": mail.reference, "attempts": mail.attempts, "error": mail.last_error[:200]}
+    begun = mails.resend(mail)
+    if begun:
+        _record(actor, Act.RESEND, "Sent again by hand", wallet=mail.wallet, before=before, after={"attempts": 0})
+    return begun
+
+
+@transaction.atomic
+def save_product(*, actor: Actor, product: Plan | Pack, reason: str) -> None:
+    """Add or change a plan or pack; an existing one keeps its slug, by which Stripe knows its price."""
+    kind = product._meta.model_name
+    _require(actor, f"{'add' if product.pk is None else 'change'}_{kind}")
+    reason = _checked(reason)
+    if product.pk is None:
+        product.save()
+        _record(actor, Act.ADD_PRODUCT, reason, before={}, after=_values(product))
+        return
+    before = _values(type(product)._default_manager.select_for_update().get(pk=product.pk))
+    product.slug = before["slug"]
+    after = _values(product)
+    if before != after:
+        product.save()
+        _record(actor, Act.CHANGE_PRODUCT, reason, before=before, after=after)
+
+
+def _grant(
+    actor: Actor, wallet: Wallet, credits: int, reason: str, reference: str, expires_at: datetime | None
+) -> CreditEntry:
+    wallet = _locked(wallet)
+    if known := _entry(reference):
+        return known
+    entry = ledger.grant(
+        wallet=wallet,
+        credits=credits,
+        source=CreditGrant.Source.STAFF,
+        reference=reference,
+        cause=reason,
+        expires_at=expires_at,
+    )
+    after: dict[str, Any] = {"balance": entry.balance_after, "credits": credits, "entry": reference}
+    if expires_at:
+        after["expires_at"] = expires_at.isoformat()
+    before = {"balance": entry.balance_after - credits}
+    _record(actor, Act.GRANT, reason, wallet=wallet, before=before, after=after)
+    return entry
+
+
+def record(
+    actor: Actor,
+    act: Act,
+    reason: str,
+    *,
+    wallet: Wallet,
+    before: dict[str, Any],
+    after: dict[str, Any],
+) -> None:
+    """Leave the record of an act of another app's; it belongs into the transaction that changes something."""
+    _record(actor, act, _checked(reason), wallet=wallet, before=before, after=after)
+
+
+def _set_active(actor: Actor, user: User, active: bool, act: Act, reason: str) -> None:
+    _require(actor, "suspend_user")
+    _not_oneself_nor_above(actor, user)
+    reason = _checked(reason)
+    wallet = _of(user)
+    # A deleted account is closed for good; a session that outlived a suspension would come back with the person.
+    if User.objects.filter(pk=user.pk, is_active=not active, deleted_at=None).update(is_active=active):
+        sessions.end_all(user)
+        _record(actor, act, reason, wallet=wallet, before={"active": not active}, after={"active": active})
+        wakeups.publish_on_commit(wakeups.wallet_topic(wallet.pk))  # open pages notice at once
+
+
+def _record(
+    actor: Actor,
+    act: Act,
+    reason: str,
+    *,
+    wallet: Wallet | None = None,
+    before: dict[str, Any],
+    after: dict[str, Any],
+) -> None:
+    AuditRecord.objects.create(actor=actor, wallet=wallet, action=act.value, reason=reason, before=before, after=after)
+
+
+def _require(actor: Actor, permission: str) -> None:
+    if not may(actor, permission):
+        raise PermissionDenied
+
+
+def _may_grant(actor: Actor, credits: int) -> None:
+    if not 0 < credits <= grant_limit(actor):
+        raise PermissionDenied
+
+
+def _not_oneself_nor_above(actor: Actor, user: User) -> None:
+    """Nobody locks themselves out, and a role gives no power over superusers."""
+    if actor is not None and (actor.pk == user.pk or (user.is_superuser and not actor.is_superuser)):
+        raise PermissionDenied
+
+
+def _checked(reason: str) -> str:
+    reason = reason.strip()
+    if not 0 < len(reason) <= REASON_MAX_LENGTH or "\x00" in reason:
+        raise ValueError(f"A reason has 1 to {REASON_MAX_LENGTH} characters.")
+    return reason
+
+
+def _of(user: User) -> Wallet:
+    return ledger.wallet_of(user.pk)
+
+
+def _locked(wallet: Wallet) -> Wallet:
+    """Hold the account's row, so that of an act that is sent twice at once only the first is recorded."""
+    return Wallet.objects.select_for_update(of=("self",)).get(pk=wallet.pk)
+
+
+def _entry(reference: str) -> CreditEntry | None:
+    return CreditEntry.objects.filter(reference=reference).first()
+
+
+def _values(product: Plan | Pack) -> dict[str, Any]:
+    return {field.attname: getattr(product, field.attname) for field in product._meta.concrete_fields}

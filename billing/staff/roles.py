@@ -1,0 +1,81 @@
+"""The roles of staff: three groups whose permissions are set here, again after every migration."""
+
+import logging
+from typing import Any
+
+from django.contrib.auth.models import Group, Permission
+from django.db import DEFAULT_DB_ALIAS, transaction
+
+from accounts.models import User
+
+log = logging.getLogger(__name__)
+
+LOOK_AT_PEOPLE = {
+    "accounts.view_user",
+    "billing.view_wallet",
+    "billing.view_auditrecord",
+    "billing.view_creditentry",
+    "billing.view_creditgrant",
+    "billing.view_creditline",
+    "billing.view_dispute",
+    "billing.view_payment",
+    "billing.view_outgoingmail",
+    "billing.view_subscription",
+}
+LOOK_AT_WORK = {"accounts.view_apikey", "generator.view_generation"}
+MODERATE = {"generator.change_generation"}  # only: to take an image off Explore
+LOOK_AT_STRIPE = {"billing.view_order", "billing.view_stripeevent"}
+SUPPORT = {"billing.grant_few", "billing.resend_mail", "billing.return_credit", "billing.revoke_key"}
+FINANCE = {
+    "billing.grant_few",
+    "billing.grant_any",
+    "billing.take_credits",
+    "billing.resend_mail",
+    "billing.return_credit",
+    "billing.change_limits",
+    "billing.retry_event",
+    "billing.add_plan",
+    "billing.change_plan",
+    "billing.view_plan",
+    "billing.add_pack",
+    "billing.change_pack",
+    "billing.view_pack",
+}
+
+ROLES: dict[str, set[str]] = {
+    "support": LOOK_AT_PEOPLE | LOOK_AT_WORK | MODERATE | SUPPORT,
+    "finance": LOOK_AT_PEOPLE | LOOK_AT_STRIPE | FINANCE,
+    "admin": LOOK_AT_PEOPLE
+    | LOOK_AT_WORK
+    | MODERATE
+    | LOOK_AT_STRIPE
+    | SUPPORT
+    | FINANCE
+    | {"billing.suspend_user", "billing.assign_role"},
+}
+
+
+def role_of(user: User) -> str:
+    """Return the name of the user's role, "superuser" for one who needs none, "" for who is no staff."""
+    if not user.is_staff:
+        return ""
+    if user.is_superuser:
+        return "superuser"
+    names = {group.name for group in user.groups.all()}
+    return next((name for name in reversed(ROLES) if name in names), "")
+
+
+def sync(using: str = DEFAULT_DB_ALIAS, **signal: Any) -> None:
+    """Bring the groups in line with `ROLES`. Receives `post_migrate`, once every app's permissions are there."""
+    found = {
+        f"{app}.{codename}": pk
+        for pk, app, codename in Permission.objects.using(using).values_list(
+            "pk", "content_type__app_label", "codename"
+        )
+    }
+    for name, permissions in ROLES.items():
+        if missing := permissions - found.keys():  # a database that is migrated only part of the way
+            log.warning("The role %s lacks %s", name, ", ".join(sorted(missing)))
+        with transaction.atomic(using=using):
+            group, _ = Group.objects.using(using).get_or_create(name=name)
+            group.permissions.set([found[permission] for permission in permissions & found.keys()])

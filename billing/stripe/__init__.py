@@ -1,0 +1,1 @@
+"""How Stripe changes the books, and what is asked of it."""

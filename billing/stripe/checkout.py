@@ -1,0 +1,193 @@
+"""Start a checkout, open the portal, change the plan. Nothing here grants anything: only Stripe's events do."""
+
+import contextlib
+from collections.abc import Iterator
+from datetime import timedelta
+
+from django.db import IntegrityError, transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from accounts.models import User
+from billing import gateway
+from billing.catalogue import products
+from billing.errors import AccountClosed, AlreadySubscribed, ChangeUnderWay, NotForSale, NotSubscribed
+from billing.models import Order, Pack, Plan, StripePrice, Subscription, Wallet
+from billing.stripe import closing
+
+CHANGE_LEASE = timedelta(minutes=2)  # far longer than a change takes with all its retries
+REUSED_FOR = timedelta(minutes=30)  # Stripe keeps a session open for 24 hours; an older one may show an old price
+
+
+def start(*, wallet: Wallet, product: Plan | Pack, site: str) -> str:
+    """Return the address of a hosted checkout for `product`; `site` is where the browser comes back to.
+
+    A plan has one open checkout at a time, which further tabs share. Raises AlreadySubscribed, NotForSale,
+    AccountClosed, PaymentUnavailable, PaymentRefused.
+    """
+    if not product.active or not product.price:
+        raise NotForSale(product.name)
+    _refuse_closed(wallet)
+    order = _plan_order(wallet, product) if isinstance(product, Plan) else _create_order(wallet, pack=product)
+    if order.url:
+        return order.url
+    try:
+        session = gateway.create_checkout(
+            _session(wallet, product, order, site), idempotency_key=f"order:{gateway.installation()}:{order.pk}"
+        )
+    except gateway.PaymentRefused:
+        _refuse_closing(wallet, order)  # its customer may just have been deleted
+        raise
+    still_open = Order.objects.filter(pk=order.pk, status=Order.Status.OPEN)
+    is_ours = still_open.update(stripe_session_id=session["id"], url=session["url"])
+    # Read after the session is on record: an account that closes later finds it there, and expires it.
+    if is_ours and not _is_closed(wallet):
+        return str(session["url"])
+    _withdraw(order, session["id"])
+    _refuse_closing(wallet, order)
+    return start(wallet=wallet, product=product, site=site)  # another tab has begun anew meanwhile: follow it
+
+
+def portal(*, wallet: Wallet, site: str) -> str:
+    """Return the address of the billing portal: card, invoices, cancel, resume. Raises as `start` does."""
+    _refuse_closed(wallet)
+    customer = customer_of(wallet)
+    _refuse_closing(wallet)
+    return gateway.create_portal(customer, f"{site}/dashboard/billing/?settling=1")
+
+
+def change_plan(*, wallet: Wallet, plan: Plan) -> None:
+    """Move a running subscription to another paid plan.
+
+    One that costs more is prorated by Stripe and invoiced at once; a card that is refused leaves all as it was. One
+    that costs less costs less from the next period on and brings no money back: today's credits stay, and with both,
+    going up and down again would give credits away. Raises NotSubscribed, NotForSale, ChangeUnderWay,
+    PaymentUnavailable, PaymentRefused.
+    """
+    if not plan.active or not plan.price:
+        raise NotForSale(plan.name)
+    subscription = live_subscription(wallet)
+    if subscription is None:
+        raise NotSubscribed
+    with _changing(subscription):
+        # As it stands at Stripe: our copy follows with the webhook, and a price that is behind would pay money back.
+        item = gateway.retrieve_subscription(subscription.stripe_id)["items"]["data"][0]
+        dearer = plan.price > item["price"]["unit_amount"]
+        if not dearer and plan.interval != item["price"]["recurring"]["interval"]:
+            raise NotForSale(plan.name)  # it would begin a new period that nothing was paid for
+        gateway.update_subscription(
+            subscription.stripe_id,
+            {
+                "items": [{"id": item["id"], "price": products.current_price(plan).stripe_id}],
+                "proration_behavior": "always_invoice" if dearer else "none",
+                "payment_behavior": "error_if_incomplete",
+            },
+        )
+
+
+@contextlib.contextmanager
+def _changing(subscription: Subscription) -> Iterator[None]:
+    """Let one change of a subscription through at a time; a claim whose process died lapses."""
+    now = timezone.now()
+    free = Q(changing_at=None) | Q(changing_at__lt=now - CHANGE_LEASE)
+    if not Subscription.objects.filter(free, pk=subscription.pk).update(changing_at=now):
+        raise ChangeUnderWay
+    try:
+        yield
+    finally:
+        Subscription.objects.filter(pk=subscription.pk).update(changing_at=None)
+
+
+def costs_more(plan: Plan, subscription: Subscription) -> bool:
+    """Tell whether `plan` costs more than what `subscription` runs at, which may be its plan's earlier price."""
+    paid = StripePrice.objects.filter(stripe_id=subscription.price_id).first()
+    return paid is None or plan.price > paid.amount
+
+
+def live_subscription(wallet: Wallet) -> Subscription | None:
+    """Return the account's subscription that has not ended, if there is one."""
+    return wallet.subscriptions.filter(status__in=Subscription.LIVE).select_related("plan").first()
+
+
+def customer_of(wallet: Wallet) -> str:
+    """Return the account's Stripe customer, created the first time; concurrent calls get the same one."""
+    if wallet.stripe_customer_id:
+        return wallet.stripe_customer_id
+    customer = gateway.create_customer(email=wallet.user.email, name=wallet.user.name, wallet_id=wallet.pk)
+    Wallet.objects.filter(pk=wallet.pk, stripe_customer_id=None).update(stripe_customer_id=customer)
+    wallet.refresh_from_db(fields=["stripe_customer_id"])
+    return str(wallet.stripe_customer_id)
+
+
+def _is_closed(wallet: Wallet) -> bool:
+    return User.objects.filter(pk=wallet.user_id).exclude(deleted_at=None).exists()
+
+
+def _refuse_closed(wallet: Wallet) -> None:
+    if _is_closed(wallet):
+        raise AccountClosed
+
+
+def _refuse_closing(wallet: Wallet, order: Order | None = None) -> None:
+    """Raise AccountClosed if the account was closed while Stripe was asked, and leave nothing empty behind there."""
+    if not _is_closed(wallet):
+        return
+    if order is not None:
+        Order.objects.filter(pk=order.pk, status=Order.Status.OPEN).update(status=Order.Status.EXPIRED)
+    closing.discard_customer(wallet)
+    raise AccountClosed
+
+
+def _withdraw(order: Order, session_id: str) -> None:
+    """Close a session whose address nobody was given, and its order."""
+    with contextlib.suppress(gateway.PaymentRefused):  # whoever closed the order was faster
+        gateway.expire_checkout(session_id)
+    Order.objects.filter(pk=order.pk, status=Order.Status.OPEN).update(status=Order.Status.EXPIRED)
+
+
+@transaction.atomic
+def _create_order(wallet: Wallet, **product: Plan | Pack) -> Order:
+    """Put an order down unless the account is closed. With the lock, closing it comes first or finds the order."""
+    User.objects.select_for_update(of=("self",), no_key=True).get(pk=wallet.user_id)
+    _refuse_closed(wallet)
+    return Order.objects.create(wallet=wallet, **product)
+
+
+def _plan_order(wallet: Wallet, plan: Plan) -> Order:
+    if live_subscription(wallet):
+        raise AlreadySubscribed
+    earlier = wallet.orders.filter(status=Order.Status.OPEN, pack=None).first()
+    if earlier:
+        if earlier.plan_id == plan.pk and earlier.created_at > timezone.now() - REUSED_FOR:
+            return earlier
+        _close(earlier)
+    try:
+        return _create_order(wallet, plan=plan)
+    except IntegrityError:  # another tab was a moment faster: look again
+        return _plan_order(wallet, plan)
+
+
+def _close(order: Order) -> None:
+    if order.stripe_session_id:
+        try:
+            gateway.expire_checkout(order.stripe_session_id)
+        except gateway.PaymentRefused as error:
+            # It is complete already: its event is on the way, and a second one must not be sold meanwhile.
+            if gateway.retrieve_checkout(order.stripe_session_id)["status"] == "complete":
+                raise AlreadySubscribed from error
+    Order.objects.filter(pk=order.pk, status=Order.Status.OPEN).update(status=Order.Status.EXPIRED)
+
+
+def _session(wallet: Wallet, product: Plan | Pack, order: Order, site: str) -> gateway.Data:
+    metadata = {"account": str(wallet.pk), "order": str(order.pk), "product": products.lookup_key(product)}
+    params: gateway.Data = {
+        "customer": customer_of(wallet),
+        "client_reference_id": str(wallet.pk),
+        "line_items": [{"price": products.current_price(product).stripe_id, "quantity": 1}],
+        "success_url": f"{site}/dashboard/billing/success/?session={{CHECKOUT_SESSION_ID}}",
+        "cancel_url": f"{site}/dashboard/billing/",
+        "metadata": metadata,
+    }
+    if isinstance(product, Plan):
+        return {**params, "mode": "subscription", "subscription_data": {"metadata": metadata}}
+    return {**params, "mode": "payment", "payment_intent_data": {"metadata": metadata}}

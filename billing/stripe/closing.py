@@ -1,0 +1,98 @@
+"""What ends when somebody closes their account: nothing may be charged any more. The books stay."""
+
+import contextlib
+import logging
+from datetime import timedelta
+
+from django.conf import settings
+from django.db.models import Exists, OuterRef
+from django.utils import timezone
+
+from billing import gateway
+from billing.models import Order, Payment, Subscription, Wallet
+
+log = logging.getLogger(__name__)
+
+UNDER_WAY = timedelta(hours=1)  # far longer than a checkout takes to start and to find that the account is closed
+
+
+def stop_charges(wallet: Wallet) -> int:
+    """Close open checkouts and end every subscription at once, paying nothing back; return how many plans ended.
+
+    Idempotent, and no transaction may be open: Stripe is asked. Our copies follow with its events, as ever. Raises
+    PaymentUnavailable, and PaymentRefused when Stripe will not end what it still runs.
+    """
+    if not settings.PAYMENTS:
+        return 0
+    for order in wallet.orders.filter(status=Order.Status.OPEN):
+        _close(order)
+    wallet.refresh_from_db(fields=["stripe_customer_id"])  # a checkout under way may just have made the customer
+    if not wallet.stripe_customer_id:
+        return 0
+    live = _live(wallet, wallet.stripe_customer_id)
+    for subscription_id in live:
+        _cancel(subscription_id)
+    return len(live)
+
+
+def discard_customer(wallet: Wallet) -> bool:
+    """Delete the Stripe customer of a closed account if nothing was ever bought with it; tell whether it is gone.
+
+    A checkout that began in the instant of the closing may have made it. As good as can be: while Stripe is away it
+    stays, for `discard_customers` to find. Idempotent, and no transaction may be open.
+    """
+    wallet.refresh_from_db(fields=["stripe_customer_id"])
+    customer = wallet.stripe_customer_id
+    if not customer or wallet.payments.exists() or wallet.subscriptions.exists():
+        return False
+    try:
+        if gateway.has_dealings(customer):
+            return False
+        gateway.delete_customer(customer)
+    except gateway.PaymentUnavailable as error:
+        log.warning("The empty customer of %s stays for now: %s", wallet, error)
+        return False
+    except gateway.PaymentRefused:
+        log.info("The customer of %s is gone already", wallet)
+    Wallet.objects.filter(pk=wallet.pk, stripe_customer_id=customer).update(stripe_customer_id=None)
+    wallet.stripe_customer_id = None
+    return True
+
+
+def discard_customers(limit: int = 200) -> int:
+    """Delete the empty Stripe customers of accounts that were closed a while ago; return how many there were."""
+    if not settings.PAYMENTS:
+        return 0
+    closed = Wallet.objects.filter(
+        ~Exists(Payment.objects.filter(wallet=OuterRef("pk"))),
+        ~Exists(Subscription.objects.filter(wallet=OuterRef("pk"))),
+        stripe_customer_id__isnull=False,
+        user__deleted_at__lt=timezone.now() - UNDER_WAY,
+    )
+    return sum(discard_customer(wallet) for wallet in closed.select_related("user").order_by("-pk")[:limit])
+
+
+def _close(order: Order) -> None:
+    if order.stripe_session_id:
+        with contextlib.suppress(gateway.PaymentRefused):  # it is complete or expired: either way nobody pays there
+            gateway.expire_checkout(order.stripe_session_id)
+    Order.objects.filter(pk=order.pk, status=Order.Status.OPEN).update(status=Order.Status.EXPIRED)
+
+
+def _live(wallet: Wallet, customer: str) -> list[str]:
+    """Return the subscriptions that Stripe runs for the customer: one may be so new that we have not heard of it."""
+    try:
+        return [one["id"] for one in gateway.subscriptions_of(customer) if one["status"] in Subscription.LIVE]
+    except gateway.PaymentRefused:
+        if wallet.subscriptions.filter(status__in=Subscription.LIVE).exists():
+            raise
+        log.warning("%s is a customer that Stripe does not know", wallet)
+        return []
+
+
+def _cancel(subscription_id: str) -> None:
+    try:
+        gateway.cancel_subscription(subscription_id)
+    except gateway.PaymentRefused:
+        if gateway.retrieve_subscription(subscription_id)["status"] in Subscription.LIVE:
+            raise

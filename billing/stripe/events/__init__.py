@@ -1,0 +1,58 @@
+"""One small handler for each kind of Stripe event.
+
+Stripe delivers at least once and in no order, so a handler reads the object afresh where that matters, and every change
+of credits carries the reference of the payment behind it. Network calls come first; then one transaction changes the
+books and marks the event as handled, together.
+"""
+
+from collections.abc import Callable
+
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from billing.models import StripeEvent
+from billing.stripe.events import checkouts, invoices, refunds, subscriptions
+from billing.stripe.events.shared import Books, Data
+from kit import due
+
+HANDLERS: dict[str, Callable[[Data], Books | None]] = {
+    "checkout.session.completed": checkouts.checkout_completed,
+    "checkout.session.async_payment_succeeded": checkouts.checkout_completed,
+    "checkout.session.async_payment_failed": checkouts.checkout_failed,
+    "checkout.session.expired": checkouts.checkout_expired,
+    "invoice.paid": invoices.invoice_paid,
+    "invoice.payment_failed": invoices.invoice_failed,
+    "invoice.payment_action_required": invoices.invoice_failed,
+    "customer.subscription.created": subscriptions.subscription_changed,
+    "customer.subscription.updated": subscriptions.subscription_changed,
+    "customer.subscription.paused": subscriptions.subscription_changed,
+    "customer.subscription.resumed": subscriptions.subscription_changed,
+    "customer.subscription.deleted": subscriptions.subscription_changed,
+    "charge.refunded": refunds.charge_refunded,
+    "refund.updated": refunds.refund_changed,
+    "refund.failed": refunds.refund_changed,
+    "charge.dispute.created": refunds.dispute_opened,
+    "charge.dispute.updated": refunds.dispute_opened,
+    "charge.dispute.funds_withdrawn": refunds.dispute_opened,
+    "charge.dispute.funds_reinstated": refunds.dispute_opened,
+    "charge.dispute.closed": refunds.dispute_opened,
+}
+
+
+def apply(event: StripeEvent) -> None:
+    """Follow one claimed event in the books. Raises LostClaim, NotYet, PaymentError and whatever else is in the way."""
+    handler = HANDLERS.get(event.type)
+    write = handler(event.payload["data"]["object"]) if handler else None
+    with transaction.atomic():
+        due.write(event, still=Q(handled_at=None), handled_at=timezone.now(), claim="", last_error="")
+        if write:
+            write()
+
+
+def apply_object(kind: str, data: Data) -> None:
+    """Follow in the books what an event of this kind about `data` would have said, without such an event."""
+    write = HANDLERS[kind](data)
+    if write:
+        with transaction.atomic():
+            write()

@@ -1,0 +1,126 @@
+"""A checkout was completed, failed or expired."""
+
+import logging
+from typing import Any
+
+from billing import gateway, ledger
+from billing.catalogue import products
+from billing.errors import NotYet
+from billing.models import (
+    CreditEntry,
+    CreditGrant,
+    Order,
+    Pack,
+    Wallet,
+)
+from billing.outbox import mail
+from billing.stripe.events.shared import Books, Data, note_payment, paid_too_late, wallet_of_customer
+
+log = logging.getLogger(__name__)
+
+
+def checkout_completed(session: Data) -> Books | None:
+    """Link the customer; grant a pack that is paid. A subscription's credits come with its invoice.
+
+    What a closed account still paid is paid back.
+    """
+    session = gateway.retrieve_checkout(session["id"])
+    wallet = _wallet_of_session(session)
+    if wallet is None:
+        return None
+    paid = session["payment_status"] in ("paid", "no_payment_required")
+    is_pack = paid and session["mode"] == "payment"
+    is_late = is_pack and paid_too_late(wallet, f"checkout:{session['id']}", session.get("payment_intent"))
+
+    def write() -> None:
+        _link_customer(wallet, session.get("customer"))
+        _close_order(session, Order.Status.PAID if paid else Order.Status.PENDING)
+        if is_late:
+            _note_checkout(wallet, session, None, "Paid after the account was closed")
+        elif is_pack:
+            _grant_pack(wallet, session)
+
+    return write
+
+
+def checkout_failed(session: Data) -> Books | None:
+    """A payment that was on its way did not arrive."""
+    wallet = _wallet_of_session(session)
+    if wallet is None:
+        return None
+
+    def write() -> None:
+        _close_order(session, Order.Status.FAILED)
+        mail.queue(
+            wallet,
+            "payment_failed",
+            reference=f"checkout_failed:{session['id']}",
+            amount=session.get("amount_total") or 0,
+            currency=session.get("currency") or "",
+        )
+
+    return write
+
+
+def checkout_expired(session: Data) -> Books | None:
+    """Nobody paid in time."""
+    return lambda: _close_order(session, Order.Status.EXPIRED)
+
+
+def _grant_pack(wallet: Wallet, session: Data) -> None:
+    product = (session.get("metadata") or {}).get("product", "")
+    pack = next((pack for pack in Pack.objects.all() if products.lookup_key(pack) == product), None)
+    order = Order.objects.select_related("pack").filter(stripe_session_id=session["id"]).first()
+    pack = pack or (order.pack if order else None)
+    if pack is None:
+        log.error("Checkout %s paid for a pack that is not in the catalogue", session["id"])
+        raise NotYet(f"no pack for {session['id']}")
+    reference = f"checkout:{session['id']}"
+    granted = ledger.grant(
+        wallet=wallet,
+        credits=pack.credits,
+        source=CreditGrant.Source.PACK,
+        reference=reference,
+        cause=f"{pack.name} bought",
+    )
+    _note_checkout(wallet, session, granted, pack.name)
+    mail.queue(
+        wallet,
+        "receipt",
+        reference=f"receipt:{reference}",
+        product=pack.name,
+        credits=pack.credits,
+        amount=session["amount_total"] or 0,
+        currency=session["currency"],
+    )
+
+
+def _note_checkout(wallet: Wallet, session: Data, granted: CreditEntry | None, description: str) -> None:
+    note_payment(
+        wallet,
+        f"checkout:{session['id']}",
+        granted,
+        amount=session["amount_total"] or 0,
+        currency=session["currency"],
+        description=description,
+        payment_intent=session.get("payment_intent"),
+    )
+
+
+def _wallet_of_session(session: Data) -> Wallet | None:
+    wallet = Wallet.objects.filter(pk=_number(session.get("client_reference_id")) or 0).select_related("user").first()
+    return wallet or wallet_of_customer(session.get("customer"))
+
+
+def _link_customer(wallet: Wallet, customer: str | None) -> None:
+    if customer:
+        Wallet.objects.filter(pk=wallet.pk, stripe_customer_id=None).update(stripe_customer_id=customer)
+
+
+def _close_order(session: Data, status: Order.Status) -> None:
+    open_orders = Order.objects.filter(stripe_session_id=session["id"]).exclude(status=Order.Status.PAID)
+    open_orders.update(status=status, stripe_invoice_id=session.get("invoice") or "")
+
+
+def _number(text: Any) -> int | None:
+    return int(text) if str(text).isdigit() else None

@@ -1,0 +1,86 @@
+"""What several handlers need: whose an object is, and the note of a payment."""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from django.db import connection
+from django.utils import timezone
+
+from billing import gateway
+from billing.models import (
+    CreditEntry,
+    Payment,
+    Wallet,
+)
+
+log = logging.getLogger(__name__)
+
+Data = dict[str, Any]
+Books = Callable[[], None]  # what a handler wants written, in the transaction that marks the event as handled
+
+
+def moment() -> datetime:
+    """Return what time it is by the database's clock, which all machines share: answers are put in order by it."""
+    if connection.vendor != "postgresql":
+        return timezone.now()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        now: datetime = cursor.fetchone()[0]
+    return now
+
+
+def note_payment(
+    wallet: Wallet,
+    reference: str,
+    granted: CreditEntry | None,
+    *,
+    amount: int,
+    currency: str,
+    description: str,
+    payment_intent: str | None,
+) -> None:
+    grant = granted.lines.get().grant if granted else None
+    Payment.objects.get_or_create(
+        reference=reference,
+        defaults={
+            "wallet": wallet,
+            "payment_intent": payment_intent or None,
+            "amount": amount,
+            "currency": currency,
+            "description": description,
+            "grant": grant,
+        },
+    )
+
+
+def paid_too_late(wallet: Wallet, reference: str, payment_intent: str | None) -> bool:
+    """Tell whether the account was closed before this payment brought anything; if so, it is paid back first."""
+    if wallet.user.deleted_at is None or CreditEntry.objects.filter(reference=reference).exists():
+        return False
+    if payment_intent and not Payment.objects.filter(reference=reference).exists():
+        log.error("%s was paid for an account that is closed: it is paid back", reference)
+        pay_back(payment_intent, idempotency_key=f"closed:{payment_intent}")
+    return True
+
+
+def pay_back(payment_intent: str, *, idempotency_key: str) -> None:
+    """Pay a whole payment back; one that Stripe will not, as it is back already or disputed, is left to people."""
+    try:
+        gateway.refund_payment(payment_intent, idempotency_key=idempotency_key)
+    except gateway.PaymentRefused as error:
+        log.error("%s could not be paid back: %s", payment_intent, error)
+
+
+def wallet_of_customer(customer: str | None) -> Wallet | None:
+    if not customer:
+        return None
+    return Wallet.objects.filter(stripe_customer_id=customer).select_related("user").first()
+
+
+def payment_intent_of(invoice: Data) -> str | None:
+    for payment in (invoice.get("payments") or {}).get("data", []):
+        if payment["status"] == "paid" and payment["payment"].get("payment_intent"):
+            return str(payment["payment"]["payment_intent"])
+    return None

@@ -1,0 +1,52 @@
+"""The inbox of Stripe's events: each is stored once, and a worker handles it until it is in the books."""
+
+import contextlib
+import logging
+from datetime import timedelta
+
+from django.db.models import Q
+from django.utils import timezone
+
+from billing import gateway
+from billing.models import StripeEvent
+from billing.stripe import events
+from kit import broker, due
+
+log = logging.getLogger(__name__)
+
+LEASE = timedelta(minutes=2)  # how long one try may take before another worker may try
+LONGEST_PAUSE = timedelta(hours=1)
+UNHANDLED = Q(handled_at=None)
+
+
+def store(event: gateway.Data) -> bool:
+    """Keep a verified event and hand it to a worker; False when it was kept before."""
+    values = {"type": event["type"], "api_version": event.get("api_version") or "", "payload": event}
+    _, is_new = StripeEvent.objects.get_or_create(id=event["id"], defaults=values)
+    if is_new:
+        broker.tell_on_commit("billing.tasks.handle_event", event["id"])
+    return is_new
+
+
+def handle(event_id: str) -> bool:
+    """Try one stored event; True when it is handled, now or before. A failure is kept with it and tried again later."""
+    event = due.claim(StripeEvent.objects.filter(UNHANDLED), event_id, lease=LEASE)
+    if event is None:
+        return StripeEvent.objects.filter(id=event_id).exclude(handled_at=None).exists()
+    try:
+        events.apply(event)
+    except due.LostClaim:
+        return False  # it took longer than its lease, and another worker has it
+    except Exception as error:
+        pause = due.growing_pause(event.attempts - 1, most=LONGEST_PAUSE)
+        log.warning("%s: %r, again in %s", event, error, pause)
+        with contextlib.suppress(due.LostClaim):
+            due.put_off(event, error, still=UNHANDLED, pause=pause)
+        return False
+    return True
+
+
+def handle_due(limit: int = 100) -> int:
+    """Try every unhandled event that is due and return how many were handled."""
+    waiting = StripeEvent.objects.filter(handled_at=None, due_at__lte=timezone.now()).order_by("received_at")
+    return sum(handle(event_id) for event_id in list(waiting.values_list("id", flat=True)[:limit]))

@@ -1,0 +1,1 @@
+"""From a request to a generation: validated, limited, paid, queued."""

@@ -1,0 +1,1 @@
+"""Bytes become verified images in storage, and images become downloads."""

@@ -1,0 +1,91 @@
+"""Many images as one ZIP that is made while it is sent: never more of it in memory than one image."""
+
+import re
+from collections.abc import AsyncGenerator, Generator, Iterable, Iterator
+from contextlib import suppress
+from datetime import UTC
+
+from zipstream import ZIP_STORED, ZipStream
+
+from generator.files import images
+from generator.models import Generation
+from kit.http.csv_export import to_csv
+from kit.threads import in_thread
+
+MANIFEST = "prompts.csv"
+HEAD = ("file", "prompt", "negative_prompt", "ratio", "width", "height", "made_utc", "source", "model", "id", "note")
+MISSING = "This image's file was missing."
+PIECE = 256 * 1024  # bytes that are gathered before they are sent, so that small ones cost no round of their own
+_WORDS_LENGTH = 60
+_NO_WORD = re.compile(r"[^\w]+|_+")
+
+
+def stream(generations: Iterable[Generation]) -> Generator[bytes, None, None]:
+    """Yield a ZIP of completed generations, uncompressed (images are that already), and last what they were asked for.
+
+    A file that storage no longer has is left out, and the manifest says so.
+    """
+    archive = ZipStream(compress_type=ZIP_STORED)
+    rows: list[tuple[object, ...]] = [HEAD]
+    for generation in generations:
+        name = file_name(generation)
+        note = ""
+        try:
+            archive.add(_pieces(images.read(generation.file_name)), name)
+        except FileNotFoundError:
+            name, note = "", MISSING
+        rows.append(_row(generation, name, note))
+        yield from archive.all_files()
+    archive.add(to_csv(rows).encode("utf-8-sig"), MANIFEST)  # with the mark by which spreadsheets know UTF-8
+    yield from archive.finalize()
+
+
+async def stream_async(generations: Iterable[Generation]) -> AsyncGenerator[bytes, None]:
+    """Yield what `stream` does, read in a thread a piece at a time: a slow reader holds no thread."""
+    chunks = stream(generations)
+    try:
+        while piece := await in_thread(lambda: _gather(chunks)):
+            yield piece
+    finally:
+        with suppress(ValueError):  # whoever went away in the middle of a piece: its thread still reads
+            chunks.close()
+
+
+def file_name(generation: Generation) -> str:
+    """Return a name that sorts by time and can be told from the others: day, first words, end of the id."""
+    words = _NO_WORD.sub("-", generation.prompt[: 4 * _WORDS_LENGTH].lower())[:_WORDS_LENGTH].strip("-")
+    day = generation.created_at.astimezone(UTC).date().isoformat()
+    # Ids differ by case too, and some file systems do not tell that: the number does.
+    parts = (day, words, f"{generation.pk}-{generation.public_id[-4:]}")
+    return "_".join(part for part in parts if part) + f".{generation.file_extension}"
+
+
+def _pieces(data: bytes) -> Iterator[bytes]:
+    return (data[start : start + PIECE] for start in range(0, len(data), PIECE))
+
+
+def _gather(chunks: Iterator[bytes]) -> bytes:
+    """Return the next chunks as one piece of about `PIECE` bytes, empty at the end."""
+    piece = bytearray()
+    for chunk in chunks:
+        piece += chunk
+        if len(piece) >= PIECE:
+            break
+    return bytes(piece)
+
+
+def _row(generation: Generation, name: str, note: str) -> tuple[object, ...]:
+    key = generation.api_key
+    return (
+        name,
+        generation.prompt,
+        generation.negative_prompt,
+        generation.aspect_ratio,
+        generation.width,
+        generation.height,
+        generation.created_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S"),
+        key.name if key else "Studio",
+        generation.model,
+        generation.public_id,
+        note,
+    )

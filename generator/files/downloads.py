@@ -1,0 +1,134 @@
+"""An image as a file to keep: its bytes in the format that is wanted, under a name that says what it shows."""
+
+import asyncio
+import contextlib
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from urllib.parse import quote
+
+from django.http import HttpResponse
+
+from generator.files import images
+from generator.models import Generation
+from kit.threads import in_thread
+
+CONVERSIONS_AT_ONCE = 2  # each takes a core, and the memory of a decoded image
+CONVERSIONS_OF_ONE_ACCOUNT = 2  # waiting or running: everybody shares one queue, and nobody may fill it
+
+FORMATS = {"png": "PNG", "jpeg": "JPEG", "webp": "WEBP"}  # as addresses and Pillow call them
+_EXTENSIONS = {"png": "png", "jpeg": "jpg", "webp": "webp"}
+_NAME_LENGTH = 60
+_ID_LENGTH = 8
+
+
+class TooManyConversions(Exception):
+    """The account has as many conversions waiting or running as it may."""
+
+
+@dataclass(frozen=True)
+class Download:
+    """A file's bytes, how a browser is to save them, and their type."""
+
+    data: bytes
+    disposition: str
+    content_type: str
+
+    def response(self) -> HttpResponse:
+        """Return it as an answer that a browser saves."""
+        response = HttpResponse(self.data, content_type=self.content_type)
+        response["Content-Disposition"] = self.disposition
+        response["Content-Length"] = str(len(self.data))
+        response["Cache-Control"] = "private, no-cache"
+        response["X-Content-Type-Options"] = "nosniff"
+        return response
+
+
+def is_conversion(generation: Generation, format: str) -> bool:
+    """Whether the bytes as they are stored are not yet in `format`."""
+    return _EXTENSIONS[format] != generation.file_extension
+
+
+def original_format(generation: Generation) -> str:
+    """Return the format of the stored bytes, as addresses call it."""
+    return next(format for format, extension in _EXTENSIONS.items() if extension == generation.file_extension)
+
+
+def download_of(generation: Generation, format: str) -> Download:
+    """Return a completed image in `format`: the very bytes that were stored where they are that already.
+
+    Blocks while it reads and converts. Raises FileNotFoundError, BadImage.
+    """
+    data = images.read(generation.file_name)
+    if is_conversion(generation, format):
+        data = images.convert(data, FORMATS[format])
+    return Download(data, disposition(generation, format), images.CONTENT_TYPES[_EXTENSIONS[format]])
+
+
+def disposition(generation: Generation, format: str) -> str:
+    """Return the `Content-Disposition` of an image as a file in `format`, with a name that says what it shows."""
+    extension = _EXTENSIONS[format]
+    name, ascii_name = (f"{_name(generation, in_ascii=ascii)}.{extension}" for ascii in (False, True))
+    header = f'attachment; filename="{ascii_name}"'
+    if name != ascii_name:
+        header += f"; filename*=UTF-8''{quote(name)}"  # RFC 5987, for names beyond ASCII
+    return header
+
+
+async def converted(generation: Generation, format: str) -> Download:
+    """Return a completed image in a format that it is not stored in, when its turn comes.
+
+    Raises FileNotFoundError, BadImage, TooManyConversions.
+    """
+    with _place_of(generation.wallet_id):
+        async with _turns():
+            work = asyncio.ensure_future(in_thread(lambda: download_of(generation, format)))
+            try:
+                return await asyncio.shield(work)
+            finally:
+                # Whoever hangs up leaves a thread at work, which nothing can stop: the turn is taken until it is done.
+                await asyncio.wait([work])
+
+
+@contextlib.contextmanager
+def _place_of(wallet_id: int) -> Iterator[None]:
+    """Take one of the account's places in the queue while inside. Raises TooManyConversions."""
+    if _places[wallet_id] >= CONVERSIONS_OF_ONE_ACCOUNT:
+        raise TooManyConversions
+    _places[wallet_id] += 1
+    try:
+        yield
+    finally:
+        _places[wallet_id] -= 1
+        if not _places[wallet_id]:
+            del _places[wallet_id]
+
+
+@lru_cache(maxsize=1)
+def _turns() -> asyncio.Semaphore:
+    return asyncio.Semaphore(CONVERSIONS_AT_ONCE)
+
+
+# In memory, for what it guards is this process's own queue; and a process that dies takes its count along. Only the
+# event loop's thread changes it.
+_places: Counter[int] = Counter()
+
+
+def _name(generation: Generation, *, in_ascii: bool) -> str:
+    """Return the prompt's first words and the beginning of the id; the id alone for a prompt without letters."""
+    prompt = generation.prompt[:400]
+    if in_ascii:
+        prompt = unicodedata.normalize("NFKD", prompt).encode("ascii", "ignore").decode()
+    words = _hyphenated(unicodedata.normalize("NFKC", prompt))
+    if len(words) > _NAME_LENGTH:
+        words = words[: _NAME_LENGTH + 1].rpartition("-")[0] or words[:_NAME_LENGTH]
+    return f"{words}-{generation.public_id[:_ID_LENGTH]}".lstrip("-")
+
+
+def _hyphenated(text: str) -> str:
+    """Return the words of `text` with hyphens between them: letters of any script, their marks, and digits."""
+    text = text.replace("'", "").replace("’", "").lower()
+    kept = (character if unicodedata.category(character)[0] in "LMN" else " " for character in text)
+    return "-".join("".join(kept).split())

@@ -1,0 +1,1 @@
+"""From a queued generation to its end: who sends, polls, keeps and settles."""

@@ -1,0 +1,66 @@
+"""What one image cost, step by step: the ledger's entries beside the generation's own times. All reading."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from billing.ledger import statement
+from billing.models import CreditEntry
+from generator.models import Generation
+
+_CREDIT_WORDS: dict[str, str] = {
+    CreditEntry.Kind.HOLD: "Credit set aside",
+    CreditEntry.Kind.SETTLE: "Credit spent",
+    CreditEntry.Kind.RELEASE: "Credit returned",
+}
+
+
+@dataclass(frozen=True)
+class Step:
+    """Something that happened. `credits` is how it changed the balance, None where it could not."""
+
+    words: str
+    at: datetime
+    credits: int | None = None
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """The steps in their order, what the image cost in the end, and the history's entry it began with."""
+
+    steps: list[Step]
+    cost: int
+    first_entry: int | None
+
+    @property
+    def history_before(self) -> int | None:
+        """Where the credit history has to begin so that this image's line is its first."""
+        return None if self.first_entry is None else self.first_entry + 1
+
+
+def receipt_of(generation: Generation) -> Receipt:
+    """Return a final generation's receipt, in one query."""
+    entries = statement.entries_about(generation.wallet, generation.credit_reference)
+    steps = [*map(_step, entries), *_own_steps(generation)]
+    return Receipt(
+        steps=sorted(steps, key=lambda step: step.at),
+        cost=-sum(entry.amount for entry in entries),
+        first_entry=entries[0].pk if entries else None,
+    )
+
+
+def _step(entry: CreditEntry) -> Step:
+    by_staff = entry.reference.endswith(":returned")
+    words = _CREDIT_WORDS.get(entry.kind, entry.get_kind_display())
+    return Step(words, entry.created_at, entry.amount, why=entry.cause if by_staff else "")
+
+
+def _own_steps(generation: Generation) -> list[Step]:
+    steps = []
+    if generation.submitted_at:
+        steps.append(Step("Sent to be drawn", generation.submitted_at))
+    if generation.finished_at and generation.status == Generation.Status.COMPLETED:
+        steps.append(Step("Image completed", generation.finished_at))
+    elif generation.finished_at:
+        steps.append(Step("Failed", generation.finished_at, why=generation.error_message))
+    return steps

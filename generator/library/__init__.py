@@ -1,0 +1,1 @@
+"""What people keep: lists, filters, favourites, shares, the trash."""

@@ -1,0 +1,17 @@
+"""Which images their owner marked to find again."""
+
+from collections.abc import Collection
+
+from billing.models import Wallet
+from generator.models import Generation
+
+
+def mark(generation: Generation, *, favourite: bool) -> None:
+    """Make `generation` a favourite, or no longer one; saying so twice changes nothing."""
+    Generation.objects.kept().filter(pk=generation.pk).update(is_favourite=favourite)
+    generation.is_favourite = favourite
+
+
+def mark_all(wallet: Wallet, public_ids: Collection[str], *, favourite: bool) -> int:
+    """Make those of the account's images favourites, or no longer; return how many there are, changed or not."""
+    return wallet.generations.completed().filter(public_id__in=public_ids).update(is_favourite=favourite)

@@ -1,0 +1,56 @@
+"""Which of an account's generations a page shows. All reading, nothing else."""
+
+from dataclasses import dataclass
+
+from accounts.models import ApiKey
+from billing.models import Wallet
+from generator.library.filters import API, STUDIO, Filters, Sources
+from generator.models import Generation
+from kit.http.requests import without_nul
+
+PAGE_SIZE = 20  # two screens of them; the next page is fetched before anybody gets there
+PAGE_MOST = 480  # for somebody who comes back to a place far down
+HISTORY_SIZE = 30
+SOURCES_MOST = 200
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of completed images, newest first. `older` is the last one's public id when there are more."""
+
+    images: list[Generation]
+    older: str | None
+
+
+def history(wallet: Wallet) -> list[Generation]:
+    """Return what was last asked for in the studio, newest first, however far it got."""
+    return list(wallet.generations.kept().filter(api_key=None).order_by("-pk")[:HISTORY_SIZE])
+
+
+def page(wallet: Wallet, filters: Filters | None = None, *, before: str = "", size: int = PAGE_SIZE) -> Page:
+    """Return the completed images that `filters` let through, from just before the image `before`.
+
+    Three queries at most, however many images there are. An unknown `before` begins at the newest.
+    """
+    images = wallet.generations.completed()
+    if filters:
+        images = images.filter(filters.condition)
+    if before and (last := _place(wallet, before)):
+        images = images.filter(pk__lt=last)
+    # First where they are, then what they are: rows are wide, and a database may have to sort many to find these.
+    found = list(images.order_by("-pk").values_list("pk", flat=True)[: size + 1])
+    shown = list(wallet.generations.completed().filter(pk__in=found[:size]).order_by("-pk"))
+    return Page(shown, shown[-1].public_id if shown and len(found) > size else None)
+
+
+def sources_of(wallet: Wallet) -> Sources:
+    """Return where an account's images can come from, by what the gallery's address calls it. One query."""
+    keys = ApiKey.objects.filter(user_id=wallet.user_id).order_by("-pk").values_list("pk", "name", "revoked_at")
+    named = {f"key-{pk}": f"{name} (revoked)" if revoked else name for pk, name, revoked in keys[:SOURCES_MOST]}
+    return {STUDIO: "Studio", API: "API, any key", **named}
+
+
+def _place(wallet: Wallet, public_id: str) -> int | None:
+    """Return where an image of the account stands, also one that was trashed meanwhile."""
+    known = wallet.generations.filter(public_id=without_nul(public_id[:40]))
+    return known.values_list("pk", flat=True).first()

@@ -1,0 +1,148 @@
+"""Images that their owner moved to the trash: hidden at once, brought back for a while, then removed for good.
+
+    kept ──discard──▶ trashed ──purge──▶ purged: no files, no words; the row stays for the books
+      ▲                  │
+      └──restore─────────┘  for GRACE
+
+Only a final generation can be trashed. Purging begins some minutes after the last moment at which a restore is
+taken, so that clocks which differ a little cannot let both happen.
+"""
+
+import logging
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.db.models.functions import Left
+from django.utils import timezone
+
+from billing.models import Wallet
+from generator import live
+from generator.files import images
+from generator.models import Generation
+from kit import wakeups
+
+log = logging.getLogger(__name__)
+
+GRACE = timedelta(minutes=30)
+PURGE_AFTER = GRACE + timedelta(minutes=5)
+MOST_AT_ONCE = 1000  # ids in one request
+PURGE_BATCH = 100
+NAME_LENGTH = 120  # characters
+FINAL = (Generation.Status.COMPLETED, Generation.Status.FAILED)
+_IDS_IN_A_QUERY = 500
+
+
+@dataclass(frozen=True)
+class Trashed:
+    """What was trashed last, in one go, and until when it can be taken back."""
+
+    public_ids: list[str]
+    until: datetime
+
+    @property
+    def ids(self) -> str:
+        """The ids as one field of a form."""
+        return ",".join(self.public_ids)
+
+
+@transaction.atomic
+def discard(wallet: Wallet, public_ids: Iterable[str]) -> int:
+    """Move generations of `wallet` to the trash, and return how many.
+
+    What is not the account's, is not final or was trashed before is left alone and not counted.
+    """
+    now = timezone.now()  # the same for all: they are taken back together
+    mine = wallet.generations.kept().filter(status__in=FINAL)
+    wakeups.publish_on_commit(live.wallet_topic(wallet.pk))  # other windows that show them
+    return sum(mine.filter(public_id__in=some).update(deleted_at=now) for some in _chunks(public_ids))
+
+
+@transaction.atomic
+def restore(wallet: Wallet, public_ids: Iterable[str]) -> int:
+    """Take back what was trashed less than `GRACE` ago, and return how many there were."""
+    # Somebody who closed their account takes nothing back: it may be purged at any moment.
+    mine = _restorable(wallet).filter(wallet__user__deleted_at=None)
+    return sum(mine.filter(public_id__in=some).update(deleted_at=None) for some in _chunks(public_ids))
+
+
+def last_trashed(wallet: Wallet) -> Trashed | None:
+    """Return what was trashed last, while it can still be taken back. One query."""
+    recent = list(
+        _restorable(wallet).order_by("-deleted_at", "-pk").values_list("public_id", "deleted_at")[:MOST_AT_ONCE]
+    )
+    if not recent:
+        return None
+    at = recent[0][1]
+    assert at is not None
+    return Trashed([public_id for public_id, then in recent if then == at], at + GRACE)
+
+
+def unfinished(wallet: Wallet, public_ids: Iterable[str]) -> int:
+    """Return how many of these are not final yet, and so cannot be trashed."""
+    mine = wallet.generations.filter(status__in=Generation.UNFINISHED)
+    return sum(mine.filter(public_id__in=some).count() for some in _chunks(public_ids))
+
+
+def owns_any(wallet: Wallet, public_ids: Iterable[str]) -> bool:
+    """Whether one of these is the account's and not purged."""
+    mine = wallet.generations.filter(purged_at=None)
+    return any(mine.filter(public_id__in=some).exists() for some in _chunks(public_ids))
+
+
+def names(public_ids: Collection[str]) -> dict[str, str | None]:
+    """Return how each one's prompt begins, None for what was trashed. One query; meant for a page of them."""
+    wanted = Generation.objects.filter(public_id__in=public_ids).annotate(begins=Left("prompt", NAME_LENGTH))
+    rows = wanted.values_list("public_id", "begins", "deleted_at")
+    return {id: None if deleted_at else " ".join(begins.split()) for id, begins, deleted_at in rows}
+
+
+def purge_due(limit: int = PURGE_BATCH) -> int:
+    """Remove for good what nobody can take back any more, at most `limit`, and return how many there were."""
+    due = Generation.objects.filter(purged_at=None, deleted_at__lte=timezone.now() - PURGE_AFTER)
+    return sum(_purge(generation) for generation in due.order_by("deleted_at")[:limit])
+
+
+def purge_account(wallet: Wallet, limit: int = PURGE_BATCH) -> int:
+    """Remove up to `limit` generations of somebody who closed their account, and return how many are left.
+
+    To be called until it returns 0. What is not finished counts as left: its deadline ends it within minutes. Set
+    `User.deleted_at` first, so that nothing is taken back meanwhile.
+    """
+    wallet.generations.kept().filter(status__in=FINAL).update(deleted_at=timezone.now())
+    left = wallet.generations.filter(purged_at=None)
+    for generation in left.exclude(deleted_at=None)[:limit]:
+        _purge(generation)
+    return left.count()
+
+
+def _purge(generation: Generation) -> bool:
+    """Remove the files, then the words: whoever dies in between leaves a row that is purged again."""
+    try:
+        images.delete(generation.file_token)
+    except Exception:  # every kind of storage has its own errors; the next round tries again
+        log.exception("%s: its files could not be removed", generation)
+        return False
+    purged = Generation.objects.filter(pk=generation.pk, deleted_at__isnull=False, purged_at=None).update(
+        prompt="",
+        negative_prompt="",
+        error_message="",
+        share_token=None,
+        is_listed=False,
+        is_favourite=False,
+        purged_at=timezone.now(),
+    )
+    return bool(purged)
+
+
+def _restorable(wallet: Wallet) -> QuerySet[Generation]:
+    return wallet.generations.filter(deleted_at__gt=timezone.now() - GRACE, purged_at=None)
+
+
+def _chunks(public_ids: Iterable[str]) -> Iterator[list[str]]:
+    """Yield the ids in lists that every database takes in one query."""
+    ids = [id for id in dict.fromkeys(public_ids) if "\x00" not in id]
+    for start in range(0, len(ids), _IDS_IN_A_QUERY):
+        yield ids[start : start + _IDS_IN_A_QUERY]

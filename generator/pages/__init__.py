@@ -1,0 +1,1 @@
+"""The generator's pages: translate HTTP, call one domain function each."""

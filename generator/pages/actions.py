@@ -1,0 +1,122 @@
+"""What people do with images of their own: mark, share, throw away, take back."""
+
+import re
+
+from django.conf import settings
+from django.contrib import messages
+from django.core.exceptions import BadRequest
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django_htmx.http import trigger_client_event
+
+from billing.pages.wallet import wallet_of
+from generator.library import favourites, sharing, trash
+from generator.models import Generation
+from generator.pages.owner import HtmxRequest, own_generation, owners_act, page_before
+
+_IDS = re.compile(r"img_[0-9A-Za-z]{1,36}(,img_[0-9A-Za-z]{1,36})*")
+
+
+@owners_act
+def favourite(request: HtmxRequest, public_id: str) -> HttpResponse:
+    """Mark an image, or take the mark off: `on` is 1 or 0.
+
+    Answers htmx with the heart as it is now, and says "favourite" {id, on} on the page.
+    """
+    generation = own_generation(request, public_id)
+    on = _switch(request, "on")
+    if on is None:
+        raise BadRequest("Send on=1 or on=0.")
+    favourites.mark(generation, favourite=on)
+    if not request.htmx:
+        return redirect(page_before(request, reverse("generation", args=[public_id])))
+    response = render(request, "generator/favourite.html", {"generation": generation})
+    return trigger_client_event(response, "favourite", {"id": public_id, "on": on})
+
+
+@owners_act
+def favourite_many(request: HtmxRequest) -> HttpResponse:
+    """Mark many images, or take the marks off: `ids` as for `delete`, `on` is 1 or 0. Answers htmx with nothing."""
+    wallet, ids, on = wallet_of(request), _ids(request), _switch(request, "on")
+    if on is None:
+        raise BadRequest("Send on=1 or on=0.")
+    count = favourites.mark_all(wallet, ids, favourite=on)
+    if not count:
+        raise Http404
+    if request.htmx:
+        return HttpResponse(status=204)
+    images = "1 image" if count == 1 else f"{count:,} images"
+    messages.success(request, f"Added {images} to favourites." if on else f"Removed {images} from favourites.")
+    return redirect(page_before(request, reverse("gallery")))
+
+
+@owners_act
+def share(request: HtmxRequest, public_id: str) -> HttpResponse:
+    """Turn an image's public link on or off (`on`), or its place on Explore (`listed`); each is 1 or 0."""
+    generation = own_generation(request, public_id)
+    if generation.status != Generation.Status.COMPLETED:
+        raise Http404
+    on, listed = _switch(request, "on"), _switch(request, "listed")
+    if on is None and listed is None:
+        raise BadRequest("Send on or listed as 1 or 0.")
+    if on is not None:
+        (sharing.share if on else sharing.unshare)(generation)
+    refused = listed is not None and settings.EXPLORE and not sharing.show_on_explore(generation, listed=listed)
+    if not request.htmx:
+        if refused:
+            messages.warning(request, "This image was taken off Explore by the people who run this site.")
+        return redirect(f"{reverse('generation', args=[public_id])}#share")
+    return render(request, "generator/share.html", {"generation": generation, "refused": refused})
+
+
+@owners_act
+def delete(request: HtmxRequest) -> HttpResponse:
+    """Throw images away: `ids` repeated, or with commas between.
+
+    Answers htmx with the notice that offers to take them back (`generator/trashed.html`); else leads to the gallery,
+    which shows that notice. Doing it twice changes nothing.
+    """
+    wallet, ids = wallet_of(request), _ids(request)
+    if not trash.owns_any(wallet, ids):
+        raise Http404
+    trash.discard(wallet, ids)
+    drawing = trash.unfinished(wallet, ids)
+    if request.htmx:
+        return render(request, "generator/trashed.html", {"trashed": trash.last_trashed(wallet), "drawing": drawing})
+    if drawing:
+        messages.warning(request, "What is still being drawn can't be deleted. Wait until it is done, then delete it.")
+    return redirect("gallery")
+
+
+@owners_act
+def restore(request: HtmxRequest) -> HttpResponse:
+    """Take images back that were trashed a short while ago: `ids` as for `delete`.
+
+    Answers htmx with nothing, and says "restored" {count} on the page; else leads to the gallery.
+    """
+    wallet, ids = wallet_of(request), _ids(request)
+    count = trash.restore(wallet, ids)
+    if not count and not trash.owns_any(wallet, ids):
+        raise Http404
+    if request.htmx:
+        return trigger_client_event(HttpResponse(), "restored", {"count": count})
+    if count:
+        messages.success(request, "The image is back." if count == 1 else f"{count} images are back.")
+    return redirect("gallery")
+
+
+def _ids(request: HttpRequest) -> list[str]:
+    """Return the ids that the form names, each once. Raises BadRequest."""
+    given = ",".join(request.POST.getlist("ids"))
+    if not _IDS.fullmatch(given):
+        raise BadRequest("Send the ids of images.")
+    ids = list(dict.fromkeys(given.split(",")))
+    if len(ids) > trash.MOST_AT_ONCE:
+        raise BadRequest(f"At most {trash.MOST_AT_ONCE} images at once.")
+    return ids
+
+
+def _switch(request: HttpRequest, name: str) -> bool | None:
+    """Return a switch of the form, None when it is neither on nor off."""
+    return {"1": True, "0": False}.get(request.POST.get(name, ""))

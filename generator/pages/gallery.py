@@ -1,0 +1,123 @@
+"""The gallery: every image of one's own, and many of them at once as a ZIP."""
+
+import re
+from urllib.parse import urlencode, urlsplit
+
+from asgiref.sync import sync_to_async
+from django.conf import settings
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import BadRequest
+from django.db import close_old_connections
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, QueryDict, StreamingHttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.cache import patch_vary_headers
+from django.utils.text import slugify
+from django.views.decorators.http import require_POST, require_safe
+from django_htmx.http import HttpResponseClientRedirect, push_url, replace_url
+
+from billing.pages.wallet import wallet_of
+from generator.ask.forms import SHAPES
+from generator.files import archive
+from generator.library import listing, trash
+from generator.library.filters import SEARCH_MAX_LENGTH, Filters, filters_of, presets
+from generator.models import Generation
+from generator.pages.cards import card_of
+from generator.pages.owner import HtmxRequest
+
+ZIP_MOST = trash.MOST_AT_ONCE
+_COUNT = re.compile(r"[0-9]{1,4}")
+
+
+@require_safe
+def gallery(request: HtmxRequest) -> HttpResponse:
+    """One's own completed images, newest first, filtered and paged by the address.
+
+    A script that asks for older images, or for those of another filter, gets only them (`generator/gallery_results`).
+    """
+    if not request.user.is_authenticated:
+        login = redirect_to_login(request.get_full_path())
+        return HttpResponseClientRedirect(login["Location"]) if request.htmx else login
+    wallet = wallet_of(request)
+    sources = listing.sources_of(wallet)
+    filters = filters_of(request.GET, sources)
+    before = request.GET.get("before", "")
+    page = listing.page(wallet, filters, before=before, size=_size(request))
+    partial = request.htmx and request.htmx.target == "results" and not request.htmx.history_restore_request
+    context = {
+        "cards": [card_of(generation) for generation in page.images],
+        "filters": filters,
+        "query": filters.suffix,
+        "chips": filters.chips(sources),
+        "sources": sources,
+        "paged": bool(before),
+        "older": urlencode([*filters.pairs, ("before", page.older)]) if page.older else "",
+        "shapes": SHAPES,
+        "presets": presets(),
+        "search_max_length": SEARCH_MAX_LENGTH,
+        "zip_most": ZIP_MOST,
+        "partial": partial,
+        "trashed": None if partial or before or filters.query else trash.last_trashed(wallet),
+    }
+    response = render(request, f"generator/gallery{'_results' if partial else ''}.html", context)
+    patch_vary_headers(response, ["HX-Request"])
+    return _with_address(request, response, filters) if request.htmx and not before else response
+
+
+@require_POST
+async def gallery_zip(request: HttpRequest) -> HttpResponseBase:
+    """Send the images that `ids` names (repeated, or with commas between) as a ZIP.
+
+    What isn't one's own, or was trashed, is left out.
+    """
+    user = await request.auser()
+    if not user.is_authenticated:
+        return redirect(f"{reverse('account_login')}?{urlencode({'next': reverse('gallery')})}")
+    ids = _ids(request)
+    mine = Generation.objects.completed().filter(wallet__user_id=user.pk, public_id__in=ids)
+    found = [generation async for generation in mine.select_related("api_key").order_by("-pk")]
+    if not found:
+        raise Http404
+    # What was asked of the database so far was on this request's thread, which waits until everything is sent.
+    await sync_to_async(close_old_connections)()
+    response = StreamingHttpResponse(archive.stream_async(found), content_type="application/zip")
+    response["Content-Disposition"] = f'attachment; filename="{_archive_name(len(found))}"'
+    response["Cache-Control"] = "no-store"
+    response["X-Accel-Buffering"] = "no"
+    return response
+
+
+def _size(request: HttpRequest) -> int:
+    """Return how many images a page has: more for somebody who comes back to a place far down."""
+    wanted = request.GET.get("show", "")
+    if not _COUNT.fullmatch(wanted):
+        return listing.PAGE_SIZE
+    return min(max(int(wanted), listing.PAGE_SIZE), listing.PAGE_MOST)
+
+
+def _with_address(request: HtmxRequest, response: HttpResponse, filters: Filters) -> HttpResponse:
+    """Tell the browser the address of what it shows now; the letters of one search are one step of its history."""
+    address = reverse("gallery") + filters.suffix
+    now = QueryDict(urlsplit(request.htmx.current_url or "").query)
+    same_but_words = [pair for pair in filters.pairs if pair[0] != "q"] == [
+        (name, value) for name, values in now.lists() if name not in ("q", "before", "show") for value in values
+    ]
+    typing = same_but_words and bool(now.get("q")) and bool(filters.search)
+    return replace_url(response, address) if typing else push_url(response, address)
+
+
+def _ids(request: HttpRequest) -> list[str]:
+    """Return the ids that the form names, each once. Raises BadRequest."""
+    given = [id for id in ",".join(request.POST.getlist("ids")).split(",") if id]
+    ids = list(dict.fromkeys(given))
+    if not ids or any(len(id) > 40 or "\x00" in id for id in ids):
+        raise BadRequest("Send the ids of images.")
+    if len(ids) > ZIP_MOST:
+        raise BadRequest(f"At most {ZIP_MOST} images at once.")
+    return ids
+
+
+def _archive_name(count: int) -> str:
+    site = slugify(settings.SITE_NAME) or "images"
+    return f"{site}-{count}-image{'' if count == 1 else 's'}-{timezone.now():%Y-%m-%d}.zip"

@@ -1,0 +1,86 @@
+"""The studio's form: JSON for the page's script, a redirect to the studio without one."""
+
+from urllib.parse import urlencode
+from uuid import uuid4
+
+from django.contrib import messages
+from django.contrib.auth.views import redirect_to_login
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods
+
+from billing.models import Wallet
+from billing.pages.wallet import wallet_of
+from generator.ask import admission, drafts
+from generator.ask.admission import Admission
+from generator.ask.forms import GenerateForm
+from generator.errors import GeneratorError
+from generator.pages.cards import wall_html
+from generator.pages.refusals import Refusal, refusal_of
+from generator.pages.studio import SETTINGS, studio
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def generate(request: HttpRequest) -> HttpResponse:
+    """Take the studio's form: JSON for the page's script, a redirect to the studio without one."""
+    if request.method != "POST":
+        return redirect("create")
+    if not request.user.is_authenticated:
+        return _log_in_first(request)
+    wallet = wallet_of(request)
+    form = GenerateForm(request.POST)
+    if not form.is_valid():
+        return refused(request, wallet, form, Refusal(422, ""))
+    try:
+        admitted = admission.admit(wallet=wallet, request=form.wanted, idempotency_key=form.idempotency_key)
+    except GeneratorError as error:
+        refusal = refusal_of(error, form.wanted.count)
+        form.add_error(None, refusal.words)
+        return refused(request, wallet, form, refusal)
+    return _admitted(request, admitted)
+
+
+def refused(request: HttpRequest, wallet: Wallet, form: GenerateForm, refusal: Refusal) -> HttpResponse:
+    """Answer with what is wrong with `form`: JSON for the page's script, else the studio with the words in it."""
+    wallet.refresh_from_db()
+    if wants_json(request):
+        body = {"errors": form.errors, "balance": wallet.balance, "nonce": uuid4()}
+        response: HttpResponse = JsonResponse(body, status=refusal.status)
+        response["Cache-Control"] = "no-store"
+    else:
+        response = studio(request, wallet, form, refusal.status)
+    if refusal.retry_after is not None:
+        response["Retry-After"] = str(refusal.retry_after)
+    return response
+
+
+def wants_json(request: HttpRequest) -> bool:
+    """Whether the page's script asks."""
+    return request.get_preferred_type(["text/html", "application/json"]) == "application/json"
+
+
+def _admitted(request: HttpRequest, admitted: Admission) -> HttpResponse:
+    if not wants_json(request):
+        if admitted.replayed:
+            messages.info(request, "You had sent this already, so nothing was charged again.")
+        return redirect("create")
+    kept = [generation for generation in admitted.generations if generation.deleted_at is None]
+    body = {
+        "ids": [generation.public_id for generation in kept],
+        "html": wall_html(kept),
+        "balance": admitted.credits_remaining,
+        "nonce": uuid4(),
+    }
+    response = JsonResponse(body, status=200 if admitted.replayed else 201)
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+def _log_in_first(request: HttpRequest) -> HttpResponse:
+    """Send somebody whose session ended to the log-in page, and keep their words for when they come back."""
+    if wants_json(request):  # the page's script keeps the words itself
+        login = f"{reverse('account_login')}?{urlencode({'next': reverse('create')})}"
+        return JsonResponse({"login": login}, status=401)
+    drafts.keep(request.session, {name: request.POST.get(name, "") for name in SETTINGS})
+    return redirect_to_login(reverse("create"))

@@ -1,0 +1,91 @@
+"""One image's own page, and the image as a file."""
+
+from django.contrib.auth.decorators import login_required
+from django.core.exceptions import BadRequest
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from generator.files import downloads
+from generator.jobs.receipt import receipt_of
+from generator.library import listing
+from generator.library.filters import Filters, filters_of
+from generator.library.neighbours import neighbours_of
+from generator.models import Generation
+from generator.pages.cards import card_of, large_picture_of
+from generator.pages.owner import kept_generation, own_generation
+from kit.http.requests import site_of
+from kit.threads import in_thread
+
+RETRY_AFTER = 2  # seconds: about what a conversion takes
+
+
+@login_required
+@require_safe
+@never_cache
+def image(request: HttpRequest, public_id: str) -> HttpResponse:
+    """One of one's own generations; what is not finished is best watched in the studio.
+
+    Whoever comes from a filtered gallery brings its query along: the images beside this one are those it shows.
+    """
+    generation = own_generation(request, public_id)
+    if not generation.is_final:
+        return redirect(f"{reverse('create')}#{generation.public_id}")
+    completed = generation.status == Generation.Status.COMPLETED
+    filters = filters_of(request.GET, listing.sources_of(generation.wallet)) if request.GET else Filters()
+    context = {
+        "generation": generation,
+        "card": card_of(generation),
+        "picture": large_picture_of(generation) if completed else None,
+        "file_url": generation.image_url(site_of(request)) if completed else "",
+        "formats": _formats(generation) if completed else [],
+        "beside": neighbours_of(generation, filters),
+        "query": filters.suffix,
+        "receipt": receipt_of(generation),
+    }
+    return render(request, "generator/generation.html", context)
+
+
+@login_required
+@require_safe
+async def download(request: HttpRequest, public_id: str) -> HttpResponse:
+    """One of one's own images as a file: `?format=` png, jpeg or webp, else as it is stored."""
+    user_id = (await request.auser()).pk
+    assert user_id is not None
+    generation = await in_thread(lambda: kept_generation(user_id, public_id))
+    try:
+        return await saved_as(generation, request.GET.get("format", ""))
+    except downloads.TooManyConversions:
+        return await in_thread(lambda: _wait_for_turn(request, generation))
+
+
+async def saved_as(generation: Generation, format: str = "") -> HttpResponse:
+    """Answer with a completed image as a file, converted where need be. Raises Http404, TooManyConversions."""
+    if generation.status != Generation.Status.COMPLETED:
+        raise Http404
+    format = format or downloads.original_format(generation)
+    if format not in downloads.FORMATS:
+        raise BadRequest("The format is png, jpeg or webp.")
+    try:
+        if downloads.is_conversion(generation, format):
+            return (await downloads.converted(generation, format)).response()
+        return (await in_thread(lambda: downloads.download_of(generation, format))).response()
+    except FileNotFoundError as error:
+        raise Http404 from error
+
+
+def _wait_for_turn(request: HttpRequest, generation: Generation) -> HttpResponse:
+    context = {"generation": generation, "most": downloads.CONVERSIONS_OF_ONE_ACCOUNT, "seconds": RETRY_AFTER}
+    response = render(request, "generator/too_many_conversions.html", context, status=429)
+    response["Retry-After"] = str(RETRY_AFTER)
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+def _formats(generation: Generation) -> list[tuple[str, str, bool]]:
+    """Return the formats one can have: the address's word, the usual word, and whether the image is stored so."""
+    original = downloads.original_format(generation)
+    words = {"png": "PNG", "jpeg": "JPEG", "webp": "WebP"}
+    return [(format, words[format], format == original) for format in downloads.FORMATS]

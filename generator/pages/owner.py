@@ -1,0 +1,61 @@
+"""Who looks at a page, and what of theirs it is about."""
+
+from collections.abc import Callable
+from functools import wraps
+from urllib.parse import urlencode
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_POST
+from django_htmx.http import HttpResponseClientRedirect
+from django_htmx.middleware import HtmxDetails
+
+from generator.models import PUBLIC_ID, Generation
+
+
+class HtmxRequest(HttpRequest):
+    """A request that knows whether htmx sent it."""
+
+    htmx: HtmxDetails
+
+
+def own_generation(request: HttpRequest, public_id: str) -> Generation:
+    """Return one of the viewer's own generations that are kept, with its API key. Raises Http404."""
+    assert request.user.pk is not None
+    return kept_generation(request.user.pk, public_id)
+
+
+def kept_generation(user_id: int, public_id: str) -> Generation:
+    """Return a generation of the user's that is kept, with its API key. Raises Http404."""
+    if PUBLIC_ID.fullmatch(public_id):
+        kept = Generation.objects.kept().select_related("wallet", "api_key")
+        if found := kept.filter(wallet__user_id=user_id, public_id=public_id).first():
+            return found
+    raise Http404
+
+
+def page_before(request: HttpRequest, otherwise: str) -> str:
+    """Return the page of this site that a form was on, else the address `otherwise`."""
+    referrer = request.headers.get("Referer", "")
+    known = url_has_allowed_host_and_scheme(referrer, {request.get_host()}, require_https=request.is_secure())
+    return referrer if known else otherwise
+
+
+def owners_act(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """Let only people who are signed in post to `view`.
+
+    Whose session ended logs in and comes back to the page that the form was on: the form's own address shows nothing.
+    """
+
+    @require_POST
+    @wraps(view)
+    def guarded(request: HtmxRequest, *args: str, **kwargs: str) -> HttpResponse:
+        if request.user.is_authenticated:
+            return view(request, *args, **kwargs)
+        page = page_before(request, reverse("gallery"))
+        login = f"{reverse('account_login')}?{urlencode({'next': page})}"
+        return HttpResponseClientRedirect(login) if request.htmx else redirect(login)
+
+    return guarded

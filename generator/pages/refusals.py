@@ -1,0 +1,58 @@
+"""Why the studio could not take a form, in words that say what to do."""
+
+from dataclasses import dataclass
+
+from generator.errors import (
+    GeneratorError,
+    IdempotencyConflict,
+    LimiterUnavailable,
+    OutOfCredits,
+    RateLimit,
+    RateLimited,
+    TooManyAtOnce,
+)
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why the studio could not take a form: the status, the words beside the form, and when to come back."""
+
+    status: int
+    words: str
+    retry_after: int | None = None
+
+
+def refusal_of(error: GeneratorError, count: int) -> Refusal:
+    """Return what somebody who asked for `count` images is told of `error`; another kind is raised again."""
+    match error:
+        case OutOfCredits(balance=balance, needed=needed) if balance:
+            words = f"{_count(count, 'image')} cost {_count(needed, 'credit')}; you have {balance:,}."
+            return Refusal(402, f"{words} Nothing was charged. Choose fewer images, or get more credits.")
+        case OutOfCredits():
+            these = "this image" if count == 1 else "these images"
+            return Refusal(402, f"You have no credits left for {these}. Nothing was charged.")
+        case RateLimited(rate=rate):
+            return Refusal(429, f"{_why_limited(rate, count)} in {_count(rate.reset, 'second')}.", rate.reset)
+        case TooManyAtOnce(most=most):
+            words = f"Your plan makes {_count(most, 'image')} at a time."
+            then = "try again when one is done" if count == 1 else "choose fewer, or try again when some are done"
+            return Refusal(429, f"{words} Nothing was charged; {then}.", 2)
+        case LimiterUnavailable():
+            return Refusal(503, "New images can't be taken for a moment. Nothing was charged; try again shortly.", 5)
+        case IdempotencyConflict():
+            return Refusal(
+                409, "This page had already started another image. Press Generate again to start this one as well."
+            )
+    raise error
+
+
+def _why_limited(rate: RateLimit, count: int) -> str:
+    """Say what the limit is, and what helps beside waiting."""
+    words = f"You can start {_count(rate.limit, 'image')} a minute"
+    if count > 1 and rate.remaining:
+        return f"{words}; {rate.remaining:,} are left. Nothing was charged. Choose fewer, or try again"
+    return f"{words}. Nothing was charged; try again"
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

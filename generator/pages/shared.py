@@ -1,0 +1,121 @@
+"""What strangers see of a shared image: its page, its pictures and its file, until its owner takes it back.
+
+None of it names the image's permanent address, which would outlive the share: all addresses here are the share's own
+and end with it.
+"""
+
+import re
+from collections.abc import Callable
+
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from generator.files import downloads, images
+from generator.library import sharing
+from generator.models import Generation
+from generator.pages.cards import shared_picture_of
+from kit.http import parts
+from kit.http.parts import Stored
+from kit.http.requests import site_of
+
+# A browser may show again what it showed a moment ago; after that it asks, and hears 404 once the share has ended. No
+# cache between keeps any of it: a copy there would go on for people who never saw the image while it was shared.
+CACHED = "private, max-age=300, must-revalidate"
+
+_FILE = re.compile(r"image\.(png|jpg|webp)")
+_THUMBNAIL = re.compile(r"(480|960)\.webp")
+
+
+@require_safe
+@never_cache
+def shared_image(request: HttpRequest, token: str) -> HttpResponse:
+    """The image behind a public link, with its prompt; search engines may keep only what is on Explore."""
+    generation = sharing.shared_image(token)
+    if generation is None:
+        raise Http404
+    picture = shared_picture_of(generation)
+    is_public = _is_public(generation)
+    context = {
+        "generation": generation,
+        "picture": picture,
+        "picture_url": site_of(request) + picture.url,
+        "is_public": is_public,
+        "is_own": generation.wallet.user_id == request.user.pk,
+    }
+    response = render(request, "generator/shared.html", context)
+    if not is_public:
+        response["X-Robots-Tag"] = "noindex"
+    return response
+
+
+@require_safe
+async def picture(request: HttpRequest, token: str, name: str) -> HttpResponseBase:
+    """The picture or a thumbnail of a shared image. One query, whatever is answered."""
+    return await _answer(request, lambda: sharing.shared_file(token), name)
+
+
+@require_safe
+async def explore_picture(request: HttpRequest, token: str, name: str) -> HttpResponseBase:
+    """A thumbnail of an image on Explore: it ends when the image leaves Explore, even if its link goes on."""
+    if _FILE.fullmatch(name):
+        raise Http404
+    return await _answer(request, lambda: sharing.file_on_explore(token) if settings.EXPLORE else None, name)
+
+
+@require_safe
+async def download(request: HttpRequest, token: str) -> HttpResponseBase:
+    """The image behind a public link as a file, as it is stored."""
+
+    def find() -> Stored:
+        generation = sharing.shared_image(token)
+        if generation is None:
+            raise Http404
+        headers = {
+            "Content-Disposition": downloads.disposition(generation, downloads.original_format(generation)),
+            "Cache-Control": "private, no-cache",
+            "X-Robots-Tag": "noindex",
+        }
+        return _stored(generation, f"image.{generation.file_extension}", headers)
+
+    return await _sent(request, find)
+
+
+async def _answer(request: HttpRequest, look_up: Callable[[], Generation | None], name: str) -> HttpResponseBase:
+    def find() -> Stored:
+        generation = look_up()
+        if generation is None:
+            raise Http404
+        headers = {"Cache-Control": CACHED, "Cross-Origin-Resource-Policy": "cross-origin"}  # link cards show it
+        if not _is_public(generation):
+            headers["X-Robots-Tag"] = "noindex"
+        return _stored(generation, name, headers)
+
+    return await _sent(request, find)
+
+
+async def _sent(request: HttpRequest, find: Callable[[], Stored]) -> HttpResponseBase:
+    try:
+        return await parts.answer(request, find)
+    except FileNotFoundError as error:
+        raise Http404 from error
+
+
+def _stored(generation: Generation, name: str, headers: dict[str, str]) -> Stored:
+    """Return the file of `generation` that is called `name` in a share's addresses. Raises Http404."""
+    if file := _FILE.fullmatch(name):
+        if file[1] != generation.file_extension:
+            raise Http404
+        path, kind = images.path_of(generation.file_name), images.CONTENT_TYPES[file[1]]
+    elif thumbnail := _THUMBNAIL.fullmatch(name):
+        path, kind = images.thumbnail_name(generation.file_token, int(thumbnail[1])), images.CONTENT_TYPES["webp"]
+    else:
+        raise Http404
+    # The tag must not give the permanent address away; an image never changes, so its name in the share is enough.
+    return Stored(path, kind, etag=name, changed_at=generation.finished_at, headers=headers)
+
+
+def _is_public(generation: Generation) -> bool:
+    return settings.EXPLORE and generation.is_listed

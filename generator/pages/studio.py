@@ -1,0 +1,121 @@
+"""The studio's page: the composer, and the wall of what was last asked for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from uuid import uuid4
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+
+from billing.models import Wallet
+from billing.pages.wallet import wallet_of
+from generator.ask import admission, drafts
+from generator.ask.forms import COUNTS, SHAPES, GenerateForm
+from generator.library import listing, sharing
+from generator.models import ASPECT_RATIOS, PROMPT_MAX_LENGTH
+from generator.pages.cards import groups_of, wall_html
+from kit.http.requests import without_nul
+
+WORDS = ("prompt", "negative_prompt", "aspect_ratio")
+SETTINGS = (*WORDS, "count")
+
+
+@dataclass(frozen=True)
+class Idea:
+    """Something to begin with, beside the picture that came of it: one of static/img/landing/, in image pixels."""
+
+    words: str
+    ratio: str
+    picture: str
+    width: int
+    height: int
+    colour: str
+
+
+IDEAS = (
+    Idea(
+        "A lighthouse on a cliff above a calm sea at sunrise, one sailboat passing",
+        "16:9",
+        "sunrise",
+        544,
+        306,
+        "#ada8b5",
+    ),
+    Idea("“Morning, slowly” on a cafe card, a white cup of coffee steaming", "3:4", "morning", 464, 619, "#ddc5bd"),
+    Idea("A bottle of golden perfume and an orange, product photo, warm light", "4:3", "perfume", 480, 360, "#d8b497"),
+    Idea("Geometric pattern, warm terracotta and cream tiles", "1:1", "tiles", 360, 360, "#a96a64"),
+)
+
+
+@login_required
+@require_safe
+@never_cache  # Back shows what is true now, with a form that was not sent yet
+def create(request: HttpRequest) -> HttpResponse:
+    """The studio: the composer and what was last asked for. `?from=` and `?prompt=` fill the composer in."""
+    wallet = wallet_of(request)
+    return studio(request, wallet, GenerateForm(initial=_initial(request, wallet)))
+
+
+@login_required
+@require_safe
+@never_cache
+def wall(request: HttpRequest) -> HttpResponse:
+    """What was last asked for, as a fragment: an open page that may have missed something looks here."""
+    wallet = wallet_of(request)
+    response = HttpResponse(wall_html(listing.history(wallet), fresh=True))
+    response["X-Credits-Remaining"] = str(wallet.balance)
+    return response
+
+
+def studio(request: HttpRequest, wallet: Wallet, form: GenerateForm, status: int = 200) -> HttpResponse:
+    """Answer with the studio's page around `form`."""
+    history = listing.history(wallet)
+    count = form["count"].value()
+    context = {
+        "form": form,
+        "nonce": uuid4(),
+        "shapes": SHAPES,
+        "counts": [str(count) for count in COUNTS],
+        "count": count if count in map(str, COUNTS) else "1",
+        "cost": admission.CREDITS_PER_IMAGE,
+        "balance": wallet.balance,
+        "groups": groups_of(history),
+        "pending": any(not generation.is_final for generation in history),
+        "prompt_max_length": PROMPT_MAX_LENGTH,
+        "ideas": IDEAS,
+        "history_size": listing.HISTORY_SIZE,
+    }
+    return render(request, "generator/create.html", context, status=status)
+
+
+def settings_of(wallet: Wallet, public_id: str) -> dict[str, str] | None:
+    """Return what an earlier generation of `account` was asked for with; None when there is no such one."""
+    kept = wallet.generations.kept().filter(public_id=without_nul(public_id[:40]))
+    earlier: dict[str, str] | None = kept.values(*WORDS).first()
+    return earlier
+
+
+def _initial(request: HttpRequest, wallet: Wallet) -> dict[str, str]:
+    """Return what the composer starts with.
+
+    That is what was kept over a log-in, an earlier generation (`?from=`), a shared image (`?shared=`), or the address.
+    """
+    if kept := drafts.take(request.session):
+        return _given(kept)
+    if (source := request.GET.get("from")) and (earlier := settings_of(wallet, source)):
+        return earlier
+    if (token := request.GET.get("shared")) and (shared := sharing.shared_image(token)):
+        return {name: getattr(shared, name) for name in WORDS}
+    return _given(request.GET)
+
+
+def _given(draft: Mapping[str, str]) -> dict[str, str]:
+    given = {name: draft.get(name, "") for name in SETTINGS}
+    if given["aspect_ratio"] not in ASPECT_RATIOS:
+        del given["aspect_ratio"]
+    if given["count"] not in map(str, COUNTS):
+        del given["count"]
+    return {name: text for name, text in given.items() if text}

@@ -1,0 +1,1 @@
+"""The protocols of those who draw."""

@@ -1,1 +1,0 @@
-"""The pages around images, and the images themselves: one module for each page."""

@@ -1,0 +1,1 @@
+"""The ground: named modules that know no app."""

@@ -1,1 +1,0 @@
-"""The pages under `/account/`: what a person keeps, sees and ends of their own."""

@@ -1,0 +1,87 @@
+"""The admin's first page: what an operator wants to see every morning. Every number comes from an index."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from django.db.models import Sum
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+
+from billing.models import CreditEntry, Dispute, StripeEvent
+from billing.outbox import mail
+from generator.models import Generation
+
+Kind = CreditEntry.Kind
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number with the list behind it. `alarming` asks for somebody to look."""
+
+    label: str
+    value: int
+    url: str
+    alarming: bool = False
+
+
+def add_numbers(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
+    """Give the first page its numbers, those that the viewer may follow."""
+    context["numbers"] = [number for permission, number in _numbers() if request.user.has_perm(permission)]
+    return context
+
+
+def _numbers() -> list[tuple[str, Number]]:
+    now = timezone.now()
+    day, today = now - timedelta(days=1), now.replace(hour=0, minute=0, second=0, microsecond=0)
+    events = StripeEvent.objects.filter(handled_at=None, received_at__lt=now - timedelta(minutes=1)).count()
+    disputes = Dispute.objects.filter(closed_at=None).count()
+    unsent = mail.failed().count()
+    failed = Generation.objects.filter(status=Generation.Status.FAILED, created_at__gte=day).count()
+    moved = dict(
+        CreditEntry.objects.filter(created_at__gte=today, kind__in=[Kind.GRANT, Kind.HOLD, Kind.RELEASE])
+        .order_by()
+        .values_list("kind")
+        .annotate(Sum("amount"))
+    )
+    spent = -(moved.get(Kind.HOLD, 0) + moved.get(Kind.RELEASE, 0))
+    since = urlencode({"created_at__gte": today.isoformat()})
+    entries = f"{reverse('admin:billing_creditentry_changelist')}?{since}"
+    failures = f"{reverse('admin:generator_generation_changelist')}?status__exact=failed"
+    return [
+        (
+            "billing.view_stripeevent",
+            Number(
+                "Stripe events not handled",
+                events,
+                f"{reverse('admin:billing_stripeevent_changelist')}?handled=no",
+                events > 0,
+            ),
+        ),
+        (
+            "billing.view_dispute",
+            Number(
+                "Open disputes",
+                disputes,
+                f"{reverse('admin:billing_dispute_changelist')}?closed_at__isempty=1",
+                disputes > 0,
+            ),
+        ),
+        (
+            "billing.view_outgoingmail",
+            Number(
+                "Mails that failed",
+                unsent,
+                f"{reverse('admin:billing_outgoingmail_changelist')}?state=failed",
+                unsent > 0,
+            ),
+        ),
+        ("generator.view_generation", Number("Images failed in 24 hours", failed, failures, failed > 0)),
+        (
+            "billing.view_creditentry",
+            Number("Credits granted today", moved.get(Kind.GRANT, 0), f"{entries}&kind__exact=grant"),
+        ),
+        ("billing.view_creditentry", Number("Credits spent today", spent, f"{entries}&kind__exact=hold")),
+    ]

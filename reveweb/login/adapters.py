@@ -1,0 +1,171 @@
+"""allauth's hooks: welcome credits and mails that a worker sends, names from providers, passkeys by their device."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.models import EmailAddress, EmailConfirmationMixin
+from allauth.core import context
+from allauth.core import context as allauth_context
+from allauth.mfa.adapter import DefaultMFAAdapter
+from allauth.mfa.models import Authenticator
+from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
+from allauth.socialaccount.models import SocialLogin
+from django.conf import settings
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+
+from accounts import browsers, sessions
+from accounts.emails import CLOSED_DOMAIN, is_confirmed
+from accounts.models import User
+from billing import ledger
+from billing.models import CreditGrant, Wallet
+from billing.outbox import mail
+from kit import wakeups
+from kit.http.requests import client_ip, site_of, without_nul
+
+ERROR_MESSAGES = {
+    "duplicate_email": "That is your address already.",
+    "email_password_mismatch": "The email address and the password are not correct. Check both.",
+    "email_taken": "There is an account with this address already. Log in instead, or reset its password.",
+    "enter_current_password": "That is not your current password.",
+    "incorrect_password": "That is not your password.",
+    "too_many_login_attempts": "Too many failed tries. Wait five minutes, then try again.",
+}
+
+
+class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has no types
+    """allauth's own behaviour, with welcome credits for whoever has confirmed their address."""
+
+    error_messages = {**DefaultAccountAdapter.error_messages, **ERROR_MESSAGES}
+
+    def clean_email(self, email: str) -> str:
+        if '"' in email:  # a quoted local part has endless spellings of one mailbox, and next to nobody has one
+            raise ValidationError("Enter an address without quotation marks.")
+        if email.lower().endswith(f"@{CLOSED_DOMAIN}"):
+            raise ValidationError("Enter an address that can receive mail.")
+        return str(super().clean_email(email))
+
+    def confirm_email(self, request: HttpRequest, email_address: EmailAddress) -> Any:
+        if _is_anothers(email_address):
+            # Somebody signed up with it after it was to become another account's.
+            template = "account/messages/email_confirmation_failed.txt"
+            self.add_message(request, messages.ERROR, template, {"email": email_address.email})
+            return False
+        first = not EmailAddress.objects.filter(user_id=email_address.user_id, verified=True).exists()
+        confirmed = super().confirm_email(request, email_address)
+        if confirmed:
+            wallet = ledger.wallet_of(email_address.user_id)
+            ledger.welcome(wallet)
+            if first and settings.ACCOUNT_EMAIL_VERIFICATION == "mandatory":  # else it came with signing up
+                _welcome(request, wallet)
+        return confirmed
+
+    def send_confirmation_mail(self, request: HttpRequest, confirmation: EmailConfirmationMixin, signup: bool) -> None:
+        """Mail the link; an address that is another account's is told so instead, and gets none.
+
+        Signing up with such an address never comes here: allauth's `account_already_exists` answers that.
+        """
+        if _is_anothers(confirmation.email_address):
+            self.send_mail("account/email/address_taken", confirmation.email_address.email, {})
+            return
+        super().send_confirmation_mail(request, confirmation, signup)
+
+    def post_login(self, request: HttpRequest, user: User, *, signup: bool, **details: Any) -> HttpResponse:
+        """Greet somebody who has just signed up; whoever has to confirm their address first is greeted then."""
+        if signup and is_confirmed(user):
+            _welcome(request, ledger.wallet_of(user.pk))
+        response: HttpResponse = super().post_login(request, user, signup=signup, **details)
+        return response
+
+    def login(self, request: HttpRequest, user: User) -> None:
+        super().login(request, user)
+        request.session[sessions.LISTED] = True
+
+    def logout(self, request: HttpRequest) -> None:
+        user_id = request.user.pk
+        super().logout(request)
+        if user_id is not None:  # the browser's open pages notice at once
+            wakeups.publish_on_commit(wakeups.wallet_topic(ledger.wallet_of(user_id).pk))
+
+    def get_client_ip(self, request: HttpRequest) -> str:
+        return client_ip(request) or "0.0.0.0"  # noqa: S104 (a socket without an address)
+
+    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
+        """Put the mail down for a worker: no page waits for a mail server, and none is lost."""
+        request = allauth_context.request
+        values = {key: value for key, value in context.items() if isinstance(value, str)}
+        for key in values.keys() & {"activate_url", "password_reset_url", "signup_url"}:
+            values[key] = site_of(request) + urlsplit(values[key])._replace(scheme="", netloc="").geturl()
+        if when := context.get("timestamp"):
+            values["timestamp"] = f"{when.day} {when:%B %Y, %H:%M} UTC"
+        if provider := context.get("provider"):
+            values["provider"] = getattr(provider, "name", str(provider))
+        values["site"] = site_of(request)
+        values["password_reset_page"] = values["site"] + reverse("account_reset_password")
+        mail.queue_to(email, template_prefix, user=context.get("user"), **values)
+
+    def send_notification_mail(
+        self, template_prefix: str, user: User, context: dict[str, Any] | None = None, email: str | None = None
+    ) -> None:
+        """Tell a person what was changed, also one whom an operator made and who has no address on record."""
+        address = email or EmailAddress.objects.get_primary_email(user) or user.email
+        super().send_notification_mail(template_prefix, user, {**(context or {}), "user": user}, address)
+
+
+class SocialAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  # allauth has no types
+    """What a provider says about a person becomes their name here."""
+
+    error_messages = {
+        **DefaultSocialAccountAdapter.error_messages,
+        "email_taken": "There is an account with this address already. Log in to it with its password, then connect "
+        "%s under Account → Connected accounts.",
+        "no_password": "Choose a password first: without it nothing would open your account any more.",
+        "disconnect_last": "Choose a password first: without it nothing would open your account any more.",
+        "connected_other": "That account opens another account here already.",
+    }
+
+    def populate_user(self, request: HttpRequest, sociallogin: SocialLogin, data: dict[str, Any]) -> User:
+        user: User = super().populate_user(request, sociallogin, data)
+        parts = (data.get("first_name"), data.get("last_name"))
+        name = data.get("name") or " ".join(part for part in parts if part)
+        user.name = without_nul(str(name)).strip()[: User._meta.get_field("name").max_length]
+        return user
+
+
+class MfaAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # allauth has no types
+    """Passkeys carry this site's name, and are named after the device they were made on."""
+
+    error_messages = {
+        **DefaultMFAAdapter.error_messages,
+        "add_email_blocked": "Confirm your present address before you change it.",
+        "cannot_generate_recovery_codes": "Recovery codes come with two-factor authentication: set that up first.",
+        "incorrect_code": "That code or passkey was not accepted. Codes change every 30 seconds: use the newest one.",
+        "unverified_email": "Confirm your email address first: it is how you get back in without your second factor.",
+    }
+
+    def generate_authenticator_name(self, user: User, type: Authenticator.Type) -> str:
+        system = browsers.system_of(context.request.headers.get("User-Agent", ""))
+        taken = Authenticator.objects.filter(user=user, type=type).count()
+        name = f"{system} passkey" if system else "Passkey"
+        return f"{name} {taken + 1}" if taken else name
+
+    def get_public_key_credential_rp_entity(self) -> dict[str, str]:
+        return {**super().get_public_key_credential_rp_entity(), "name": settings.SITE_NAME}
+
+
+def _is_anothers(address: EmailAddress) -> bool:
+    return User.objects.filter(email=address.email).exclude(pk=address.user_id).exists()
+
+
+def _welcome(request: HttpRequest, wallet: Wallet) -> None:
+    given = wallet.grants.filter(source=CreditGrant.Source.WELCOME).first()
+    mail.queue(
+        wallet,
+        "welcome",
+        reference=f"welcome_mail:{wallet.pk}",
+        site=site_of(request),
+        credits=given.amount if given else 0,
+    )

@@ -1,0 +1,33 @@
+"""What a page says when there is none."""
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.template.loader import render_to_string
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """400"""
+    return render(request, "errors/400.html", status=400)
+
+
+def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """403"""
+    return render(request, "errors/403.html", status=403)
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """404"""
+    return render(request, "errors/404.html", status=404)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """500, rendered without session, database or static files' manifest: any of them may be what broke."""
+    context = {
+        "SITE_NAME": settings.SITE_NAME,
+        "LOGO_TEXT": settings.LOGO_TEXT,
+        "STATIC_URL": settings.STATIC_URL,
+        "SUPPORT_EMAIL": settings.SUPPORT_EMAIL,
+        "request_id": getattr(request, "id", ""),
+    }
+    return HttpResponse(render_to_string("errors/500.html", context), status=500)

@@ -1,0 +1,26 @@
+"""Celery tasks, thin. A lost or doubled message is harmless: rows say what is due."""
+
+from celery import shared_task
+
+from kit.broker import tell
+from reveweb.personal import deletion, export, jobs
+from reveweb.personal.models import PersonalTask
+
+WORK: dict[str, jobs.Work] = {
+    PersonalTask.Kind.EXPORT: export.pack,
+    PersonalTask.Kind.DELETION: deletion.delete,
+}
+
+
+@shared_task
+def run_personal_task(pk: int) -> None:
+    """Pack one export, or delete one account, if nobody else does."""
+    jobs.run(pk, WORK)
+
+
+@shared_task
+def sweep() -> None:
+    """Take up what was left behind; delete exports whose time is up."""
+    for pk in jobs.waiting():
+        tell("reveweb.personal.tasks.run_personal_task", pk)
+    jobs.expire_due()

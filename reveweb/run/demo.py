@@ -1,0 +1,56 @@
+"""The demo account of a sandbox installation, and the block of text that greets whoever starts one."""
+
+import os
+from pathlib import Path
+
+from django.conf import settings
+
+from accounts import keys
+from accounts.errors import InvalidApiKey
+from accounts.models import User
+from billing import ledger
+
+EMAIL = "demo@example.com"
+PASSWORD = "demo-password"  # noqa: S105 (a sandbox on loopback; the greeting prints it)
+
+
+def describe_running(url: str) -> str:
+    """Return what to print once the site at `url` is ready; in a sandbox this sees to the demo account first."""
+    if not settings.SANDBOX:
+        return f"""
+  {settings.SITE_NAME} is ready at {settings.PUBLIC_URL or url}
+
+  Logs are in {settings.VAR_DIR}/log. Ctrl-C stops everything.
+"""
+    secret = _demo_key()
+    return f"""
+  {settings.SITE_NAME} is ready at {url}
+
+    Log in as   {EMAIL}
+    Password    {PASSWORD}
+    API key     {secret}
+
+  Make an image:
+
+curl -X POST {url}/v1/reve-image/generate \\
+  -H "Authorization: Bearer {secret}" \\
+  -H "Content-Type: application/json" \\
+  -d '{{"prompt": "a lighthouse at dawn, calm sea", "aspect_ratio": "16:9"}}'
+
+  Images are drawn locally by the sandbox. Logs are in {settings.VAR_DIR}/log. Ctrl-C stops everything.
+"""
+
+
+def _demo_key() -> str:
+    """Return the demo account's key, the same at every start for as long as it opens the API."""
+    user = User.objects.find(EMAIL) or User.objects.create_user(EMAIL, PASSWORD, name="Demo")
+    ledger.wallet_of(user.pk)
+    path: Path = settings.VAR_DIR / "demo-key"
+    try:
+        keys.verify(path.read_text())
+    except (FileNotFoundError, InvalidApiKey):
+        _, secret = keys.mint(user=user, name="Demo key")
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secret)
+    return path.read_text()

@@ -1,0 +1,83 @@
+"""Data: the database, the shared memory of all processes, image files, static files."""
+
+from pathlib import Path
+from typing import Any
+
+from reveweb.run import embedded
+from reveweb.settings.env import BASE_DIR, env
+from reveweb.settings.where import DEBUG, VAR_DIR
+
+DATABASE_URL = env.str("DATABASE_URL", f"sqlite:///{VAR_DIR / 'reveweb.sqlite3'}")
+DATABASES = {"default": env.db_url_config(DATABASE_URL)}
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    DATABASES["default"]["OPTIONS"] = {
+        # A transaction takes the write lock when it begins: two that read first and write later would
+        # otherwise deadlock, and SQLite answers that with an error at once instead of waiting.
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-16000;",
+    }
+    DATABASES["default"]["TEST"] = {"NAME": VAR_DIR / "test.sqlite3"}  # on disk: tests use several connections
+elif DATABASES["default"]["ENGINE"].endswith("postgresql"):
+    # Requests run on short-lived threads, so connections are kept by a pool and not by a thread.
+    DATABASES["default"]["OPTIONS"] = {
+        "pool": {"min_size": 1, "max_size": env.int("DATABASE_POOL_SIZE", 12), "timeout": 20}
+    }
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+EMBEDDED_REDIS = not env.str("REDIS_URL", "")
+REDIS_URL = env.str("REDIS_URL", "") or f"redis://127.0.0.1:{embedded.port('valkey', VAR_DIR)}/0"
+# The prefix keeps its keys apart from those of rate limits and the broker, which live in the same database.
+CACHES = {"default": {"BACKEND": "kit.cache.SharedCache", "LOCATION": REDIS_URL, "KEY_PREFIX": "reveweb-cache"}}
+
+# --- Images
+
+S3_BUCKET = env.str("S3_BUCKET", "")
+STORAGES: dict[str, dict[str, Any]] = {
+    "default": {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        "OPTIONS": {"location": VAR_DIR / "images", "allow_overwrite": True},
+    },
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+if S3_BUCKET:
+    from boto3.s3.transfer import TransferConfig  # here, for it takes a while and few need it
+
+    STORAGES["default"] = {
+        "BACKEND": "storages.backends.s3.S3Storage",
+        "OPTIONS": {
+            "bucket_name": S3_BUCKET,
+            "endpoint_url": env.str("S3_ENDPOINT_URL", "") or None,
+            "region_name": env.str("S3_REGION", "") or None,
+            "access_key": env.str("S3_ACCESS_KEY", "") or None,
+            "secret_key": env.str("S3_SECRET_KEY", "") or None,
+            "location": env.str("S3_PREFIX", "images"),
+            "file_overwrite": True,
+            "default_acl": None,
+            # A file that is opened is fetched whole before it is sent on: beyond this many bytes onto the disk, not
+            # into memory, where an export of gigabytes would have no room. One part at a time, for ten at once would
+            # be held there until the disk has them.
+            "max_memory_size": 1024 * 1024,
+            "transfer_config": TransferConfig(use_threads=False),
+        },
+    }
+# What only its owner may fetch: exports. Never under the path of the public images.
+STORAGES["private"] = {
+    **STORAGES["default"],
+    "OPTIONS": {
+        **STORAGES["default"]["OPTIONS"],
+        "location": f"{env.str('S3_PREFIX', 'images')}-private" if S3_BUCKET else VAR_DIR / "private",
+    },
+}
+# When set, image URLs start here instead of at PUBLIC_URL: a CDN whose origin is this site.
+IMAGE_BASE_URL = env.str("IMAGE_BASE_URL", "").rstrip("/")
+IMAGE_MAX_BYTES = env.int("IMAGE_MAX_BYTES", 32 * 1024 * 1024)
+IMAGE_MAX_PIXELS = env.int("IMAGE_MAX_PIXELS", 40_000_000)
+
+STATIC_URL = "/static/"
+STATIC_ROOT = VAR_DIR / "static"
+STATICFILES_DIRS = [
+    *filter(Path.is_dir, [VAR_DIR / "own"]),  # what an operator has of their own, such as the landing page's pictures
+    BASE_DIR / "static",
+]
+WHITENOISE_MAX_AGE = 0 if DEBUG else 3600

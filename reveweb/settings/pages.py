@@ -1,0 +1,140 @@
+"""Pages: the apps, what a request passes, the brand, and what a page may load."""
+
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+
+from reveweb.settings.data import IMAGE_BASE_URL
+from reveweb.settings.env import BASE_DIR, env
+from reveweb.settings.money import EMBEDDED_STRIPE, PAYMENTS, STRIPE_API_BASE
+from reveweb.settings.people import SOCIAL_PROVIDERS, SOCIALACCOUNT_PROVIDERS
+from reveweb.settings.where import DEBUG, SITE_NAME
+
+LOGO_TEXT = env.str("LOGO_TEXT", "") or SITE_NAME
+ACCENT_HUE = env.int("ACCENT_HUE", 274)  # degrees in oklch; lightness keeps the contrast whatever the hue
+if not 0 <= ACCENT_HUE <= 360:
+    raise ImproperlyConfigured("ACCENT_HUE is an angle from 0 to 360.")
+SUPPORT_EMAIL = env.str("SUPPORT_EMAIL", "")
+EXPLORE = env.bool("EXPLORE", False)
+
+INSTALLED_APPS = [
+    "unfold",  # before the admin whose templates it replaces
+    "unfold.contrib.filters",
+    "unfold.contrib.import_export",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.socialaccount",
+    *SOCIAL_PROVIDERS,
+    "allauth.usersessions",
+    "corsheaders",
+    "csp",
+    "django_htmx",
+    "heroicons",
+    "import_export",
+    "accounts",
+    "billing",
+    "generator",
+    "reveweb",
+]
+
+# The API, images and health checks leave the chain at ApiDoor: they know no cookies and pay for no page middleware.
+MIDDLEWARE = [
+    "reveweb.middleware.RequestId",
+    "corsheaders.middleware.CorsMiddleware",
+    "reveweb.middleware.ApiDoor",
+    "django.middleware.security.SecurityMiddleware",
+    "reveweb.middleware.ContentSecurityPolicy",
+    "reveweb.middleware.StaticFiles",
+    "reveweb.middleware.Compression",
+    "reveweb.middleware.PrivatePages",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "reveweb.login.activity.SessionActivity",
+]
+
+ROOT_URLCONF = "reveweb.urls"
+ASGI_APPLICATION = "reveweb.asgi.application"
+TEMPLATES: list[dict[str, Any]] = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "builtins": ["django.templatetags.static", "heroicons.templatetags.heroicons"],
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "reveweb.context.site",
+            ],
+        },
+    },
+]
+
+if DEBUG:  # a template that was edited is read anew; Django keeps what it has compiled otherwise
+    TEMPLATES[0]["APP_DIRS"] = False
+    TEMPLATES[0]["OPTIONS"]["loaders"] = [
+        "django.template.loaders.filesystem.Loader",
+        "django.template.loaders.app_directories.Loader",
+    ]
+
+CORS_URLS_REGEX = r"^/(v1|images)/"
+CORS_ALLOW_ALL_ORIGINS = True
+CORS_ALLOW_CREDENTIALS = False
+CORS_ALLOW_HEADERS = ["accept", "authorization", "content-type", "idempotency-key", "user-agent", "x-requested-with"]
+CORS_EXPOSE_HEADERS = [
+    "idempotent-replayed",
+    "ratelimit-limit",
+    "ratelimit-policy",
+    "ratelimit-remaining",
+    "ratelimit-reset",
+    "retry-after",
+    "x-credits-charged",
+    "x-credits-remaining",
+    "x-request-id",
+]
+
+# --- What a page may load (Content-Security-Policy)
+
+_STRIPE_PAGES = [STRIPE_API_BASE] if EMBEDDED_STRIPE else ["https://checkout.stripe.com", "https://billing.stripe.com"]
+_LOGINS = {"google": "https://accounts.google.com", "github": "https://github.com"}
+CONTENT_SECURITY_POLICY: dict[str, Any] = {
+    "DIRECTIVES": {
+        "default-src": ["'none'"],
+        "script-src": ["'self'"],
+        "style-src": ["'self'"],
+        "img-src": ["'self'", "data:", *([IMAGE_BASE_URL] if IMAGE_BASE_URL else [])],
+        "connect-src": ["'self'"],
+        "manifest-src": ["'self'"],
+        # Chromium checks where an answer to a form redirects to as well.
+        "form-action": [
+            "'self'",
+            *(_STRIPE_PAGES if PAYMENTS else []),
+            *(_LOGINS[name] for name in SOCIALACCOUNT_PROVIDERS),
+        ],
+        "base-uri": ["'none'"],
+        "frame-ancestors": ["'none'"],
+    }
+}
+# The admin's Alpine evaluates expressions and its widgets set styles; only staff see it.
+ADMIN_CONTENT_SECURITY_POLICY = {
+    **CONTENT_SECURITY_POLICY["DIRECTIVES"],
+    "script-src": ["'self'", "'unsafe-eval'", "'unsafe-inline'"],
+    "style-src": ["'self'", "'unsafe-inline'"],
+    "font-src": ["'self'"],
+    "img-src": ["'self'", "data:", "blob:", *([IMAGE_BASE_URL] if IMAGE_BASE_URL else [])],
+}

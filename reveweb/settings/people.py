@@ -1,0 +1,83 @@
+"""People: how they sign up, log in and are written to."""
+
+from typing import Any
+
+from reveweb.settings.env import env
+from reveweb.settings.where import SANDBOX, SECURE, SITE_NAME, VAR_DIR
+
+GOOGLE_CLIENT_ID = env.str("GOOGLE_CLIENT_ID", "")
+GITHUB_CLIENT_ID = env.str("GITHUB_CLIENT_ID", "")
+SOCIALACCOUNT_PROVIDERS: dict[str, dict[str, Any]] = {}
+if GOOGLE_CLIENT_ID:
+    SOCIALACCOUNT_PROVIDERS["google"] = {
+        "APPS": [{"client_id": GOOGLE_CLIENT_ID, "secret": env.str("GOOGLE_CLIENT_SECRET", "")}],
+        "SCOPE": ["profile", "email"],
+        "OAUTH_PKCE_ENABLED": True,
+    }
+if GITHUB_CLIENT_ID:
+    SOCIALACCOUNT_PROVIDERS["github"] = {
+        "APPS": [{"client_id": GITHUB_CLIENT_ID, "secret": env.str("GITHUB_CLIENT_SECRET", "")}],
+        "SCOPE": ["user:email"],
+    }
+SOCIAL_PROVIDERS = [f"allauth.socialaccount.providers.{name}" for name in SOCIALACCOUNT_PROVIDERS]
+
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["reveweb.login.backends.AuthenticationBackend"]
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.Argon2PasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_ADAPTER = "reveweb.login.adapters.AccountAdapter"
+ACCOUNT_FORMS = {
+    "add_email": "reveweb.personal.forms.ChangeEmailForm",
+    "reset_password": "reveweb.personal.forms.ResetPasswordForm",
+    "signup": "reveweb.personal.forms.SignupForm",
+}
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = env.str("EMAIL_VERIFICATION", "none" if SANDBOX else "mandatory")
+ACCOUNT_UNIQUE_EMAIL = True
+ACCOUNT_CHANGE_EMAIL = True  # one address, which the next replaces once it is confirmed
+ACCOUNT_EMAIL_NOTIFICATIONS = True  # a mail about each change of what opens the account
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
+ACCOUNT_EMAIL_CONFIRMATION_AUTHENTICATED_REDIRECT_URL = "/account/"
+ACCOUNT_LOGOUT_ON_GET = False
+ACCOUNT_SESSION_REMEMBER = True
+ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_TRUST_ENABLED = True  # a browser can be spared the second step for 14 days, or until what opens the account changes
+MFA_TOTP_ISSUER = SITE_NAME
+MFA_TOTP_TOLERANCE = 1  # clocks of phones may be half a minute off
+# Unless it is mandatory to confirm an address before the first login, somebody else's could be locked in behind a code.
+MFA_ALLOW_UNVERIFIED_EMAIL = SANDBOX or ACCOUNT_EMAIL_VERIFICATION == "mandatory"
+MFA_ADAPTER = "reveweb.login.adapters.MfaAdapter"
+MFA_FORMS = {
+    "authenticate": "reveweb.login.codes.AuthenticateForm",
+    "reauthenticate": "reveweb.login.codes.ReauthenticateForm",
+}
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = SANDBOX  # passkeys on http://localhost
+SOCIALACCOUNT_ADAPTER = "reveweb.login.adapters.SocialAdapter"
+SOCIALACCOUNT_LOGIN_ON_GET = False
+SOCIALACCOUNT_EMAIL_AUTHENTICATION = False  # a provider's word for an address does not open an account that has it
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "create"
+LOGOUT_REDIRECT_URL = "home"
+
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", f"{SITE_NAME} <noreply@localhost>")
+SERVER_EMAIL = DEFAULT_FROM_EMAIL
+if env.str("EMAIL_URL", ""):
+    vars().update(env.email_url("EMAIL_URL"))
+else:
+    EMAIL_BACKEND = "reveweb.local_mail.FolderBackend"
+LOCAL_MAIL_DIR = VAR_DIR / "mail"
+# Whoever reaches the site can read every mail there, links that open accounts included: never where people are.
+# Whoever reaches the site can read it: never where it stands in public.
+LOCAL_INBOX = not env.str("EMAIL_URL", "") and SANDBOX and not SECURE
+EMAIL_TIMEOUT = 10  # seconds that a mail server may keep a worker waiting

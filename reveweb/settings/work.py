@@ -1,0 +1,34 @@
+"""Work: the queue, and the upstream that draws."""
+
+from reveweb.run import embedded
+from reveweb.settings.data import REDIS_URL
+from reveweb.settings.env import env
+from reveweb.settings.where import REVE_API_KEY, SANDBOX, VAR_DIR
+
+CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", REDIS_URL)
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_STORE_ERRORS_EVEN_IF_IGNORED = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_TASK_PUBLISH_RETRY = False
+# A publish must fail fast: the row is already committed and the beat finds it.
+CELERY_BROKER_TRANSPORT_OPTIONS = (
+    {"socket_connect_timeout": 2, "socket_timeout": 30, "max_retries": 0}
+    if CELERY_BROKER_URL.startswith("redis")
+    else {}
+)
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_TASK_DEFAULT_QUEUE = "reveweb"
+
+SANDBOX_SECONDS = env.float("SANDBOX_SECONDS", 3.0)
+# The sandbox serves only when nothing else is named.
+EMBEDDED_SANDBOX = SANDBOX and not env.str("REVE_API_URL", "")
+REVE_API_URL = env.str("REVE_API_URL", "").rstrip("/") or (
+    f"http://127.0.0.1:{embedded.port('sandbox', VAR_DIR)}" if SANDBOX else "https://api.reve-art.com"
+)
+UPSTREAM_API_KEY = REVE_API_KEY or "sandbox"
+UPSTREAM_TIMEOUT_SECONDS = env.float("UPSTREAM_TIMEOUT_SECONDS", 30.0)
+UPSTREAM_TYPICAL_SECONDS = env.float("UPSTREAM_TYPICAL_SECONDS", SANDBOX_SECONDS if SANDBOX else 8.0)
+GENERATION_DEADLINE_SECONDS = env.int("GENERATION_DEADLINE_SECONDS", 600)
+SYNC_WAIT_SECONDS = env.float("SYNC_WAIT_SECONDS", 120.0)
+CLAIM_SECONDS = env.float("CLAIM_SECONDS", 20.0)

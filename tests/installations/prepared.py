@@ -1,0 +1,168 @@
+"""Puts the prepared installation where the tests' database is, and says what its rows are."""
+
+import contextlib
+import json
+import lzma
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from django.apps import apps
+from django.apps.registry import Apps
+from django.db import connection
+from django.db.migrations import RenameField, RenameModel, SeparateDatabaseAndState
+from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.operations.base import Operation
+from django.db.models import Model
+
+from tests.environment import WORKER
+
+FOLDER = Path(__file__).parent
+EXTENSIONS = {"pg_trgm", "btree_gin"}  # search works without them, so a server need not have them
+
+Row = dict[str, Any]
+Table = dict[Any, Row]  # by primary key
+
+
+@dataclass
+class Names:
+    """What migrations call models and fields that had other names before. All in lower case, models as `app.model`."""
+
+    models: dict[str, str] = field(default_factory=dict)
+    fields: dict[tuple[str, str], str] = field(default_factory=dict)  # by the model's last name
+
+    def follow(self, app: str, operation: Operation) -> None:
+        """Take note of a rename."""
+        if isinstance(operation, SeparateDatabaseAndState):
+            for one in operation.state_operations:
+                self.follow(app, one)
+        elif isinstance(operation, RenameModel):
+            self._rename(f"{app}.{operation.old_name.lower()}", f"{app}.{operation.new_name.lower()}")
+        elif isinstance(operation, RenameField):
+            model = f"{app}.{operation.model_name.lower()}"
+            first = next(
+                (old for (of, old), now in self.fields.items() if (of, now) == (model, operation.old_name)), None
+            )
+            self.fields[model, first or operation.old_name] = operation.new_name
+
+    def _rename(self, old: str, new: str) -> None:
+        first = next((first for first, now in self.models.items() if now == old), old)
+        self.models[first] = new
+        self.fields = {(new if of == old else of, name): now for (of, name), now in self.fields.items()}
+
+    def model_of(self, old: str) -> type[Model]:
+        """Return today's model of what was called `old` when the installation was made."""
+        return apps.get_model(self.models.get(old, old))
+
+    def field_of(self, old: str, name: str) -> str:
+        """Return today's name of a field of what was the model `old`."""
+        return self.fields.get((self.models.get(old, old), name), name)
+
+    def permission_of(self, old: str) -> str:
+        """Return today's name of a permission, as in `billing.view_order`."""
+        app, codename = old.split(".")
+        act, _, model = codename.partition("_")
+        new = self.models.get(f"{app}.{model}")
+        return f"{app}.{act}_{new.split('.')[1]}" if new else old
+
+
+@dataclass
+class Installation:
+    """The prepared installation: what was known of it, its rows before they were migrated, and what became of names."""
+
+    facts: dict[str, Any]
+    before: dict[str, Table]
+    names: Names
+
+
+@contextlib.contextmanager
+def unpacked(folder: Path) -> Iterator[None]:
+    """Let the default connection lead to a database of its own that holds the prepared installation, not migrated.
+
+    On SQLite it lies in `folder`.
+    """
+    name = connection.settings_dict["NAME"]
+    own = str(folder / "installation.sqlite3") if connection.vendor == "sqlite" else f"{name}_installation{WORKER}"
+    _lead_to(own)
+    try:
+        _fill(own)
+        yield
+    finally:
+        _lead_to(name)
+        _drop(own)
+
+
+def facts() -> dict[str, Any]:
+    """Return what the code that made the installation knew of it."""
+    known: dict[str, Any] = json.loads((FOLDER / "installation.json").read_text())
+    return known
+
+
+def state() -> tuple[Apps, Names]:
+    """Return the models as they are in the database now, and the names they are going to have."""
+    executor = MigrationExecutor(connection)
+    applied = [node for node in executor.loader.applied_migrations if node in executor.loader.graph.nodes]
+    names = Names()
+    for migration, _ in executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        for operation in migration.operations:
+            names.follow(migration.app_label, operation)
+    return executor.loader.project_state(applied).apps, names
+
+
+def rows(registry: Apps) -> dict[str, Table]:
+    """Return every row of every model, values by the names of fields."""
+    return {
+        model._meta.label_lower: {
+            row.pk: {one.name: getattr(row, one.attname) for one in model._meta.concrete_fields}
+            for row in model._base_manager.all()
+        }
+        for model in registry.get_models(include_auto_created=True)
+    }
+
+
+def _lead_to(name: str) -> None:
+    connection.close()
+    if close_pool := getattr(connection, "close_pool", None):
+        close_pool()
+    connection.settings_dict["NAME"] = name
+
+
+def _fill(name: str) -> None:
+    if connection.vendor == "sqlite":
+        Path(name).write_bytes(_unpack("installation.sqlite3.xz"))
+        return
+    _drop(name)
+    with _server("postgres") as server:
+        server.execute(f'CREATE DATABASE "{name}"'.encode())
+    with _server(name) as server:
+        available = {name for (name,) in server.execute("SELECT name FROM pg_available_extensions")}
+        script = _unpack("installation.sql.xz").decode()
+        if not available >= EXTENSIONS:
+            script = re.sub(r"^CREATE (EXTENSION|INDEX generation_words) .*\n", "", script, flags=re.MULTILINE)
+        server.execute(script.encode())
+
+
+def _drop(name: str) -> None:
+    if connection.vendor == "sqlite":
+        return  # pytest clears the folder
+    with _server("postgres") as server:
+        server.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'.encode())
+
+
+def _server(database: str) -> "psycopg.Connection[tuple[Any, ...]]":
+    where = connection.settings_dict
+    return psycopg.connect(
+        dbname=database,
+        host=where["HOST"] or None,
+        port=where["PORT"] or None,
+        user=where["USER"] or None,
+        password=where["PASSWORD"] or None,
+        autocommit=True,
+    )
+
+
+def _unpack(name: str) -> bytes:
+    return lzma.decompress((FOLDER / name).read_bytes())

@@ -1,0 +1,1 @@
+"""What a developer's `make` calls beside the tests: pins, releases."""

@@ -1,0 +1,53 @@
+"""For `make dev`: run a program, and run it anew when code changes: `python -m tools.reload PATH … -- COMMAND …`.
+
+The web process needs none of this: granian reloads by itself.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+from watchfiles import watch
+
+SOFT_SECONDS = 3  # for threads that draw; what they leave undone is taken up by the next worker
+
+
+def main(arguments: list[str]) -> None:
+    """Run a command until SIGINT or SIGTERM. One that fails is left alone until the change that may mend it."""
+    end = arguments.index("--")
+    paths, command = arguments[:end], arguments[end + 1 :]
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    process = _start(command)
+    for changes in watch(*paths, stop_event=stop):
+        print(f"Changed, starting anew: {', '.join(sorted({Path(path).name for _, path in changes}))}", flush=True)
+        _end(process)
+        process = _start(command)
+    _end(process)
+
+
+def _start(command: list[str]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(command, start_new_session=True)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End the process and its children: a beat that outlived its worker would go on telling old tasks."""
+    _signal(process, signal.SIGTERM)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(SOFT_SECONDS)
+    _signal(process, signal.SIGKILL)
+    process.wait()
+
+
+def _signal(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):  # all of them have ended
+        os.killpg(process.pid, number)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
