@@ -119,6 +119,13 @@ def test_a_killed_workers_export_is_packed_by_the_next(
     assert len([name for name in opened(task).namelist() if name.startswith("images/")]) == 2
 
 
+def test_a_message_that_comes_late_packs_nothing_again(alice: User) -> None:
+    task = packed(alice)
+    until = task.expires_at
+    assert not work(task)
+    assert (task.state, task.expires_at) == (State.DONE, until)
+
+
 def test_a_worker_that_lost_its_claim_changes_nothing(alice: User) -> None:
     task = jobs.start_export(alice)
 
