@@ -188,11 +188,11 @@ class Ledger(RuleBasedStateMachine):
         books = data.draw(st.sampled_from([books for books in self.books if books.holds]))
         reference = data.draw(st.sampled_from(sorted(books.holds)))
         drawn = books.holds.pop(reference)
-        ends = [
+        ends: list[Callable[[], CreditEntry]] = [
             lambda: ledger.settle(reference=reference),
             lambda: ledger.release(reference=reference, cause="model"),
         ]
-        first, other = ends if settle else reversed(ends)
+        first, other = ends if settle else ends[::-1]
         assert self.twice(first) == other()
         if not settle:
             books.write_off(self.clock)

@@ -27,7 +27,7 @@ BILLING = "https://shop.example/dashboard/billing/"
 class Server:
     """What a mail server answers."""
 
-    error: Exception | None = None
+    error: BaseException | None = None
     asked: int = 0
 
 

@@ -2,10 +2,10 @@
 
 import pytest
 from django.conf import LazySettings
-from django.http import HttpRequest
 from django.test import Client, RequestFactory
 
 from accounts.models import User
+from reveweb.middleware import NamedRequest
 from reveweb.pages import errors
 
 
@@ -62,7 +62,7 @@ def test_a_stale_form_is_told_what_to_do(alice: User) -> None:
 
 def test_a_crash_is_admitted_without_database_session_or_manifest(settings: LazySettings) -> None:
     settings.STORAGES = {**settings.STORAGES, "staticfiles": {"BACKEND": "no.such.Storage"}}
-    request = HttpRequest()
+    request = NamedRequest()
     request.id = "req_123"
     response = errors.server_error(request)
     html = response.content.decode()

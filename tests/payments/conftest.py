@@ -59,7 +59,8 @@ class Customer:
     def charge(self, reference: str) -> str:
         """Return the charge behind a payment in the books."""
         intent = self.wallet.payments.get(reference=reference).payment_intent
-        return next(charge["id"] for charge in gateway.charges_since(0) if charge["payment_intent"] == intent)
+        charges = gateway.charges_since(0)
+        return next(charge["id"] for charge in charges if charge["payment_intent"] == intent)
 
     def news(self) -> list[gateway.Data]:
         """Return this customer's events that were not asked for before, oldest first."""

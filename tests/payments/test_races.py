@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from billing import gateway, ledger, tasks
+from billing.catalogue import products
 from billing.errors import AccountClosed, AlreadySubscribed
 from billing.models import CreditGrant, Order, Pack, Payment, Plan, StripeEvent, Wallet
 from billing.staff import audit
@@ -198,8 +199,8 @@ def test_a_plan_that_ended_meanwhile_is_not_brought_back_by_an_older_answer(
 
 @pytest.mark.services
 def test_two_tabs_that_subscribe_at_once_share_one_checkout(customer: Customer, basic: Plan, bigger: Plan) -> None:
-    checkout.products.current_price(basic)
-    checkout.products.current_price(bigger)
+    products.current_price(basic)
+    products.current_price(bigger)
 
     def start(number: int) -> str:
         try:
@@ -345,7 +346,12 @@ def test_an_account_that_closes_during_its_first_checkout_leaves_no_customer(
     }
     made: list[str] = []
     real = gateway.create_customer
-    monkeypatch.setattr(gateway, "create_customer", lambda **named: made.append(real(**named)) or made[-1])
+
+    def noted(*, email: str, name: str, wallet_id: int) -> str:
+        made.append(real(email=email, name=name, wallet_id=wallet_id))
+        return made[-1]
+
+    monkeypatch.setattr(gateway, "create_customer", noted)
     overtaken(call, lambda: close(customer))
     with pytest.raises(AccountClosed):
         doors[door]()

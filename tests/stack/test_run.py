@@ -12,7 +12,8 @@ import httpx
 import pytest
 from PIL import Image
 
-from tests.environment import ROOT, free_port
+from tests import ROOT
+from tests.environment import free_port
 from tests.installation import Stack, wait_until
 
 pytestmark = pytest.mark.stack
