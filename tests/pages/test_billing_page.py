@@ -5,7 +5,7 @@ import csv
 import re
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from django.test import AsyncClient, Client
@@ -415,7 +415,7 @@ def test_what_a_change_means_is_told_from_what_stripe_says_now(
 def test_what_a_change_means_is_told_while_stripe_is_away(
     browser: Client, subscriber: Customer, pro: Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def away(_: str) -> gateway.Data:
+    def away(_: str) -> NoReturn:
         raise gateway.PaymentUnavailable("no network")
 
     monkeypatch.setattr(gateway, "retrieve_subscription", away)

@@ -16,6 +16,7 @@ from billing import gateway, ledger, tasks
 from billing.catalogue import products
 from billing.errors import AccountClosed, AlreadySubscribed
 from billing.models import CreditGrant, Order, Pack, Payment, Plan, StripeEvent, Wallet
+from billing.shapes import EventData
 from billing.staff import audit
 from billing.stripe import checkout, closing, inbox
 from tests.conftest import PASSWORD
@@ -146,7 +147,7 @@ def test_one_of_two_disputes_won_keeps_the_credits_back(customer: Customer, pack
     second = {**created["data"]["object"], "id": "du_second"}
 
     def tell(status: str) -> None:
-        data = {"object": {**second, "status": status}}
+        data: EventData = {"object": {**second, "status": status}}
         deliver([{**created, "id": f"evt_{status}", "type": "charge.dispute.updated", "data": data}])
 
     tell("needs_response")
