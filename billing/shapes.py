@@ -136,7 +136,7 @@ class Invoice(TypedDict):
 
     id: str
     status: str | None
-    customer: str
+    customer: str | None
     parent: InvoiceParent | None
     billing_reason: str | None
     attempt_count: int
