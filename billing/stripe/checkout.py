@@ -75,10 +75,8 @@ def change_plan(*, wallet: Wallet, plan: Plan) -> None:
         # As it stands at Stripe: our copy follows with the webhook, and a price that is behind would pay money back.
         item = gateway.retrieve_subscription(subscription.stripe_id)["items"]["data"][0]
         paid, rhythm = item["price"]["unit_amount"], item["price"]["recurring"]
-        if paid is None or rhythm is None:
-            raise NotForSale(
-                plan.name
-            )  # in tiers, say: a price of the operator's own making, and nothing to compare with
+        if paid is None or rhythm is None:  # in tiers, say: made by hand at Stripe, and nothing to compare with
+            raise NotForSale(plan.name)
         dearer = plan.price > paid
         if not dearer and plan.interval != rhythm["interval"]:
             raise NotForSale(plan.name)  # it would begin a new period that nothing was paid for
