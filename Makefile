@@ -10,7 +10,7 @@ RUN := requirements.txt requirements-run.txt requirements-sandbox.txt
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev check t test test-sandbox format hooks lock release lighthouse screenshots clean reset
+.PHONY: help run dev check t test mutants test-sandbox format hooks lock release lighthouse screenshots clean reset
 
 # The sentence after `##` is what `make help` prints, so a target without one stays hidden.
 help: ## List the targets.
@@ -20,7 +20,7 @@ help: ## List the targets.
 run: .venv/.installed ## Run the whole product on http://localhost:8000 until Ctrl-C; PORT=8080 moves it.
 	@exec $(BIN)/python manage.py run
 
-dev: .venv/.installed-dev ## The same with DEBUG on: code, templates and styles take effect as you save them; logs appear here.
+dev: .venv/.installed-dev ## Run it with DEBUG on: code, templates and styles take effect as you save them; logs appear here.
 	@DEBUG=$${DEBUG-1} exec $(BIN)/python manage.py run --reload
 
 test: .venv/.installed-dev $(BIOME_READY) ## Run every check there is, as CI does.
@@ -32,10 +32,13 @@ check: .venv/.installed-dev $(BIOME_READY) ## Check what a change since main tou
 t: .venv/.installed-dev ## Run tests at once, with any argument of pytest's: make t T="tests/billing --lf -x"; ON=postgres.
 	@ON=$(ON) exec $(BIN)/python -m tests.one $(T)
 
+mutants: .venv/.installed-dev ## Plant faults one by one and see that the tests notice; FAULTS="the-wallet-is-not-locked" picks some.
+	@exec $(BIN)/python -m tests.mutants $(FAULTS)
+
 test-sandbox: .venv/.installed-dev ## Run the sandbox's own tests, without Django: what a change of the sandbox alone needs.
 	@exec $(BIN)/python -m pytest -c tests/sandbox/pytest.ini --confcutdir tests/sandbox tests/sandbox
 
-format: .venv/.installed-dev $(BIOME_READY) ## Format the code, and mend what the linters can mend by themselves.
+format: .venv/.installed-dev $(BIOME_READY) ## Format the code, and fix what the linters can fix.
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 	$(BIOME) check --write
@@ -53,7 +56,7 @@ lighthouse: .venv/.installed-dev benchmarks/lighthouse/node_modules/.installed #
 	@$(BIN)/python -m tests.machine chromium node
 	@exec $(BIN)/python -m benchmarks.pages $(PAGES)
 
-screenshots: .venv/.installed-dev ## Picture every page on a desktop and a phone, light and dark, in docs/images/; PAGES="pricing docs" picks some.
+screenshots: .venv/.installed-dev ## Capture every page on a desktop and a phone, light and dark, in docs/images/; PAGES="pricing docs" picks some.
 	@$(BIN)/python -m tests.machine chromium
 	@exec $(BIN)/python -m tests.browser.screenshots $(PAGES)
 

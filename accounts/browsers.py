@@ -24,7 +24,7 @@ _PHONES = ("iPhone", "iPad", "Android")
 
 
 def describe(user_agent: str) -> str:
-    """Return as in “Firefox on Windows”, as much of it as can be told."""
+    """Return a name such as “Firefox on Windows”, as far as the browser tells."""
     browser, system = _first(_BROWSERS, user_agent), system_of(user_agent)
     if browser and system:
         return f"{browser} on {system}"

@@ -14,7 +14,7 @@ OLD_PAGE = "This page was out of date. Press the button again."
 
 
 class KeyFields(forms.Form):
-    """What one may set of a key, now and later."""
+    """What somebody may set on a key, now and later."""
 
     use_required_attribute = False
 

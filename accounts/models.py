@@ -12,7 +12,7 @@ class UserManager(BaseUserManager["User"]):
         return self.get(email=(username or "").strip().lower())
 
     def find(self, email: str) -> "User | None":
-        """Return whoever is registered as `email`, in whatever case it is written."""
+        """Return the user registered as `email`, in any case; None when nobody is."""
         return self.filter(email=email.strip().lower()).first()
 
     def create_user(self, email: str, password: str | None = None, **fields: Any) -> "User":

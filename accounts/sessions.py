@@ -78,7 +78,7 @@ def is_due(session_key: str | None) -> bool:
 
 
 def note_use(session_key: str, *, ip: str, user_agent: str) -> None:
-    """Write down that the session is in use now, from where and with what."""
+    """Record that the session is in use now, from where and with what browser."""
     if len(_noted) >= MOST_REMEMBERED:
         _noted.clear()
     _noted[session_key] = time.monotonic()

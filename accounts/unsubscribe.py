@@ -21,11 +21,11 @@ def path_for(user: User, kind: str) -> str:
     return reverse("unsubscribe", args=[signing.dumps([user.pk, kind], salt=SALT)])
 
 
-@csrf_exempt  # mail programs post here by themselves (RFC 8058); the token is what counts
+@csrf_exempt  # mail programs post here without the person (RFC 8058); the token is what counts
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
-    """Ask whether to stop; a POST does it. A GET changes nothing: scanners of mails open every link."""
+    """Ask whether to stop; a POST does it. A GET changes nothing, because mail scanners open every link."""
     try:
         pk, kind = signing.loads(token, salt=SALT)
     except (signing.BadSignature, ValueError):

@@ -184,7 +184,7 @@ def refund_payment(payment_intent: str, *, idempotency_key: str) -> Refund:
 
 
 def upsert_product(product_id: str, *, name: str, metadata: dict[str, str]) -> str:
-    """Create a product, or name an existing one anew, and return its id."""
+    """Create a product, or rename an existing one, and return its id."""
     if product_id:
         return _ask(Product, _client().v1.products.update, product_id, {"name": name, "metadata": metadata})["id"]
     return _ask(Product, _client().v1.products.create, {"name": name, "metadata": metadata})["id"]
@@ -201,7 +201,7 @@ def create_price(params: PriceParams) -> Price:
 
 
 def retire_price(price_id: str) -> None:
-    """Sell no more at a price; who subscribed at it keeps it."""
+    """Stop selling at a price; those who subscribed at it keep it."""
     _call(_client().v1.prices.update, price_id, {"active": False})
 
 

@@ -1,6 +1,6 @@
-"""Accounts, the grants that credits come from, and the append-only entries that move them.
+"""Wallets, the grants that credits come from, and the append-only entries that move them.
 
-A balance is the sum of an account's entries; `Account.balance` and `CreditGrant.remaining` are that sum kept at
+A balance is the sum of a wallet's entries; `Wallet.balance` and `CreditGrant.remaining` are that sum kept at
 hand, so that one conditional UPDATE decides who gets the last credit.
 """
 
@@ -33,7 +33,7 @@ class Product(models.Model):
 
 
 class Plan(Product):
-    """What an account has: credits each period, and limits. The plan without a price is the free one."""
+    """What a wallet is entitled to: credits each period, and limits. The plan without a price is the free one."""
 
     class Interval(models.TextChoices):
         ONCE = "", "Once"
@@ -213,7 +213,7 @@ class Written(models.Model):
 
 
 class CreditEntry(Written):
-    """One change of an account's balance. `reference` names the business event and can happen only once."""
+    """One change of a wallet's balance. `reference` names the business event and can happen only once."""
 
     class Kind(models.TextChoices):
         GRANT = "grant", "Granted"
@@ -260,9 +260,9 @@ class CreditLine(Written):
 
 
 class Subscription(models.Model):
-    """A Stripe subscription as it last stood there. An account has at most one that is live."""
+    """A Stripe subscription as it last stood there. A wallet has at most one that is live."""
 
-    # Stripe's statuses; those of LIVE hold the account's place.
+    # Stripe's statuses; those of LIVE hold the wallet's place.
     LIVE = ("trialing", "active", "past_due", "unpaid", "paused", "incomplete")
     ENTITLED = ("trialing", "active", "past_due")  # these give the plan's limits
 
@@ -389,7 +389,7 @@ class StripeEvent(models.Model):
 
 
 class OutgoingMail(models.Model):
-    """A mail that was put down to be sent; its reference makes sure that it is put down once."""
+    """A mail that was queued; its reference makes sure that it is queued once."""
 
     reference = models.CharField(max_length=255, unique=True)
     wallet = models.ForeignKey(Wallet, on_delete=models.CASCADE, null=True, blank=True, related_name="mails")

@@ -1,6 +1,6 @@
-"""Wake-ups: publish on commit, wait for one generation, stream an account's changes to a page.
+"""Wake-ups: publish on commit, wait for one generation, stream a wallet's changes to a page.
 
-A message only says "look now"; the row is the truth, and whoever waits also looks by themselves every few seconds, so
+A message only says "look now"; the row is the truth, and a waiter also checks the row every few seconds, so
 a lost message costs a moment and nothing else. A process holds one subscription however many wait in it.
 """
 
@@ -29,7 +29,7 @@ RECHECK_SECONDS = 2.0  # how long a waiter trusts the silence
 
 
 def publish_on_commit(generation: Generation) -> None:
-    """Wake whoever waits for this generation or watches its account, once the transaction is committed."""
+    """Wake everybody who waits for this generation or watches its wallet, once the transaction is committed."""
     wakeups.publish_on_commit(generation_topic(generation.public_id), wallet_topic(generation.wallet_id))
 
 
@@ -102,7 +102,7 @@ class _Hub:
                 await self.dispatch()
             except (redis.RedisError, OSError) as error:
                 self.subscribed.clear()
-                log.warning("Wake-ups are away, looking by the clock: %s", error)
+                log.warning("Wake-ups cannot be received, polling instead: %s", error)
                 await asyncio.sleep(1.0)
 
     async def dispatch(self) -> None:

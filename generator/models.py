@@ -42,7 +42,7 @@ class GenerationQuerySet(models.QuerySet["Generation"]):
 
 
 class Generation(models.Model):
-    """One image asked for by one account. Only `lifecycle` changes `status`."""
+    """One image asked for with one wallet. Only `lifecycle` changes `status`."""
 
     class Status(models.TextChoices):
         QUEUED = "queued", "Queued"

@@ -1,6 +1,6 @@
-"""Tell a worker to look at something. Rows are the queue, so a broker that is away costs a moment and nothing else.
+"""Send tasks to the workers. Rows are the queue, so a broker that cannot be reached costs a moment and nothing else.
 
-Tasks are told by name: a web process need not import what a worker works with.
+Tasks are sent by name: a web process need not import what a worker works with.
 """
 
 import logging
@@ -8,6 +8,8 @@ import logging
 from celery import current_app
 from django.db import transaction
 from kombu.exceptions import OperationalError
+
+from kit import request_id
 
 log = logging.getLogger(__name__)
 
@@ -18,8 +20,9 @@ def tell_on_commit(task: str, argument: int | str) -> None:
 
 
 def tell(task: str, *arguments: int | str, after: float | None = None) -> None:
-    """Send a task its arguments, to be done in `after` seconds. With the broker away the beat finds the row."""
+    """Send a task its arguments, to be done in `after` seconds. Without a broker the beat finds the row."""
     try:
-        current_app.send_task(task, arguments, countdown=after, ignore_result=True)
+        headers = {"request_id": request_id.current.get()}
+        current_app.send_task(task, arguments, countdown=after, ignore_result=True, headers=headers)
     except (OperationalError, OSError) as error:
-        log.warning("The broker is away, the beat will see to %s %s: %s", task, arguments, error)
+        log.warning("The broker cannot be reached, the beat will run %s %s: %s", task, arguments, error)

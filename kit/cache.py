@@ -3,10 +3,10 @@
 Its user is allauth, for what counts only when all processes count together: how often somebody tried to log in, and
 which codes of an authenticator app were used already.
 
-While the server is away each process counts in its own memory. An error would answer every log-in with 500; a cache
-that takes nothing would refuse everybody, for allauth lets nobody in whom it can't count; one that takes everything
-would let passwords be guessed and codes be used twice. In memory the limits hold for each process, and that is as much
-as one process can know.
+While the server cannot be reached each process counts in its own memory. An error would answer every log-in with 500; a
+cache that takes nothing would refuse everybody, because allauth lets nobody in whom it can't count; one that takes
+everything would let passwords be guessed and codes be used twice. In memory the limits hold for each
+process, and that is as much as one process can know.
 """
 
 import json
@@ -31,7 +31,7 @@ _away = {"until": 0.0}  # this process's own view, by the monotonic clock
 
 
 def _asked(name: str) -> Callable[..., Any]:
-    """Return the cache's method `name`: asked of the server, or of this process's memory while that is away."""
+    """Return the cache's method `name`: asked of the server, or of this process's memory without one."""
 
     def method(self: "SharedCache", *args: Any, **kwargs: Any) -> Any:
         if time.monotonic() >= _away["until"]:
@@ -39,7 +39,7 @@ def _asked(name: str) -> Callable[..., Any]:
                 return getattr(super(SharedCache, self), name)(*args, **kwargs)
             except (RedisError, OSError) as error:
                 _away["until"] = time.monotonic() + PAUSE_SECONDS
-                log.warning("The cache is away, this process counts log-ins by itself: %s", error)
+                log.warning("The cache cannot be reached, this process counts log-ins alone: %s", error)
         return getattr(self.memory, name)(*args, **kwargs)
 
     return method

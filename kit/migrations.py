@@ -38,7 +38,7 @@ class AddIndexConcurrently(postgres.AddIndexConcurrently):
 class AddUniqueConcurrently(postgres.NotInTransactionMixin, migrations.AddConstraint):
     """Add a unique constraint without keeping anybody from writing to its table.
 
-    Rows that are not unique make it fail. On PostgreSQL it can be run again as soon as they are mended.
+    Rows that are not unique make it fail. On PostgreSQL it can be run again as soon as they are corrected.
     """
 
     atomic = False

@@ -1,4 +1,4 @@
-"""Tell whoever watches an account or waits for something that it has changed; `generator.live` listens.
+"""Tell everybody who watches a wallet, or waits for something, that it has changed; `generator.live` listens.
 
 A message is only a wake-up and may be lost: the rows are the truth.
 """
@@ -17,7 +17,7 @@ CHANNEL = "reveweb:live"
 
 
 def wallet_topic(wallet_id: int) -> str:
-    """The topic of everything that happens to one account."""
+    """The topic of everything that happens to one wallet."""
     return f"account:{wallet_id}"
 
 
@@ -31,7 +31,7 @@ def publish(*topics: str) -> None:
     try:
         _publisher().publish(CHANNEL, json.dumps(topics))
     except redis.RedisError as error:
-        log.debug("Nobody was woken: %s", error)  # harmless: whoever watches looks by the clock
+        log.debug("Nobody was woken: %s", error)  # harmless: watchers also check every few seconds
 
 
 @lru_cache(maxsize=1)

@@ -80,7 +80,7 @@ ANSWERS: dict[type[Exception], Answer] = {
     KeyLimitReached: Answer(
         402,
         "key_limit_reached",
-        "This API key has spent its monthly credit limit. It counts anew on the 1st (UTC); raise it on your dashboard.",
+        "This API key has spent its monthly credit limit. It resets on the 1st (UTC); raise it on your dashboard.",
     ),
     TooManyAtOnce: Answer(
         429, "rate_limited", "Your plan allows no more unfinished images at a time. Try again when one is done."

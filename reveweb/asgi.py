@@ -30,7 +30,7 @@ class HeldHandler(ASGIHandler):
         await self.handle(scope, receive, send)
 
     async def read_body(self, receive: Receive) -> Any:
-        """Keep no more of a body than shows that it is too large; the rest is read and thrown away."""
+        """Keep no more of a body than shows that it is too large; the rest is read and discarded."""
         body = SpooledTemporaryFile(max_size=2 * MAX_BODY_BYTES, mode="w+b")  # noqa: SIM115 (Django closes it)
         while True:
             message = await receive()

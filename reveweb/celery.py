@@ -1,10 +1,14 @@
 """The Celery app. Rows say what is due; messages and the beat only say "look now"."""
 
 import os
+from typing import Any
 
 from celery import Celery
 from celery.schedules import crontab
+from celery.signals import task_prerun
 from django.conf import settings
+
+from kit import request_id
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "reveweb.settings")
 
@@ -22,3 +26,9 @@ app.conf.beat_schedule = {
     "reconcile": {"task": "billing.tasks.reconcile", "schedule": crontab(hour=3, minute=17)},
 }
 app.conf.beat_schedule_filename = str(settings.VAR_DIR / "celerybeat")
+
+
+@task_prerun.connect
+def take_request_id(task: Any, **_: Any) -> None:
+    """Log what a task does with the id of the request that told of it; the beat's have none."""
+    request_id.current.set(task.request.get("request_id") or "")

@@ -1,4 +1,4 @@
-"""What every template may know."""
+"""What every template can use."""
 
 from functools import cache
 from typing import Any
@@ -7,6 +7,7 @@ from django.conf import settings
 from django.http import HttpRequest
 
 from billing import ledger
+from kit import request_id
 from kit.http.requests import site_of
 from reveweb.pages.crawlers import is_listed
 from reveweb.pages.landing import CARD
@@ -17,7 +18,7 @@ DEFAULT_HUE = 274  # as static/css/tokens.css has it
 
 
 def site(request: HttpRequest) -> dict[str, Any]:
-    """Give the site's name and address, what is simulated or sold, the chosen theme, and the viewer's balance.
+    """Give a site's name and address, what is simulated or sold, the theme, the request's id and the viewer's balance.
 
     The address and the balance are looked up only where they are shown.
     """
@@ -44,5 +45,6 @@ def site(request: HttpRequest) -> dict[str, Any]:
         "SIMULATED_PAYMENTS": settings.EMBEDDED_STRIPE,
         "THEME": theme if theme in THEMES else "",
         "VERSION": VERSION,
+        "REQUEST_ID": request_id.current.get(),
         "credit_balance": balance,
     }

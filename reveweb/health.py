@@ -17,7 +17,7 @@ CHECK_SECONDS = 3.0
 
 
 async def healthz(request: HttpRequest) -> HttpResponse:
-    """Answer 200 as long as the process serves requests, and say of which release it is."""
+    """Answer 200 as long as the process serves requests, and name the release."""
     return _uncached(JsonResponse({"status": "ok", "version": VERSION}))
 
 

@@ -1,4 +1,4 @@
-"""Which way a request takes through the house, by its path: the only list."""
+"""Which lane a request takes, by its path: the only such list."""
 
 from enum import Flag, auto
 

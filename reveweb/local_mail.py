@@ -1,4 +1,4 @@
-"""Where mails go without a mail server: one file each in a folder, which `reveweb.pages.inbox` shows."""
+"""Where mails go without a mail server: one file each, in a folder, which `reveweb.pages.inbox` shows."""
 
 import re
 from collections.abc import Iterator, Sequence

@@ -1,106 +1,100 @@
 """What happens to a request before a view sees it."""
 
-import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
-from asgiref.sync import async_to_sync, iscoroutinefunction, markcoroutinefunction, sync_to_async
+from asgiref.sync import async_to_sync, iscoroutinefunction, sync_to_async
 from csp.middleware import CSPMiddleware, PolicyParts
 from django.conf import settings
 from django.core.exceptions import DisallowedHost
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.middleware.gzip import GZipMiddleware
 from django.urls import resolve
+from django.utils.decorators import sync_and_async_middleware
 from django.utils.deprecation import MiddlewareMixin
 from whitenoise.middleware import WhiteNoiseMiddleware
 from whitenoise.responders import StaticFile
 
-from kit.http import parts
+from kit import request_id
+from kit.http import parts, signed
 from kit.http.requests import site_of
 from reveweb.api import ANSWERS, METHOD_NOT_ALLOWED, error_response
 from reveweb.lanes import Lane, lane_of
 
 GetResponse = Callable[[HttpRequest], Any]
-Response = HttpResponseBase | Awaitable[HttpResponseBase]
 
 COMPRESSIBLE = ("text/", "application/json", "image/svg+xml", "application/xml")
 
 
-class NamedRequest(HttpRequest):
-    """A request that was given its name."""
+@sync_and_async_middleware
+def named_request(get_response: GetResponse) -> GetResponse:
+    """Names every request, in a header that support can be given and in the log lines that it leads to."""
 
-    id: str
+    async def asynchronous(request: HttpRequest) -> HttpResponseBase:
+        id = request_id.begin()
+        return _named(await get_response(request), id)
 
+    def synchronous(request: HttpRequest) -> HttpResponseBase:
+        id = request_id.begin()
+        return _named(get_response(request), id)
 
-class RequestId:
-    """Names every request, in a header that support can be given and logs can be searched for."""
-
-    sync_capable = True
-    async_capable = True
-
-    def __init__(self, get_response: GetResponse) -> None:
-        self.get_response = get_response
-        self.is_async = iscoroutinefunction(get_response)
-        if self.is_async:
-            markcoroutinefunction(self)
-
-    def __call__(self, request: NamedRequest) -> Response:
-        request.id = f"req_{secrets.token_hex(12)}"
-        if self.is_async:
-            return self._named_async(request)
-        return self._named(request, self.get_response(request))
-
-    async def _named_async(self, request: NamedRequest) -> HttpResponseBase:
-        return self._named(request, await self.get_response(request))
-
-    def _named(self, request: NamedRequest, response: HttpResponseBase) -> HttpResponseBase:
-        response["X-Request-Id"] = request.id
-        return response
+    return asynchronous if iscoroutinefunction(get_response) else synchronous
 
 
-class ApiDoor:
+def _named(response: HttpResponseBase, id: str) -> HttpResponseBase:
+    response["X-Request-Id"] = id
+    return response
+
+
+@sync_and_async_middleware
+def api_door(get_response: GetResponse) -> GetResponse:
     """Takes requests without cookies straight to their view, and lets no answer of `/v1` out that is not JSON."""
 
-    sync_capable = True
-    async_capable = True
-
-    def __init__(self, get_response: GetResponse) -> None:
-        self.get_response = get_response
-        self.is_async = iscoroutinefunction(get_response)
-        if self.is_async:
-            markcoroutinefunction(self)
-
-    def __call__(self, request: HttpRequest) -> Response:
-        if Lane.BARE not in lane_of(request.path_info):
-            # Forms are UTF-8, whatever the request says: other codecs of Python decode to what nothing can store.
-            request.encoding = "utf-8"
-            response: Response = self.get_response(request)
-            return response
-        if self.is_async:
-            return self._pass(request)
-        return async_to_sync(self._pass)(request)
-
-    async def _pass(self, request: HttpRequest) -> HttpResponseBase:
-        is_api = Lane.API in lane_of(request.path_info)
-        try:
-            if is_api:
-                site_of(request)  # an answer names it: better refused now than after something was charged
-            response = await self._view(request)
-        except Http404:
-            return error_response(ANSWERS[Http404]) if is_api else HttpResponse(status=404)
-        except DisallowedHost:
-            return error_response(ANSWERS[DisallowedHost])
-        if is_api and response.status_code == 405:
-            allowed = response.get("Allow", "")
-            response = error_response(METHOD_NOT_ALLOWED)
-            response["Allow"] = allowed
+    async def asynchronous(request: HttpRequest) -> HttpResponseBase:
+        response: HttpResponseBase = await (_bare(request) if _is_bare(request) else get_response(_in_utf8(request)))
         return response
 
-    async def _view(self, request: HttpRequest) -> HttpResponseBase:
-        match = request.resolver_match = resolve(request.path_info)
-        view = match.func if iscoroutinefunction(match.func) else sync_to_async(match.func, thread_sensitive=False)
-        response: HttpResponseBase = await view(request, *match.args, **match.kwargs)
+    def synchronous(request: HttpRequest) -> HttpResponseBase:
+        if _is_bare(request):
+            return async_to_sync(_bare)(request)
+        response: HttpResponseBase = get_response(_in_utf8(request))
         return response
+
+    return asynchronous if iscoroutinefunction(get_response) else synchronous
+
+
+def _is_bare(request: HttpRequest) -> bool:
+    return Lane.BARE in lane_of(request.path_info)
+
+
+def _in_utf8(request: HttpRequest) -> HttpRequest:
+    # Forms are UTF-8, whatever the request says: other codecs of Python decode to what nothing can store.
+    request.encoding = "utf-8"
+    return request
+
+
+async def _bare(request: HttpRequest) -> HttpResponseBase:
+    is_api = Lane.API in lane_of(request.path_info)
+    try:
+        if is_api:
+            site_of(request)  # an answer names it: better refused now than after something was charged
+        response = await _view(request)
+    except Http404:
+        return error_response(ANSWERS[Http404]) if is_api else HttpResponse(status=404)
+    except DisallowedHost:
+        return error_response(ANSWERS[DisallowedHost])
+    if is_api and response.status_code == 405:
+        allowed = response.get("Allow", "")
+        response = error_response(METHOD_NOT_ALLOWED)
+        response["Allow"] = allowed
+    return response
+
+
+async def _view(request: HttpRequest) -> HttpResponseBase:
+    match = request.resolver_match = resolve(request.path_info)
+    view = match.func if iscoroutinefunction(match.func) else sync_to_async(match.func, thread_sensitive=False)
+    response: HttpResponseBase = await view(request, *match.args, **match.kwargs)
+    return response
 
 
 class ContentSecurityPolicy(CSPMiddleware):
@@ -112,6 +106,8 @@ class ContentSecurityPolicy(CSPMiddleware):
         parts = super().get_policy_parts(request, response, report_only)
         if request.path_info.startswith("/admin/") and not report_only:
             parts.config = settings.ADMIN_CONTENT_SECURITY_POLICY
+        if images := signed.origin():
+            parts.update = {**(parts.update or {}), "img-src": [images]}
         return parts
 
 

@@ -52,7 +52,7 @@ ROOMS = {
     **dict.fromkeys(
         [f"{app}/migrations" for app in ("accounts", "billing", "generator", "reveweb")], "tests/installations"
     ),
-    "tools": "tests/tools",
+    "tools": "tests/tools tests/mutants",
     "sandbox": "tests/sandbox tests/payments tests/generator/test_worker.py tests/generator/test_reve.py "
     "tests/api/test_sync.py",
     "templates": PAGES,

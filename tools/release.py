@@ -52,7 +52,7 @@ def release(version: str, *, root: Path = ROOT) -> None:
     dated, notes = dated_changelog(changelog.read_text(), version, datetime.now(UTC).date().isoformat())
     for check in CHECKS:
         if subprocess.run(check, cwd=root, check=False).returncode:
-            raise Refused("format or lint fails; make format mends what it can.")
+            raise Refused("format or lint fails; make format fixes what it can.")
     changelog.write_text(dated)
     manifest.write_text(CURRENT.sub(f'version = "{version}"', manifest.read_text(), count=1))
     try:

@@ -1,6 +1,6 @@
-"""For `make dev`: run a program, and run it anew when code changes: `python -m tools.reload PATH … -- COMMAND …`.
+"""For `make dev`: run a program, and restart it when code changes: `python -m tools.reload PATH … -- COMMAND …`.
 
-The web process needs none of this: granian reloads by itself.
+The web process needs none of this: granian has its own reload.
 """
 
 import os
@@ -13,11 +13,11 @@ from pathlib import Path
 
 from watchfiles import watch
 
-SOFT_SECONDS = 3  # for threads that draw; what they leave undone is taken up by the next worker
+SOFT_SECONDS = 3  # for threads that draw; the next worker finishes what they leave undone
 
 
 def main(arguments: list[str]) -> None:
-    """Run a command until SIGINT or SIGTERM. One that fails is left alone until the change that may mend it."""
+    """Run a command until SIGINT or SIGTERM. One that fails is left alone until the change that may fix it."""
     end = arguments.index("--")
     paths, command = arguments[:end], arguments[end + 1 :]
     stop = threading.Event()
@@ -25,7 +25,7 @@ def main(arguments: list[str]) -> None:
         signal.signal(number, lambda *_: stop.set())
     process = _start(command)
     for changes in watch(*paths, stop_event=stop):
-        print(f"Changed, starting anew: {', '.join(sorted({Path(path).name for _, path in changes}))}", flush=True)
+        print(f"Changed, restarting: {', '.join(sorted({Path(path).name for _, path in changes}))}", flush=True)
         _end(process)
         process = _start(command)
     _end(process)

@@ -17,7 +17,7 @@ PAGES = {
 
 
 def person(wallet: Wallet | None) -> SafeString | str:
-    """Return a link to the account's person."""
+    """Return a link to the wallet's owner."""
     return read_only.person(wallet.user) if wallet else "–"
 
 

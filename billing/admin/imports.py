@@ -188,7 +188,7 @@ class GrantImport(ImportMixin):
         form.add_error("import_file", "This cannot be read as CSV: save it with commas, as UTF-8, one grant a line.")
 
     def process_result(self, result: Result, request: HttpRequest) -> HttpResponse:
-        """Say what was granted; a file that no longer fits, because somebody was faster, is to be previewed anew."""
+        """Say what was granted; a file that no longer fits, because somebody was faster, must be previewed again."""
         if result.has_errors() or result.has_validation_errors():
             messages.error(
                 request, "Nothing was granted: the file no longer fits what is in the books. Preview it again."

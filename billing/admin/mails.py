@@ -93,7 +93,7 @@ class OutgoingMailAdmin(ReadOnlyAdmin):
 
     @action(description="Send again", permissions=["send_again"])
     def send_again(self, request: HttpRequest, queryset: QuerySet[OutgoingMail]) -> None:
-        """Begin anew with the chosen mails that were given up; a worker sends them."""
+        """Queue the chosen mails again that were given up; a worker sends them."""
         chosen = list(queryset.filter(failed_at__isnull=False).select_related("wallet")[:AT_ONCE])
         begun = sum(acts.resend_mail(actor=user_of(request), mail=mail) for mail in chosen)
         if begun:

@@ -21,12 +21,12 @@ class Change:
 
 
 def free_plan() -> Plan | None:
-    """Return the plan of whoever has no other."""
+    """Return the plan of people who have no other."""
     return Plan.objects.filter(price=0, active=True).order_by("order").first()
 
 
 def plan_of(wallet: Wallet) -> Plan | None:
-    """Return the account's plan; the free one where none is set, None where an operator removed that."""
+    """Return the wallet's plan: the free one if none is set, None if an operator removed that."""
     return wallet.plan or free_plan()
 
 

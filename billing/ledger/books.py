@@ -1,7 +1,7 @@
 """The only writer of credits.
 
 Every change is one `CreditEntry` under a unique reference, with a `CreditLine` for each grant that it touches. All of
-an account's changes are serialised by its row's lock (on SQLite by the transaction, which is IMMEDIATE), so a check
+a wallet's changes are serialised by its row's lock (on SQLite by the transaction, which is IMMEDIATE), so a check
 and the change that rests on it cannot be torn apart.
 """
 
@@ -29,7 +29,7 @@ LONGEST_REFERENCE = 180  # leaves room in CreditEntry.reference for what `restor
 
 
 def wallet_of(user_id: int) -> Wallet:
-    """Return the user's account, opened with the welcome credits the first time it is asked for."""
+    """Return the user's wallet, opened with the welcome credits the first time it is asked for."""
     wallet = Wallet.objects.select_related("plan").filter(user_id=user_id).first()
     return wallet or _open(user_id)
 
@@ -160,7 +160,7 @@ def expire(grant: CreditGrant) -> CreditEntry | None:
 
 
 def write_off_expired(wallet: Wallet) -> None:
-    """Write off all of the account's credits whose time is up."""
+    """Write off all of the wallet's credits whose time is up."""
     overdue = CreditGrant.objects.filter(wallet=wallet, remaining__gt=0, expires_at__lte=timezone.now())
     if overdue.exists():  # the usual answer is no, and it needs no lock
         with transaction.atomic():
@@ -220,7 +220,7 @@ def undo_refunds(*, grant: CreditGrant, above: int, kept_by: str, cause: str) ->
 
 @transaction.atomic
 def freeze(*, grant: CreditGrant, reference: str, cause: str) -> CreditEntry | None:
-    """Keep all of `grant` from being spent, also what comes back to it later, until `thaw`. Idempotent."""
+    """Keep all of `grant` from being spent, including what returns to it later, until `thaw`. Idempotent."""
     _lock(grant.wallet)
     CreditGrant.objects.filter(pk=grant.pk, frozen_by="").update(frozen_by=reference)
     return claw_back(grant=grant, credits=grant.amount, reference=reference, cause=cause)
@@ -228,14 +228,14 @@ def freeze(*, grant: CreditGrant, reference: str, cause: str) -> CreditEntry | N
 
 @transaction.atomic
 def keep_returns(*, grant: CreditGrant, by: str) -> None:
-    """Take away again whatever comes back to `grant` from now on, until `thaw` of `by`. Idempotent."""
+    """Take away whatever returns to `grant` from now on, until `thaw` of `by`. Idempotent."""
     _lock(grant.wallet)
     CreditGrant.objects.filter(pk=grant.pk, frozen_by="").update(frozen_by=by)
 
 
 @transaction.atomic
 def thaw(*, grant: CreditGrant, reference: str, cause: str) -> None:
-    """End the freeze that `reference` began and give back all that it kept. Idempotent."""
+    """End the freeze that `reference` began and give back everything it kept. Idempotent."""
     _lock(grant.wallet)
     CreditGrant.objects.filter(pk=grant.pk, frozen_by=reference).update(frozen_by="")
     _restore_all(grant, reference, cause)
@@ -306,7 +306,7 @@ def _held(reference: str) -> tuple[CreditEntry, CreditEntry | None]:
 
 
 def _spendable(wallet: Wallet) -> list[CreditGrant]:
-    """Return what `account`, locked, can spend, in the order it is spent; what has expired is written off first."""
+    """Return what `wallet`, locked, can spend, in the order it is spent; what has expired is written off first."""
     grants = CreditGrant.objects.filter(wallet=wallet, remaining__gt=0)
     found = list(grants.order_by(F("expires_at").asc(nulls_last=True), "id"))
     overdue = [grant for grant in found if grant.expires_at is not None and grant.expires_at <= timezone.now()]
@@ -336,7 +336,7 @@ def _draw(
 
 
 def _take_from(grant: CreditGrant, kind: Kind, credits: int, reference: str, cause: str) -> CreditEntry | None:
-    """Take `credits` out of one grant of a locked account."""
+    """Take `credits` out of one grant of a locked wallet."""
     if known := _entry(reference):
         return known
     if not credits:
@@ -400,7 +400,7 @@ def _unspent(grant: CreditGrant) -> int:
 
 
 def _note_crossing(wallet: Wallet, kind: Kind, after: int) -> None:
-    """Have `notices` look at an account whose balance is about to cross the threshold of its mail, either way."""
+    """Have `notices` look at a wallet whose balance is about to cross the threshold of its mail, either way."""
     low = settings.LOW_BALANCE_CREDITS
     is_low = after <= low
     if low and (is_low != (wallet.balance <= low) or (is_low and kind == Kind.GRANT)):

@@ -9,12 +9,12 @@ _names: dict[str, Names] = {}
 
 
 def register(kind: str, *, names: Names) -> None:
-    """Have `names` name the ids of references that begin with `kind:<id>`."""
+    """Let `names` name the ids in references that begin with `kind:<id>`."""
     _names[kind] = names
 
 
 def names_of(references: Collection[str]) -> dict[str, str | None]:
-    """Return what to call the causes of these references, None for what is gone; one question for each kind."""
+    """Return what to call the causes of these references, None for what is gone; one query for each kind."""
     found: dict[str, str | None] = {}
     for kind, names in _names.items():
         ids = {reference: id_of(reference) for reference in references if reference.startswith(f"{kind}:")}

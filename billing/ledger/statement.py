@@ -1,4 +1,4 @@
-"""What an account has and how it came to that, for people to read. All reading, nothing else."""
+"""What a wallet holds and how it came to that, for people to read. All reading, nothing else."""
 
 import re
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""Mails: put down once under their reference, sent by a worker, tried again for a day.
+"""Mails: queued once under their reference, sent by a worker, retried for a day.
 
 The rows are the queue. A worker claims a mail for a few minutes before it sends it, so that one that dies between two
 lines leaves it to the next: a mail may then come twice, under one Message-ID, and is never lost.
@@ -25,7 +25,7 @@ from kit.broker import tell_on_commit
 log = logging.getLogger(__name__)
 
 LEASE = timedelta(minutes=5)  # longer than EMAIL_TIMEOUT lets any attempt take
-# After each failed attempt; after the last one the mail is given up, about a day after it was put down.
+# After each failed attempt; after the last one the mail is given up, about a day after it was queued.
 PAUSES = [timedelta(minutes=minutes) for minutes in (1, 5, 20, 60, 180, 360, 720)]
 MOST_ATTEMPTS = len(PAUSES) + 1
 AWAY_SECONDS = 30  # how long a mail server that did not answer is left alone
@@ -33,21 +33,21 @@ KEPT = timedelta(days=30)  # how long a mail without a business reference is on 
 ONCE = "once:"
 UNSENT = Q(sent_at=None, failed_at=None)
 
-# The process's hint that the mail server is away: else every sign-up would hold one of the worker's threads.
+# The process's hint that the mail server does not answer; else every sign-up would hold one of the worker's threads.
 _away = {"until": 0.0}
 
 
 def queue(wallet: Wallet, template: str, *, reference: str, **context: Any) -> None:
-    """Put a mail to an account's person down, once for each `reference`; it goes out after the transaction.
+    """Queue a mail to a wallet's owner, once for each `reference`; it goes out after the transaction.
 
-    Nothing is put down for who does not want this kind of mail, or has deleted the account.
+    Nothing is queued for somebody who does not want this kind of mail, or has deleted the account.
     """
     if wallet.user.deleted_at is None and rendering.wants(wallet.user, template):
         _put_down(reference, wallet=wallet, template=template, context=context)
 
 
 def queue_to(email: str, template: str, /, *, user: User | None = None, reference: str = "", **context: Any) -> None:
-    """Put any other mail down, to an address that stays as it is whatever becomes of the account.
+    """Queue any other mail, to an address that stays as it is whatever happens to the account.
 
     `template` is a name in templates/email, or the prefix of one of allauth's. Values of `context` are JSON. Without
     a `reference` each call is a mail of its own.
@@ -85,7 +85,7 @@ def send_due(limit: int = 50) -> None:
 
 
 def resend(mail: OutgoingMail) -> bool:
-    """Begin anew with a mail that was given up, and tell whether there was one to begin with."""
+    """Queue a mail again that was given up; False when there was none."""
     begun = failed().filter(pk=mail.pk).update(failed_at=None, attempts=0, due_at=timezone.now())
     if begun:
         tell_on_commit("billing.tasks.send_mail", mail.pk)
@@ -104,7 +104,7 @@ def forget(wallet: Wallet) -> None:
 
 
 def tidy() -> None:
-    """Drop the record of mails that no reference has to keep from coming twice."""
+    """Drop records of mails that need no reference to keep them from being sent twice."""
     old = timezone.now() - KEPT
     over = Q(sent_at__lt=old) | Q(failed_at__lt=old)
     OutgoingMail.objects.filter(over, reference__startswith=ONCE).delete()

@@ -1,4 +1,4 @@
-"""Mails that a state calls for and no event: somebody runs low."""
+"""Mails that follow from a state rather than an event: somebody runs low on credits."""
 
 from datetime import datetime
 
@@ -12,7 +12,7 @@ from billing.outbox import mail
 
 
 def send_low_balance(limit: int = 100) -> int:
-    """Queue a mail for buyers whose balance has sunk to LOW_BALANCE_CREDITS; return how many.
+    """Queue a mail for buyers whose balance has fallen to LOW_BALANCE_CREDITS; return how many.
 
     Each is told once, until the balance has been above the threshold again, and once a day at most. The ledger marks
     whose balance crosses it, so that only they are looked at, at most `limit` at once.
@@ -27,7 +27,7 @@ def send_low_balance(limit: int = 100) -> int:
 
 
 def send_missed_low_balance() -> int:
-    """The same, once a night, for every account: a threshold or somebody's wish may be new."""
+    """The same, once a night, for every wallet: the threshold or a person's choice may have changed."""
     return _see_to(Wallet.objects.all())
 
 
@@ -50,7 +50,7 @@ def _see_to(accounts: QuerySet[Wallet]) -> int:
 
 @transaction.atomic
 def _unmark(seen: dict[int, datetime | None]) -> None:
-    """Take the marks off, but for those that are newer than what was seen to."""
+    """Clear the marks, except those that are newer than what was handled."""
     for pk, moment in seen.items():
         Wallet.objects.filter(pk=pk, crossed_at=moment).update(crossed_at=None)
 

@@ -1,4 +1,4 @@
-"""A mail that was put down becomes a message: subject, text and HTML, in the house's frame."""
+"""A queued mail becomes a message: subject, text and HTML, in the site's frame."""
 
 import re
 from email.utils import parseaddr
@@ -27,7 +27,7 @@ PAGES = {
 
 
 def compose(mail: OutgoingMail) -> EmailMultiAlternatives:
-    """Write the mail. Raises TemplateDoesNotExist for one that nobody wrote."""
+    """Write the mail. Raises TemplateDoesNotExist for an unknown one."""
     context = _context(mail)
     subject, text, html = (f"{_stem(mail.template)}{ending}" for ending in _endings(mail.template))
     context["subject"] = " ".join(render_to_string(subject, context).split())
@@ -100,11 +100,11 @@ def _headers(mail: OutgoingMail, context: dict[str, Any]) -> dict[str, str]:
 
 
 def site() -> str:
-    """Return where this site is, as far as a worker can know."""
+    """Return this site's address, as far as a worker can know it."""
     return settings.PUBLIC_URL or f"http://localhost:{settings.PORT}"
 
 
 def wants(user: User, template: str) -> bool:
-    """Tell whether the user lets mails of this template come."""
+    """Tell whether the user wants mails of this template."""
     kind = OPTIONAL.get(template)
     return kind is None or bool(getattr(user, kind))

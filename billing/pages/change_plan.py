@@ -23,7 +23,7 @@ from billing.stripe.events import subscriptions
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def change_plan(request: HttpRequest) -> HttpResponse:
-    """Say what moving to another plan means; a POST asks Stripe to do it."""
+    """Explain what moving to another plan means; a POST asks Stripe to do it."""
     wallet = wallet_of(request)
     subscription = checkout.live_subscription(wallet)
     is_fresh = False

@@ -1,4 +1,4 @@
-"""The doors to Stripe's pages, and what became of a checkout.
+"""Redirects to Stripe's pages, and the outcome of a checkout.
 
 Nothing here grants a credit: only Stripe's events do. Forms that lead to Stripe are answered with a redirect to its
 hosts, which a `form-action` of the site's Content-Security-Policy has to allow.
@@ -24,7 +24,7 @@ from kit.http.requests import site_of, without_nul
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def start_checkout(request: HttpRequest) -> HttpResponse:
-    """Show what is about to be bought; a POST leads to Stripe's checkout for it."""
+    """Show what is about to be bought; a POST redirects to Stripe's checkout for it."""
     fields = request.POST if request.method == "POST" else request.GET
     product = _product(fields.get("kind", ""), fields.get("slug", ""))
     wallet = wallet_of(request)
@@ -40,7 +40,7 @@ def start_checkout(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_POST
 def open_portal(request: HttpRequest) -> HttpResponse:
-    """Lead to Stripe's portal: card, invoices, cancel, resume."""
+    """Redirect to Stripe's portal: card, invoices, cancel, resume."""
     wallet = wallet_of(request)
     return to_stripe(request, lambda: checkout.portal(wallet=wallet, site=site_of(request)))
 
@@ -49,7 +49,7 @@ def open_portal(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 def success(request: HttpRequest) -> HttpResponse:
-    """Where Stripe sends a browser after a checkout: what has truly become of it. Nothing is granted here."""
+    """Where Stripe sends a browser after a checkout: the order's actual state. Nothing is granted here."""
     progress = orders.progress_of(wallet_of(request), request.GET.get("session", ""))
     if progress is None:
         return render(request, "billing/unknown_checkout.html", status=404)

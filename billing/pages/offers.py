@@ -1,4 +1,4 @@
-"""What is for sale, as somebody sees it who may have a plan already."""
+"""What is for sale, as seen by somebody who may already have a plan."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -76,7 +76,7 @@ def packs() -> list[Offer]:
 
 
 def changes(wallet: Wallet) -> list[Offer]:
-    """Return the plans that the account's subscription could move to."""
+    """Return the plans that the wallet's subscription could move to."""
     return [offer for offer in plans(wallet) if offer.action == "change"]
 
 

@@ -1,4 +1,4 @@
-"""Dashboard → Billing: what one has, what one can buy, and how the credits came and went."""
+"""Dashboard → Billing: plan, credits, what is for sale, and the credit history."""
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
@@ -17,11 +17,11 @@ from billing.stripe import checkout
 RECENT_PAYMENTS = 12
 
 PROBLEMS = {
-    "past_due": "Your last payment did not go through. Stripe tries again in the next days; a card that works keeps "
-    "your plan.",
+    "past_due": "Your last payment did not go through. Stripe will try again over the next few days; a card that works "
+    "keeps your plan.",
     "unpaid": "Your last payment did not go through, so your plan's benefits have stopped. Pay the open invoice to get "
     "them back.",
-    "incomplete": "Your first payment is not complete: your bank refused it or wants to hear from you.",
+    "incomplete": "Your first payment is not complete: your bank declined it or needs your approval.",
     "paused": "Your plan is paused.",
 }
 
@@ -66,7 +66,7 @@ def state(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 def history(request: HttpRequest) -> HttpResponse:
-    """Every change of the account's balance, newest first, paged by the address."""
+    """Every change of the wallet's balance, newest first, paged by the address."""
     before = request.GET.get("before", "")
     wallet = wallet_of(request)
     page = statement.page(wallet, before=int(before) if before.isdecimal() and len(before) < 19 else None)

@@ -1,4 +1,4 @@
-"""What a billing page says when something can't be had, and the redirect to Stripe when it can."""
+"""What a billing page says when something can't be bought, and the redirect to Stripe when it can."""
 
 import logging
 from collections.abc import Callable
@@ -43,7 +43,7 @@ def words_of(error: Exception) -> str:
         case NotForSale():
             return f"{error} is not sold any more. Nothing was charged."
         case gateway.PaymentUnavailable():
-            log.warning("Stripe is away: %s", error)
+            log.warning("Stripe cannot be reached: %s", error)
             return "Stripe can't be reached at the moment. Nothing was charged; try again in a minute."
         case gateway.PaymentRefused():
             log.warning("Stripe refused: %s", error)

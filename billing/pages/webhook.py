@@ -1,4 +1,4 @@
-"""The door for Stripe's events: verify, store, answer; a worker does the rest."""
+"""The webhook for Stripe's events: verify, store, answer; a worker does the rest."""
 
 import logging
 
@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 @csrf_exempt
 @require_POST
 def receive(request: HttpRequest) -> HttpResponse:
-    """`POST /stripe/webhook/`: 200 once the event is stored, 400 for whatever Stripe did not sign."""
+    """`POST /stripe/webhook/`: 200 once the event is stored, 400 for anything Stripe did not sign."""
     try:
         event = gateway.verify_webhook(request.body, request.headers.get("Stripe-Signature", ""))
     except gateway.BadSignature as error:

@@ -57,7 +57,7 @@ def may(actor: Actor, permission: str) -> bool:
 
 
 def grant_limit(actor: Actor) -> int:
-    """Return how many credits `actor` may grant in one act."""
+    """Return how many credits `actor` may grant at a time."""
     if may(actor, "grant_any"):
         return MAX_CREDITS
     return int(settings.SUPPORT_GRANT_LIMIT) if may(actor, "grant_few") else 0
@@ -150,7 +150,7 @@ def return_credit(*, actor: Actor, wallet: Wallet, reference: str, reason: str) 
 
 @transaction.atomic
 def change_plan(*, actor: Actor, wallet: Wallet, plan: Plan, reason: str) -> None:
-    """Give the account the limits of `plan`; credits do not change.
+    """Give the wallet the limits of `plan`; credits do not change.
 
     Raises SubscriptionDecides while a subscription is running.
     """
@@ -168,7 +168,7 @@ def change_plan(*, actor: Actor, wallet: Wallet, plan: Plan, reason: str) -> Non
 
 @transaction.atomic
 def change_rate_limit(*, actor: Actor, wallet: Wallet, per_minute: int | None, reason: str) -> None:
-    """Allow the account `per_minute` generate requests; None is what its plan says."""
+    """Allow the wallet `per_minute` generate requests; None means its plan's limit."""
     _require(actor, "change_limits")
     reason = _checked(reason)
     wallet = _locked(wallet)
@@ -238,7 +238,7 @@ def retry_event(*, actor: Actor, event: StripeEvent) -> bool:
 
 @transaction.atomic
 def resend_mail(*, actor: Actor, mail: OutgoingMail) -> bool:
-    """Begin anew with a mail that was given up, and tell whether it was."""
+    """Queue a mail again that was given up; False when it was not."""
     _require(actor, "resend_mail")
     before = {"mail": mail.reference, "attempts": mail.attempts, "error": mail.last_error[:200]}
     begun = mails.resend(mail)
@@ -352,7 +352,7 @@ def _of(user: User) -> Wallet:
 
 
 def _locked(wallet: Wallet) -> Wallet:
-    """Hold the account's row, so that of an act that is sent twice at once only the first is recorded."""
+    """Hold the wallet's row, so that of an act that is sent twice at once only the first is recorded."""
     return Wallet.objects.select_for_update(of=("self",)).get(pk=wallet.pk)
 
 

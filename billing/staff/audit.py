@@ -9,7 +9,7 @@ from billing.models import CreditEntry, CreditGrant, CreditLine, Refund, Wallet
 
 
 def drifts() -> Iterator[str]:
-    """Yield a sentence for each account or grant whose figures do not follow from its entries."""
+    """Yield a sentence for each wallet or grant whose figures do not follow from its entries."""
     yield from _balances()
     yield from _grants()
     yield from _claims()

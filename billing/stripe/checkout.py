@@ -47,7 +47,7 @@ def start(*, wallet: Wallet, product: Plan | Pack, site: str) -> str:
         return url
     _withdraw(order, session["id"])
     _refuse_closing(wallet, order)
-    return start(wallet=wallet, product=product, site=site)  # another tab has begun anew meanwhile: follow it
+    return start(wallet=wallet, product=product, site=site)  # another tab has started a new one meanwhile: follow it
 
 
 def portal(*, wallet: Wallet, site: str) -> str:
@@ -110,12 +110,12 @@ def costs_more(plan: Plan, subscription: Subscription) -> bool:
 
 
 def live_subscription(wallet: Wallet) -> Subscription | None:
-    """Return the account's subscription that has not ended, if there is one."""
+    """Return the wallet's subscription that has not ended, if there is one."""
     return wallet.subscriptions.filter(status__in=Subscription.LIVE).select_related("plan").first()
 
 
 def customer_of(wallet: Wallet) -> str:
-    """Return the account's Stripe customer, created the first time; concurrent calls get the same one."""
+    """Return the wallet's Stripe customer, created the first time; concurrent calls get the same one."""
     if wallet.stripe_customer_id:
         return wallet.stripe_customer_id
     customer = gateway.create_customer(email=wallet.user.email, name=wallet.user.name, wallet_id=wallet.pk)
@@ -152,7 +152,7 @@ def _withdraw(order: Order, session_id: str) -> None:
 
 @transaction.atomic
 def _create_order(wallet: Wallet, **product: Plan | Pack) -> Order:
-    """Put an order down unless the account is closed. With the lock, closing it comes first or finds the order."""
+    """Create an order unless the account is closed. With the lock, closing it comes first or finds the order."""
     User.objects.select_for_update(of=("self",), no_key=True).get(pk=wallet.user_id)
     _refuse_closed(wallet)
     return Order.objects.create(wallet=wallet, **product)

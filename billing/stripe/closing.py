@@ -38,8 +38,8 @@ def stop_charges(wallet: Wallet) -> int:
 def discard_customer(wallet: Wallet) -> bool:
     """Delete the Stripe customer of a closed account if nothing was ever bought with it; tell whether it is gone.
 
-    A checkout that began in the instant of the closing may have made it. As good as can be: while Stripe is away it
-    stays, for `discard_customers` to find. Idempotent, and no transaction may be open.
+    A checkout that began in the instant of the closing may have made it. While Stripe cannot be reached it stays, for
+    `discard_customers` to find. Idempotent, and no transaction may be open.
     """
     wallet.refresh_from_db(fields=["stripe_customer_id"])
     customer = wallet.stripe_customer_id

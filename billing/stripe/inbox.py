@@ -20,7 +20,7 @@ UNHANDLED = Q(handled_at=None)
 
 
 def store(event: Event) -> bool:
-    """Keep a verified event and hand it to a worker; False when it was kept before."""
+    """Store a verified event and hand it to a worker; False when it was stored before."""
     values = {"type": event["type"], "api_version": event.get("api_version") or "", "payload": event}
     _, is_new = StripeEvent.objects.get_or_create(id=event["id"], defaults=values)
     if is_new:

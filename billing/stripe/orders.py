@@ -11,7 +11,7 @@ State = Literal["waiting", "paid", "returned", "pending", "failed", "expired"]
 
 @dataclass(frozen=True)
 class Progress:
-    """An order as it truly stands. `payment` is there once the money and its credits are in the books.
+    """An order's actual state. `payment` is there once the money and its credits are in the books.
 
     One that is `returned` came too late or for a second plan: it brought nothing and is paid back.
     """

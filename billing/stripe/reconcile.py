@@ -1,4 +1,4 @@
-"""Compare the books with what Stripe says, and mend what is certain."""
+"""Compare the books with what Stripe says, and repair what is certain."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from billing.stripe import events, inbox
 
 @dataclass(frozen=True)
 class Drift:
-    """One difference, in words; `mended` says whether it is gone now."""
+    """One difference, in words; `mended` says whether it was repaired."""
 
     words: str
     mended: bool = False

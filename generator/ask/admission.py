@@ -54,7 +54,7 @@ class ImageRequest:
 
 @dataclass(frozen=True)
 class Admission:
-    """What came of a request: its generations, what they were charged and what is left. `rate` is None for a replay."""
+    """The result of a request: its generations, what they were charged and what is left. `rate`: None for a replay."""
 
     generations: tuple[Generation, ...]
     credits_charged: int
@@ -64,7 +64,7 @@ class Admission:
 
     @property
     def generation(self) -> Generation:
-        """The first one, which for most requests is all."""
+        """The first one; most requests have no other."""
         return self.generations[0]
 
 

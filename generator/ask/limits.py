@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 def take_generate(wallet: Wallet, api_key: ApiKey | None, images: int = 1) -> RateLimit:
-    """Count `images` that `account` asks for (`api_key`, when that has a limit of its own): all of them or none.
+    """Count `images` that `wallet` asks for (`api_key`, when that has a limit of its own): all of them or none.
 
     Raises RateLimited when the last minute has no room for them, LimiterUnavailable.
     """
@@ -26,14 +26,14 @@ def take_generate(wallet: Wallet, api_key: ApiKey | None, images: int = 1) -> Ra
 
 
 def peek_generate(wallet: Wallet, api_key: ApiKey | None) -> RateLimit:
-    """Tell where `account` stands without counting a request. Raises LimiterUnavailable."""
+    """Tell where `wallet` stands without counting a request. Raises LimiterUnavailable."""
     return _peek(*_generate_window(wallet, api_key))
 
 
 def take_status(wallet: Wallet) -> None:
-    """Count one status look-up of `account`. Raises RateLimited.
+    """Count one status look-up of `wallet`. Raises RateLimited.
 
-    While the limiter is away look-ups go uncounted: whoever paid for an image gets to see it.
+    While the limiter cannot be reached look-ups go uncounted: somebody who paid for an image gets to see it.
     """
     try:
         _take("status", wallet.pk, settings.STATUS_RATE_LIMIT_PER_MINUTE)

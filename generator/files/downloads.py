@@ -9,15 +9,18 @@ from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import quote
 
+from django.core.files.storage import default_storage
 from django.http import HttpResponse
 
 from generator.files import images
 from generator.models import Generation
+from kit.http import signed
 from kit.threads import in_thread
 
 CONVERSIONS_AT_ONCE = 2  # each takes a core, and the memory of a decoded image
 CONVERSIONS_OF_ONE_ACCOUNT = 2  # waiting or running: everybody shares one queue, and nobody may fill it
 
+CACHED = "private, no-cache"
 FORMATS = {"png": "PNG", "jpeg": "JPEG", "webp": "WEBP"}  # as addresses and Pillow call them
 _EXTENSIONS = {"png": "png", "jpeg": "jpg", "webp": "webp"}
 _NAME_LENGTH = 60
@@ -41,7 +44,7 @@ class Download:
         response = HttpResponse(self.data, content_type=self.content_type)
         response["Content-Disposition"] = self.disposition
         response["Content-Length"] = str(len(self.data))
-        response["Cache-Control"] = "private, no-cache"
+        response["Cache-Control"] = CACHED
         response["X-Content-Type-Options"] = "nosniff"
         return response
 
@@ -65,6 +68,19 @@ def download_of(generation: Generation, format: str) -> Download:
     if is_conversion(generation, format):
         data = images.convert(data, FORMATS[format])
     return Download(data, disposition(generation, format), images.CONTENT_TYPES[_EXTENSIONS[format]])
+
+
+def address_of(generation: Generation) -> HttpResponse:
+    """Answer with the storage's own address of a completed image, which it sends as `download_of` would unconverted."""
+    format = original_format(generation)
+    return signed.redirect(
+        default_storage,
+        images.path_of(generation.file_name),
+        content_type=images.CONTENT_TYPES[_EXTENSIONS[format]],
+        seconds=signed.MINUTE,
+        cache_control=CACHED,
+        disposition=disposition(generation, format),
+    )
 
 
 def disposition(generation: Generation, format: str) -> str:

@@ -1,6 +1,6 @@
 """What each API key spends in a calendar month (UTC), counted in one row for both: the only writer of `KeyMonth`.
 
-The row changes in the transaction of the credits, and after the ledger has taken the account's lock: so a cap is exact
+The row changes in the transaction of the credits, and after the ledger has taken the wallet's lock: so a cap is exact
 under parallel calls, it costs the same after one image as after a million, and two transactions never wait for each
 other. What fails returns its credit and leaves the count; what is deleted stays in it, for it was paid.
 """

@@ -5,7 +5,7 @@
       └────────── requeue ───────────┘                       │
       └──────────────────────────────┴─────────fail──────────┴──▶ FAILED
 
-A worker that dies leaves a row whose `due_at` lapses. A lapsed QUEUED or DRAWING row is simply taken up again. A lapsed
+A worker that dies leaves a row whose `due_at` lapses. A lapsed QUEUED or DRAWING row is simply resumed. A lapsed
 SUBMITTING row may have reached the upstream, so it is never sent again: it fails, and its credit returns.
 """
 
@@ -127,7 +127,7 @@ def fail(
     if not moved:
         return False
     returned = ledger.release(reference=generation.credit_reference, cause=f"Returned: {message}"[:300])
-    caps.give_back(generation, returned.amount)  # after the ledger, which locks the account: as admission does it
+    caps.give_back(generation, returned.amount)  # after the ledger, which locks the wallet: as admission does it
     live.publish_on_commit(generation)
     return True
 

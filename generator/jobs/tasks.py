@@ -1,4 +1,4 @@
-"""Celery tasks, thin. A lost, late or doubled message is harmless: rows say what is due."""
+"""Thin Celery tasks. A lost, late or duplicated message is harmless: rows say what is due."""
 
 from time import monotonic
 
@@ -13,7 +13,7 @@ SLACK_SECONDS = 0.02  # a poll must not come a moment before its row is due
 
 @shared_task
 def submit(pk: int) -> None:
-    """Send one queued generation to the upstream, if nobody else has."""
+    """Send one queued generation to the upstream, unless another worker has."""
     generation = lifecycle.claim_submission(pk)
     if generation is None:
         return
@@ -33,7 +33,7 @@ def poll_due() -> None:
 
 @shared_task
 def sweep() -> None:
-    """Send what was left behind, end what is stuck."""
+    """Send queued generations that were left behind, end those that are stuck."""
     for pk in lifecycle.due_submissions(500):
         tell.enqueue(pk)
     worker.sweep()
@@ -41,7 +41,7 @@ def sweep() -> None:
 
 @shared_task
 def purge_trash() -> None:
-    """Remove for good what was trashed and can't be taken back any more; as much as fits before the next beat."""
+    """Remove for good what was trashed and can no longer be restored, as much as fits before the next beat."""
     until = monotonic() + PURGE_SECONDS
     while trash.purge_due() and monotonic() < until:
         pass

@@ -1,4 +1,4 @@
-"""Tell a worker that a generation wants to be sent or polled, without importing what it works with."""
+"""Tell a worker that a generation is to be sent or polled, without importing the worker."""
 
 from kit import broker
 
@@ -7,10 +7,10 @@ POLL_DUE = "generator.jobs.tasks.poll_due"
 
 
 def enqueue(pk: int) -> None:
-    """Tell a worker to send generation `pk`. With the broker away nothing is lost: the sweep finds the row."""
+    """Tell a worker to send generation `pk`. Without a broker nothing is lost: the sweep finds the row."""
     broker.tell(SUBMIT, pk)
 
 
 def wake_poller(after: float) -> None:
-    """Have the due drawings polled in `after` seconds, more exactly than the beat would."""
+    """Have due drawings polled in `after` seconds, sooner than the beat would."""
     broker.tell(POLL_DUE, after=after)

@@ -1,4 +1,4 @@
-"""What a worker does with a generation: send it, look at it, fetch and keep its image.
+"""What a worker does with a generation: send it, poll it, fetch and store its image.
 
 The upstream is asked from one event loop per process, which a background thread runs, so that thousands of jobs share
 one pooled client; database and image work runs beside it on threads.
@@ -115,7 +115,7 @@ async def _poll_one(generation: Generation) -> None:
     try:
         await _ask(generation)
     except Exception:
-        # One odd job must not stop the others of its batch; its claim lapses and it is looked at again.
+        # One odd job must not stop the others of its batch; its claim lapses and it is polled again.
         log.exception("%s: a poll went wrong", generation)
 
 

@@ -13,5 +13,5 @@ def mark(generation: Generation, *, favourite: bool) -> None:
 
 
 def mark_all(wallet: Wallet, public_ids: Collection[str], *, favourite: bool) -> int:
-    """Make those of the account's images favourites, or no longer; return how many there are, changed or not."""
+    """Make those of the wallet's images favourites, or no longer; return how many there are, changed or not."""
     return wallet.generations.completed().filter(public_id__in=public_ids).update(is_favourite=favourite)

@@ -139,7 +139,7 @@ def presets() -> list[tuple[str, str, str]]:
 
 
 def _has(word: str) -> Q:
-    """A prompt with `word` in it, in whatever case: SQLite by itself knows the cases of ASCII only."""
+    """A prompt with `word` in it, in whatever case: SQLite alone knows the cases of ASCII only."""
     spellings = {word} if word.isascii() else {word, word.lower(), word.upper(), word.capitalize()}
     return reduce(or_, (Q(prompt__icontains=spelling) for spelling in sorted(spellings)))
 

@@ -1,4 +1,4 @@
-"""Which of an account's generations a page shows. All reading, nothing else."""
+"""Which of a wallet's generations a page shows. All reading, nothing else."""
 
 from dataclasses import dataclass
 
@@ -44,7 +44,7 @@ def page(wallet: Wallet, filters: Filters | None = None, *, before: str = "", si
 
 
 def sources_of(wallet: Wallet) -> Sources:
-    """Return where an account's images can come from, by what the gallery's address calls it. One query."""
+    """Return where a wallet's images can come from, by what the gallery's address calls it. One query."""
     keys = ApiKey.objects.filter(user_id=wallet.user_id).order_by("-pk").values_list("pk", "name", "revoked_at")
     named = {f"key-{pk}": f"{name} (revoked)" if revoked else name for pk, name, revoked in keys[:SOURCES_MOST]}
     return {STUDIO: "Studio", API: "API, any key", **named}

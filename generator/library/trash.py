@@ -37,7 +37,7 @@ _IDS_IN_A_QUERY = 500
 
 @dataclass(frozen=True)
 class Trashed:
-    """What was trashed last, in one go, and until when it can be taken back."""
+    """What was trashed last, in one go, and until when it can be restored."""
 
     public_ids: list[str]
     until: datetime
@@ -62,14 +62,14 @@ def discard(wallet: Wallet, public_ids: Iterable[str]) -> int:
 
 @transaction.atomic
 def restore(wallet: Wallet, public_ids: Iterable[str]) -> int:
-    """Take back what was trashed less than `GRACE` ago, and return how many there were."""
+    """Restore what was trashed less than `GRACE` ago, and return how many there were."""
     # Somebody who closed their account takes nothing back: it may be purged at any moment.
     mine = _restorable(wallet).filter(wallet__user__deleted_at=None)
     return sum(mine.filter(public_id__in=some).update(deleted_at=None) for some in _chunks(public_ids))
 
 
 def last_trashed(wallet: Wallet) -> Trashed | None:
-    """Return what was trashed last, while it can still be taken back. One query."""
+    """Return what was trashed last, while it can still be restored. One query."""
     recent = list(
         _restorable(wallet).order_by("-deleted_at", "-pk").values_list("public_id", "deleted_at")[:MOST_AT_ONCE]
     )
@@ -87,7 +87,7 @@ def unfinished(wallet: Wallet, public_ids: Iterable[str]) -> int:
 
 
 def owns_any(wallet: Wallet, public_ids: Iterable[str]) -> bool:
-    """Whether one of these is the account's and not purged."""
+    """Whether one of these is the wallet's and not purged."""
     mine = wallet.generations.filter(purged_at=None)
     return any(mine.filter(public_id__in=some).exists() for some in _chunks(public_ids))
 
@@ -100,7 +100,7 @@ def names(public_ids: Collection[str]) -> dict[str, str | None]:
 
 
 def purge_due(limit: int = PURGE_BATCH) -> int:
-    """Remove for good what nobody can take back any more, at most `limit`, and return how many there were."""
+    """Remove for good what can no longer be restored, at most `limit`, and return how many there were."""
     due = Generation.objects.filter(purged_at=None, deleted_at__lte=timezone.now() - PURGE_AFTER)
     return sum(_purge(generation) for generation in due.order_by("deleted_at")[:limit])
 

@@ -1,4 +1,4 @@
-"""What an account asked for, counted per day for its dashboard. All reading, nothing else.
+"""What was asked for with a wallet, counted per day for its dashboard. All reading, nothing else.
 
 Days are UTC's. An image that was deleted still counts: it was made and paid for.
 """
@@ -76,7 +76,7 @@ class Usage:
 
 
 def of_days(wallet: Wallet, days: int) -> Usage:
-    """Count the account's last `days` days, in one query."""
+    """Count the wallet's last `days` days, in one query."""
     first = timezone.now().astimezone(UTC).date() - timedelta(days=days - 1)
     asked = Generation.objects.filter(wallet=wallet, created_at__gte=datetime.combine(first, time(), tzinfo=UTC))
     counted = (

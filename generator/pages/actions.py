@@ -72,7 +72,7 @@ def share(request: HtmxRequest, public_id: str) -> HttpResponse:
 
 @owners_act
 def delete(request: HtmxRequest) -> HttpResponse:
-    """Throw images away: `ids` repeated, or with commas between.
+    """Move images to the trash: `ids` repeated, or separated by commas.
 
     Answers htmx with the notice that offers to take them back (`generator/trashed.html`); else leads to the gallery,
     which shows that notice. Doing it twice changes nothing.
@@ -91,7 +91,7 @@ def delete(request: HtmxRequest) -> HttpResponse:
 
 @owners_act
 def restore(request: HtmxRequest) -> HttpResponse:
-    """Take images back that were trashed a short while ago: `ids` as for `delete`.
+    """Restore images that were trashed a short while ago: `ids` as for `delete`.
 
     Answers htmx with nothing, and says "restored" {count} on the page; else leads to the gallery.
     """

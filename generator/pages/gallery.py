@@ -32,7 +32,7 @@ _COUNT = re.compile(r"[0-9]{1,4}")
 
 @require_safe
 def gallery(request: HtmxRequest) -> HttpResponse:
-    """One's own completed images, newest first, filtered and paged by the address.
+    """The viewer's completed images, newest first, filtered and paged by the address.
 
     A script that asks for older images, or for those of another filter, gets only them (`generator/gallery_results`).
     """
@@ -67,7 +67,7 @@ def gallery(request: HtmxRequest) -> HttpResponse:
 
 @require_POST
 async def gallery_zip(request: HttpRequest) -> HttpResponseBase:
-    """Send the images that `ids` names (repeated, or with commas between) as a ZIP.
+    """Send the images that `ids` names (repeated, or separated by commas) as a ZIP.
 
     What isn't one's own, or was trashed, is left out.
     """

@@ -63,7 +63,7 @@ def wants_json(request: HttpRequest) -> bool:
 def _admitted(request: HttpRequest, admitted: Admission) -> HttpResponse:
     if not wants_json(request):
         if admitted.replayed:
-            messages.info(request, "You had sent this already, so nothing was charged again.")
+            messages.info(request, "You already sent this, so nothing was charged again.")
         return redirect("create")
     kept = [generation for generation in admitted.generations if generation.deleted_at is None]
     body = {

@@ -16,6 +16,7 @@ from generator.library.neighbours import neighbours_of
 from generator.models import Generation
 from generator.pages.cards import card_of, large_picture_of
 from generator.pages.owner import kept_generation, own_generation
+from kit.http import signed
 from kit.http.requests import site_of
 from kit.threads import in_thread
 
@@ -26,7 +27,7 @@ RETRY_AFTER = 2  # seconds: about what a conversion takes
 @require_safe
 @never_cache
 def image(request: HttpRequest, public_id: str) -> HttpResponse:
-    """One of one's own generations; what is not finished is best watched in the studio.
+    """One of the viewer's generations; an unfinished one is best watched in the studio.
 
     Whoever comes from a filtered gallery brings its query along: the images beside this one are those it shows.
     """
@@ -51,17 +52,17 @@ def image(request: HttpRequest, public_id: str) -> HttpResponse:
 @login_required
 @require_safe
 async def download(request: HttpRequest, public_id: str) -> HttpResponse:
-    """One of one's own images as a file: `?format=` png, jpeg or webp, else as it is stored."""
+    """One of the viewer's images as a file: `?format=` png, jpeg or webp, else as it is stored."""
     user_id = (await request.auser()).pk
     assert user_id is not None
     generation = await in_thread(lambda: kept_generation(user_id, public_id))
     try:
-        return await saved_as(generation, request.GET.get("format", ""))
+        return await saved_as(request, generation, request.GET.get("format", ""))
     except downloads.TooManyConversions:
         return await in_thread(lambda: _wait_for_turn(request, generation))
 
 
-async def saved_as(generation: Generation, format: str = "") -> HttpResponse:
+async def saved_as(request: HttpRequest, generation: Generation, format: str = "") -> HttpResponse:
     """Answer with a completed image as a file, converted where need be. Raises Http404, TooManyConversions."""
     if generation.status != Generation.Status.COMPLETED:
         raise Http404
@@ -71,6 +72,8 @@ async def saved_as(generation: Generation, format: str = "") -> HttpResponse:
     try:
         if downloads.is_conversion(generation, format):
             return (await downloads.converted(generation, format)).response()
+        if signed.stands_in(request):
+            return await in_thread(lambda: downloads.address_of(generation))
         return (await in_thread(lambda: downloads.download_of(generation, format))).response()
     except FileNotFoundError as error:
         raise Http404 from error

@@ -38,7 +38,7 @@ def refusal_of(error: GeneratorError, count: int) -> Refusal:
             then = "try again when one is done" if count == 1 else "choose fewer, or try again when some are done"
             return Refusal(429, f"{words} Nothing was charged; {then}.", 2)
         case LimiterUnavailable():
-            return Refusal(503, "New images can't be taken for a moment. Nothing was charged; try again shortly.", 5)
+            return Refusal(503, "New images can't be accepted for a moment. Nothing was charged; try again shortly.", 5)
         case IdempotencyConflict():
             return Refusal(
                 409, "This page had already started another image. Press Generate again to start this one as well."

@@ -23,7 +23,7 @@ from generator.models import Generation
 from generator.pages.cards import wall_html
 from kit.threads import in_thread
 
-STREAM_SECONDS = 600.0  # then the browser connects anew
+STREAM_SECONDS = 600.0  # then the browser reconnects
 # Of silence, after which proxies begin to doubt. With `live.RECHECK_SECONDS` on top it is also the longest that an idle
 # stream outlives its log-in: less than 15 s.
 HEARTBEAT_SECONDS = 12.0
@@ -50,7 +50,7 @@ class Watch:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether an image is on its way, so that even a lost wake-up is soon made good."""
+        """Whether an image is on its way, so that even a lost wake-up costs only a moment."""
         return self.told is None or any(status in Generation.UNFINISHED for status in self.told.values())
 
     def news(self) -> list[str] | None:

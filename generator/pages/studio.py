@@ -92,7 +92,7 @@ def studio(request: HttpRequest, wallet: Wallet, form: GenerateForm, status: int
 
 
 def settings_of(wallet: Wallet, public_id: str) -> dict[str, str] | None:
-    """Return what an earlier generation of `account` was asked for with; None when there is no such one."""
+    """Return what an earlier generation of `wallet` was asked for with; None when there is no such one."""
     kept = wallet.generations.kept().filter(public_id=without_nul(public_id[:40]))
     earlier: dict[str, str] | None = kept.values(*WORDS).first()
     return earlier

@@ -61,7 +61,7 @@ class PromptRefused(UpstreamError):
 
 
 class OperatorTrouble(UpstreamError):
-    """The upstream refuses our key or asks us to pay: only the operator can mend it."""
+    """The upstream refuses our key or asks us to pay: only the operator can fix it."""
 
 
 class Gone(UpstreamError):

@@ -1,4 +1,4 @@
-"""A stored file as an answer: sent in pieces, and only a part of it to whoever asks for one.
+"""A stored file as an answer: sent in pieces, and only a part of it to whoever asks for one; or by the storage itself.
 
 Never more than a piece of it is in memory. Storage that is not local may first fetch the whole file, onto the disk.
 """
@@ -16,6 +16,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHt
 from django.utils.cache import get_conditional_response
 from django.utils.http import http_date, parse_http_date_safe
 
+from kit.http import signed
 from kit.threads import in_thread
 
 PIECE = 256 * 1024  # bytes; a thumbnail is smaller and goes out at once
@@ -25,13 +26,18 @@ _RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 
 @dataclass(frozen=True)
 class Stored:
-    """A file in storage, what it is, and the headers that it goes out with. `etag` has no quotation marks."""
+    """A file in storage, what it is, and the headers that it goes out with. `etag` has no quotation marks.
+
+    `signed_for` is how many seconds an address of the storage is good for that may stand in for the bytes; None where
+    its name there is to stay unknown.
+    """
 
     path: str
     content_type: str
     etag: str
     changed_at: datetime | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    signed_for: int | None = None
 
     @property
     def last_modified(self) -> int | None:
@@ -47,12 +53,15 @@ async def answer(request: HttpRequest, find: Callable[[], Stored]) -> HttpRespon
     """Answer a GET or HEAD with the file that `find` returns; `find` may block, as for a look into the database.
 
     A 304 for a caller who has it, a 206 for one range, a 416 for one behind the end; several ranges are answered with
-    the whole, as RFC 9110 allows. What `find` raises comes through, and so does FileNotFoundError.
+    the whole, as RFC 9110 allows. With `S3_REDIRECT` a 302 to the storage, where that does. What `find` raises comes
+    through, and so does FileNotFoundError.
     """
     return await in_thread(lambda: _begun(request, find()))
 
 
 def _begun(request: HttpRequest, stored: Stored) -> HttpResponseBase:
+    if stored.signed_for is not None and signed.stands_in(request):
+        return _elsewhere(stored, stored.signed_for)
     file = default_storage.open(stored.path)  # before anything is said of it: what was deleted is nobody's to have
     response: HttpResponseBase | None = None
     try:
@@ -60,6 +69,20 @@ def _begun(request: HttpRequest, stored: Stored) -> HttpResponseBase:
     finally:
         if response is None or not response.streaming:
             file.close()
+    return response
+
+
+def _elsewhere(stored: Stored, seconds: int) -> HttpResponseBase:
+    response = signed.redirect(
+        default_storage,
+        stored.path,
+        content_type=stored.content_type,
+        seconds=seconds,
+        cache_control=stored.headers.get("Cache-Control", "no-store"),
+        disposition=stored.headers.get("Content-Disposition", ""),
+    )
+    for name in stored.headers.keys() - {"Cache-Control", "Content-Disposition"}:
+        response[name] = stored.headers[name]
     return response
 
 

@@ -88,7 +88,7 @@ GUIDANCE: dict[type[Exception], tuple[str, str]] = {
     ),
     RateLimited: ("You used up the requests of the last minute.", "Wait `Retry-After` seconds, then send it again."),
     LimiterUnavailable: (
-        "The service is restarting. The request was not taken.",
+        "The service is restarting. The request was not accepted.",
         "Wait `Retry-After` seconds, then send it again.",
     ),
     GenerationNotFound: (
@@ -102,7 +102,7 @@ INVALID_FIELD = Refusal(
     "invalid_request",
     422,
     "A field is missing, of the wrong type, too long, or not one of the values it can take.",
-    "Mend the field that `param` names; `message` says what is wrong.",
+    "Correct the field that `param` names; `message` says what is wrong.",
 )
 _MAY_BE_BILLED = "Only if the image was made, and once at most"
 _FAILURES = (

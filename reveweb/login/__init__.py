@@ -1,1 +1,1 @@
-"""Where allauth meets the house."""
+"""Where allauth meets the rest of the site."""

@@ -1,42 +1,37 @@
 """Notes when each browser that is logged in was last used, a few minutes coarse."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
-from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
+from asgiref.sync import iscoroutinefunction, sync_to_async
 from django.http import HttpRequest, HttpResponseBase
+from django.utils.decorators import sync_and_async_middleware
 
 from accounts import sessions
 from kit.http.requests import client_ip
 
+GetResponse = Callable[[HttpRequest], Any]
+
 SKIPPED = ("/events/",)  # an open page, not a person who does something
 
 
-class SessionActivity:
+@sync_and_async_middleware
+def session_activity(get_response: GetResponse) -> GetResponse:
     """Writes once in `sessions.SEEN_STEP` for each session, after the answer, and costs no query in between."""
 
-    sync_capable = True
-    async_capable = True
+    async def asynchronous(request: HttpRequest) -> HttpResponseBase:
+        response: HttpResponseBase = await get_response(request)
+        if _is_due(request):
+            await sync_to_async(_note)(request)
+        return response
 
-    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
-        self.get_response = get_response
-        self.is_async = iscoroutinefunction(get_response)
-        if self.is_async:
-            markcoroutinefunction(self)
-
-    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
-        if self.is_async:
-            return self._async(request)
-        response: HttpResponseBase = self.get_response(request)
+    def synchronous(request: HttpRequest) -> HttpResponseBase:
+        response: HttpResponseBase = get_response(request)
         if _is_due(request):
             _note(request)
         return response
 
-    async def _async(self, request: HttpRequest) -> HttpResponseBase:
-        response: HttpResponseBase = await self.get_response(request)
-        if _is_due(request):
-            await sync_to_async(_note)(request)
-        return response
+    return asynchronous if iscoroutinefunction(get_response) else synchronous
 
 
 def _is_due(request: HttpRequest) -> bool:

@@ -28,11 +28,11 @@ from kit.http.requests import client_ip, site_of, without_nul
 
 ERROR_MESSAGES = {
     "duplicate_email": "That is your address already.",
-    "email_password_mismatch": "The email address and the password are not correct. Check both.",
+    "email_password_mismatch": "The email address or the password is not correct. Check both.",
     "email_taken": "There is an account with this address already. Log in instead, or reset its password.",
     "enter_current_password": "That is not your current password.",
     "incorrect_password": "That is not your password.",
-    "too_many_login_attempts": "Too many failed tries. Wait five minutes, then try again.",
+    "too_many_login_attempts": "Too many failed attempts. Wait five minutes, then try again.",
 }
 
 
@@ -45,7 +45,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
         if '"' in email:  # a quoted local part has endless spellings of one mailbox, and next to nobody has one
             raise ValidationError("Enter an address without quotation marks.")
         if email.lower().endswith(f"@{CLOSED_DOMAIN}"):
-            raise ValidationError("Enter an address that can receive mail.")
+            raise ValidationError("Enter an address that can receive email.")
         return str(super().clean_email(email))
 
     def confirm_email(self, request: HttpRequest, email_address: EmailAddress) -> Any:
@@ -94,7 +94,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
         return client_ip(request) or "0.0.0.0"  # noqa: S104 (a socket without an address)
 
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
-        """Put the mail down for a worker: no page waits for a mail server, and none is lost."""
+        """Queue the mail for a worker: no page waits for a mail server, and no mail is lost."""
         request = allauth_context.request
         values = {key: value for key, value in context.items() if isinstance(value, str)}
         for key in values.keys() & {"activate_url", "password_reset_url", "signup_url"}:
@@ -122,9 +122,9 @@ class SocialAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  # allau
         **DefaultSocialAccountAdapter.error_messages,
         "email_taken": "There is an account with this address already. Log in to it with its password, then connect "
         "%s under Account → Connected accounts.",
-        "no_password": "Choose a password first: without it nothing would open your account any more.",
-        "disconnect_last": "Choose a password first: without it nothing would open your account any more.",
-        "connected_other": "That account opens another account here already.",
+        "no_password": "Choose a password first: without one you could no longer log in.",
+        "disconnect_last": "Choose a password first: without one you could no longer log in.",
+        "connected_other": "That account is already connected to another account here.",
     }
 
     def populate_user(self, request: HttpRequest, sociallogin: SocialLogin, data: dict[str, Any]) -> User:

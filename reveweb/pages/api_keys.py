@@ -59,7 +59,7 @@ class Row:
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def api_keys(request: HttpRequest) -> HttpResponse:
-    """List one's keys, and create one: its secret is on the page that answers the form, and nowhere else."""
+    """List the viewer's keys, and create one: its secret is on the page that answers the form, and nowhere else."""
     if request.method != "POST":
         return _page(request, ApiKeyForm())
     form = ApiKeyForm(request.POST)
@@ -83,7 +83,7 @@ def api_keys(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def rotate_api_key(request: HttpRequest, pk: int) -> HttpResponse:
-    """Ask when one of one's own keys should stop; a POST makes its successor and shows that one's secret."""
+    """Ask when one of the viewer's keys should stop; a POST makes its successor and shows the new secret."""
     key = _own_key(request, pk)
     form = RotateKeyForm(request.POST or None)
     if request.method == "POST" and form.is_valid():
@@ -98,7 +98,7 @@ def rotate_api_key(request: HttpRequest, pk: int) -> HttpResponse:
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def edit_api_key(request: HttpRequest, pk: int) -> HttpResponse:
-    """Give one of one's own live keys another name or monthly limit; both count from the next request on."""
+    """Give one of the viewer's live keys another name or monthly limit; both apply from the next request on."""
     key = _own_key(request, pk)
     if not keys.live(user_of(request)).filter(pk=key.pk).exists():
         return redirect("api_keys")
@@ -115,7 +115,7 @@ def edit_api_key(request: HttpRequest, pk: int) -> HttpResponse:
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def revoke_api_key(request: HttpRequest, pk: int) -> HttpResponse:
-    """Ask whether to revoke one of one's own keys; a POST does it."""
+    """Ask whether to revoke one of the viewer's keys; a POST does it."""
     key = _own_key(request, pk)
     if request.method == "POST":
         keys.revoke(key)

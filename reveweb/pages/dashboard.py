@@ -67,7 +67,7 @@ def usage_csv(request: HttpRequest) -> HttpResponseBase:
 @login_required
 @require_POST
 def put_steps_away(request: HttpRequest) -> HttpResponse:
-    """Show the first steps no more; htmx takes them off the page by itself."""
+    """Hide the first steps for good; htmx removes them from the page."""
     response = HttpResponse() if getattr(request, "htmx", None) else redirect("dashboard")
     first_steps.put_away(response, wallet_of(request))
     return response

@@ -1,9 +1,11 @@
-"""What a page says when there is none."""
+"""The error pages."""
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
+
+from kit import request_id
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -28,6 +30,6 @@ def server_error(request: HttpRequest) -> HttpResponse:
         "LOGO_TEXT": settings.LOGO_TEXT,
         "STATIC_URL": settings.STATIC_URL,
         "SUPPORT_EMAIL": settings.SUPPORT_EMAIL,
-        "request_id": getattr(request, "id", ""),
+        "REQUEST_ID": request_id.current.get(),
     }
     return HttpResponse(render_to_string("errors/500.html", context), status=500)

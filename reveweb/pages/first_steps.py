@@ -50,7 +50,7 @@ def of(request: HttpRequest, wallet: Wallet) -> Steps | None:
 
 
 def put_away(response: HttpResponse, wallet: Wallet) -> None:
-    """Remember in this browser that the person wants to see the list no more."""
+    """Remember in this browser that the person has dismissed the list."""
     response.set_cookie(
         COOKIE,
         str(wallet.user_id),

@@ -45,7 +45,7 @@ def delete(task: PersonalTask) -> None:
 
 
 class StillLeft(Exception):
-    """Something could not be deleted now, as when storage is away or a worker still packs an export."""
+    """Something could not be deleted now, as when storage cannot be reached or a worker still packs an export."""
 
 
 def _stop_drawing(wallet: Wallet) -> None:

@@ -4,7 +4,7 @@
        ▲                  │
        └─── put off ──────┴──give up (an export only)──▶ FAILED
 
-A worker holds a task by a claim that it renews; a killed worker's claim lapses and the task is taken up again, from its
+A worker holds a task by a claim that it renews; a killed worker's claim lapses and the task is started again, from its
 beginning: what it did before is done already or done over. Whoever lost a claim notices at the next step and stops.
 A dropped task keeps its claim until its worker has noticed, or died.
 """
@@ -48,7 +48,7 @@ def private() -> Storage:
 
 
 def start_export(user: User) -> PersonalTask:
-    """Begin to pack what `user` has. Idempotent: while a task is open, that one is returned. An earlier file goes."""
+    """Start packing what `user` has. Idempotent: an open task is returned. An earlier file is deleted."""
     try:
         with transaction.atomic():
             task = PersonalTask.objects.create(user=user, kind=PersonalTask.Kind.EXPORT)
@@ -87,7 +87,7 @@ def latest_export(user: User) -> PersonalTask | None:
 
 
 def run(pk: int, work: dict[str, Work]) -> bool:
-    """Do one task if it is due and nobody has it, and tell whether it is done. `work` has what each kind takes."""
+    """Do one task if it is due and nobody has it; True when it is done. `work` maps each kind to what does it."""
     task = _claim(pk)
     if task is None:
         return False

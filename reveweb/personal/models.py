@@ -14,7 +14,7 @@ def new_token() -> str:
 
 
 class PersonalTask(models.Model):
-    """One export or deletion. Only `account.jobs` changes `state`."""
+    """One export or deletion. Only `personal.jobs` changes `state`."""
 
     class Kind(models.TextChoices):
         EXPORT = "export", "Export"

@@ -1,4 +1,4 @@
-"""Celery tasks, thin. A lost or doubled message is harmless: rows say what is due."""
+"""Thin Celery tasks. A lost or duplicated message is harmless: rows say what is due."""
 
 from celery import shared_task
 
@@ -14,13 +14,13 @@ WORK: dict[str, jobs.Work] = {
 
 @shared_task
 def run_personal_task(pk: int) -> None:
-    """Pack one export, or delete one account, if nobody else does."""
+    """Pack one export, or delete one account, unless another worker does."""
     jobs.run(pk, WORK)
 
 
 @shared_task
 def sweep() -> None:
-    """Take up what was left behind; delete exports whose time is up."""
+    """Resume what was left behind; delete exports whose time is up."""
     for pk in jobs.waiting():
         tell("reveweb.personal.tasks.run_personal_task", pk)
     jobs.expire_due()

@@ -15,7 +15,7 @@ PASSWORD = "demo-password"  # noqa: S105 (a sandbox on loopback; the greeting pr
 
 
 def describe_running(url: str) -> str:
-    """Return what to print once the site at `url` is ready; in a sandbox this sees to the demo account first."""
+    """Return what to print once the site at `url` is ready; in a sandbox this prepares the demo account first."""
     if not settings.SANDBOX:
         return f"""
   {settings.SITE_NAME} is ready at {settings.PUBLIC_URL or url}

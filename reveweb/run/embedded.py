@@ -30,7 +30,7 @@ def secret(name: str, var_dir: Path) -> str:
 
 
 def port(name: str, var_dir: Path) -> int:
-    """Return the loopback port on which the embedded service `name` runs, as `choose_ports` left it."""
+    """Return the loopback port that `choose_ports` gave the embedded service `name`."""
     return _known(var_dir).get(name, DEFAULT_PORTS[name])
 
 

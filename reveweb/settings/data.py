@@ -2,9 +2,11 @@
 
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
+
 from reveweb.run import embedded
 from reveweb.settings.env import BASE_DIR, env
-from reveweb.settings.where import DEBUG, VAR_DIR
+from reveweb.settings.where import DEBUG, SECURE, VAR_DIR
 
 DATABASE_URL = env.str("DATABASE_URL", f"sqlite:///{VAR_DIR / 'reveweb.sqlite3'}")
 DATABASES = {"default": env.db_url_config(DATABASE_URL)}
@@ -39,6 +41,13 @@ STORAGES: dict[str, dict[str, Any]] = {
     },
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
+# Sends browsers to the bucket for images, at signed addresses, instead of passing the bytes through.
+S3_REDIRECT = bool(S3_BUCKET) and env.bool("S3_REDIRECT", False)
+if S3_REDIRECT and SECURE and env.str("S3_ENDPOINT_URL", "").startswith("http://"):
+    raise ImproperlyConfigured(
+        "S3_REDIRECT sends browsers to S3_ENDPOINT_URL, and a page on https may show nothing from plain http: give the "
+        "bucket an https address, or leave S3_REDIRECT off."
+    )
 if S3_BUCKET:
     from boto3.s3.transfer import TransferConfig  # here, for it takes a while and few need it
 
@@ -51,6 +60,8 @@ if S3_BUCKET:
             "access_key": env.str("S3_ACCESS_KEY", "") or None,
             "secret_key": env.str("S3_SECRET_KEY", "") or None,
             "location": env.str("S3_PREFIX", "images"),
+            # What it signs by default where a region still has it is a form that most other stores never had.
+            **({"signature_version": "s3v4"} if S3_REDIRECT else {}),
             "file_overwrite": True,
             "default_acl": None,
             # A file that is opened is fetched whole before it is sent on: beyond this many bytes onto the disk, not

@@ -1,5 +1,7 @@
 """Language, time, and what is logged."""
 
+from typing import Any
+
 from reveweb.settings.env import env
 
 LANGUAGE_CODE = "en"
@@ -8,11 +10,12 @@ USE_I18N = False
 USE_TZ = True
 
 LOG_LEVEL = env.str("LOG_LEVEL", "INFO")
-LOGGING = {
+LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {"line": {"format": "{asctime} {levelname} {name} {request_id} {message}", "style": "{"}},
+    "filters": {"request_id": {"()": "kit.request_id.LogFilter"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["request_id"]}},
     "root": {"handlers": ["console"], "level": "WARNING"},
     "loggers": {
         **{name: {"level": LOG_LEVEL} for name in ("reveweb", "accounts", "billing", "generator")},

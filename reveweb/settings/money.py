@@ -22,7 +22,7 @@ if EMBEDDED_STRIPE:
     )
 elif STRIPE_SECRET_KEY and not STRIPE_WEBHOOK_SECRET:
     raise ImproperlyConfigured(
-        "STRIPE_WEBHOOK_SECRET is not set; with STRIPE_SECRET_KEY it is needed to hear of payments."
+        "STRIPE_WEBHOOK_SECRET is not set; with STRIPE_SECRET_KEY it is needed to learn of payments."
     )
 # Part of idempotency keys, so that two installations on one Stripe account do not meet.
 INSTALLATION_ID = hashlib.sha256(SECRET_KEY.encode()).hexdigest()[:12]

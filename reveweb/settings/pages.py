@@ -45,11 +45,11 @@ INSTALLED_APPS = [
     "reveweb",
 ]
 
-# The API, images and health checks leave the chain at ApiDoor: they know no cookies and pay for no page middleware.
+# The API, images and health checks leave the chain at api_door: they know no cookies and pay for no page middleware.
 MIDDLEWARE = [
-    "reveweb.middleware.RequestId",
+    "reveweb.middleware.named_request",
     "corsheaders.middleware.CorsMiddleware",
-    "reveweb.middleware.ApiDoor",
+    "reveweb.middleware.api_door",
     "django.middleware.security.SecurityMiddleware",
     "reveweb.middleware.ContentSecurityPolicy",
     "reveweb.middleware.StaticFiles",
@@ -63,7 +63,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    "reveweb.login.activity.SessionActivity",
+    "reveweb.login.activity.session_activity",
 ]
 
 ROOT_URLCONF = "reveweb.urls"
@@ -85,7 +85,7 @@ TEMPLATES: list[dict[str, Any]] = [
     },
 ]
 
-if DEBUG:  # a template that was edited is read anew; Django keeps what it has compiled otherwise
+if DEBUG:  # read an edited template again; otherwise Django keeps what it has compiled
     TEMPLATES[0]["APP_DIRS"] = False
     TEMPLATES[0]["OPTIONS"]["loaders"] = [
         "django.template.loaders.filesystem.Loader",

@@ -26,7 +26,7 @@ async function fetchCall(opener) {
     if (errors) document.dispatchEvent(new CustomEvent("refused", { detail: { errors } }));
     return html;
   } catch {
-    const errors = { __all__: ["The code could not be fetched. Check your connection, or reload the page."] };
+    const errors = { __all__: ["The code could not be loaded. Check your connection, or reload the page."] };
     document.dispatchEvent(new CustomEvent("refused", { detail: { errors } }));
     return null;
   }

@@ -78,7 +78,7 @@ async function optionsOf(form) {
     return data.creation_options ?? data.request_options;
   }
   const response = await fetch(form.dataset.optionsUrl, { headers: { Accept: "application/json" } });
-  if (!response.ok) throw new Error(response.status === 429 ? "Too many tries. Wait a minute." : "");
+  if (!response.ok) throw new Error(response.status === 429 ? "Too many attempts. Wait a minute." : "");
   return (await response.json()).request_options;
 }
 

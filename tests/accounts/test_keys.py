@@ -229,7 +229,7 @@ def at_once(work: Callable[[], Any], times: int) -> Counter[str]:
     def outcome(_: int) -> str:
         try:
             work()
-        except (AlreadyMinted, KeyStopped) as error:
+        except (AlreadyMinted, KeyStopped, TooManyKeys) as error:
             return type(error).__name__
         else:
             return "made"
@@ -272,6 +272,13 @@ def test_there_is_a_most_of_keys_that_work(alice: User, bob: User, monkeypatch: 
     keys.revoke(one)
     keys.create(user=alice, name="three", claim="3")
     assert keys.live(alice).count() == 2
+
+
+def test_forms_sent_at_once_make_no_more_keys_than_one_may_have(alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keys, "MOST_KEYS", 2)
+    claims = iter("abcdefgh")
+    outcomes = at_once(lambda: keys.create(user=alice, name="Website", claim=next(claims)), 8)
+    assert outcomes == {"made": 2, "TooManyKeys": 6}
 
 
 # --- Rotated ---------------------------------------------------------------------------------------------------

@@ -185,6 +185,22 @@ def test_the_domain_refuses_whatever_the_page_shows(
     assert not AuditRecord.objects.filter(wallet=wallet).exists()
 
 
+def test_who_is_no_staff_any_more_may_nothing_whatever_their_group_may(support: Staff, wallet: Wallet) -> None:
+    User.objects.filter(pk=support.user.pk).update(is_staff=False)
+    former = User.objects.get(pk=support.user.pk)
+    with pytest.raises(PermissionDenied):
+        acts.grant(actor=former, wallet=wallet, credits=1, reason=REASON, reference="staff:1")
+    assert audit(wallet) == 3
+
+
+def test_a_credit_comes_back_only_to_whose_image_it_was(boss: Staff, bob: User, drawn: Generation) -> None:
+    bobs = ledger.wallet_of(bob.pk)
+    with pytest.raises(PermissionDenied):
+        acts.return_credit(actor=boss.user, wallet=bobs, reference=drawn.credit_reference, reason=REASON)
+    assert (audit(bobs), audit(drawn.wallet)) == (3, 2)
+    assert not AuditRecord.objects.filter(action="Returned a credit").exists()
+
+
 def test_the_operators_shell_may_do_everything_and_is_recorded(wallet: Wallet) -> None:
     acts.grant(actor=None, wallet=wallet, credits=1000, reason=REASON, reference="staff:1")
     acts.take(actor=None, wallet=wallet, credits=5000, reason=REASON, reference="staff:2")

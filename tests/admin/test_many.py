@@ -4,12 +4,14 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.core.exceptions import PermissionDenied
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 
 from accounts.models import User
 from billing import ledger
 from billing.models import AuditRecord, CreditEntry, Wallet
+from billing.staff import acts
 from tests.admin.conftest import REASON, Staff
 from tests.billing.books import audit
 
@@ -70,6 +72,16 @@ def test_supports_limit_counts_all_people_of_one_act(support: Staff, alice: User
     assert "At most 10 here" in confirm(support, alice, bob, credits=11).content.decode()
     assert confirm(support, alice, bob, credits=10).status_code == 302
     assert (balance(alice), balance(bob)) == (13, 13)
+
+
+def test_the_domain_counts_all_people_of_one_act_whatever_the_page_shows(
+    support: Staff, alice: User, bob: User, settings: Any
+) -> None:
+    settings.SUPPORT_GRANT_LIMIT = 20
+    accounts = [ledger.wallet_of(user.pk) for user in (alice, bob)]
+    with pytest.raises(PermissionDenied):
+        acts.grant_many(actor=support.user, accounts=accounts, credits=11, reason=REASON, reference="staff:1")
+    assert (balance(alice), balance(bob)) == (3, 3)
 
 
 def test_only_people_and_no_deletion_can_be_chosen(boss: Staff, alice: User) -> None:

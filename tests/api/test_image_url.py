@@ -137,6 +137,11 @@ def test_no_other_file_is_served(client: Client, url: str, name: str) -> None:
     assert "immutable" not in response.get("Cache-Control", "")
 
 
+def test_a_file_of_the_storage_that_is_no_image_of_ours_is_not_served(client: Client) -> None:
+    default_storage.save(images.path_of("passport.png"), ContentFile(png()))
+    assert client.get("/images/passport.png").status_code == 404
+
+
 def test_the_folder_cannot_be_listed(client: Client, url: str) -> None:
     for path in ("/images/", f"/images/{TOKEN[:2]}/", f"/images/{TOKEN[:2]}"):
         response = client.get(path)

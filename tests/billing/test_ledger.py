@@ -126,6 +126,18 @@ def test_a_grant_that_comes_many_times_at_once_is_granted_once(wallet: Wallet) -
     assert audit(wallet) == 8
 
 
+def test_a_grant_that_stops_half_way_never_was(wallet: Wallet, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(CreditEntry.objects, "create", _dies)
+        with pytest.raises(KeyboardInterrupt):
+            grant(wallet, 5)
+    assert audit(wallet) == 3
+
+
+def _dies(**_: object) -> None:
+    raise KeyboardInterrupt
+
+
 @pytest.mark.parametrize("credits", [0, -1])
 def test_a_grant_of_nothing_is_a_mistake(wallet: Wallet, credits: int) -> None:
     with pytest.raises(ValueError, match="at least 1"):

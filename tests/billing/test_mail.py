@@ -294,7 +294,7 @@ def test_a_mail_program_can_stop_a_kind_of_mail_by_its_header(
     assert headers["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
     path = headers["List-Unsubscribe"].strip("<>").removeprefix("https://shop.example")
     stranger = Client(enforce_csrf_checks=True)
-    assert "Stop these mails?" in stranger.get(path).content.decode()
+    assert "Stop these emails?" in stranger.get(path).content.decode()
     alice.refresh_from_db()
     assert alice.mail_receipts
     assert stranger.post(path, {"List-Unsubscribe": "One-Click"}).status_code == 200
@@ -427,6 +427,16 @@ def test_it_is_said_once_until_there_were_more_again(buyer: Wallet) -> None:
     have(buyer, 5)
     notices.send_low_balance()
     assert told() == 2
+
+
+def test_it_is_said_once_however_many_days_it_stays_so(buyer: Wallet) -> None:
+    have(buyer, 3)
+    notices.send_low_balance()
+    OutgoingMail.objects.update(reference="low_balance:yesterday")
+    have(buyer, 2)
+    notices.send_low_balance()
+    notices.send_missed_low_balance()
+    assert told() == 1
 
 
 def test_it_is_said_once_a_day_at_most(buyer: Wallet) -> None:

@@ -104,6 +104,12 @@ def test_what_is_spent_beyond_what_was_paid_makes_no_debt(wallet: Wallet, pack: 
     assert (other.balance_after, audit(wallet)) == (5, 5)
 
 
+@pytest.mark.parametrize(("cents", "kept"), [(1, 49), (10, 49), (11, 48), (499, 0)])
+def test_a_part_of_a_credit_that_was_paid_back_is_a_whole_one(pack: CreditGrant, cents: int, kept: int) -> None:
+    refund(pack, cents)
+    assert left(pack) == kept
+
+
 @pytest.mark.services
 @pytest.mark.parametrize("order", sorted(set(itertools.permutations("hheerr"))))
 def test_the_order_of_holds_their_release_and_refunds_does_not_matter(pack: CreditGrant, order: str) -> None:

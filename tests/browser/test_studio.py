@@ -91,7 +91,7 @@ def test_a_failure_gives_the_credit_back_and_retry_asks_again(visit: Visit) -> N
     page.goto("/create/")
     generate(page, "broken [sandbox:fail]", aspect_ratio="2:3")
     failed = page.locator("[data-status=failed]")
-    expect(failed).to_contain_text("Your credit came back.")
+    expect(failed).to_contain_text("Your credit was returned.")
     expect(credits(page)).to_have_text("3")
     page.fill("#prompt", "what I am writing meanwhile")
     with page.expect_response("**/create/generate/") as sent:

@@ -6,14 +6,14 @@ from functools import partial
 from typing import Any
 
 import pytest
-from django.db import connections
+from django.db import connection, connections
 
 from billing import ledger
 from billing.models import CreditEntry, Plan, Wallet
 from generator.ask import admission
 from generator.ask.admission import Admission, ImageRequest
 from generator.errors import IdempotencyConflict, OutOfCredits, RateLimited, TooManyAtOnce
-from generator.jobs import lifecycle
+from generator.jobs import lifecycle, tasks
 from generator.models import Generation
 from tests.billing.books import audit
 
@@ -60,6 +60,13 @@ def test_all_are_queued_together(rich: Wallet, enqueued: list[int]) -> None:
     assert (admitted.credits_charged, admitted.credits_remaining) == (4, 49)
     assert enqueued == [generation.pk for generation in admitted.generations]
     assert len({generation.created_at for generation in admitted.generations}) == 1
+
+
+def test_a_worker_is_told_once_the_rows_are_there_to_be_found(rich: Wallet, monkeypatch: pytest.MonkeyPatch) -> None:
+    early: list[bool] = []
+    monkeypatch.setattr(tasks, "enqueue", lambda pk: early.append(connection.in_atomic_block))
+    ask(rich)
+    assert early == [False] * 4
 
 
 def test_each_one_ends_alone(rich: Wallet) -> None:

@@ -83,9 +83,14 @@ def test_a_missing_file_is_left_out_and_named(wallet: Wallet) -> None:
     assert (rows[1]["prompt"], rows[1]["file"], rows[1]["note"]) == ("gone", "", archive.MISSING)
 
 
-def test_a_prompt_is_no_formula_of_a_spreadsheet(wallet: Wallet) -> None:
-    _, rows = opened(b"".join(archive.stream([hang(wallet, '=HYPERLINK("http://example.com")')])))
-    assert rows[0]["prompt"] == '\'=HYPERLINK("http://example.com")'
+@pytest.mark.parametrize("words", ['=HYPERLINK("http://example.com")', "+1+1", "-1+1", "@SUM(A1)", "\t=1+1", "\r=1+1"])
+def test_no_words_of_a_person_are_a_formula_of_a_spreadsheet(wallet: Wallet, alice: User, words: str) -> None:
+    key, _ = keys.mint(user=alice, name=words)
+    image = hang(wallet, words, negative_prompt=words, api_key=key)
+    file, _ = opened(b"".join(archive.stream([image])))
+    manifest = io.StringIO(file.read(archive.MANIFEST).decode("utf-8-sig"), newline="")
+    [row] = csv.DictReader(manifest)
+    assert (row["prompt"], row["negative_prompt"], row["source"]) == (f"'{words}",) * 3
 
 
 def test_only_ones_own_that_are_kept_come_over_the_page(wallet: Wallet, alice: User, bob: User) -> None:

@@ -1,12 +1,16 @@
 """A generation's way from queued to completed or failed: each step is claimed once, however often it is tried."""
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
+from billing import ledger
 from billing.models import Wallet
 from generator.ask import admission
 from generator.files.images import StoredImage
@@ -182,6 +186,26 @@ def test_only_drawings_are_looked_at(generation: Generation) -> None:
     assert lifecycle.claim_due_polls(10) == []
 
 
+def test_lookers_that_come_at_once_share_the_drawings(wallet: Wallet, give: Callable[[int], None]) -> None:
+    give(8)
+    for number in range(8):
+        drawing(admission.admit(wallet=wallet, request=admission.ImageRequest(prompt=str(number))).generation)
+    start = threading.Barrier(4)
+
+    def look(_: int) -> list[int]:
+        try:
+            connection.ensure_connection()  # which would set them apart
+            start.wait(10)
+            return [generation.pk for generation in lifecycle.claim_due_polls(8)]
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        claimed = [pk for taken in pool.map(look, range(4)) for pk in taken]
+    assert len(claimed) == len(set(claimed))
+    assert Generation.objects.filter(polls__gt=1).count() == 0
+
+
 def test_looking_again_waits_and_may_count_a_strike(generation: Generation) -> None:
     found = drawing(generation)
     lifecycle.poll_again(found, after=5)
@@ -310,6 +334,30 @@ def test_failing_from_one_state_leaves_the_others_alone(generation: Generation, 
     assert not fail(found, only_from=[Status.SUBMITTING])
     assert status(generation) == Status.DRAWING
     assert audit(wallet) == 2
+
+
+@pytest.mark.parametrize(("end", "credits", "left"), [(complete, "settle", 2), (fail, "release", 3)])
+def test_an_end_that_stops_half_way_never_was(
+    generation: Generation,
+    wallet: Wallet,
+    monkeypatch: pytest.MonkeyPatch,
+    end: Callable[[Generation], bool],
+    credits: str,
+    left: int,
+) -> None:
+    """An image and its credit end together: whoever dies between them leaves a drawing that is taken up again."""
+
+    def dies(**_: object) -> None:
+        raise KeyboardInterrupt
+
+    found = drawing(generation)
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger, credits, dies)
+        with pytest.raises(KeyboardInterrupt):
+            end(found)
+    assert status(generation) == Status.DRAWING
+    assert end(found)
+    assert audit(wallet) == left
 
 
 def test_an_overlong_message_from_upstream_is_cut_and_the_credit_returned(

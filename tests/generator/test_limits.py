@@ -111,7 +111,7 @@ def test_accounts_do_not_share_a_limit(wallet: Wallet, bob: User) -> None:
     assert take(ledger.wallet_of(bob.pk)).remaining == 9
 
 
-@pytest.mark.parametrize("limit", [3, 25])
+@pytest.mark.parametrize("limit", [3, 10, 25])  # 10 is the account's too
 def test_a_key_with_its_own_limit_is_counted_by_itself(wallet: Wallet, alice: User, limit: int) -> None:
     own, _ = keys.mint(user=alice, name="own", rate_limit=limit)
     assert take(wallet, own, times=limit) == RateLimit(limit=limit, remaining=0, reset=60)

@@ -385,6 +385,24 @@ def test_a_worker_that_comes_late_does_not_undo_an_end(ask: Callable[..., Genera
     assert_failed(Generation.objects.get(), "Too late.", code="timed_out")
 
 
+def test_an_image_that_fails_while_it_is_fetched_leaves_no_files(
+    ask: Callable[..., Generation], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As when its account is deleted: nobody would ever find them again."""
+    generation = ask()
+    store = stored_images.store
+
+    def overtaken(data: bytes, token: str) -> stored_images.StoredImage:
+        stored = store(data, token)
+        assert files(tmp_path)
+        lifecycle.fail(generation, code="cancelled", message="The account was deleted.")
+        return stored
+
+    monkeypatch.setattr(stored_images, "store", overtaken)
+    assert_failed(finish(generation), "The account was deleted.", code="cancelled")
+    assert files(tmp_path) == []
+
+
 # --- Keeping a claim -------------------------------------------------------------------------------------------
 
 

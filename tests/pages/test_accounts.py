@@ -33,7 +33,7 @@ def _fresh_limits() -> None:
 
 def test_a_wrong_password_is_told_in_words_and_the_email_stays(client: Client, alice: User) -> None:
     html = client.post("/accounts/login/", {"login": alice.email, "password": "wrong"}).content.decode()
-    assert "are not correct" in html
+    assert "is not correct" in html
     assert f'value="{alice.email}"' in html
     assert "wrong" not in html
 
@@ -227,7 +227,7 @@ def test_a_passkeys_offer_holds_no_script(client: Client, db: None) -> None:
 def test_a_name_and_the_mails_one_wants_are_kept(browser: Client, alice: User) -> None:
     name = "نورة بنت محمد"
     answer = browser.post("/account/", {"name": f"  {name} ", "mail_receipts": "on"}, follow=True)
-    assert "Your profile is saved." in answer.content.decode()
+    assert "Your profile was saved." in answer.content.decode()
     alice.refresh_from_db()
     assert (alice.name, alice.mail_receipts, alice.mail_low_balance) == (name, True, False)
 

@@ -257,7 +257,7 @@ def test_the_forms_address_leads_back_to_the_studio(browser: Client) -> None:
 def test_retry_fills_the_form_with_the_same_settings(browser: Client, draw: Callable[..., Generation]) -> None:
     failed = draw("a broken brush", until="failed", negative_prompt="fog", aspect_ratio="9:16")
     page = browser.get("/create/").content.decode()
-    assert "The brush broke. Your credit came back." in page
+    assert "The brush broke. Your credit was returned." in page
     assert f'href="/create/?from={failed.public_id}"' in page
     html = browser.get("/create/", {"from": failed.public_id}).content.decode()
     assert "a broken brush</textarea>" in html

@@ -74,7 +74,10 @@ def test_grants_tell_when_they_expire(browser: Client, wallet: Wallet) -> None:
         expires_at=end,
     )
     text = text_of(browser.get(PAGE))
-    assert f"Credits 103 100 Plan period Until the next period’s arrive, {end.day} {end:%B %Y} at the latest" in text
+    assert (
+        f"Credits 103 100 Plan period Until the next period’s credits arrive, {end.day} {end:%B %Y} at the latest"
+        in text
+    )
 
 
 def test_many_grants_are_cut_short(browser: Client, give: Callable[[int], None]) -> None:
@@ -91,7 +94,7 @@ def test_many_grants_are_cut_short(browser: Client, give: Callable[[int], None])
     [
         ({"status": "active"}, "Plan Pro Brings 400 credits a month Renews on 1 May 2040"),
         ({"status": "active", "cancel_at": "2040-05-01T00:00:00Z"}, "Cancelled Brings 400 credits a month Ends on"),
-        ({"status": "past_due"}, "Pro: there is a payment to see to. Your last payment did not go through."),
+        ({"status": "past_due"}, "Pro: a payment needs your attention. Your last payment did not go through."),
     ],
 )
 def test_the_plan_and_what_is_wrong_with_it_is_told(

@@ -82,7 +82,7 @@ def test_limits_are_those_of_this_installation(client: Client, db: None, setting
     assert "RateLimit-Limit: 37" in text
     assert "*481 a minute*" in text
     assert "longer than 45 seconds" in text
-    assert "isn’t there after 5 minutes fails" in text
+    assert "isn’t finished after 5 minutes fails" in text
     assert "10 a minute" not in text
 
 

@@ -2,10 +2,11 @@
 
 import pytest
 from django.conf import LazySettings
+from django.http import HttpRequest
 from django.test import Client, RequestFactory
 
 from accounts.models import User
-from reveweb.middleware import NamedRequest
+from kit import request_id
 from reveweb.pages import errors
 
 
@@ -57,21 +58,21 @@ def test_a_stale_form_is_told_what_to_do(alice: User) -> None:
     stale.force_login(alice)
     response = stale.post("/accounts/logout/")
     assert response.status_code == 403
-    assert "This form is out of date" in response.content.decode()
+    assert "This form has expired" in response.content.decode()
 
 
 def test_a_crash_is_admitted_without_database_session_or_manifest(settings: LazySettings) -> None:
     settings.STORAGES = {**settings.STORAGES, "staticfiles": {"BACKEND": "no.such.Storage"}}
-    request = NamedRequest()
-    request.id = "req_123"
+    request = HttpRequest()
+    id = request_id.begin()
     response = errors.server_error(request)
     html = response.content.decode()
     assert response.status_code == 500
     assert "Something broke on our side" in html
-    assert "req_123" in html
+    assert id in html
     assert "mailto:" not in html
     settings.SUPPORT_EMAIL = "help@example.com"
-    assert "mailto:help@example.com?subject=Request%20req_123" in errors.server_error(request).content.decode()
+    assert f"mailto:help@example.com?subject=Request%20{id}" in errors.server_error(request).content.decode()
 
 
 @pytest.mark.parametrize("path", ["/create/", "/gallery/", "/"])

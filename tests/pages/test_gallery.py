@@ -93,7 +93,7 @@ def test_strangers_images_are_not_in_it(strangers_browser: Client, draw: Draw) -
     draw()
     html = strangers_browser.get("/gallery/").content.decode()
     assert ids_on(html) == []
-    assert "Nothing on the wall yet" in html
+    assert "No images yet" in html
 
 
 def test_with_images_it_is_well_made(browser: Client, draw: Draw) -> None:
@@ -252,7 +252,7 @@ def test_a_strangers_key_is_no_source(strangers_browser: Client, bob: User, draw
     hers, _ = keys.mint(user=alice, name="hers alone")
     html = strangers_browser.get(f"/gallery/?source=key-{hers.pk}").content.decode()
     assert "hers alone" not in html
-    assert "Nothing on the wall yet" in html
+    assert "No images yet" in html
 
 
 @pytest.mark.services

@@ -69,7 +69,7 @@ def test_a_first_image_may_be_fetched_large(browser: Client, draw: Callable[...,
 def test_a_failed_one_says_why_and_that_the_credit_came_back(browser: Client, draw: Callable[..., Generation]) -> None:
     failed = draw(until="failed")
     html = wall(browser)
-    assert "The brush broke. Your credit came back." in html
+    assert "The brush broke. Your credit was returned." in html
     assert re.search(rf'href="/create/\?from={failed.public_id}" data-retry>.*?Retry', html, re.DOTALL)
 
 

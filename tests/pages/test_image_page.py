@@ -114,7 +114,7 @@ def test_a_failed_one_says_why_and_that_the_credit_came_back(browser: Client, dr
     html = page(browser, generation)
     assert_well_made(html)
     assert "The brush broke." in html
-    assert "Your credit came back." in html
+    assert "Your credit was returned." in html
     assert f"/create/?from={generation}" in html
     assert "Download" not in html
     assert "Share by public link" not in html

@@ -125,6 +125,17 @@ def test_a_stranger_deletes_and_restores_nothing(strangers_browser: Client, brow
     assert Generation.objects.kept().count() == 0
 
 
+def test_a_strangers_image_among_ones_own_is_left_alone(wallet: Wallet, bob: User, draw: Draw) -> None:
+    generation = draw()
+    bobs = ledger.wallet_of(bob.pk)
+    Generation.objects.filter(pk=draw().pk).update(wallet=bobs)
+    own = Generation.objects.get(wallet=bobs)
+    assert trash.discard(bobs, [str(own), str(generation)]) == 1
+    trash.discard(wallet, [str(generation)])
+    assert trash.restore(bobs, [str(own), str(generation)]) == 1
+    assert list(Generation.objects.kept()) == [own]
+
+
 @pytest.mark.parametrize(
     "ids",
     [
@@ -293,6 +304,18 @@ def _dies_on_update(real: Any) -> Any:
         return real(self, *args, **kwargs)
 
     return filter
+
+
+def test_what_is_taken_back_in_the_middle_of_a_purge_keeps_its_words(
+    wallet: Wallet, stored: Draw, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generation = stored(prompt="a fox")
+    trash.discard(wallet, [str(generation)])
+    age(generation, trash.PURGE_AFTER)
+    monkeypatch.setattr(images, "delete", lambda token: Generation.objects.update(deleted_at=None))
+    assert trash.purge_due() == 0
+    generation.refresh_from_db()
+    assert (generation.prompt, generation.purged_at) == ("a fox", None)
 
 
 def test_storage_that_is_away_is_asked_again(wallet: Wallet, stored: Draw, monkeypatch: pytest.MonkeyPatch) -> None:

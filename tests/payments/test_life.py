@@ -83,6 +83,19 @@ def test_a_failed_renewal_keeps_packs_and_a_recovery_brings_the_credits(
     assert customer.balance == 153
 
 
+def test_an_invoice_that_is_not_paid_brings_nothing_whatever_an_event_says(
+    customer: Customer, basic: Plan, desk: Desk
+) -> None:
+    customer.pay(basic, FAILS_LATER)
+    customer.follow()
+    desk(f"customers/{customer.id}/card", number=FAILS_LATER)
+    desk(f"subscriptions/{customer.subscription.stripe_id}/renew")
+    failed = next(event for event in customer.news() if event["type"] == "invoice.payment_failed")
+    deliver([{**failed, "id": f"{failed['id']}_paid", "type": "invoice.paid"}])
+    assert customer.balance == 103
+    assert [payment.amount for payment in customer.wallet.payments.all()] == [900]
+
+
 def test_a_plan_that_is_never_paid_again_ends_and_leaves_what_was_bought(
     customer: Customer, basic: Plan, pack: Pack, desk: Desk
 ) -> None:
@@ -125,6 +138,28 @@ def test_an_upgrade_adds_the_difference_and_a_downgrade_takes_nothing(
     customer.follow()
     assert customer.plan == basic
     assert customer.balance == before
+
+
+def test_an_upgrade_in_the_middle_of_a_period_adds_half_of_the_difference(
+    customer: Customer, basic: Plan, bigger: Plan, desk: Desk
+) -> None:
+    customer.pay(basic)
+    customer.follow()
+    period = gateway.retrieve_subscription(customer.subscription.stripe_id)["items"]["data"][0]
+    desk("clock/advance", seconds=(period["current_period_end"] - period["current_period_start"]) // 2)
+    checkout.change_plan(wallet=customer.wallet, plan=bigger)
+    customer.follow()
+    assert 103 + 148 <= customer.balance <= 103 + 150
+    assert 1340 <= customer.wallet.payments.latest("pk").amount <= 1350  # half of the prices' difference
+
+
+def test_a_downgrade_makes_no_invoice_that_would_pay_back(customer: Customer, basic: Plan, bigger: Plan) -> None:
+    customer.pay(bigger)
+    customer.follow()
+    checkout.change_plan(wallet=customer.wallet, plan=basic)
+    customer.follow()
+    invoices = [one for one in gateway.paid_invoices_since(0) if one["customer"] == customer.id]
+    assert [one["amount_paid"] for one in invoices] == [bigger.price]
 
 
 def test_a_subscriber_keeps_the_price_they_came_in_at(customer: Customer, basic: Plan, desk: Desk) -> None:

@@ -15,7 +15,7 @@ from accounts.models import User
 from billing import gateway, ledger, tasks
 from billing.catalogue import products
 from billing.errors import AccountClosed, AlreadySubscribed
-from billing.models import CreditGrant, Order, Pack, Payment, Plan, StripeEvent, Wallet
+from billing.models import CreditGrant, Dispute, Order, Pack, Payment, Plan, StripeEvent, Wallet
 from billing.shapes import EventData
 from billing.staff import audit
 from billing.stripe import checkout, closing, inbox
@@ -156,6 +156,20 @@ def test_one_of_two_disputes_won_keeps_the_credits_back(customer: Customer, pack
     assert left() == 0
     tell("won")
     assert left() == 50
+
+
+def test_an_older_event_about_a_dispute_that_was_won_keeps_nothing_back(
+    customer: Customer, pack: Pack, desk: Desk
+) -> None:
+    charge = bought(customer, pack)
+    images = draw(customer, 10)
+    dispute = desk(f"charges/{charge}/dispute")
+    late = customer.news()
+    desk(f"disputes/{dispute['id']}/close", won=True)
+    customer.follow()
+    deliver(late)
+    fail(images)
+    assert (left(), Dispute.objects.get().status) == (50, "won")
 
 
 @pytest.mark.services

@@ -82,6 +82,20 @@ def test_what_was_on_its_way_when_all_was_refunded_does_not_come_back(
     assert from_pack >= 5
 
 
+def test_what_was_spent_before_all_was_refunded_does_not_come_back_when_staff_return_it(
+    customer: Customer, pack: Pack, desk: Desk
+) -> None:
+    session = customer.pay(pack)
+    customer.follow()
+    ledger.hold(wallet=customer.wallet, credits=8, reference="generation:spent", cause="an image")
+    ledger.settle(reference="generation:spent")
+    desk(f"charges/{customer.charge(f'checkout:{session}')}/refund")
+    customer.follow()
+    assert customer.balance == 0
+    ledger.give_back(reference="generation:spent", cause="a bad image")
+    assert customer.balance == 3  # what was never paid for
+
+
 def test_a_new_address_brings_no_second_welcome(customer: Customer) -> None:
     User.objects.filter(pk=customer.wallet.user_id).update(email="elsewhere@example.org")
     ledger.welcome(ledger.wallet_of(customer.wallet.user_id))

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import json
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from django.test import Client
 
 from billing.models import CreditEntry, Pack, StripeEvent
 from billing.staff import audit
+from billing.stripe import inbox
 from tests.payments.conftest import Customer, deliver
 
 
@@ -79,14 +81,31 @@ def test_an_unknown_kind_is_handled_by_ignoring_it(client: Client, db: None) -> 
     assert not CreditEntry.objects.exists()
 
 
-def test_an_event_about_what_stripe_does_not_have_changes_nothing(client: Client, customer: Customer) -> None:
+def test_an_event_about_what_stripe_does_not_have_changes_nothing(
+    client: Client, customer: Customer, pack: Pack, lookup_key: Callable[[Pack], str]
+) -> None:
     """Well signed and still not believed: the handler reads the object from Stripe itself."""
-    invented = {"id": "cs_test_invented", "payment_status": "paid", "client_reference_id": str(customer.wallet.pk)}
+    invented = {
+        "id": "cs_test_invented",
+        "mode": "payment",
+        "payment_status": "paid",
+        "client_reference_id": str(customer.wallet.pk),
+        "amount_total": pack.price,
+        "currency": "usd",
+        "metadata": {"product": lookup_key(pack)},
+    }
     payload = event(data={"object": invented})
     assert post(client, payload, sign(payload)) == 200
     with pytest.raises(AssertionError):
         deliver([], tries=1)
     assert customer.balance == 3
+
+
+def test_an_event_that_could_not_be_followed_is_left_alone_for_a_while(client: Client, customer: Customer) -> None:
+    payload = event()  # about a checkout that Stripe does not have
+    assert post(client, payload, sign(payload)) == 200
+    assert [inbox.handle("evt_1") for _ in range(3)] == [False] * 3
+    assert StripeEvent.objects.get().attempts == 1
 
 
 def test_a_replayed_event_changes_nothing_twice(client: Client, customer: Customer, pack: Pack) -> None:

@@ -11,7 +11,7 @@ from billing.stripe import reconcile
 
 
 class Command(BaseCommand):
-    help = "List where the books differ from Stripe's; with --repair mend what is certain. Exits 1 if anything is left."
+    help = "List where the books differ from Stripe's; with --repair fix what is certain. Exits 1 if anything is left."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--since", type=int, default=7, metavar="DAYS", help="how far back to look, 7 by default")

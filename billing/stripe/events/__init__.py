@@ -44,7 +44,7 @@ HANDLERS: dict[str, Callable[[Any], Books | None]] = {
 
 
 def apply(event: StripeEvent) -> None:
-    """Follow one claimed event in the books. Raises LostClaim, NotYet, PaymentError and whatever else is in the way."""
+    """Apply one claimed event to the books. Raises LostClaim, NotYet, PaymentError, or what its handler raises."""
     handler = HANDLERS.get(event.type)
     write = handler(event.payload["data"]["object"]) if handler else None
     with transaction.atomic():
@@ -54,7 +54,7 @@ def apply(event: StripeEvent) -> None:
 
 
 def apply_object(kind: str, data: Session | Invoice) -> None:
-    """Follow in the books what an event of this kind about `data` would have said, without such an event."""
+    """Apply to the books what an event of this kind about `data` would have said, without such an event."""
     write = HANDLERS[kind](data)
     if write:
         with transaction.atomic():

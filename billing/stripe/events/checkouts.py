@@ -44,7 +44,7 @@ def checkout_completed(session: Session) -> Books | None:
 
 
 def checkout_failed(session: Session) -> Books | None:
-    """A payment that was on its way did not arrive."""
+    """A delayed payment failed."""
     wallet = _wallet_of_session(session)
     if wallet is None:
         return None
@@ -63,7 +63,7 @@ def checkout_failed(session: Session) -> Books | None:
 
 
 def checkout_expired(session: Session) -> Books | None:
-    """Nobody paid in time."""
+    """The checkout expired unpaid."""
     return lambda: _close_order(session, Order.Status.EXPIRED)
 
 

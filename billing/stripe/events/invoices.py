@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 def invoice_paid(invoice: Invoice) -> Books | None:
-    """Grant the credits of a plan's period, once per invoice; one-off invoices are none of ours.
+    """Grant the credits of a plan's period, once per invoice; one-off invoices are ignored.
 
     What a closed account still paid is paid back.
     """
@@ -58,7 +58,7 @@ def invoice_paid(invoice: Invoice) -> Books | None:
 
 
 def invoice_failed(invoice: Invoice) -> Books | None:
-    """Tell the user that their card was refused or that their bank wants to hear from them."""
+    """Tell the user that their card was declined or that their bank needs their approval."""
     wallet = wallet_of_customer(invoice.get("customer"))
     if wallet is None or not _subscription_of(invoice):
         return None
@@ -145,7 +145,7 @@ def _grant_upgrade(wallet: Wallet, invoice: Invoice, payment_intent: str | None)
     whole = int((subscription.period_end - subscription.period_start).total_seconds())
     credits = max(0, after.credits - before.credits) * min(left, whole) // max(whole, 1)
     reference = f"invoice:{invoice['id']}"
-    period_end = _end_of(new)  # by the time we hear of it the subscription may be in its next period
+    period_end = _end_of(new)  # by the time this event arrives the subscription may be in its next period
     superseded = not CreditEntry.objects.filter(reference=reference).exists() and _is_over(wallet, period_end)
     granted = None
     if credits:

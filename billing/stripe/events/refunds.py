@@ -65,7 +65,7 @@ def _follow_refunds(payment: Payment, charge: shapes.Charge, read_at: datetime) 
 
 def _claw_backs(charge: shapes.Charge) -> QuerySet[CreditEntry]:
     """What refunds of this charge took. References read `refund:<charge>:<refunded so far>:<number>`: a refund that
-    failed and is made again takes anew."""
+    failed and is made again takes credits again."""
     return CreditEntry.objects.filter(reference__startswith=f"refund:{charge['id']}:", kind=CreditEntry.Kind.CLAW_BACK)
 
 

@@ -21,7 +21,7 @@ Books = Callable[[], None]  # what a handler wants written, in the transaction t
 
 
 def moment() -> datetime:
-    """Return what time it is by the database's clock, which all machines share: answers are put in order by it."""
+    """Return the time by the database's clock, which all machines share; answers are ordered by it."""
     if connection.vendor != "postgresql":
         return timezone.now()
     with connection.cursor() as cursor:
@@ -65,7 +65,7 @@ def paid_too_late(wallet: Wallet, reference: str, payment_intent: str | None) ->
 
 
 def pay_back(payment_intent: str, *, idempotency_key: str) -> None:
-    """Pay a whole payment back; one that Stripe will not, as it is back already or disputed, is left to people."""
+    """Pay a whole payment back; one that Stripe refuses, as refunded already or disputed, is left to people."""
     try:
         gateway.refund_payment(payment_intent, idempotency_key=idempotency_key)
     except gateway.PaymentRefused as error:

@@ -1,4 +1,4 @@
-"""Our copy of a subscription, the account's plan that follows from it, and what becomes of a second one."""
+"""Our copy of a subscription, the wallet's plan that follows from it, and what happens to a second one."""
 
 import logging
 from datetime import UTC, datetime

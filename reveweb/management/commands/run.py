@@ -35,7 +35,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "--reload", action="store_true", help="For development, with DEBUG=1: take up changes, and print the logs."
+            "--reload",
+            action="store_true",
+            help="For development, with DEBUG=1: reload changed code, and print the logs.",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -116,7 +118,7 @@ def prepare() -> None:
 
 
 def _migrate() -> None:
-    """Apply the migrations that are new; with none, only see to it that the roles are as this version has them."""
+    """Apply the migrations that are new; with none, only bring the roles in line with this version."""
     executor = MigrationExecutor(connection)
     if executor.migration_plan(executor.loader.graph.leaf_nodes()):
         call_command("migrate", verbosity=0, interactive=False)
@@ -155,14 +157,14 @@ def _environment(ports: dict[str, int], bin_dir: str) -> dict[str, str]:
 
 
 def _reloading(bin_dir: str) -> dict[str, str]:
-    """Return what makes granian, and the others through `tools.reload`, start anew when their code changes."""
+    """Return what makes granian, and the others through `tools.reload`, restart when their code changes."""
     packages = {marker.parent.name for marker in settings.BASE_DIR.glob("*/__init__.py")}
     code = [str(settings.BASE_DIR / name) for name in sorted(packages - NOT_SERVED)]
     watch = f"{bin_dir}/python -m tools.reload"
     return {
         "GRANIAN_LOG_ACCESS_ENABLED": "true",
         "GRANIAN_RELOAD": "true",
-        "GRANIAN_RELOAD_IGNORE_WORKER_FAILURE": "true",  # it waits for the change that mends it
+        "GRANIAN_RELOAD_IGNORE_WORKER_FAILURE": "true",  # it waits for the change that fixes it
         "GRANIAN_RELOAD_PATHS": os.pathsep.join(code),
         "WATCH_CODE": f"{watch} {shlex.join(code)} -- ",
         "WATCH_SANDBOX": f"{watch} {shlex.quote(str(settings.BASE_DIR / 'sandbox'))} -- ",

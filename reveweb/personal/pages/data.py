@@ -4,7 +4,6 @@ import re
 from collections.abc import AsyncIterator
 
 from allauth.account.decorators import reauthentication_required
-from asgiref.sync import sync_to_async
 from django.contrib.auth import logout
 from django.contrib.auth.decorators import login_required
 from django.core.files.base import File
@@ -18,12 +17,15 @@ from django_htmx.http import HttpResponseStopPolling
 from accounts.viewer import user_of
 from billing import ledger
 from billing.stripe import checkout
+from kit.http import signed
 from kit.threads import in_thread
 from reveweb.personal import jobs
 from reveweb.personal.forms import CloseForm
 from reveweb.personal.models import PersonalTask
 
 CHUNK = 256 * 1024
+CONTENT_TYPE = "application/zip"
+CACHED = "private, no-store"
 
 _TOKEN = re.compile(r"[0-9A-Za-z_-]{1,40}")
 
@@ -59,16 +61,8 @@ async def download(request: HttpRequest, token: str) -> HttpResponseBase:
     """Send a packed export to its owner, piece by piece."""
     user = await request.auser()
     assert user.pk is not None
-    found = await sync_to_async(_ready)(user.pk, token)
-    if found is None:
-        raise Http404
-    task, file = found
-    response = StreamingHttpResponse(_pieces(file), content_type="application/zip")
-    response["Content-Length"] = str(task.file_size)
-    response["Content-Disposition"] = f'attachment; filename="export-{task.created_at:%Y-%m-%d}.zip"'
-    response["X-Content-Type-Options"] = "nosniff"
-    response["Cache-Control"] = "private, no-store"
-    return response
+    user_id = user.pk
+    return await in_thread(lambda: _sent(request, user_id, token))
 
 
 @login_required
@@ -127,17 +121,35 @@ def _deletion(token: str) -> PersonalTask:
     return get_object_or_404(PersonalTask, token=token, kind=PersonalTask.Kind.DELETION)
 
 
-def _ready(user_id: int, token: str) -> "tuple[PersonalTask, File[bytes]] | None":
-    if not _TOKEN.fullmatch(token):
-        return None
-    mine = PersonalTask.objects.filter(user_id=user_id, kind=PersonalTask.Kind.EXPORT, state=PersonalTask.State.DONE)
-    task = mine.filter(token=token, expires_at__gt=timezone.now()).first()
-    if task is None:
-        return None
+def _sent(request: HttpRequest, user_id: int, token: str) -> HttpResponseBase:
+    task = _ready(user_id, token)
+    disposition = f'attachment; filename="export-{task.created_at:%Y-%m-%d}.zip"'
+    if signed.stands_in(request):
+        return signed.redirect(
+            jobs.private(),
+            task.file_path,
+            content_type=CONTENT_TYPE,
+            seconds=signed.MINUTE,
+            cache_control=CACHED,
+            disposition=disposition,
+        )
     try:
-        return task, jobs.private().open(task.file_path)
+        file = jobs.private().open(task.file_path)
     except FileNotFoundError:
-        return None
+        raise Http404 from None
+    response = StreamingHttpResponse(_pieces(file), content_type=CONTENT_TYPE)
+    response["Content-Length"] = str(task.file_size)
+    response["Content-Disposition"] = disposition
+    response["X-Content-Type-Options"] = "nosniff"
+    response["Cache-Control"] = CACHED
+    return response
+
+
+def _ready(user_id: int, token: str) -> PersonalTask:
+    if not _TOKEN.fullmatch(token):
+        raise Http404
+    mine = PersonalTask.objects.filter(user_id=user_id, kind=PersonalTask.Kind.EXPORT, state=PersonalTask.State.DONE)
+    return get_object_or_404(mine, token=token, expires_at__gt=timezone.now())
 
 
 async def _pieces(file: "File[bytes]") -> AsyncIterator[bytes]:

@@ -22,7 +22,7 @@ THEME_SECONDS = 365 * 24 * 3600
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def profile(request: HttpRequest) -> HttpResponse:
-    """Show who one is here, and change it."""
+    """Show the profile, and change it."""
     # A copy of the row: a form that is refused leaves no trace on the viewer, whom the frame greets by name.
     person = User.objects.get(pk=user_of(request).pk)
     form = ProfileForm(request.POST or None, instance=person)
@@ -30,7 +30,7 @@ def profile(request: HttpRequest) -> HttpResponse:
         form = ProfileForm(request.POST, instance=person)
         if form.is_valid():
             User.objects.filter(pk=person.pk).update(**form.cleaned_data)
-            messages.success(request, "Your profile is saved.")
+            messages.success(request, "Your profile was saved.")
             return redirect("account")
     addresses = list(EmailAddress.objects.filter(user=person).order_by("pk"))
     context = {

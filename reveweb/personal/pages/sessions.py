@@ -29,7 +29,7 @@ def listing(request: HttpRequest) -> HttpResponse:
 @login_required
 @require_POST
 def end(request: HttpRequest, pk: int) -> HttpResponse:
-    """Log one of one's own browsers out."""
+    """Log one of the viewer's browsers out."""
     user = user_of(request)
     if pk > LARGEST_ID or not sessions.end(user, pk):
         raise Http404
