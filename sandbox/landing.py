@@ -1,7 +1,8 @@
-"""`python -m sandbox.landing`: draw the pictures of the landing page anew.
+"""`python -m sandbox.landing`: draw the pictures of the landing page anew, into a folder below VAR_DIR.
 
-What to draw is in `static/img/landing/pictures.json`. With `--site URL` a running installation draws them over its API
-instead of the painter here, one credit each, with the key that the variable API_KEY holds.
+What to draw is in `static/img/landing/pictures.json`. The files there belong to the project, and changed in place they
+would block the next pull: only `--to FOLDER` writes anywhere else. With `--site URL` a running installation draws them
+over its API instead of the painter here, one credit each, with the key that the variable API_KEY holds.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from typing import Any
 
 from PIL import Image, ImageOps
 
-FOLDER = Path(__file__).resolve().parent.parent / "static" / "img" / "landing"
+PROJECT = Path(__file__).resolve().parent.parent
+FOLDER = PROJECT / "static" / "img" / "landing"
+OWN = Path("own", "img", "landing")  # below VAR_DIR; the site prefers what is there to its own static files
 LIST = "pictures.json"
 CARD = "card.jpg"
 CARD_SIZE = (1200, 630)  # what sites that show a link's picture ask for
@@ -29,10 +32,16 @@ Draw = Callable[[str, str], Image.Image]
 
 
 def redraw(folder: Path, draw: Draw) -> None:
-    """Draw every picture of the list in `folder`, and the card of the first three, by `draw(prompt, aspect_ratio)`."""
-    entries: list[dict[str, Any]] = json.loads((folder / LIST).read_text("utf-8"))
+    """Draw every picture of the list into `folder`, and the card of the first three, by `draw(prompt, aspect_ratio)`.
+
+    A list that `folder` has already says which prompts to draw instead of the project's.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    entries = _entries(FOLDER)
+    prompts = {entry["name"]: entry["prompt"] for entry in _entries(folder)}
     drawn = []
     for entry in entries:
+        entry["prompt"] = prompts.get(entry["name"], entry["prompt"])
         image = draw(entry["prompt"], entry["aspect_ratio"]).convert("RGB")
         drawn.append(image)
         entry.update(_save(folder, entry["name"], image, entry["width"]))
@@ -40,6 +49,12 @@ def redraw(folder: Path, draw: Draw) -> None:
     lines = ",\n".join(f"  {json.dumps(entry, ensure_ascii=False)}" for entry in entries)
     (folder / LIST).write_text(f"[\n{lines}\n]\n", "utf-8")
     _card(drawn[:3]).save(folder / CARD, quality=80, optimize=True, progressive=True)
+
+
+def _entries(folder: Path) -> list[dict[str, Any]]:
+    """Return the list of pictures in `folder`, empty when it has none."""
+    listed: list[dict[str, Any]] = json.loads((folder / LIST).read_text("utf-8")) if (folder / LIST).exists() else []
+    return listed
 
 
 def _save(folder: Path, name: str, image: Image.Image, width: int) -> dict[str, Any]:
@@ -89,12 +104,16 @@ def main() -> int:
     """Draw them all; return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m sandbox.landing", description=__doc__)
     parser.add_argument("--site", metavar="URL", help="the installation that draws, e.g. https://images.example.com")
-    site = parser.parse_args().site
+    own = Path(os.environ.get("VAR_DIR") or PROJECT / "var") / OWN
+    parser.add_argument("--to", metavar="FOLDER", type=Path, default=own, help=f"where to write them: {own}")
+    arguments = parser.parse_args()
+    site = arguments.site
     key = os.environ.get("API_KEY", "")
     if site and not key:
         print("sandbox.landing: set API_KEY to a key of that installation", file=sys.stderr)
         return 2
-    redraw(FOLDER, _drawn_by(site.rstrip("/"), key) if site else _painter())
+    redraw(arguments.to, _drawn_by(site.rstrip("/"), key) if site else _painter())
+    print(f"They are in {arguments.to}")
     return 0
 
 

@@ -67,6 +67,7 @@ ROOMS = {
     "tests/pages/test_home.py",
     "deploy": "tests/reveweb",
     "Makefile": "tests/tools",
+    "benchmarks/prompts.txt": "tests/sandbox/test_painter.py",
     "docs": "tests/reveweb/test_settings.py",
     ".env.example": "tests/reveweb/test_settings.py",
     # What no test reads.

@@ -1,4 +1,4 @@
-"""The pictures of the landing page, as `python -m sandbox.landing` left them in the static files."""
+"""The pictures of the landing page: the project's, or the operator's own as `python -m sandbox.landing` left them."""
 
 import json
 from dataclasses import dataclass
@@ -38,5 +38,9 @@ class LandingPicture:
 @lru_cache(maxsize=1)
 def pictures() -> dict[str, LandingPicture]:
     """Return the landing page's pictures by name."""
-    listed = json.loads((settings.BASE_DIR / "static" / FOLDER / "pictures.json").read_text("utf-8"))
-    return {entry["name"]: LandingPicture(**entry) for entry in listed}
+    listed: dict[str, LandingPicture] = {}
+    for directory in (settings.BASE_DIR / "static", settings.VAR_DIR / "own"):
+        path = directory / FOLDER / "pictures.json"
+        entries = json.loads(path.read_text("utf-8")) if path.exists() else []
+        listed |= {entry["name"]: LandingPicture(**entry) for entry in entries}
+    return listed

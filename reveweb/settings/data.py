@@ -1,5 +1,6 @@
 """Data: the database, the shared memory of all processes, image files, static files."""
 
+from pathlib import Path
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
@@ -86,5 +87,8 @@ IMAGE_MAX_PIXELS = env.int("IMAGE_MAX_PIXELS", 40_000_000)
 
 STATIC_URL = "/static/"
 STATIC_ROOT = VAR_DIR / "static"
-STATICFILES_DIRS = [BASE_DIR / "static"]
+STATICFILES_DIRS = [
+    *filter(Path.is_dir, [VAR_DIR / "own"]),  # what an operator has of their own, such as the landing page's pictures
+    BASE_DIR / "static",
+]
 WHITENOISE_MAX_AGE = 0 if DEBUG else 3600

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -27,13 +28,15 @@ _TO_LAB = np.array(
     ],
     np.float32,
 )
-_FROM_LMS = np.linalg.inv(_TO_LMS)
-_FROM_LAB = np.linalg.inv(_TO_LAB)
+_FROM_LMS, _FROM_LAB = np.linalg.inv(_TO_LMS), np.linalg.inv(_TO_LAB)
 
 
 def rgb(code: str) -> Array:
     """Return the colour of `#rrggbb`."""
     return np.array([int(code[i : i + 2], 16) / 255 for i in (1, 3, 5)], np.float32)
+
+
+WHITE = rgb("#ffffff")
 
 
 def to_lab(colours: Array) -> Array:
@@ -53,36 +56,42 @@ def from_lab(lab: Array) -> Array:
 
 def mix(first: Array, second: Array, share: float) -> Array:
     """Return `first` with `share` (0 to 1) of `second` in it."""
-    a, b = to_lab(first), to_lab(second)
+    return _mixed(first.astype(np.float32).tobytes(), second.astype(np.float32).tobytes(), float(share))
+
+
+@lru_cache(maxsize=512)  # a picture asks for the same few mixtures again and again
+def _mixed(first: bytes, second: bytes, share: float) -> Array:
+    a, b = to_lab(np.frombuffer(first + second, np.float32).reshape(2, -1))
     return from_lab((a + (b - a) * np.float32(share)).astype(np.float32))
 
 
-def ramp(stops: Sequence[Array], where: Array) -> Array:
-    """Return the colours of a gradient through `stops` at the places `where` (0 to 1), as (n, 3)."""
-    labs = to_lab(np.stack(stops))
-    places = np.linspace(0, 1, len(stops), dtype=np.float32)
-    lab = np.stack([np.interp(where, places, labs[:, i]) for i in range(3)], axis=-1)
+def ramp(stops: Sequence[Array], n: int) -> Array:
+    """Return `n` colours of a gradient through `stops`, as (n, 3)."""
+    labs, where = to_lab(np.stack(stops)), np.linspace(0, len(stops) - 1, n, dtype=np.float32)
+    lab = np.stack([np.interp(where, np.arange(len(stops)), labs[:, i]) for i in range(3)], axis=-1)
     return from_lab(lab.astype(np.float32))
 
 
-def shade(colour: Array, lightness: float, chroma: float = 1.0) -> Array:
-    """Return `colour` with its OKLab lightness moved by `lightness` and its chroma scaled."""
+def shade(colour: Array, lightness: float) -> Array:
+    """Return `colour` with its OKLab lightness moved by `lightness`."""
     lab = to_lab(colour).copy()
     lab[..., 0] = np.clip(lab[..., 0] + lightness, 0, 1)
-    lab[..., 1:] *= chroma
     return from_lab(lab)
 
 
 def turn(colour: Array, degrees: float) -> Array:
     """Return `colour` with its hue turned."""
     lab = to_lab(colour).copy()
-    angle = np.deg2rad(degrees)
-    a, b = lab[..., 1].copy(), lab[..., 2].copy()
-    lab[..., 1] = a * np.cos(angle) - b * np.sin(angle)
-    lab[..., 2] = a * np.sin(angle) + b * np.cos(angle)
+    c, s = np.cos(np.deg2rad(degrees)), np.sin(np.deg2rad(degrees))
+    lab[..., 1], lab[..., 2] = lab[..., 1] * c - lab[..., 2] * s, lab[..., 1] * s + lab[..., 2] * c
     return from_lab(lab.astype(np.float32))
 
 
 def luminance(colour: Array) -> float:
     """Return the perceived lightness, 0 to 1."""
     return float(to_lab(colour)[..., 0].mean())
+
+
+def apart(first: Array, second: Array) -> float:
+    """Return how far two colours are from each other, in OKLab."""
+    return float(np.sqrt(((to_lab(first) - to_lab(second)) ** 2).sum()))

@@ -11,12 +11,7 @@ Rng = np.random.Generator
 
 
 def enlarge(
-    grid: Array,
-    height: int,
-    width: int,
-    box: tuple[float, float, float, float] | None = None,
-    *,
-    smooth: bool = True,
+    grid: Array, height: int, width: int, box: tuple[float, float, float, float] | None = None, *, smooth: bool = True
 ) -> Array:
     """Return `grid` (h, w) resampled to (height, width)."""
     method = Image.Resampling.BICUBIC if smooth else Image.Resampling.BILINEAR
@@ -25,64 +20,44 @@ def enlarge(
 
 
 def field(
-    rng: Rng,
-    height: int,
-    width: int,
-    *,
-    cell: float,
-    stretch: float = 1.0,
-    octaves: int = 4,
-    gain: float = 0.5,
-    ridged: bool = False,
-    coarse: int = 2,
+    rng: Rng, height: int, width: int, *, cell: float, stretch: float = 1.0, octaves: int = 4, ridged: bool = False
 ) -> Array:
     """Return fractal noise around 0, about -1 to 1.
 
-    `cell` is the largest feature in pixels, `stretch` how much wider than high it is. The field is made `coarse` times
-    smaller and enlarged, which nobody sees in clouds and saves most of the time.
+    `cell` is the largest feature in pixels, `stretch` how much wider than high it is. A field of large features is made
+    smaller and enlarged, which nobody sees and saves most of the time.
     """
+    coarse = 4 if cell > 60 else 1
     h, w = -(-height // coarse), -(-width // coarse)
     total = np.zeros((h, w), np.float32)
-    strength, reach = 1.0, 0.0
     for octave in range(octaves):
-        size = cell / coarse / 2**octave
-        if size < 1.5:
-            break
-        layer = _smooth_grid(rng, h, w, size, size * stretch)
-        total += strength * ((1 - 2 * np.abs(layer)) if ridged else layer)
-        reach += strength
-        strength *= gain
-    total *= 1.6 / max(reach, 1e-6)
-    return enlarge(total, height, width, smooth=coarse > 2) if coarse > 1 else total
+        size = max(cell / coarse / 2**octave, 1.5)
+        across = size * stretch
+        rows, columns = int(h / size) + 4, int(w / across) + 4
+        grid = rng.random((rows, columns), dtype=np.float32) * 2 - 1
+        left, top = (1 + float(start) for start in rng.random(2))
+        box = (left, top, min(left + w / across, columns), min(top + h / size, rows))
+        layer = enlarge(grid, h, w, box)
+        total += 0.5**octave * ((1 - 2 * np.abs(layer)) if ridged else layer)
+    total *= 1.6 / (2 - 0.5 ** (octaves - 1))
+    return enlarge(total, height, width, smooth=False) if coarse > 1 else total
 
 
-def _smooth_grid(rng: Rng, h: int, w: int, cell_y: float, cell_x: float) -> Array:
-    rows, columns = int(h / cell_y) + 4, int(w / cell_x) + 4
-    grid = rng.random((rows, columns), dtype=np.float32) * 2 - 1
-    left, top = rng.random(2)
-    box = (1 + left, 1 + top, 1 + left + w / cell_x, 1 + top + h / cell_y)
-    return enlarge(grid, h, w, (float(box[0]), float(box[1]), min(box[2], columns), min(box[3], rows)))
-
-
-def line(rng: Rng, n: int, *, cell: float, octaves: int = 5, gain: float = 0.5, sharp: bool = False) -> Array:
+def line(rng: Rng, n: int, *, cell: float, octaves: int = 5, sharp: bool = False) -> Array:
     """Return one-dimensional fractal noise of length `n`, about -1 to 1; `sharp` gives crags instead of swells."""
     x = np.arange(n, dtype=np.float32)
-    total = np.zeros(n, np.float32)
-    strength, reach = 1.0, 0.0
+    total, reach = np.zeros(n, np.float32), 0.0
     for octave in range(octaves):
-        size = cell / 2**octave
-        if size < 2:
-            break
+        size = max(cell / 2**octave, 2)
         knots = rng.random(int(n / size) + 4, dtype=np.float32) * 2 - 1
         place = x / size + float(rng.random())
         index = place.astype(np.int64)
         part = place - index
         if not sharp:
             part = part * part * (3 - 2 * part)
-        total += strength * (knots[index] * (1 - part) + knots[index + 1] * part)
-        reach += strength
-        strength *= gain
-    result: Array = total * np.float32(1.5 / max(reach, 1e-6))
+        total += 0.5**octave * (knots[index] * (1 - part) + knots[index + 1] * part)
+        reach += 0.5**octave
+    result: Array = total * np.float32(1.5 / reach)
     return result
 
 

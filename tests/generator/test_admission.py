@@ -13,7 +13,7 @@ from billing.models import CreditEntry, Plan, Wallet
 from generator.ask import admission
 from generator.ask.admission import Admission, ImageRequest
 from generator.errors import IdempotencyConflict, OutOfCredits, RateLimited, TooManyAtOnce
-from generator.jobs import lifecycle, tasks
+from generator.jobs import lifecycle, tell
 from generator.models import Generation
 from tests.billing.books import audit
 
@@ -64,7 +64,7 @@ def test_all_are_queued_together(rich: Wallet, enqueued: list[int]) -> None:
 
 def test_a_worker_is_told_once_the_rows_are_there_to_be_found(rich: Wallet, monkeypatch: pytest.MonkeyPatch) -> None:
     early: list[bool] = []
-    monkeypatch.setattr(tasks, "enqueue", lambda pk: early.append(connection.in_atomic_block))
+    monkeypatch.setattr(tell, "enqueue", lambda pk: early.append(connection.in_atomic_block))
     ask(rich)
     assert early == [False] * 4
 

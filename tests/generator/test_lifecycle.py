@@ -186,13 +186,13 @@ def test_only_drawings_are_looked_at(generation: Generation) -> None:
     assert lifecycle.claim_due_polls(10) == []
 
 
-def test_lookers_that_come_at_once_share_the_drawings(wallet: Wallet, give: Callable[[int], None]) -> None:
+def test_pollers_that_come_at_once_share_the_drawings(wallet: Wallet, give: Callable[[int], None]) -> None:
     give(8)
     for number in range(8):
         drawing(admission.admit(wallet=wallet, request=admission.ImageRequest(prompt=str(number))).generation)
     start = threading.Barrier(4)
 
-    def look(_: int) -> list[int]:
+    def poll(_: int) -> list[int]:
         try:
             connection.ensure_connection()  # which would set them apart
             start.wait(10)
@@ -201,7 +201,7 @@ def test_lookers_that_come_at_once_share_the_drawings(wallet: Wallet, give: Call
             connection.close()
 
     with ThreadPoolExecutor(4) as pool:
-        claimed = [pk for taken in pool.map(look, range(4)) for pk in taken]
+        claimed = [pk for taken in pool.map(poll, range(4)) for pk in taken]
     assert len(claimed) == len(set(claimed))
     assert Generation.objects.filter(polls__gt=1).count() == 0
 
