@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 import pytest
-from django.db import close_old_connections, transaction
+from django.db import close_old_connections, connection, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -93,7 +93,10 @@ def test_any_order_and_any_number_of_times_ends_in_the_same_books(customer: Cust
     assert told(customer, heard) == tidy
     places = range(len(heard))
 
-    @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+    # On PostgreSQL only what the SQL says could differ: the orders themselves are tried on SQLite.
+    @settings(
+        max_examples=12 if connection.vendor == "sqlite" else 4, deadline=None, suppress_health_check=list(HealthCheck)
+    )
     @given(st.permutations(places), st.lists(st.sampled_from(places), max_size=6))
     def shuffled(order: list[int], again: list[int]) -> None:
         assert told(customer, [heard[place] for place in [*order, *again]]) == tidy
