@@ -56,7 +56,7 @@ lighthouse: .venv/.installed-dev benchmarks/lighthouse/node_modules/.installed #
 	@$(BIN)/python -m tests.machine chromium node
 	@exec $(BIN)/python -m benchmarks.pages $(PAGES)
 
-screenshots: .venv/.installed-dev ## Capture every page on a desktop and a phone, light and dark, in docs/images/; PAGES="pricing docs" picks some.
+screenshots: .venv/.installed-dev ## Capture every page on a desktop and a phone, light and dark, in docs/images/pages/; PAGES="pricing image" picks some.
 	@$(BIN)/python -m tests.machine chromium
 	@exec $(BIN)/python -m tests.browser.screenshots $(PAGES)
 

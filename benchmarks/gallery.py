@@ -18,7 +18,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from tests.environment import ROOT
+from tests import ROOT
 
 if TYPE_CHECKING:
     from billing.models import Wallet

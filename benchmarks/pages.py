@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests import ROOT
 from tests.browser.chromium import launch_options
 from tests.browser.furnish import furnish
 from tests.browser.pages import MEASURED
-from tests.environment import ROOT, free_port, stop, wait_for_port
+from tests.environment import free_port, stop, wait_for_port
 from tests.installation import Stack
 
 FOLDER = ROOT / "benchmarks" / "lighthouse"

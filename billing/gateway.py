@@ -2,6 +2,7 @@
 
 Without `STRIPE_SECRET_KEY` the client points at the local stand-in; nothing here or above knows the difference. No call
 is made inside a database transaction. Network failures are retried by the SDK under one automatic idempotency key.
+What comes back has the types of `shapes`; what is sent, those of the SDK, which are of the version that we pin.
 
 PaymentError
 ├─ PaymentUnavailable   Stripe cannot be reached or is in trouble: try again
@@ -12,18 +13,40 @@ PaymentError
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, ParamSpec, TypeVar, cast
 
 import stripe
 from django.conf import settings
+from stripe.params import PriceCreateParams, SubscriptionUpdateParams
+from stripe.params.billing_portal import SessionCreateParams as PortalParams
+from stripe.params.checkout import SessionCreateParams
 
-API_VERSION = "2026-10-28.endive"  # the shapes that `events` reads; webhook endpoints are created with it
+from billing.shapes import (
+    Charge,
+    Customer,
+    Event,
+    Invoice,
+    PortalSession,
+    Price,
+    Product,
+    Refund,
+    Session,
+    Subscription,
+)
+
+API_VERSION = "2026-10-28.endive"  # what `shapes` describes; webhook endpoints are created with it
 GLANCE_SECONDS = 3
 SIGNATURE_TOLERANCE_SECONDS = 300  # both ways: the SDK itself accepts any time in the future
 
-Data = dict[str, Any]
+# What is asked for, by names that the rest of billing may import.
+CheckoutParams = SessionCreateParams
+PriceParams = PriceCreateParams
+SubscriptionParams = SubscriptionUpdateParams
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class PaymentError(Exception):
@@ -42,7 +65,7 @@ class BadSignature(PaymentError):
     """A webhook whose signature is missing, wrong, too old or from the future."""
 
 
-def verify_webhook(payload: bytes, signature: str) -> Data:
+def verify_webhook(payload: bytes, signature: str) -> Event:
     """Return the event in `payload` if Stripe signed it within the last or next 5 minutes. Raises BadSignature."""
     sent_at = re.search(r"(?:^|,)t=(\d+)", signature)
     if not sent_at or int(sent_at[1]) > time.time() + SIGNATURE_TOLERANCE_SECONDS:
@@ -51,12 +74,12 @@ def verify_webhook(payload: bytes, signature: str) -> Data:
         stripe.WebhookSignature.verify_header(
             payload.decode(), signature, settings.STRIPE_WEBHOOK_SECRET, SIGNATURE_TOLERANCE_SECONDS
         )
-        event = json.loads(payload)
+        data = json.loads(payload)
     except (stripe.SignatureVerificationError, ValueError) as error:
         raise BadSignature(str(error)) from error
-    if not isinstance(event, dict) or event.get("object") != "event" or not isinstance(event.get("id"), str):
+    if not isinstance(data, dict) or data.get("object") != "event" or not isinstance(data.get("id"), str):
         raise BadSignature("no event")
-    return event
+    return cast(Event, data)
 
 
 def installation() -> str:
@@ -66,22 +89,22 @@ def installation() -> str:
 
 def create_customer(*, email: str, name: str, wallet_id: int) -> str:
     """Create the account's customer and return its id; asked again it is the same one."""
-    return str(
-        _call(
-            _client().v1.customers.create,
-            {"email": email, "name": name or email, "metadata": {"account": str(wallet_id)}},
-            {"idempotency_key": f"customer:{installation()}:{wallet_id}"},
-        )["id"]
+    customer = _ask(
+        Customer,
+        _client().v1.customers.create,
+        {"email": email, "name": name or email, "metadata": {"account": str(wallet_id)}},
+        {"idempotency_key": f"customer:{installation()}:{wallet_id}"},
     )
+    return customer["id"]
 
 
 def has_dealings(customer_id: str) -> bool:
     """Tell whether a customer ever paid or ordered anything. Raises PaymentRefused for one that does not exist."""
-    of, api = {"customer": customer_id, "limit": 1}, _client().v1
+    api = _client().v1
     return bool(
-        _call(api.checkout.sessions.list, {**of, "status": "complete"})["data"]
-        or _call(api.subscriptions.list, {**of, "status": "all"})["data"]
-        or _call(api.charges.list, of)["data"]
+        _call(api.checkout.sessions.list, {"customer": customer_id, "status": "complete", "limit": 1})["data"]
+        or _call(api.subscriptions.list, {"customer": customer_id, "status": "all", "limit": 1})["data"]
+        or _call(api.charges.list, {"customer": customer_id, "limit": 1})["data"]
     )
 
 
@@ -90,14 +113,14 @@ def delete_customer(customer_id: str) -> None:
     _call(_client().v1.customers.delete, customer_id)
 
 
-def create_checkout(params: Data, *, idempotency_key: str) -> Data:
+def create_checkout(params: CheckoutParams, *, idempotency_key: str) -> Session:
     """Create a hosted checkout session."""
-    return _call(_client().v1.checkout.sessions.create, params, {"idempotency_key": idempotency_key})
+    return _ask(Session, _client().v1.checkout.sessions.create, params, {"idempotency_key": idempotency_key})
 
 
-def retrieve_checkout(session_id: str) -> Data:
+def retrieve_checkout(session_id: str) -> Session:
     """Return a checkout session as it stands."""
-    return _call(_client().v1.checkout.sessions.retrieve, session_id)
+    return _ask(Session, _client().v1.checkout.sessions.retrieve, session_id)
 
 
 def expire_checkout(session_id: str) -> None:
@@ -107,69 +130,74 @@ def expire_checkout(session_id: str) -> None:
 
 def create_portal(customer_id: str, return_url: str) -> str:
     """Return the address of a billing-portal session."""
-    return str(
-        _call(_client().v1.billing_portal.sessions.create, {"customer": customer_id, "return_url": return_url})["url"]
-    )
+    params: PortalParams = {"customer": customer_id, "return_url": return_url}
+    return _ask(PortalSession, _client().v1.billing_portal.sessions.create, params)["url"]
 
 
-def retrieve_subscription(subscription_id: str) -> Data:
+def retrieve_subscription(subscription_id: str) -> Subscription:
     """Return a subscription as it stands."""
-    return _call(_client().v1.subscriptions.retrieve, subscription_id)
+    return _ask(Subscription, _client().v1.subscriptions.retrieve, subscription_id)
 
 
-def glance_at_subscription(subscription_id: str) -> Data:
+def glance_at_subscription(subscription_id: str) -> Subscription:
     """Return a subscription as it stands, for a page that somebody waits for: asked once, for GLANCE_SECONDS at most.
 
     Raises PaymentUnavailable, PaymentRefused.
     """
-    return _call(_client(seconds=GLANCE_SECONDS, retries=0).v1.subscriptions.retrieve, subscription_id)
+    client = _client(seconds=GLANCE_SECONDS, retries=0)
+    return _ask(Subscription, client.v1.subscriptions.retrieve, subscription_id)
 
 
-def subscriptions_of(customer_id: str) -> list[Data]:
+def subscriptions_of(customer_id: str) -> list[Subscription]:
     """Return a customer's subscriptions that were not canceled."""
-    return list(_pages(_client().v1.subscriptions.list, {"customer": customer_id, "limit": 100}))
+    return list(_pages(Subscription, _client().v1.subscriptions.list, {"customer": customer_id, "limit": 100}))
 
 
-def update_subscription(subscription_id: str, params: Data) -> Data:
+def update_subscription(subscription_id: str, params: SubscriptionParams) -> Subscription:
     """Change a subscription."""
-    return _call(_client().v1.subscriptions.update, subscription_id, params)
+    return _ask(Subscription, _client().v1.subscriptions.update, subscription_id, params)
 
 
-def cancel_subscription(subscription_id: str) -> Data:
+def cancel_subscription(subscription_id: str) -> Subscription:
     """End a subscription at once."""
-    return _call(_client().v1.subscriptions.cancel, subscription_id)
+    return _ask(Subscription, _client().v1.subscriptions.cancel, subscription_id)
 
 
-def retrieve_invoice(invoice_id: str) -> Data:
+def retrieve_invoice(invoice_id: str) -> Invoice:
     """Return an invoice with its payments."""
-    return _call(_client().v1.invoices.retrieve, invoice_id, {"expand": ["payments"]})
+    return _ask(Invoice, _client().v1.invoices.retrieve, invoice_id, {"expand": ["payments"]})
 
 
-def retrieve_charge(charge_id: str) -> Data:
+def retrieve_charge(charge_id: str) -> Charge:
     """Return a charge as it stands."""
-    return _call(_client().v1.charges.retrieve, charge_id)
+    return _ask(Charge, _client().v1.charges.retrieve, charge_id)
 
 
-def refund_payment(payment_intent: str, *, idempotency_key: str) -> Data:
+def refund_payment(payment_intent: str, *, idempotency_key: str) -> Refund:
     """Pay a whole payment back."""
-    return _call(_client().v1.refunds.create, {"payment_intent": payment_intent}, {"idempotency_key": idempotency_key})
+    return _ask(
+        Refund,
+        _client().v1.refunds.create,
+        {"payment_intent": payment_intent},
+        {"idempotency_key": idempotency_key},
+    )
 
 
 def upsert_product(product_id: str, *, name: str, metadata: dict[str, str]) -> str:
     """Create a product, or rename an existing one, and return its id."""
     if product_id:
-        return str(_call(_client().v1.products.update, product_id, {"name": name, "metadata": metadata})["id"])
-    return str(_call(_client().v1.products.create, {"name": name, "metadata": metadata})["id"])
+        return _ask(Product, _client().v1.products.update, product_id, {"name": name, "metadata": metadata})["id"]
+    return _ask(Product, _client().v1.products.create, {"name": name, "metadata": metadata})["id"]
 
 
-def find_prices(lookup_key: str) -> list[Data]:
+def find_prices(lookup_key: str) -> list[Price]:
     """Return the price that holds `lookup_key`, with its product, as a list of none or one."""
-    return list(_pages(_client().v1.prices.list, {"lookup_keys": [lookup_key], "limit": 1}))
+    return list(_pages(Price, _client().v1.prices.list, {"lookup_keys": [lookup_key], "limit": 1}))
 
 
-def create_price(params: Data) -> Data:
+def create_price(params: PriceParams) -> Price:
     """Create a price."""
-    return _call(_client().v1.prices.create, params)
+    return _ask(Price, _client().v1.prices.create, params)
 
 
 def retire_price(price_id: str) -> None:
@@ -177,29 +205,30 @@ def retire_price(price_id: str) -> None:
     _call(_client().v1.prices.update, price_id, {"active": False})
 
 
-def events_since(since: int) -> Iterator[Data]:
+def events_since(since: int) -> Iterator[Event]:
     """Yield every event from `since` (Unix seconds) on, newest first. Stripe keeps 30 days."""
-    return _pages(_client().v1.events.list, {"created": {"gte": since}, "limit": 100})
+    return _pages(Event, _client().v1.events.list, {"created": {"gte": since}, "limit": 100})
 
 
-def paid_invoices_since(since: int) -> Iterator[Data]:
+def paid_invoices_since(since: int) -> Iterator[Invoice]:
     """Yield every paid invoice created from `since` (Unix seconds) on."""
     params = {"created": {"gte": since}, "status": "paid", "limit": 100, "expand": ["data.payments"]}
-    return _pages(_client().v1.invoices.list, params)
+    return _pages(Invoice, _client().v1.invoices.list, params)
 
 
-def checkouts_since(since: int) -> Iterator[Data]:
+def checkouts_since(since: int) -> Iterator[Session]:
     """Yield every completed checkout session created from `since` (Unix seconds) on."""
     params = {"created": {"gte": since}, "status": "complete", "limit": 100}
-    return _pages(_client().v1.checkout.sessions.list, params)
+    return _pages(Session, _client().v1.checkout.sessions.list, params)
 
 
-def charges_since(since: int) -> Iterator[Data]:
+def charges_since(since: int) -> Iterator[Charge]:
     """Yield every charge created from `since` (Unix seconds) on."""
-    return _pages(_client().v1.charges.list, {"created": {"gte": since}, "limit": 100})
+    return _pages(Charge, _client().v1.charges.list, {"created": {"gte": since}, "limit": 100})
 
 
-def _pages(listing: Any, params: Data) -> Iterator[Data]:
+def _pages(shape: type[T], listing: Callable[..., Any], params: Mapping[str, object]) -> Iterator[T]:
+    """Yield what a list holds, page after page, each a `shape`."""
     while True:
         page = _call(listing, params)
         yield from page["data"]
@@ -208,15 +237,19 @@ def _pages(listing: Any, params: Data) -> Iterator[Data]:
         params = {**params, "starting_after": page["data"][-1]["id"]}
 
 
-def _call(method: Any, *arguments: Any) -> Data:
+def _ask(shape: type[T], method: Callable[P, stripe.StripeObject], *arguments: P.args, **named: P.kwargs) -> T:
+    """Call the SDK and return what it answers, which is a `shape`: Stripe's word, as the API's version has it."""
+    return cast(T, _call(method, *arguments, **named))
+
+
+def _call(method: Callable[P, stripe.StripeObject], *arguments: P.args, **named: P.kwargs) -> dict[str, Any]:
     """Call the SDK and return plain data; its errors become ours."""
     try:
-        answer: Data = method(*arguments).to_dict(for_json=True)
+        return method(*arguments, **named).to_dict(for_json=True)
     except (stripe.CardError, stripe.InvalidRequestError, stripe.IdempotencyError) as error:
         raise PaymentRefused(error.user_message or str(error)) from error
     except stripe.StripeError as error:
         raise PaymentUnavailable(str(error)) from error
-    return answer
 
 
 @lru_cache(maxsize=2)

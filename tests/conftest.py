@@ -155,13 +155,12 @@ def generation(wallet: Wallet) -> Generation:
 
 
 @pytest.fixture
-def images(tmp_path: Any, settings: Any) -> Iterator[None]:
+def images(tmp_path: Any, settings: Any) -> None:
     """Keep this test's images to itself."""
     settings.STORAGES = {
         **settings.STORAGES,
         "default": {**settings.STORAGES["default"], "OPTIONS": {"location": tmp_path, "allow_overwrite": True}},
     }
-    return
 
 
 @pytest.fixture

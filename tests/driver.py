@@ -31,7 +31,7 @@ def finish(generation: Generation, seconds: float = 20) -> Generation:
     end = time.monotonic() + seconds
     generation = step(generation)
     while not generation.is_final:
-        assert time.monotonic() < end, f"still {generation.status} after {generation.looks} looks"
+        assert time.monotonic() < end, f"still {generation.status} after {generation.polls} polls"
         time.sleep(0.02)
         generation = step(generation)
     return generation

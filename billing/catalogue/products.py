@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from billing import gateway
 from billing.models import Pack, Plan, StripePrice, Wallet
+from billing.shapes import Price
 
 Product = Plan | Pack
 
@@ -64,14 +65,14 @@ def _sync(product: Product) -> tuple[StripePrice, str]:
     kind = "plan" if isinstance(product, Plan) else "pack"
     key = lookup_key(product)
     found = gateway.find_prices(key)
-    stripe_product = product.stripe_product_id or (str(found[0]["product"]) if found else "")
+    stripe_product = product.stripe_product_id or (found[0]["product"] if found else "")
     stripe_product = gateway.upsert_product(
         stripe_product, name=product.name, metadata={"reveweb": kind, "slug": product.slug}
     )
     type(product).objects.filter(pk=product.pk).update(stripe_product_id=stripe_product)
     if found and (found[0]["unit_amount"], found[0]["currency"]) == (product.price, product.currency):
         return _known(product, found[0]), f"{found[0]['id']} is up to date"
-    params: gateway.Data = {
+    params: gateway.PriceParams = {
         "product": stripe_product,
         "unit_amount": product.price,
         "currency": product.currency,
@@ -88,7 +89,7 @@ def _sync(product: Product) -> tuple[StripePrice, str]:
     return _known(product, price), f"{price['id']} is new"
 
 
-def _known(product: Product, price: gateway.Data) -> StripePrice:
+def _known(product: Product, price: Price) -> StripePrice:
     owner = {"plan": product} if isinstance(product, Plan) else {"pack": product}
     values = {**owner, "amount": price["unit_amount"], "currency": price["currency"]}
     return StripePrice.objects.get_or_create(stripe_id=price["id"], defaults=values)[0]

@@ -38,11 +38,13 @@ def start(*, wallet: Wallet, product: Plan | Pack, site: str) -> str:
     except gateway.PaymentRefused:
         _refuse_closing(wallet, order)  # its customer may just have been deleted
         raise
+    url = session["url"]
+    assert url  # a session that has just begun is open
     still_open = Order.objects.filter(pk=order.pk, status=Order.Status.OPEN)
-    is_ours = still_open.update(stripe_session_id=session["id"], url=session["url"])
+    is_ours = still_open.update(stripe_session_id=session["id"], url=url)
     # Read after the session is on record: an account that closes later finds it there, and expires it.
     if is_ours and not _is_closed(wallet):
-        return str(session["url"])
+        return url
     _withdraw(order, session["id"])
     _refuse_closing(wallet, order)
     return start(wallet=wallet, product=product, site=site)  # another tab has started a new one meanwhile: follow it
@@ -72,8 +74,11 @@ def change_plan(*, wallet: Wallet, plan: Plan) -> None:
     with _changing(subscription):
         # As it stands at Stripe: our copy follows with the webhook, and a price that is behind would pay money back.
         item = gateway.retrieve_subscription(subscription.stripe_id)["items"]["data"][0]
-        dearer = plan.price > item["price"]["unit_amount"]
-        if not dearer and plan.interval != item["price"]["recurring"]["interval"]:
+        paid, rhythm = item["price"]["unit_amount"], item["price"]["recurring"]
+        if paid is None or rhythm is None:  # in tiers, say: made by hand at Stripe, and nothing to compare with
+            raise NotForSale(plan.name)
+        dearer = plan.price > paid
+        if not dearer and plan.interval != rhythm["interval"]:
             raise NotForSale(plan.name)  # it would begin a new period that nothing was paid for
         gateway.update_subscription(
             subscription.stripe_id,
@@ -178,9 +183,9 @@ def _close(order: Order) -> None:
     Order.objects.filter(pk=order.pk, status=Order.Status.OPEN).update(status=Order.Status.EXPIRED)
 
 
-def _session(wallet: Wallet, product: Plan | Pack, order: Order, site: str) -> gateway.Data:
+def _session(wallet: Wallet, product: Plan | Pack, order: Order, site: str) -> gateway.CheckoutParams:
     metadata = {"account": str(wallet.pk), "order": str(order.pk), "product": products.lookup_key(product)}
-    params: gateway.Data = {
+    params: gateway.CheckoutParams = {
         "customer": customer_of(wallet),
         "client_reference_id": str(wallet.pk),
         "line_items": [{"price": products.current_price(product).stripe_id, "quantity": 1}],

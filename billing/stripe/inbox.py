@@ -7,8 +7,8 @@ from datetime import timedelta
 from django.db.models import Q
 from django.utils import timezone
 
-from billing import gateway
 from billing.models import StripeEvent
+from billing.shapes import Event
 from billing.stripe import events
 from kit import broker, due
 
@@ -19,7 +19,7 @@ LONGEST_PAUSE = timedelta(hours=1)
 UNHANDLED = Q(handled_at=None)
 
 
-def store(event: gateway.Data) -> bool:
+def store(event: Event) -> bool:
     """Store a verified event and hand it to a worker; False when it was stored before."""
     values = {"type": event["type"], "api_version": event.get("api_version") or "", "payload": event}
     _, is_new = StripeEvent.objects.get_or_create(id=event["id"], defaults=values)

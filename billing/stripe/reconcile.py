@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from billing import gateway
 from billing.models import Payment, StripeEvent, Wallet
+from billing.shapes import Invoice, Session
 from billing.stripe import events, inbox
 
 
@@ -50,10 +51,10 @@ class _Paid:
     """Money that Stripe has for us. `object` is what an event about it would carry."""
 
     kind: str
-    object: gateway.Data
+    object: Session | Invoice
     wallet: Wallet
     amount: int
-    currency: str
+    currency: str | None
 
 
 def _paid(since: int) -> Iterator[tuple[str, _Paid]]:
@@ -67,7 +68,7 @@ def _paid(since: int) -> Iterator[tuple[str, _Paid]]:
                 _Paid("checkout.session.completed", session, wallet, amount, session["currency"]),
             )
     for invoice in gateway.paid_invoices_since(since):
-        is_ours = (invoice.get("parent") or {}).get("subscription_details")
+        is_ours = invoice["parent"] and invoice["parent"]["subscription_details"]
         if is_ours and (wallet := _wallet(invoice)):
             yield (
                 f"invoice:{invoice['id']}",
@@ -104,11 +105,11 @@ def _is_paid(reference: str) -> bool:
     kind, _, id = reference.partition(":")
     try:
         if kind == "invoice":
-            return bool(gateway.retrieve_invoice(id)["status"] == "paid")
+            return gateway.retrieve_invoice(id)["status"] == "paid"
         return gateway.retrieve_checkout(id)["payment_status"] in ("paid", "no_payment_required")
     except gateway.PaymentRefused:
         return False
 
 
-def _wallet(data: gateway.Data) -> Wallet | None:
-    return Wallet.objects.select_related("user").filter(stripe_customer_id=data.get("customer") or "-").first()
+def _wallet(paid: Session | Invoice) -> Wallet | None:
+    return Wallet.objects.select_related("user").filter(stripe_customer_id=paid["customer"] or "-").first()

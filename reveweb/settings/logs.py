@@ -1,5 +1,7 @@
 """Language, time, and what is logged."""
 
+from typing import Any
+
 from reveweb.settings.env import env
 
 LANGUAGE_CODE = "en"
@@ -8,7 +10,7 @@ USE_I18N = False
 USE_TZ = True
 
 LOG_LEVEL = env.str("LOG_LEVEL", "INFO")
-LOGGING = {
+LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname} {name} {request_id} {message}", "style": "{"}},

@@ -23,6 +23,7 @@ from reveweb.personal import export, jobs, tasks
 from reveweb.personal.models import PersonalTask
 from tests.account.conftest import png, work
 from tests.conftest import PASSWORD
+from tests.streams import pieces_of
 
 State = PersonalTask.State
 
@@ -330,6 +331,6 @@ def fetched(user: User, path: str) -> tuple[int, bytes]:
         answer = await client.get(path)
         if not answer.streaming:
             return answer.status_code, answer.content
-        return answer.status_code, b"".join([piece async for piece in answer.streaming_content])
+        return answer.status_code, b"".join([piece async for piece in pieces_of(answer)])
 
     return asyncio.run(read())

@@ -141,6 +141,7 @@ def test_revoke_api_key_leaves_the_record_that_the_admin_leaves(alice: User) -> 
     run("revoke_api_key", key.prefix)
     run("revoke_api_key", key.prefix)
     record = AuditRecord.objects.get()  # one: the second time nothing was revoked
+    assert record.wallet
     assert (record.action, record.actor, record.wallet.user) == (acts.Act.REVOKE.value, None, alice)
     assert (record.before, record.after) == ({"live": [key.prefix]}, {"revoked": [key.prefix]})
     assert record.reason == "Revoked on the command line"

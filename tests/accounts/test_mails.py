@@ -9,6 +9,7 @@ import allauth
 import pytest
 from allauth.account.models import EmailAddress
 from django.conf import settings as django_settings
+from django.template.backends.django import Template
 from django.template.loader import get_template
 from django.test import Client
 
@@ -72,8 +73,9 @@ def assert_well_made(message: Any) -> None:
 @pytest.mark.parametrize("prefix", PREFIXES)
 def test_every_mail_of_allauth_is_in_our_words_and_frame(alice: User, mailoutbox: list[Any], prefix: str) -> None:
     for ending in ("subject.txt", "message.txt", "message.html"):
-        origin = Path(get_template(f"{prefix}_{ending}").template.origin.name)
-        assert origin.is_relative_to(Path(django_settings.BASE_DIR) / "templates")
+        template = get_template(f"{prefix}_{ending}")
+        assert isinstance(template, Template)
+        assert Path(template.origin.name).is_relative_to(Path(django_settings.BASE_DIR) / "templates")
     code = CODE if prefix.endswith("_code") else {}
     mail.queue_to("alice@example.com", prefix, user=alice, **VALUES | code)
     [message] = mailoutbox

@@ -2,9 +2,11 @@
 
 import threading
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from uuid import uuid4
 
 import pytest
+from django.conf import LazySettings
 from django.core.exceptions import PermissionDenied
 from django.db import connections
 from django.utils import timezone
@@ -81,7 +83,7 @@ def test_a_form_sent_twice_grants_once_and_is_recorded_once(boss: Staff, alice: 
     assert AuditRecord.objects.count() == 1
 
 
-def test_support_grants_up_to_the_limit(support: Staff, alice: User, wallet: Wallet, settings: object) -> None:
+def test_support_grants_up_to_the_limit(support: Staff, alice: User, wallet: Wallet, settings: LazySettings) -> None:
     settings.SUPPORT_GRANT_LIMIT = 20
     support.act("person_grant", alice.pk, credits=20)
     assert audit(wallet) == 23
@@ -167,17 +169,18 @@ def test_a_returned_credit_of_a_disputed_payment_stays_kept_back(wallet: Wallet,
 def test_the_domain_refuses_whatever_the_page_shows(
     support: Staff, finance: Staff, alice: User, wallet: Wallet, dispute: Dispute
 ) -> None:
-    words = {"wallet": wallet, "reason": REASON, "reference": "staff:1"}
+    take = partial(acts.take, wallet=wallet, reason=REASON, reference="staff:1")
+    grant = partial(acts.grant, wallet=wallet, reason=REASON, reference="staff:1")
     with pytest.raises(PermissionDenied):
-        acts.take(actor=support.user, credits=1, **words)
+        take(actor=support.user, credits=1)
     with pytest.raises(PermissionDenied):
-        acts.grant(actor=support.user, credits=21, **words)
+        grant(actor=support.user, credits=21)
     with pytest.raises(PermissionDenied):
-        acts.grant(actor=alice, credits=1, **words)
+        grant(actor=alice, credits=1)
     with pytest.raises(PermissionDenied):
-        acts.grant(actor=finance.user, credits=1_000_001, **words)
+        grant(actor=finance.user, credits=1_000_001)
     with pytest.raises(ValueError, match="reason"):
-        acts.grant(actor=finance.user, credits=1, wallet=wallet, reason=" ", reference="staff:1")
+        grant(actor=finance.user, credits=1, reason=" ")
     assert audit(wallet) == 53
     assert not AuditRecord.objects.filter(wallet=wallet).exists()
 

@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from billing.models import AuditRecord, StripeEvent
-from billing.stripe import inbox
+from billing.stripe import events
 from tests.admin.conftest import Staff
 
 EVENTS = "billing_stripeevent_changelist"
@@ -48,7 +48,7 @@ def test_one_that_fails_again_says_why(finance: Staff, event: StripeEvent, monke
     def fail(event: StripeEvent) -> None:
         raise RuntimeError("<b>still</b> not")
 
-    monkeypatch.setattr(inbox.events, "apply", fail)
+    monkeypatch.setattr(events, "apply", fail)
     text = retry(finance, event)
     assert "RuntimeError: &lt;b&gt;still&lt;/b&gt; not" in text
     event.refresh_from_db()

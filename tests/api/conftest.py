@@ -19,7 +19,7 @@ def serve(api: Api) -> Callable[..., httpx.Response]:
         headers = {"Authorization": f"Bearer {api.secret}", **options.pop("headers", {})}
 
         async def ask() -> httpx.Response:
-            transport = httpx.ASGITransport(app=application)
+            transport = httpx.ASGITransport(app=application)  # type: ignore[arg-type]  # Django insists on a dict
             async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as client:
                 return await client.request(method, path, headers=headers, **options)
 

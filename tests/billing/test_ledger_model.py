@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
@@ -188,11 +188,11 @@ class Ledger(RuleBasedStateMachine):
         books = data.draw(st.sampled_from([books for books in self.books if books.holds]))
         reference = data.draw(st.sampled_from(sorted(books.holds)))
         drawn = books.holds.pop(reference)
-        ends = [
+        ends: list[Callable[[], CreditEntry]] = [
             lambda: ledger.settle(reference=reference),
             lambda: ledger.release(reference=reference, cause="model"),
         ]
-        first, other = ends if settle else reversed(ends)
+        first, other = ends if settle else ends[::-1]
         assert self.twice(first) == other()
         if not settle:
             books.write_off(self.clock)
@@ -294,7 +294,7 @@ class Ledger(RuleBasedStateMachine):
 def test_the_ledger_does_what_its_model_does() -> None:
     # Without shrinking: a failure prints its at most 40 steps soon, instead of fewer of them minutes later.
     quick = settings(
-        max_examples=30,
+        max_examples=30 if connection.vendor == "sqlite" else 10,  # the second time only what the SQL says differs
         stateful_step_count=40,
         deadline=None,
         database=None,

@@ -27,7 +27,7 @@ BILLING = "https://shop.example/dashboard/billing/"
 class Server:
     """What a mail server answers."""
 
-    error: Exception | None = None
+    error: BaseException | None = None
     asked: int = 0
 
 
@@ -128,6 +128,7 @@ def test_each_mail_goes_out_once(wallet: Wallet, mailoutbox: list[Any]) -> None:
         mail.queue(wallet, "receipt", reference="receipt:1", **PAID)
         mail.send_due()
         mail.send(OutgoingMail.objects.get().pk)
+        OutgoingMail.objects.update(due_at=timezone.now())  # the lease of whoever sent it has ended
     assert len(mailoutbox) == 1
 
 

@@ -19,11 +19,11 @@ from typing import Any
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from tests import ROOT
 from tests.browser.chromium import launch_options
 from tests.browser.conftest import DESKTOP, PHONE
 from tests.browser.furnish import EMAILS, Furnished, furnish, log_in
 from tests.browser.pages import ALL, View
-from tests.environment import ROOT
 from tests.installation import Stack
 
 IMAGES = ROOT / "docs" / "images"

@@ -117,7 +117,8 @@ def people(credits: int, *emails: str) -> None:
 def gallery(many: int) -> None:
     """Share some of Ada's images, count some as the studio's, spread them over days; copy them for `many`."""
     ada = ledger.wallet_of(User.objects.get(email="ada@example.com").pk)
-    entries = QuerySet(CreditEntry).filter(wallet=ada)  # its own manager refuses to change what was written
+    # The model's own manager refuses to change what was written.
+    entries: QuerySet[CreditEntry] = QuerySet(CreditEntry).filter(wallet=ada)
     mine = list(ada.generations.order_by("pk"))
     pictures = [one for one in mine if one.status == Generation.Status.COMPLETED]
     for number, generation in enumerate(pictures):
@@ -148,7 +149,7 @@ def _copy(pictures: list[Generation], many: int) -> None:
     now = timezone.now()
     rows = []
     for number in range(many):
-        source = pictures[number % len(pictures)]
+        source, token = pictures[number % len(pictures)], new_file_token()
         own = {
             "wallet_id": wallet.pk,
             "api_key_id": None,
@@ -156,12 +157,12 @@ def _copy(pictures: list[Generation], many: int) -> None:
             "is_listed": False,
             "idempotency_key": None,
             "public_id": new_public_id(),
-            "file_token": new_file_token(),
+            "file_token": token,
             "created_at": now - timedelta(minutes=many - number),
         }
         kept = {field.attname: getattr(source, field.attname) for field in Generation._meta.concrete_fields}
         rows.append(Generation(**{**kept, **own, "id": None}))
-        _link(source, own["file_token"])
+        _link(source, token)
     Generation.objects.bulk_create(rows, batch_size=500)
 
 

@@ -44,7 +44,7 @@ def test_without_scripts_the_heart_and_the_link_work_too(visit: Visit) -> None:
     visitor = visit(signed_in=True)
     (id,) = hang(visitor, "a red fox")
     plain = visit(js=False)
-    plain.context.add_cookies(visitor.context.cookies())
+    plain.enter({cookie["name"]: cookie["value"] for cookie in visitor.context.cookies()})
     page = plain.page
     page.goto(f"/gallery/{id}/")
     page.get_by_role("button", name="Favourite").click()

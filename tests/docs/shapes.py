@@ -11,14 +11,20 @@ _DIFFERING = [
 ]
 
 
-def shape(value: Any) -> Any:
-    """Return a JSON value's names and types. Nothing is known of an empty one, so there may be none."""
+def shape(value: Any, path: str = "") -> dict[str, str]:
+    """Return a JSON value's types by their paths, like `metadata.width`, flat so that pytest names what differs.
+
+    Nothing is known of an empty list, so there may be none.
+    """
+    found = {path: type(value).__name__}
     if isinstance(value, dict):
-        return {name: shape(one) for name, one in value.items()}
+        for name, one in value.items():
+            found |= shape(one, f"{path}.{name}".lstrip("."))
     if isinstance(value, list):
         assert value
-        return [shape(one) for one in value]
-    return type(value).__name__
+        for number, one in enumerate(value):
+            found |= shape(one, f"{path}[{number}]")
+    return found
 
 
 def normalised(value: Any) -> str:

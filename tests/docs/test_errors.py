@@ -10,7 +10,7 @@ from django.test import Client
 from generator import errors as generator_errors
 from reveweb import api
 from reveweb.docs import errors
-from tests.environment import ROOT
+from tests import ROOT
 
 
 @pytest.fixture

@@ -22,9 +22,9 @@ import pytest
 from PIL import Image
 
 from reveweb.docs import book, rendering
-from reveweb.docs.rendering import LANGUAGES, Code
+from reveweb.docs.code import LANGUAGES, Code
+from tests import ROOT
 from tests.docs.shapes import normalised, shape
-from tests.environment import ROOT
 from tests.installation import Stack, wait_until
 
 pytestmark = pytest.mark.stack
@@ -180,7 +180,12 @@ class Answers:
 
     def pending(self) -> httpx.Response:
         image_id = self.generate(prompt="[sandbox:never] a fox", **{"async": True}).json()["id"]
-        return wait_until(lambda: (answer := self.status(image_id)).json()["stage"] == "drawing" and answer)
+
+        def drawing() -> httpx.Response | None:
+            answer = self.status(image_id)
+            return answer if answer.json()["stage"] == "drawing" else None
+
+        return wait_until(drawing)
 
     def status_failed(self) -> httpx.Response:
         return self.status(self.failed().json()["id"])

@@ -5,7 +5,7 @@ import csv
 import io
 import tracemalloc
 import zipfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -21,6 +21,7 @@ from billing.models import Wallet
 from generator.files import archive, images
 from generator.library import trash
 from generator.models import Generation
+from tests.streams import pieces_of
 
 pytestmark = pytest.mark.usefixtures("images")
 
@@ -50,9 +51,7 @@ async def download(user: User, *ids: str) -> bytes:
     await client.aforce_login(user)
     response = await client.post("/gallery/zip/", {"ids": ",".join(ids)})
     assert response.status_code == 200
-    assert response.is_async
-    pieces: AsyncIterator[bytes] = response.streaming_content
-    return b"".join([piece async for piece in pieces])
+    return b"".join([piece async for piece in pieces_of(response)])
 
 
 def test_it_holds_the_images_as_they_are_and_what_they_were_asked_for(wallet: Wallet) -> None:
@@ -107,9 +106,14 @@ def test_only_ones_own_that_are_kept_come_over_the_page(wallet: Wallet, alice: U
 
 
 def test_it_is_sent_while_it_is_made(wallet: Wallet, monkeypatch: pytest.MonkeyPatch) -> None:
-    reads = []
+    reads: list[str] = []
     read = images.read
-    monkeypatch.setattr(images, "read", lambda name: reads.append(name) or read(name))
+
+    def counted(name: str) -> bytes:
+        reads.append(name)
+        return read(name)
+
+    monkeypatch.setattr(images, "read", counted)
     pieces = archive.stream([hang(wallet, f"image {number}", b"x" * archive.PIECE) for number in range(5)])
     next(pieces)
     assert len(reads) == 1

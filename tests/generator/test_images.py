@@ -51,7 +51,13 @@ def files(folder: Path) -> set[str]:
 def left_and_right(image: Image.Image) -> tuple[int, int]:
     """Return how bright the two halves of a thumbnail are, 0 to 255."""
     grey = image.convert("L")
-    return tuple(grey.getpixel((int(grey.width * share), grey.height // 2)) for share in (0.2, 0.8))
+
+    def brightness(share: float) -> int:
+        value = grey.getpixel((int(grey.width * share), grey.height // 2))
+        assert isinstance(value, int)
+        return value
+
+    return brightness(0.2), brightness(0.8)
 
 
 # --- What is kept ----------------------------------------------------------------------------------------------
@@ -189,7 +195,9 @@ def test_an_animation_is_kept_and_its_first_picture_shown(format: str) -> None:
     still = Image.new("RGB", (64, 64), (255, 0, 0))
     data = encoded(still, format, save_all=True, append_images=[Image.new("RGB", (64, 64))], duration=100)
     assert images.store(data, TOKEN).size == len(data)
-    red, green, blue = thumbnail(480).convert("RGB").getpixel((32, 32))
+    colour = thumbnail(480).convert("RGB").getpixel((32, 32))
+    assert isinstance(colour, tuple)
+    red, green, blue = colour
     assert red > 200
     assert max(green, blue) < 60
 

@@ -11,6 +11,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
+from billing import ledger
 from billing.models import Wallet
 from generator.ask import admission
 from generator.files.images import StoredImage
@@ -358,7 +359,7 @@ def test_an_end_that_stops_half_way_never_was(
 
     found = drawing(generation)
     with monkeypatch.context() as patch:
-        patch.setattr(lifecycle.ledger, credits, dies)
+        patch.setattr(ledger, credits, dies)
         with pytest.raises(KeyboardInterrupt):
             end(found)
     assert status(generation) == Status.DRAWING

@@ -141,7 +141,9 @@ def test_a_waiter_is_woken_again_after_redis_lost_its_connection(settings: Any) 
         waiting = asyncio.create_task(wait())
         await asyncio.sleep(0.3)
         assert woken == 1
-        [ours] = [client["id"] for client in server.client_list(_type="pubsub") if client["name"] == name]
+        clients = server.client_list(_type="pubsub")
+        assert isinstance(clients, list)
+        [ours] = [client["id"] for client in clients if client["name"] == name]
         server.client_kill_filter(_id=ours)
         for _ in range(50):
             await asyncio.sleep(0.1)
@@ -180,7 +182,9 @@ def test_a_process_holds_one_subscription_however_many_wait(settings: Any, monke
     async def many() -> int:
         waiting = [asyncio.create_task(count_ticks(f"generation:{number}", 5)) for number in range(50)]
         await asyncio.sleep(0.4)
-        [(_, count)] = server.pubsub_numsub(wakeups.CHANNEL)
+        counts = server.pubsub_numsub(wakeups.CHANNEL)
+        assert isinstance(counts, list)
+        [(_, count)] = counts
         for task in waiting:
             task.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)

@@ -24,6 +24,7 @@ from generator.models import Generation
 from kit.http import signed
 from reveweb.personal.models import PersonalTask
 from tests.reveweb.test_settings import manage
+from tests.streams import pieces_of
 
 TOKEN = "0123456789abcdefABCDEF0123456789"
 PATH = f"/images/{TOKEN}.png"
@@ -111,7 +112,7 @@ def fetched(path: str = PATH, **headers: str) -> tuple[HttpResponseBase, int, by
         if not response.streaming:
             return response, len(response.content), response.content[:100]
         size, beginning = 0, b""
-        async for piece in response.streaming_content:
+        async for piece in pieces_of(response):
             size, beginning = size + len(piece), beginning or piece[:100]
         return response, size, beginning
 

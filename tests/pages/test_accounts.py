@@ -13,6 +13,7 @@ from allauth.mfa.totp.internal.auth import TOTP
 from allauth.usersessions.models import UserSession
 from django.core import mail
 from django.core.cache import cache
+from django.template.backends.django import Template
 from django.template.loader import get_template, render_to_string
 from django.test import Client, RequestFactory
 from django.utils import timezone
@@ -107,7 +108,9 @@ PAGES = sorted(
 
 @pytest.mark.parametrize("name", [name for name in PAGES if not NOT_REACHED.search(name) and "/email/" not in name])
 def test_no_page_of_allauths_own_is_shown(name: str) -> None:
-    assert "site-packages" not in str(get_template(name).origin)
+    template = get_template(name)
+    assert isinstance(template, Template)
+    assert "site-packages" not in str(template.origin)
 
 
 def test_the_pages_that_are_rarely_seen_are_well_made(rf: RequestFactory, db: None) -> None:

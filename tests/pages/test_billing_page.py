@@ -5,7 +5,7 @@ import csv
 import re
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from django.test import AsyncClient, Client
@@ -293,6 +293,7 @@ def test_a_later_renewal_does_not_change_what_an_order_brought(
     browser: Client, subscriber: Customer, desk: Desk
 ) -> None:
     session = Order.objects.get().stripe_session_id
+    assert session
     desk(f"subscriptions/{subscriber.subscription.stripe_id}/renew")
     subscriber.follow()
     first = Payment.objects.order_by("pk").first()
@@ -322,6 +323,7 @@ def test_a_checkout_that_ended_unpaid_says_so(browser: Client, customer: Custome
     checkout.start(wallet=customer.wallet, product=basic, site=SITE)
     Order.objects.update(status=Order.Status.EXPIRED)
     session = Order.objects.get().stripe_session_id
+    assert session
     assert "This checkout has ended" in text_of(browser.get(SUCCESS, {"session": session}))
 
 
@@ -370,6 +372,7 @@ def test_going_up_and_down_again_gives_no_credits_away(browser: Client, subscrib
         browser.post(CHANGE, {"slug": slug})
         subscriber.follow()
     for payment in subscriber.wallet.payments.select_related("grant"):
+        assert payment.grant
         assert payment.amount >= 6 * payment.grant.amount  # cents: no cheaper than the plans' own difference
 
 
@@ -412,7 +415,7 @@ def test_what_a_change_means_is_told_from_what_stripe_says_now(
 def test_what_a_change_means_is_told_while_stripe_is_away(
     browser: Client, subscriber: Customer, pro: Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def away(_: str) -> gateway.Data:
+    def away(_: str) -> NoReturn:
         raise gateway.PaymentUnavailable("no network")
 
     monkeypatch.setattr(gateway, "retrieve_subscription", away)

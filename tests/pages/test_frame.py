@@ -5,6 +5,7 @@ from collections.abc import Callable
 from html.parser import HTMLParser
 
 import pytest
+from django.conf import LazySettings
 from django.test import Client
 
 from accounts.models import ApiKey
@@ -111,7 +112,7 @@ def test_the_page_about_one_key_is_well_made(browser: Client, api: object, act: 
     assert_well_made(browser.get(f"/dashboard/api-keys/{ApiKey.objects.get().pk}/{act}").content.decode())
 
 
-def test_the_sandbox_says_that_it_is_one(client: Client, db: None, settings: object) -> None:
+def test_the_sandbox_says_that_it_is_one(client: Client, db: None, settings: LazySettings) -> None:
     assert "drawn locally" in client.get("/").content.decode()
     settings.SANDBOX = False
     assert "drawn locally" not in client.get("/").content.decode()

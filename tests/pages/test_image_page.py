@@ -251,7 +251,7 @@ def test_jpeg_has_white_where_there_was_nothing(browser: Client, draw: Draw, ima
     with Image.open(io.BytesIO(download(browser, generation, "jpeg").content)) as image:
         assert image.convert("RGB").getpixel((5, 5)) == (255, 255, 255)
     with Image.open(io.BytesIO(download(browser, generation, "webp").content)) as image:
-        assert image.convert("RGBA").getpixel((5, 5))[3] == 0
+        assert image.convert("RGBA").getchannel("A").getpixel((5, 5)) == 0
 
 
 @pytest.mark.parametrize(

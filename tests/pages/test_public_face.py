@@ -92,7 +92,9 @@ def test_the_manifest_and_its_icons_carry_the_brand(client: Client, db: None, se
     for icon in body["icons"]:
         with Image.open(BytesIO(client.get(icon["src"]).content)) as image:
             assert icon["sizes"] == f"{image.width}x{image.height}"
-            red, green, blue = image.convert("RGB").getpixel((2, 2))
+            colour = image.convert("RGB").getpixel((2, 2))
+            assert isinstance(colour, tuple)
+            red, green, blue = colour
             assert green > red + 60
             assert green > blue + 60
     assert client.get("/icon-64.png").status_code == 404

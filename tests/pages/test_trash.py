@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.test import Client
 from django.utils import timezone
@@ -37,7 +38,7 @@ def stored(draw: Draw, images: None) -> Callable[..., Generation]:
 
 def store_files(generation: Generation) -> None:
     for path in file_paths(generation):
-        default_storage.save(path, images.ContentFile(b"bytes"))
+        default_storage.save(path, ContentFile(b"bytes"))
 
 
 def file_paths(generation: Generation) -> list[str]:
@@ -339,7 +340,7 @@ def test_storage_that_is_away_is_asked_again(wallet: Wallet, stored: Draw, monke
 
 def test_a_failed_one_leaves_neither_words_nor_stray_files(wallet: Wallet, stored: Draw) -> None:
     generation = stored(until="failed")
-    default_storage.save(images.path_of(f"{generation.file_token}.webp"), images.ContentFile(b"came too late"))
+    default_storage.save(images.path_of(f"{generation.file_token}.webp"), ContentFile(b"came too late"))
     trash.discard(wallet, [str(generation)])
     age(generation, trash.PURGE_AFTER)
     trash.purge_due()

@@ -16,6 +16,7 @@ from accounts.models import User
 from billing import gateway, ledger
 from billing.catalogue import products
 from billing.models import Order, Pack, Plan, StripeEvent, Subscription, Wallet
+from billing.shapes import Event
 from billing.stripe import checkout, inbox
 
 GOOD, DECLINED, FAILS_LATER = "4242424242424242", "4000000000000002", "4000000000000341"
@@ -61,14 +62,14 @@ class Customer:
         intent = self.wallet.payments.get(reference=reference).payment_intent
         return next(charge["id"] for charge in gateway.charges_since(0) if charge["payment_intent"] == intent)
 
-    def news(self) -> list[gateway.Data]:
+    def news(self) -> list[Event]:
         """Return this customer's events that were not asked for before, oldest first."""
         mine_id = self.id
         mine = [event for event in gateway.events_since(0) if event["id"] not in self.taken and _is_of(event, mine_id)]
         self.taken |= {event["id"] for event in mine}
         return mine[::-1]
 
-    def follow(self) -> list[gateway.Data]:
+    def follow(self) -> list[Event]:
         """Let the books hear of everything new, in order, and return it."""
         news = self.news()
         deliver(news)
@@ -91,7 +92,7 @@ class Desk:
         return answer.json()
 
 
-def deliver(events: list[gateway.Data], tries: int = 12) -> None:
+def deliver(events: list[Event], tries: int = 12) -> None:
     """Store the events in this order and handle them until all are handled, as the beat would."""
     for event in events:
         inbox.store(event)
@@ -148,7 +149,7 @@ def lookup_key() -> Callable[[Plan | Pack], str]:
     return products.lookup_key
 
 
-def _is_of(event: gateway.Data, customer: str) -> bool:
+def _is_of(event: Event, customer: str) -> bool:
     data = event["data"]["object"]
     if data.get("customer"):
         return bool(data["customer"] == customer)

@@ -6,13 +6,14 @@ from functools import cache
 from typing import Any
 
 import pytest
-from django.db import close_old_connections, transaction
+from django.db import close_old_connections, connection, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from billing import gateway, ledger
 from billing.errors import InsufficientCredits
 from billing.models import CreditGrant, Pack, Plan, StripeEvent
+from billing.shapes import Event
 from billing.staff import audit
 from billing.stripe import inbox
 from billing.stripe.events import HANDLERS
@@ -26,7 +27,7 @@ class Undo(Exception):
 
 
 @pytest.fixture
-def story(customer: Customer, basic: Plan, pack: Pack, desk: Desk) -> list[dict[str, Any]]:
+def story(customer: Customer, basic: Plan, pack: Pack, desk: Desk) -> list[Event]:
     """A customer's events that nobody has heard of yet: plan, renewals, packs, refunds, disputes."""
     customer.pay(basic)
     subscription = next(event for event in customer.news() if event["type"] == "customer.subscription.created")
@@ -53,7 +54,7 @@ def story(customer: Customer, basic: Plan, pack: Pack, desk: Desk) -> list[dict[
 
 
 @pytest.fixture
-def still(story: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> None:
+def still(story: list[Event], monkeypatch: pytest.MonkeyPatch) -> None:
     """Ask Stripe each thing once: nothing changes there while the books hear the same story again and again."""
     for name in ("retrieve_checkout", "retrieve_subscription", "retrieve_invoice", "retrieve_charge"):
         monkeypatch.setattr(gateway, name, cache(getattr(gateway, name)))
@@ -71,7 +72,7 @@ def books(customer: Customer) -> dict[str, Any]:
     }
 
 
-def told(customer: Customer, events: list[dict[str, Any]]) -> dict[str, Any]:
+def told(customer: Customer, events: list[Event]) -> dict[str, Any]:
     result: dict[str, Any] = {}
     try:
         with transaction.atomic():
@@ -83,9 +84,7 @@ def told(customer: Customer, events: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 @pytest.mark.usefixtures("still")
-def test_any_order_and_any_number_of_times_ends_in_the_same_books(
-    customer: Customer, story: list[dict[str, Any]]
-) -> None:
+def test_any_order_and_any_number_of_times_ends_in_the_same_books(customer: Customer, story: list[Event]) -> None:
     tidy = told(customer, story)
     assert tidy["drift"] == []
     assert tidy["balance"] == 3 + 100 + 20 + 50 + 0  # welcome, this period, a pack refunded by 3/5, one won, one lost
@@ -94,7 +93,10 @@ def test_any_order_and_any_number_of_times_ends_in_the_same_books(
     assert told(customer, heard) == tidy
     places = range(len(heard))
 
-    @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+    # On PostgreSQL only what the SQL says could differ: the orders themselves are tried on SQLite.
+    @settings(
+        max_examples=12 if connection.vendor == "sqlite" else 4, deadline=None, suppress_health_check=list(HealthCheck)
+    )
     @given(st.permutations(places), st.lists(st.sampled_from(places), max_size=6))
     def shuffled(order: list[int], again: list[int]) -> None:
         assert told(customer, [heard[place] for place in [*order, *again]]) == tidy
@@ -103,7 +105,7 @@ def test_any_order_and_any_number_of_times_ends_in_the_same_books(
 
 
 def test_two_workers_on_every_event_while_credits_are_spent_never_go_below_zero(
-    customer: Customer, story: list[dict[str, Any]]
+    customer: Customer, story: list[Event]
 ) -> None:
     for event in story:
         inbox.store(event)

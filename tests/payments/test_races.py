@@ -13,8 +13,10 @@ from django.utils import timezone
 
 from accounts.models import User
 from billing import gateway, ledger, tasks
+from billing.catalogue import products
 from billing.errors import AccountClosed, AlreadySubscribed
 from billing.models import CreditGrant, Dispute, Order, Pack, Payment, Plan, StripeEvent, Wallet
+from billing.shapes import EventData
 from billing.staff import audit
 from billing.stripe import checkout, closing, inbox
 from tests.conftest import PASSWORD
@@ -145,7 +147,7 @@ def test_one_of_two_disputes_won_keeps_the_credits_back(customer: Customer, pack
     second = {**created["data"]["object"], "id": "du_second"}
 
     def tell(status: str) -> None:
-        data = {"object": {**second, "status": status}}
+        data: EventData = {"object": {**second, "status": status}}
         deliver([{**created, "id": f"evt_{status}", "type": "charge.dispute.updated", "data": data}])
 
     tell("needs_response")
@@ -212,8 +214,8 @@ def test_a_plan_that_ended_meanwhile_is_not_brought_back_by_an_older_answer(
 
 @pytest.mark.services
 def test_two_tabs_that_subscribe_at_once_share_one_checkout(customer: Customer, basic: Plan, bigger: Plan) -> None:
-    checkout.products.current_price(basic)
-    checkout.products.current_price(bigger)
+    products.current_price(basic)
+    products.current_price(bigger)
 
     def start(number: int) -> str:
         try:
@@ -359,7 +361,12 @@ def test_an_account_that_closes_during_its_first_checkout_leaves_no_customer(
     }
     made: list[str] = []
     real = gateway.create_customer
-    monkeypatch.setattr(gateway, "create_customer", lambda **named: made.append(real(**named)) or made[-1])
+
+    def noted(*, email: str, name: str, wallet_id: int) -> str:
+        made.append(real(email=email, name=name, wallet_id=wallet_id))
+        return made[-1]
+
+    monkeypatch.setattr(gateway, "create_customer", noted)
     overtaken(call, lambda: close(customer))
     with pytest.raises(AccountClosed):
         doors[door]()

@@ -1,6 +1,7 @@
 """What `gateway` sends is what Stripe's published OpenAPI takes, down to the names of nested fields."""
 
 import re
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -21,7 +22,9 @@ SENT: list[tuple[str, str, list[str]]] = []
 class Recording(stripe.RequestsClient):
     """Sends, and remembers what it sent."""
 
-    def request(self, method: str, url: str, headers: Any, post_data: Any = None) -> Any:
+    def request(  # type: ignore[override]  # just as the SDK's own client does not fit its base
+        self, method: str, url: str, headers: Mapping[str, str] | None, post_data: Any = None
+    ) -> tuple[bytes, int, Mapping[str, str]]:
         parts = urlsplit(url)
         pairs = parse_qsl(parts.query) + parse_qsl(post_data or "")
         SENT.append((method, parts.path, [name for name, _ in pairs]))
@@ -42,7 +45,7 @@ def _recorded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def template_of(path: str) -> str:
     """Return the OpenAPI's path that `path` is an instance of, the most literal one first."""
-    patterns = sorted(specification()["paths"], key=lambda each: each.count("{"))
+    patterns: list[str] = sorted(specification()["paths"], key=lambda each: each.count("{"))
     return next(each for each in patterns if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", each), path))
 
 

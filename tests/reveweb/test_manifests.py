@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 
-from tests.environment import ROOT
+from tests import ROOT
 from tests.run import PRODUCTION
 
 # Closes the way to everything that is installed here and that requirements.txt does not name; then the site, the worker

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.environment import ROOT
+from tests import ROOT
 
 SOURCES = [path.read_text() for path in (ROOT / "reveweb" / "settings").glob("*.py")]
 VARIABLES = set(re.findall(r'env\.\w+\(\s*"([A-Z0-9_]+)"', "".join(SOURCES)))

@@ -10,6 +10,7 @@ from django.templatetags.static import static
 from django.test import AsyncClient
 
 from kit.http import parts
+from tests.streams import pieces_of
 
 NAME = "css/components.css"
 
@@ -19,7 +20,7 @@ def fetched(method: str = "GET", **headers: str) -> tuple[HttpResponseBase, list
         response = await AsyncClient().generic(method, static(NAME), headers=headers)
         if not response.streaming:
             return response, [response.content]
-        return response, [piece async for piece in response.streaming_content]
+        return response, [piece async for piece in pieces_of(response)]
 
     return asyncio.run(read())
 

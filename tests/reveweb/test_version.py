@@ -6,7 +6,7 @@ from django.test import Client
 
 from accounts.models import User
 from reveweb.version import VERSION
-from tests.environment import ROOT
+from tests import ROOT
 
 
 def test_there_is_one_version() -> None:

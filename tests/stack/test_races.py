@@ -4,7 +4,9 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
+import httpx
 import psycopg
 import pytest
 
@@ -31,6 +33,10 @@ def busy(request: pytest.FixtureRequest, start_stack: Callable[..., Stack]) -> I
         server.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
+def is_completed(api: httpx.Client, path: str) -> bool:
+    return bool(api.get(path).json()["status"] == "completed")
+
+
 def test_fifty_parallel_requests_with_three_credits_make_three_images(busy: Stack) -> None:
     email = "race@example.com"
     with busy.developer(email) as api, ThreadPoolExecutor(50) as pool:
@@ -44,15 +50,15 @@ def test_fifty_parallel_requests_with_three_credits_make_three_images(busy: Stac
         for answer in answers:
             if answer.status_code == 202:
                 path = f"/v1/reve-image/status/{answer.json()['id']}"
-                wait_until(lambda path=path: api.get(path).json()["status"] == "completed")
+                wait_until(partial(is_completed, api, path))
     assert busy.balance(email) == 0
 
 
 def test_one_idempotency_key_sent_twenty_times_at_once_is_one_image(busy: Stack) -> None:
     email = "resend@example.com"
     with busy.developer(email) as api, ThreadPoolExecutor(20) as pool:
-        ask = {"json": {"prompt": "once", "async": True}, "headers": {"Idempotency-Key": "once"}}
-        answers = list(pool.map(lambda _: api.post("/v1/reve-image/generate", **ask), range(20)))
+        body, headers = {"prompt": "once", "async": True}, {"Idempotency-Key": "once"}
+        answers = list(pool.map(lambda _: api.post("/v1/reve-image/generate", json=body, headers=headers), range(20)))
     assert len({answer.json()["id"] for answer in answers}) == 1
     assert sum("Idempotent-Replayed" in answer.headers for answer in answers) == 19
     assert busy.balance(email) == 2

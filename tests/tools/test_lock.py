@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from packaging.version import Version
 
-from tests.environment import ROOT
+from tests import ROOT
 from tools import lock
 
 BEFORE = """\

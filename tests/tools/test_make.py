@@ -3,7 +3,7 @@
 import re
 import subprocess
 
-from tests.environment import ROOT
+from tests import ROOT
 
 
 def test_make_alone_lists_every_target() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.environment import ROOT
+from tests import ROOT
 from tools.release import CURRENT, UNRELEASED, Refused, dated_changelog, release
 
 CHANGELOG = """# Changelog

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.environment import ROOT, stop
+from tests import ROOT
+from tests.environment import stop
 
 # Writes its own process id and its child's, and leaves neither by itself.
 PROGRAM = """

@@ -6,17 +6,20 @@ books and marks the event as handled, together.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
 from billing.models import StripeEvent
+from billing.shapes import Invoice, Session
 from billing.stripe.events import checkouts, invoices, refunds, subscriptions
-from billing.stripe.events.shared import Books, Data
+from billing.stripe.events.shared import Books
 from kit import due
 
-HANDLERS: dict[str, Callable[[Data], Books | None]] = {
+# Each takes what events of its kind are about: the kind says which shape that has.
+HANDLERS: dict[str, Callable[[Any], Books | None]] = {
     "checkout.session.completed": checkouts.checkout_completed,
     "checkout.session.async_payment_succeeded": checkouts.checkout_completed,
     "checkout.session.async_payment_failed": checkouts.checkout_failed,
@@ -50,7 +53,7 @@ def apply(event: StripeEvent) -> None:
             write()
 
 
-def apply_object(kind: str, data: Data) -> None:
+def apply_object(kind: str, data: Session | Invoice) -> None:
     """Apply to the books what an event of this kind about `data` would have said, without such an event."""
     write = HANDLERS[kind](data)
     if write:

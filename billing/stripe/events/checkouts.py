@@ -1,7 +1,6 @@
 """A checkout was completed, failed or expired."""
 
 import logging
-from typing import Any
 
 from billing import gateway, ledger
 from billing.catalogue import products
@@ -14,12 +13,13 @@ from billing.models import (
     Wallet,
 )
 from billing.outbox import mail
-from billing.stripe.events.shared import Books, Data, note_payment, paid_too_late, wallet_of_customer
+from billing.shapes import Session
+from billing.stripe.events.shared import Books, note_payment, paid_too_late, wallet_of_customer
 
 log = logging.getLogger(__name__)
 
 
-def checkout_completed(session: Data) -> Books | None:
+def checkout_completed(session: Session) -> Books | None:
     """Link the customer; grant a pack that is paid. A subscription's credits come with its invoice.
 
     What a closed account still paid is paid back.
@@ -43,7 +43,7 @@ def checkout_completed(session: Data) -> Books | None:
     return write
 
 
-def checkout_failed(session: Data) -> Books | None:
+def checkout_failed(session: Session) -> Books | None:
     """A delayed payment failed."""
     wallet = _wallet_of_session(session)
     if wallet is None:
@@ -62,12 +62,12 @@ def checkout_failed(session: Data) -> Books | None:
     return write
 
 
-def checkout_expired(session: Data) -> Books | None:
+def checkout_expired(session: Session) -> Books | None:
     """The checkout expired unpaid."""
     return lambda: _close_order(session, Order.Status.EXPIRED)
 
 
-def _grant_pack(wallet: Wallet, session: Data) -> None:
+def _grant_pack(wallet: Wallet, session: Session) -> None:
     product = (session.get("metadata") or {}).get("product", "")
     pack = next((pack for pack in Pack.objects.all() if products.lookup_key(pack) == product), None)
     order = Order.objects.select_related("pack").filter(stripe_session_id=session["id"]).first()
@@ -84,30 +84,37 @@ def _grant_pack(wallet: Wallet, session: Data) -> None:
         cause=f"{pack.name} bought",
     )
     _note_checkout(wallet, session, granted, pack.name)
+    amount, currency = _total(session)
     mail.queue(
         wallet,
         "receipt",
         reference=f"receipt:{reference}",
         product=pack.name,
         credits=pack.credits,
-        amount=session["amount_total"] or 0,
-        currency=session["currency"],
+        amount=amount,
+        currency=currency,
     )
 
 
-def _note_checkout(wallet: Wallet, session: Data, granted: CreditEntry | None, description: str) -> None:
+def _note_checkout(wallet: Wallet, session: Session, granted: CreditEntry | None, description: str) -> None:
+    amount, currency = _total(session)
     note_payment(
         wallet,
         f"checkout:{session['id']}",
         granted,
-        amount=session["amount_total"] or 0,
-        currency=session["currency"],
+        amount=amount,
+        currency=currency,
         description=description,
         payment_intent=session.get("payment_intent"),
     )
 
 
-def _wallet_of_session(session: Data) -> Wallet | None:
+def _total(session: Session) -> tuple[int, str]:
+    assert session["currency"]  # of something that was paid
+    return session["amount_total"] or 0, session["currency"]
+
+
+def _wallet_of_session(session: Session) -> Wallet | None:
     wallet = Wallet.objects.filter(pk=_number(session.get("client_reference_id")) or 0).select_related("user").first()
     return wallet or wallet_of_customer(session.get("customer"))
 
@@ -117,10 +124,10 @@ def _link_customer(wallet: Wallet, customer: str | None) -> None:
         Wallet.objects.filter(pk=wallet.pk, stripe_customer_id=None).update(stripe_customer_id=customer)
 
 
-def _close_order(session: Data, status: Order.Status) -> None:
+def _close_order(session: Session, status: Order.Status) -> None:
     open_orders = Order.objects.filter(stripe_session_id=session["id"]).exclude(status=Order.Status.PAID)
     open_orders.update(status=status, stripe_invoice_id=session.get("invoice") or "")
 
 
-def _number(text: Any) -> int | None:
-    return int(text) if str(text).isdigit() else None
+def _number(text: str | None) -> int | None:
+    return int(text) if text is not None and text.isdigit() else None

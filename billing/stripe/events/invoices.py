@@ -14,9 +14,9 @@ from billing.models import (
     Wallet,
 )
 from billing.outbox import mail
+from billing.shapes import Invoice, InvoiceLine
 from billing.stripe.events.shared import (
     Books,
-    Data,
     moment,
     note_payment,
     paid_too_late,
@@ -28,7 +28,7 @@ from billing.stripe.events.subscriptions import first_or_undone, upsert
 log = logging.getLogger(__name__)
 
 
-def invoice_paid(invoice: Data) -> Books | None:
+def invoice_paid(invoice: Invoice) -> Books | None:
     """Grant the credits of a plan's period, once per invoice; one-off invoices are ignored.
 
     What a closed account still paid is paid back.
@@ -57,7 +57,7 @@ def invoice_paid(invoice: Data) -> Books | None:
     return write
 
 
-def invoice_failed(invoice: Data) -> Books | None:
+def invoice_failed(invoice: Invoice) -> Books | None:
     """Tell the user that their card was declined or that their bank needs their approval."""
     wallet = wallet_of_customer(invoice.get("customer"))
     if wallet is None or not _subscription_of(invoice):
@@ -73,7 +73,7 @@ def invoice_failed(invoice: Data) -> Books | None:
     )
 
 
-def _grant_period(wallet: Wallet, invoice: Data, payment_intent: str | None) -> None:
+def _grant_period(wallet: Wallet, invoice: Invoice, payment_intent: str | None) -> None:
     line = _plan_line(invoice)
     plan = products.product_of(_price_of(line)) if line else None
     if line is None or not isinstance(plan, Plan):
@@ -124,7 +124,7 @@ def _end_earlier_periods(wallet: Wallet, granted: CreditEntry, period_end: datet
         )
 
 
-def _grant_upgrade(wallet: Wallet, invoice: Data, payment_intent: str | None) -> None:
+def _grant_upgrade(wallet: Wallet, invoice: Invoice, payment_intent: str | None) -> None:
     """Moving to a bigger plan adds the difference in credits for the share of the period that is left."""
     lines = invoice["lines"]["data"]
     old = next((line for line in lines if line["amount"] < 0), None)
@@ -172,7 +172,7 @@ def _grant_upgrade(wallet: Wallet, invoice: Data, payment_intent: str | None) ->
 
 
 def _note_invoice(
-    wallet: Wallet, invoice: Data, payment_intent: str | None, granted: CreditEntry | None, description: str
+    wallet: Wallet, invoice: Invoice, payment_intent: str | None, granted: CreditEntry | None, description: str
 ) -> None:
     note_payment(
         wallet,
@@ -185,21 +185,23 @@ def _note_invoice(
     )
 
 
-def _subscription_of(invoice: Data) -> str | None:
+def _subscription_of(invoice: Invoice) -> str | None:
     """Return the invoice's subscription, where it lies since version basil (2025-03)."""
-    parent = invoice.get("parent") or {}
-    subscription = (parent.get("subscription_details") or {}).get("subscription")
-    return str(subscription) if subscription else None
+    parent = invoice.get("parent")
+    details = parent.get("subscription_details") if parent else None
+    return details["subscription"] if details else None
 
 
-def _plan_line(invoice: Data) -> Data | None:
-    lines: list[Data] = [line for line in invoice["lines"]["data"] if line["amount"] >= 0]
-    return max(lines, key=lambda line: int(line["period"]["end"]), default=None)
+def _plan_line(invoice: Invoice) -> InvoiceLine | None:
+    lines = [line for line in invoice["lines"]["data"] if line["amount"] >= 0]
+    return max(lines, key=lambda line: line["period"]["end"], default=None)
 
 
-def _end_of(line: Data) -> datetime:
+def _end_of(line: InvoiceLine) -> datetime:
     return datetime.fromtimestamp(line["period"]["end"], UTC)
 
 
-def _price_of(line: Data) -> str:
-    return str(((line.get("pricing") or {}).get("price_details") or {}).get("price") or "")
+def _price_of(line: InvoiceLine) -> str:
+    pricing = line.get("pricing")
+    details = pricing.get("price_details") if pricing else None
+    return details["price"] if details else ""

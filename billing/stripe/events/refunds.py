@@ -6,38 +6,41 @@ from datetime import datetime
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from billing import gateway, ledger
+from billing import gateway, ledger, shapes
 from billing.errors import NotYet
 from billing.models import (
     CreditEntry,
     Dispute,
     Payment,
 )
-from billing.stripe.events.shared import Books, Data, moment, wallet_of_customer
+from billing.stripe.events.shared import Books, moment, wallet_of_customer
 
 log = logging.getLogger(__name__)
 
 FINAL_DISPUTES = ("won", "lost")
 
 
-def charge_refunded(charge: Data) -> Books | None:
+def charge_refunded(charge: shapes.Charge) -> Books | None:
     """Claw back the refunded share of what is left of the credits that this charge paid for."""
+    return _refunds_of(charge["id"])
+
+
+def refund_changed(refund: shapes.Refund) -> Books | None:
+    """A refund that failed gives back what its credits were clawed back for."""
+    charge_id = refund.get("charge")
+    return _refunds_of(charge_id) if charge_id else None
+
+
+def _refunds_of(charge_id: str) -> Books | None:
     read_at = moment()
-    charge = gateway.retrieve_charge(charge["id"])
+    charge = gateway.retrieve_charge(charge_id)
     payment = _payment_of(charge)
     if payment is None:
         return None
     return lambda: _follow_refunds(payment, charge, read_at)
 
 
-def refund_changed(refund: Data) -> Books | None:
-    """A refund that failed gives back what its credits were clawed back for."""
-    if not refund.get("charge"):
-        return None
-    return charge_refunded({"id": refund["charge"]})
-
-
-def _follow_refunds(payment: Payment, charge: Data, read_at: datetime) -> None:
+def _follow_refunds(payment: Payment, charge: shapes.Charge, read_at: datetime) -> None:
     payment = Payment.objects.select_for_update(of=("self",)).get(pk=payment.pk)
     if payment.read_at and payment.read_at > read_at:
         return  # a worker that asked Stripe later was faster
@@ -60,21 +63,21 @@ def _follow_refunds(payment: Payment, charge: Data, read_at: datetime) -> None:
     Payment.objects.filter(pk=payment.pk).update(refunded=refunded, read_at=read_at)
 
 
-def _claw_backs(charge: Data) -> QuerySet[CreditEntry]:
+def _claw_backs(charge: shapes.Charge) -> QuerySet[CreditEntry]:
     """What refunds of this charge took. References read `refund:<charge>:<refunded so far>:<number>`: a refund that
     failed and is made again takes credits again."""
     return CreditEntry.objects.filter(reference__startswith=f"refund:{charge['id']}:", kind=CreditEntry.Kind.CLAW_BACK)
 
 
-def dispute_opened(dispute: Data) -> Books | None:
+def dispute_opened(dispute: shapes.Dispute) -> Books | None:
     """Freeze what is left of the disputed payment's credits; inquiries (`warning_…`) are only looked at by people."""
     payment = _payment_of(dispute)
-    if payment is None or str(dispute["status"]).startswith("warning_"):
+    if payment is None or dispute["status"].startswith("warning_"):
         return None
     return lambda: _follow_dispute(payment, dispute)
 
 
-def _follow_dispute(payment: Payment, data: Data) -> None:
+def _follow_dispute(payment: Payment, data: shapes.Dispute) -> None:
     payment = Payment.objects.select_for_update(of=("self",)).get(pk=payment.pk)  # one event of it at a time
     row = Dispute.objects.filter(stripe_id=data["id"]).first()
     if row is not None and row.status in FINAL_DISPUTES:
@@ -103,13 +106,13 @@ def _follow_dispute(payment: Payment, data: Data) -> None:
         ledger.keep_returns(grant=payment.grant, by=f"refunded:{data['charge']}")
 
 
-def _payment_of(data: Data) -> Payment | None:
+def _payment_of(data: shapes.Charge | shapes.Dispute) -> Payment | None:
     """Find the payment of a charge or dispute. Raises NotYet for one of our customers' that is not in the books."""
     payment = (
         Payment.objects.select_related("grant", "wallet").filter(payment_intent=data.get("payment_intent")).first()
     )
     if payment is None or not data.get("payment_intent"):
-        charge = data if data.get("object") == "charge" else gateway.retrieve_charge(data["charge"])
+        charge = data if data["object"] == "charge" else gateway.retrieve_charge(data["charge"])
         if wallet_of_customer(charge.get("customer")):
             raise NotYet(f"the payment of {charge['id']} is not in the books")
         return None

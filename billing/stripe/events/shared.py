@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
 
 from django.db import connection
 from django.utils import timezone
@@ -14,10 +13,10 @@ from billing.models import (
     Payment,
     Wallet,
 )
+from billing.shapes import Invoice
 
 log = logging.getLogger(__name__)
 
-Data = dict[str, Any]
 Books = Callable[[], None]  # what a handler wants written, in the transaction that marks the event as handled
 
 
@@ -79,8 +78,8 @@ def wallet_of_customer(customer: str | None) -> Wallet | None:
     return Wallet.objects.filter(stripe_customer_id=customer).select_related("user").first()
 
 
-def payment_intent_of(invoice: Data) -> str | None:
-    for payment in (invoice.get("payments") or {}).get("data", []):
-        if payment["status"] == "paid" and payment["payment"].get("payment_intent"):
-            return str(payment["payment"]["payment_intent"])
+def payment_intent_of(invoice: Invoice) -> str | None:
+    for payment in invoice["payments"]["data"] if "payments" in invoice else []:
+        if payment["status"] == "paid" and (intent := payment["payment"].get("payment_intent")):
+            return intent
     return None

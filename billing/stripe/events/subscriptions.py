@@ -5,16 +5,16 @@ from datetime import UTC, datetime
 
 from django.db import transaction
 
-from billing import gateway, ledger
+from billing import gateway, ledger, shapes
 from billing.catalogue import products
 from billing.models import CreditGrant, Plan, Subscription, Wallet
 from billing.outbox import mail
-from billing.stripe.events.shared import Books, Data, moment, pay_back, payment_intent_of, wallet_of_customer
+from billing.stripe.events.shared import Books, moment, pay_back, payment_intent_of, wallet_of_customer
 
 log = logging.getLogger(__name__)
 
 
-def subscription_changed(subscription: Data) -> Books | None:
+def subscription_changed(subscription: shapes.Subscription) -> Books | None:
     """Keep our copy of a subscription as it stands at Stripe.
 
     Of two that are live, the younger is ended and paid back; one of a closed account is ended.
@@ -44,7 +44,7 @@ def catch_up(subscription: Subscription) -> bool:
     return True
 
 
-def first_or_undone(wallet: Wallet, data: Data) -> tuple[Data, bool]:
+def first_or_undone(wallet: Wallet, data: shapes.Subscription) -> tuple[shapes.Subscription, bool]:
     """Return a subscription as it stands, and whether the account has another.
 
     A second live one is undone first, and a closed account's is ended: its invoice is paid back when it comes.
@@ -61,7 +61,7 @@ def first_or_undone(wallet: Wallet, data: Data) -> tuple[Data, bool]:
     return gateway.retrieve_subscription(data["id"]), is_second
 
 
-def _undo_second(data: Data) -> None:
+def _undo_second(data: shapes.Subscription) -> None:
     log.error("Subscription %s is a second one for its customer: it is ended and paid back", data["id"])
     invoice_id = data.get("latest_invoice")
     if invoice_id and (payment_intent := payment_intent_of(gateway.retrieve_invoice(invoice_id))):
@@ -69,7 +69,7 @@ def _undo_second(data: Data) -> None:
     gateway.cancel_subscription(data["id"])  # last: until it is ended, whoever tries again comes by here
 
 
-def upsert(wallet: Wallet, data: Data, read_at: datetime) -> None:
+def upsert(wallet: Wallet, data: shapes.Subscription, read_at: datetime) -> None:
     """Bring our row in line with `data`, for which Stripe was asked at `read_at`, and the account's plan with the row.
 
     Whoever asks after a change finds it, and Stripe tells of each: so what was asked for earlier never takes the place

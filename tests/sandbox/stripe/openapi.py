@@ -4,6 +4,7 @@ The product pins 2026-10-28.endive; what differs there is tolerated by name, wit
 """
 
 import importlib.util
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,8 @@ def request_fields(method: str, path: str) -> dict[str, Any]:
     operation = specification()["paths"][path][method.lower()]
     fields = {each["name"]: each["schema"] for each in operation.get("parameters", []) if each["in"] == "query"}
     body = operation.get("requestBody", {}).get("content", {}).get("application/x-www-form-urlencoded", {})
-    return fields | body.get("schema", {}).get("properties", {})
+    fields |= body.get("schema", {}).get("properties", {})
+    return fields
 
 
 def subfields(schema: dict[str, Any]) -> dict[str, Any]:
@@ -65,7 +67,8 @@ def _check(value: Any, schema: dict[str, Any], path: str) -> list[str]:
         return min((_check(value, each, path) for each in fitting), key=len)
     if schema.get("enum") and value not in schema["enum"]:
         return [f"{path} is {value!r}, which is none of {schema['enum'][:6]}"]
-    return _TYPES[schema.get("type", "any")](value, schema, path)
+    check = _TYPES[schema.get("type", "any")]
+    return check(value, schema, path)
 
 
 def _any_nullable(schema: dict[str, Any]) -> bool:
@@ -94,7 +97,7 @@ def _array(value: Any, schema: dict[str, Any], path: str) -> list[str]:
     return [each for number, part in enumerate(value) for each in _check(part, schema["items"], f"{path}[{number}]")]
 
 
-def _plain(*types: type) -> Any:
+def _plain(*types: type) -> "Check":
     def check(value: Any, schema: dict[str, Any], path: str) -> list[str]:
         good = isinstance(value, types) and (bool in types or not isinstance(value, bool))
         return [] if good else [f"{path} is {value!r}, not of type {schema['type']}"]
@@ -102,7 +105,8 @@ def _plain(*types: type) -> Any:
     return check
 
 
-_TYPES = {
+Check = Callable[[Any, dict[str, Any], str], list[str]]
+_TYPES: dict[str, Check] = {
     "any": lambda value, schema, path: [],
     "object": _object,
     "array": _array,

@@ -14,7 +14,8 @@ from typing import Any
 import httpx
 import stripe
 
-from tests.environment import ROOT, free_port, stop, wait_for_port
+from tests import ROOT
+from tests.environment import free_port, stop, wait_for_port
 
 SECRET = "whsec_per_install_secret"
 KEY = "sk_test_per_install_key"

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.environment import ROOT, free_port
+from tests import ROOT
+from tests.environment import free_port
 from tests.sandbox.stripe.stand import Receiver, Shop, Stand, eventually
 
 

@@ -162,9 +162,10 @@ def _published(path: str) -> str:
     if "{id}" not in path:
         return path
     before, after = path.split("{id}")
+    paths: list[str] = list(specification()["paths"])
     return next(
         each
-        for each in specification()["paths"]
+        for each in paths
         if each.startswith(before + "{") and each.endswith("}" + after) and each.count("/") == path.count("/")
     )
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 import stripe
+from stripe.params import SubscriptionUpdateParams
 
 from tests.sandbox.stripe.stand import ASKS_LATER, DECLINED, FAILS_LATER, GOOD, Receiver, Shop
 
@@ -144,7 +145,7 @@ def test_an_upgrade_is_invoiced_at_once_to_the_second(shop: Shop, receiver: Rece
     shop.stand.desk("clock/advance", days=10)
     start, end = _item(subscription).current_period_start, _item(subscription).current_period_end
     moment = start + (end - start) // 2
-    change: Any = {
+    change: SubscriptionUpdateParams = {
         "items": [{"id": _item(subscription).id, "price": shop.plus}],
         "proration_behavior": "always_invoice",
         "proration_date": moment,
@@ -169,7 +170,10 @@ def test_a_downgrade_leaves_a_credit_for_the_next_invoices(shop: Shop) -> None:
     item, start = _item(subscription), _item(subscription).current_period_start
     half = start + (item.current_period_end - start) // 2
     shop.stand.desk("clock/advance", seconds=half - start)
-    change: Any = {"items": [{"id": item.id, "price": shop.basic}], "proration_behavior": "always_invoice"}
+    change: SubscriptionUpdateParams = {
+        "items": [{"id": item.id, "price": shop.basic}],
+        "proration_behavior": "always_invoice",
+    }
     shop.stand.v1.subscriptions.update(subscription.id, {**change, "proration_date": half})
     invoice = shop.invoices()[0]
     assert (invoice.total, invoice.amount_due, invoice.status) == (-1000, 0, "paid")

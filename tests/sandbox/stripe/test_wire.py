@@ -5,6 +5,7 @@ from typing import Any
 import httpx
 import pytest
 import stripe
+from stripe.params import PriceCreateParams
 
 from tests.sandbox.stripe.stand import KEY, Receiver, Shop, Stand
 
@@ -187,7 +188,7 @@ def test_events_are_listed_by_type_and_time(stand: Stand, shop: Shop) -> None:
 def test_prices_by_lookup_key_and_the_key_moves(stand: Stand, shop: Shop) -> None:
     found = stand.v1.prices.list({"lookup_keys": ["basic", "pack"], "active": True, "expand": ["data.product"]})
     assert {price.id for price in found.data} == {shop.basic, shop.pack}
-    clash: Any = {"product": shop.product, "currency": "usd", "unit_amount": 1000, "lookup_key": "basic"}
+    clash: PriceCreateParams = {"product": shop.product, "currency": "usd", "unit_amount": 1000, "lookup_key": "basic"}
     with pytest.raises(stripe.InvalidRequestError, match="already uses that lookup key"):
         stand.v1.prices.create(clash)
     moved = stand.v1.prices.create({**clash, "transfer_lookup_key": True})

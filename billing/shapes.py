@@ -1,0 +1,215 @@
+"""Stripe's objects as they come over the wire, as far as we read them: version 2026-10-28.endive, nothing expanded.
+
+`X | None` is what Stripe may send as null, `NotRequired` what it may leave out. Statuses and reasons are plain strings:
+Stripe adds new ones within a version. What an event carries has the shape of its endpoint's version, so handlers ask
+for the object afresh where more than its id matters.
+"""
+
+from typing import Any, Generic, Literal, NotRequired, TypedDict, TypeVar
+
+T = TypeVar("T")
+
+
+class Listed(TypedDict, Generic[T]):
+    """A page of a list, or a list inside an object."""
+
+    data: list[T]
+    has_more: bool
+
+
+# --- Checkout ----------------------------------------------------------------------------------------------------
+
+
+class Session(TypedDict):
+    """A checkout. `currency` and `amount_total` are null where nothing is sold, `url` once it is no longer open."""
+
+    id: str
+    object: Literal["checkout.session"]
+    mode: str
+    status: str | None
+    payment_status: str
+    url: str | None
+    customer: str | None
+    client_reference_id: str | None
+    metadata: dict[str, str] | None
+    amount_total: int | None
+    currency: str | None
+    payment_intent: str | None
+    invoice: str | None
+
+
+# --- Subscriptions and their invoices ----------------------------------------------------------------------------
+
+
+class Recurring(TypedDict):
+    """How often a price comes."""
+
+    interval: str
+
+
+class Price(TypedDict):
+    """A price; `unit_amount` is null for tiers and for fractions of a cent, which we never make."""
+
+    id: str
+    product: str
+    currency: str
+    unit_amount: int | None
+    recurring: Recurring | None
+
+
+class SubscriptionItem(TypedDict):
+    """What a subscription is to; the period lies here since version basil (2025-03)."""
+
+    id: str
+    price: Price
+    current_period_start: int
+    current_period_end: int
+
+
+class Subscription(TypedDict):
+    """A subscription; a cancelled one that still runs has `cancel_at` or `cancel_at_period_end`."""
+
+    id: str
+    status: str
+    customer: str
+    items: Listed[SubscriptionItem]
+    cancel_at: int | None
+    cancel_at_period_end: bool
+    ended_at: int | None
+    latest_invoice: str | None
+
+
+class SubscriptionDetails(TypedDict):
+    """Which subscription an invoice is of."""
+
+    subscription: str
+
+
+class InvoiceParent(TypedDict):
+    """What an invoice came from."""
+
+    subscription_details: SubscriptionDetails | None
+
+
+class Period(TypedDict):
+    """A span of time in Unix seconds."""
+
+    start: int
+    end: int
+
+
+class PriceDetails(TypedDict):
+    """Which price a line was charged at."""
+
+    price: str
+
+
+class Pricing(TypedDict):
+    """How a line's amount came about."""
+
+    price_details: NotRequired[PriceDetails]
+
+
+class InvoiceLine(TypedDict):
+    """A line of an invoice; what a change gives back is negative."""
+
+    amount: int
+    period: Period
+    pricing: Pricing | None
+
+
+class Paid(TypedDict):
+    """Which payment was made."""
+
+    payment_intent: NotRequired[str]
+
+
+class InvoicePayment(TypedDict):
+    """A payment of an invoice, made or tried."""
+
+    status: str
+    payment: Paid
+
+
+class Invoice(TypedDict):
+    """An invoice; its payments are there only where they are asked for."""
+
+    id: str
+    status: str | None
+    customer: str | None
+    parent: InvoiceParent | None
+    billing_reason: str | None
+    attempt_count: int
+    amount_due: int
+    amount_paid: int
+    currency: str
+    lines: Listed[InvoiceLine]
+    payments: NotRequired[Listed[InvoicePayment]]
+
+
+# --- Money that moves, and moves back ----------------------------------------------------------------------------
+
+
+class Charge(TypedDict):
+    """A payment by one card or account; `amount_refunded` is the sum of all its refunds that have not failed."""
+
+    id: str
+    object: Literal["charge"]
+    customer: str | None
+    payment_intent: str | None
+    amount_refunded: int
+
+
+class Refund(TypedDict):
+    """Money that goes back."""
+
+    id: str
+    charge: str | None
+
+
+class Dispute(TypedDict):
+    """A payment that its payer's bank wants back, or asks about while `status` begins with `warning_`."""
+
+    id: str
+    object: Literal["dispute"]
+    status: str
+    reason: str
+    amount: int
+    charge: str
+    payment_intent: str | None
+
+
+# --- The rest ----------------------------------------------------------------------------------------------------
+
+
+class EventData(TypedDict):
+    """What an event tells of."""
+
+    object: dict[str, Any]  # of the shape that the event's type says
+
+
+class Event(TypedDict):
+    """Something that happened at Stripe."""
+
+    id: str
+    type: str
+    api_version: str | None
+    data: EventData
+
+
+class Customer(TypedDict):
+    """Whoever pays."""
+
+    id: str
+
+
+class Product(TypedDict):
+    """What a price is for."""
+
+    id: str
+
+
+class PortalSession(TypedDict):
+    """A visit to the billing portal."""
+
+    url: str
