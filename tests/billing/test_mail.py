@@ -132,13 +132,6 @@ def test_each_mail_goes_out_once(wallet: Wallet, mailoutbox: list[Any]) -> None:
     assert len(mailoutbox) == 1
 
 
-def test_a_message_that_comes_late_sends_nothing_again(wallet: Wallet, mailoutbox: list[Any]) -> None:
-    mail.queue(wallet, "receipt", reference="receipt:1", **PAID)
-    OutgoingMail.objects.update(due_at=timezone.now())  # its lease has ended
-    assert not mail.send(OutgoingMail.objects.get().pk)
-    assert len(mailoutbox) == 1
-
-
 # --- What does not go out at once
 
 
