@@ -13,7 +13,8 @@ from django.db import transaction
 
 log = logging.getLogger(__name__)
 
-CHANNEL = "reveweb:live"
+# Its own for each installation: subscriptions know no database numbers, so two on one Redis would wake each other.
+CHANNEL = f"reveweb:live:{settings.INSTALLATION_ID}"
 
 
 def wallet_topic(wallet_id: int) -> str:

@@ -180,7 +180,9 @@ def _close(order: Order) -> None:
             # It is complete already: its event is on the way, and a second one must not be sold meanwhile.
             if gateway.retrieve_checkout(order.stripe_session_id)["status"] == "complete":
                 raise AlreadySubscribed from error
-    Order.objects.filter(pk=order.pk, status=Order.Status.OPEN).update(status=Order.Status.EXPIRED)
+    # As it was read: a session that went on record meanwhile keeps the order open, and whoever asks next closes both.
+    as_read = Order.objects.filter(pk=order.pk, stripe_session_id=order.stripe_session_id)
+    as_read.filter(status=Order.Status.OPEN).update(status=Order.Status.EXPIRED)
 
 
 def _session(wallet: Wallet, product: Plan | Pack, order: Order, site: str) -> gateway.CheckoutParams:

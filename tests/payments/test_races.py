@@ -237,6 +237,24 @@ def test_two_tabs_that_subscribe_at_once_share_one_checkout(customer: Customer, 
     assert len(open_ones) == 1
 
 
+def test_a_session_that_another_tab_is_just_given_is_closed_with_its_order(
+    customer: Customer, basic: Plan, bigger: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkout.start(wallet=customer.wallet, product=basic, site=SITE)
+    order = Order.objects.get()
+    Order.objects.update(stripe_session_id=None, url="")  # as long as Stripe makes it
+    close = checkout._close
+
+    def a_moment_later(earlier: Order) -> None:
+        Order.objects.filter(pk=order.pk).update(stripe_session_id=order.stripe_session_id, url=order.url)
+        close(earlier)
+
+    monkeypatch.setattr(checkout, "_close", a_moment_later)
+    checkout.start(wallet=customer.wallet, product=bigger, site=SITE)
+    assert gateway.retrieve_checkout(str(order.stripe_session_id))["status"] == "expired"
+    assert Order.objects.get(status=Order.Status.OPEN).plan == bigger
+
+
 def test_an_upgrade_that_is_heard_of_after_the_renewal_has_ended_with_its_period(
     customer: Customer, basic: Plan, bigger: Plan, desk: Desk
 ) -> None:
