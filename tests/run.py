@@ -42,7 +42,7 @@ def main() -> int:
 
 def _computing(folder: str) -> list[Check]:
     """The passes that keep their processes busy. `folder` is for what the first of them sees of branches."""
-    one = [*PYTEST, *spread(CORES + 1), *PLAIN, "-m", "not stack"]  # a third of the time they wait for servers
+    one = [*PYTEST, *spread(CORES), *PLAIN, "-m", "not stack"]
     checks = [
         Check("tests on SQLite and the embedded Valkey", one, {"TEST_BRANCHES": folder}),
         Check("branches taken", [sys.executable, "-m", "tests.branches", folder]),
@@ -62,7 +62,7 @@ def _waiting() -> list[Check]:
     """The passes that mostly wait for servers and a browser."""
     checks = [
         Check("tests of whole installations", [*PYTEST, *spread(CORES // 2, "loadfile"), *PLAIN, "-m", "stack"]),
-        Check("tests in Chromium", [*PYTEST, *spread(CORES, "loadfile"), BROWSER]),
+        Check("tests in Chromium", [*PYTEST, *spread(CORES // 2, "loadfile"), BROWSER]),
     ]
     if not _away():
         three = [*PYTEST, *spread(1), *PLAIN, "-m", "services and stack"]
