@@ -13,7 +13,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "reveweb.settings")
 django.setup(set_prefix=False)
 
 from reveweb.api import MAX_BODY_BYTES  # noqa: E402 (settings must be there first)
-from reveweb.lanes import Lane, lane_of  # noqa: E402
+from reveweb.lanes import Lane, lane_of  # noqa: E402 (likewise)
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
