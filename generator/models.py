@@ -69,6 +69,14 @@ class Generation(models.Model):
     due_at = models.DateTimeField(
         default=timezone.now, help_text="When a worker should look next; while one works on it, when its claim lapses."
     )
+    claim = models.CharField(
+        max_length=16, blank=True, default="", db_default="", help_text="The token of the worker that has it."
+    )
+    is_awaited = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="Somebody waits for it: a press in the studio, or a call that is held.",
+    )
     deadline_at = models.DateTimeField(help_text="Unfinished by then, it fails and the credit returns.")
     submits = models.PositiveIntegerField(default=0, help_text="How often sending was tried.")
     polls = models.PositiveIntegerField(default=0, help_text="How often the upstream was asked.")
@@ -83,6 +91,7 @@ class Generation(models.Model):
     width = models.PositiveIntegerField(null=True, help_text="Pixels.")
     height = models.PositiveIntegerField(null=True, help_text="Pixels.")
     colour = models.CharField(max_length=7, blank=True, help_text="The image's mean, as #rrggbb.")
+    needs_thumbnails = models.BooleanField(default=False, db_default=False, help_text="They are still to be made.")
     model = models.CharField(max_length=120, blank=True)
 
     is_favourite = models.BooleanField(default=False)
@@ -161,3 +170,20 @@ class KeyMonth(models.Model):
 
     def __str__(self) -> str:
         return f"{self.api_key_id}, {self.month:%Y-%m}: {self.credits}"
+
+
+class UpstreamTrouble(models.Model):
+    """What keeps an upstream from drawing that only the operator can mend; the row goes when it draws again."""
+
+    class Kind(models.TextChoices):
+        KEY_REFUSED = "key_refused", "It refuses our key"
+        OUT_OF_FUNDS = "out_of_funds", "Our funds there are gone"
+
+    upstream = models.CharField(max_length=255, unique=True, help_text="Its host.")
+    kind = models.CharField(max_length=20, choices=Kind)
+    since = models.DateTimeField(default=timezone.now)
+    next_try_at = models.DateTimeField(default=timezone.now, help_text="When one waiting image is sent as a trial.")
+    told_at = models.DateTimeField(null=True, blank=True, help_text="When the operator was told.")
+
+    def __str__(self) -> str:
+        return f"{self.upstream}: {self.get_kind_display()}"

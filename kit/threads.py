@@ -5,23 +5,38 @@ import contextvars
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+from enum import Enum, auto
+from functools import cached_property, lru_cache
 from typing import Any, TypeVar
 
+from django.conf import settings
 from django.db import close_old_connections, connection
 
 T = TypeVar("T")
 
-POOL_SIZE = 16
 
-_pool = ThreadPoolExecutor(POOL_SIZE, thread_name_prefix="database")
+class Pool(Enum):
+    """Threads for one kind of work each, so that what stalls in one holds up nothing else."""
+
+    DATABASE = auto()  # never more threads than there are connections for
+    FILES = auto()  # local files, and storage that is not local
+    PROCESSOR = auto()  # what computes
+
+    @cached_property
+    def executor(self) -> ThreadPoolExecutor:
+        """The pool's threads, started as they are needed."""
+        size = getattr(settings, _SIZES[self.name])
+        return ThreadPoolExecutor(size, thread_name_prefix=self.name.lower())
 
 
-async def in_thread(work: Callable[[], T]) -> T:
-    """Run blocking `work` on a shared pool of threads and return what it returns.
+_SIZES = {"DATABASE": "DATABASE_THREADS", "FILES": "FILE_THREADS", "PROCESSOR": "PROCESSOR_THREADS"}
+
+
+async def in_thread(work: Callable[[], T], pool: Pool = Pool.DATABASE) -> T:
+    """Run blocking `work` on the threads of `pool` and return what it returns.
 
     Unlike `sync_to_async` no thread stays bound to the caller: one that waits for minutes holds neither a thread nor a
-    database connection meanwhile.
+    database connection meanwhile. Only work for `Pool.DATABASE` may touch the database.
     """
 
     def run() -> T:
@@ -31,7 +46,7 @@ async def in_thread(work: Callable[[], T]) -> T:
             _release_connection()
 
     context = contextvars.copy_context()
-    return await asyncio.get_running_loop().run_in_executor(_pool, context.run, run)
+    return await asyncio.get_running_loop().run_in_executor(pool.executor, context.run, run)
 
 
 def in_loop(work: Coroutine[Any, Any, T]) -> T:
@@ -40,6 +55,16 @@ def in_loop(work: Coroutine[Any, Any, T]) -> T:
     All threads share the loop, so that thousands of upstream jobs use one pooled client.
     """
     return asyncio.run_coroutine_threadsafe(work, _background_loop()).result()
+
+
+def let_go() -> None:
+    """Give this thread's database connection back before it waits for anything that is not the database.
+
+    Raises RuntimeError inside a transaction: nothing may be waited for there.
+    """
+    if connection.in_atomic_block:
+        raise RuntimeError("A transaction is open: nothing but the database may be waited for.")
+    _release_connection()
 
 
 def _release_connection() -> None:

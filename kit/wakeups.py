@@ -17,6 +17,9 @@ log = logging.getLogger(__name__)
 CHANNEL = f"reveweb:live:{settings.INSTALLATION_ID}"
 
 
+WORK = "work"  # the topic of the workers that draw: something is to be sent
+
+
 def wallet_topic(wallet_id: int) -> str:
     """The topic of everything that happens to one wallet."""
     return f"account:{wallet_id}"

@@ -1,5 +1,6 @@
 """Data: the database, the shared memory of all processes, image files, static files."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,18 @@ from django.core.exceptions import ImproperlyConfigured
 from reveweb.run import embedded
 from reveweb.settings.env import BASE_DIR, env
 from reveweb.settings.where import DEBUG, SECURE, VAR_DIR
+
+# One number for each process says how many connections to the database it may have, and everything that uses one is
+# counted from it: no setting can make more threads than there are connections for.
+DATABASE_CONNECTIONS = env.int("DATABASE_POOL_SIZE", 16)
+if DATABASE_CONNECTIONS < 2:
+    raise ImproperlyConfigured("DATABASE_POOL_SIZE is at least 2.")
+API_CONNECTIONS = max(1, DATABASE_CONNECTIONS // 3)  # of the API's asynchronous pool, on PostgreSQL
+ORM_CONNECTIONS = DATABASE_CONNECTIONS - API_CONNECTIONS
+DATABASE_THREADS = max(1, ORM_CONNECTIONS // 2)  # of `kit.threads`
+TASK_THREADS = max(1, min(env.int("WORKER_THREADS", 16), ORM_CONNECTIONS - DATABASE_THREADS))  # of Celery
+FILE_THREADS = 8  # local files, and storage that is not local: it may stall
+PROCESSOR_THREADS = os.cpu_count() or 2  # of what computes, such as decoding images
 
 DATABASE_URL = env.str("DATABASE_URL", f"sqlite:///{VAR_DIR / 'reveweb.sqlite3'}")
 DATABASES = {"default": env.db_url_config(DATABASE_URL)}
@@ -22,9 +35,7 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["TEST"] = {"NAME": VAR_DIR / "test.sqlite3"}  # on disk: tests use several connections
 elif DATABASES["default"]["ENGINE"].endswith("postgresql"):
     # Requests run on short-lived threads, so connections are kept by a pool and not by a thread.
-    DATABASES["default"]["OPTIONS"] = {
-        "pool": {"min_size": 1, "max_size": env.int("DATABASE_POOL_SIZE", 12), "timeout": 20}
-    }
+    DATABASES["default"]["OPTIONS"] = {"pool": {"min_size": 1, "max_size": ORM_CONNECTIONS, "timeout": 20}}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 EMBEDDED_REDIS = not env.str("REDIS_URL", "")

@@ -1,5 +1,7 @@
 """Work: the queue, and the upstream that draws."""
 
+from kombu import Queue
+
 from reveweb.run import embedded
 from reveweb.settings.data import REDIS_URL
 from reveweb.settings.env import env
@@ -18,7 +20,14 @@ CELERY_BROKER_TRANSPORT_OPTIONS = (
     else {}
 )
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
-CELERY_TASK_DEFAULT_QUEUE = "reveweb"
+# By urgency, so that nothing slow delays what is not: payments; what sends and what asks the upstream; all the rest.
+CELERY_TASK_QUEUES = [Queue(name) for name in ("money", "submit", "look", "rest")]
+CELERY_TASK_DEFAULT_QUEUE = "rest"
+CELERY_TASK_ROUTES = {
+    "billing.tasks.handle_event": {"queue": "money"},
+    "generator.jobs.tasks.submit": {"queue": "submit"},
+    "generator.jobs.tasks.look": {"queue": "look"},
+}
 
 SANDBOX_SECONDS = env.float("SANDBOX_SECONDS", 3.0)
 # The sandbox serves only when nothing else is named.

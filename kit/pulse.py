@@ -1,0 +1,30 @@
+"""When each kind of process was last heard: a timer that has died says nothing, so somebody has to ask.
+
+Kept on the Redis or Valkey that all processes share. Names: "scheduler", "worker" (it draws), "progress" (it got
+something done), "rest" (all other work).
+"""
+
+import time
+from functools import lru_cache
+from typing import cast
+
+import redis
+from django.conf import settings
+
+_KEY = f"reveweb:pulse:{settings.INSTALLATION_ID}"
+
+
+def beat(name: str) -> None:
+    """Note that `name` is alive. Raises redis.RedisError."""
+    _client().hset(_KEY, name, str(time.time()))
+
+
+def heard() -> dict[str, float]:
+    """Return how many seconds ago each name was last heard; what never was is not in it. Raises redis.RedisError."""
+    now, pulses = time.time(), cast("dict[bytes, bytes]", _client().hgetall(_KEY))
+    return {name.decode(): max(0.0, now - float(at)) for name, at in pulses.items()}
+
+
+@lru_cache(maxsize=1)
+def _client() -> redis.Redis:
+    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1)
