@@ -17,7 +17,9 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["billing", "generator.jobs", "reveweb.personal"])
 # `expires` keeps ticks from piling up while no worker runs.
 app.conf.beat_schedule = {
-    "poll": {"task": "generator.jobs.tasks.poll_due", "schedule": 1.0, "options": {"expires": 1}},
+    "submit": {"task": "generator.jobs.tasks.submit", "schedule": 2.0, "options": {"expires": 2}},
+    "look": {"task": "generator.jobs.tasks.look", "schedule": 2.0, "options": {"expires": 2}},
+    "thumbnails": {"task": "generator.jobs.tasks.thumbnails", "schedule": 1.0, "options": {"expires": 1}},
     "sweep": {"task": "generator.jobs.tasks.sweep", "schedule": 2.0, "options": {"expires": 2}},
     "purge": {"task": "generator.jobs.tasks.purge_trash", "schedule": 60.0, "options": {"expires": 60}},
     "billing": {"task": "billing.tasks.sweep", "schedule": 5.0, "options": {"expires": 5}},

@@ -29,6 +29,8 @@ from kit.http.requests import without_nul
 COMPLETED_WORDS = frozenset({"completed", "complete", "succeeded", "success", "done", "finished"})
 FAILED_WORDS = frozenset({"failed", "failure", "error", "errored", "cancelled", "canceled", "rejected", "expired"})
 
+CONNECTIONS = 1200  # at once, of one process; nobody has more in hand, so that none waits for one
+KEPT_CONNECTIONS = 150
 POLL_TIMEOUT_SECONDS = 10.0
 DOWNLOAD_SECONDS = 45.0  # for the whole image
 MAX_ANSWER_BYTES = 1024 * 1024
@@ -85,7 +87,7 @@ class ReveClient:
     def __init__(self, base_url: str, api_key: str) -> None:
         self._base_url = httpx.URL(base_url)
         headers = {"User-Agent": "reveweb"}
-        limits = httpx.Limits(max_connections=200, max_keepalive_connections=50)
+        limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=KEPT_CONNECTIONS)
         self._api = httpx.AsyncClient(
             base_url=base_url,
             headers={**headers, "Authorization": f"Bearer {api_key}"},
@@ -102,6 +104,11 @@ class ReveClient:
             max_redirects=MAX_REDIRECTS,
             trust_env=False,
         )
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._api.aclose()
+        await self._images.aclose()
 
     async def submit(self, *, prompt: str, negative_prompt: str, aspect_ratio: str) -> Job:
         """Ask for an image, asynchronously. Raises every UpstreamError except Gone."""

@@ -50,7 +50,8 @@ class StillLeft(Exception):
 
 def _stop_drawing(wallet: Wallet) -> None:
     for generation in wallet.generations.filter(status__in=Generation.UNFINISHED):
-        lifecycle.fail(generation, code="cancelled", message="The account was deleted.")
+        message = "The account was deleted."
+        lifecycle.fail(generation, code="cancelled", message=message, only_if=lifecycle.WHOEVER_HAS_IT)
 
 
 def _delete_images(task: PersonalTask, wallet: Wallet) -> None:
