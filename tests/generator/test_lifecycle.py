@@ -114,6 +114,8 @@ def test_what_has_ended_is_not_queued_again(generation: Generation, end: Callabl
 
 def test_a_drawing_is_not_queued_again(generation: Generation) -> None:
     lifecycle.requeue([Pause(drawing(generation), 0)])
+    [claimed] = lifecycle.claim_looks(1)
+    lifecycle.requeue([Pause(claimed, 0)])
     assert status(generation) == Status.DRAWING
 
 
