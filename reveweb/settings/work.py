@@ -1,6 +1,6 @@
 """Work: the queue, and the upstream that draws."""
 
-from kombu import Queue
+from kombu import Exchange, Queue
 
 from reveweb.run import embedded
 from reveweb.settings.data import REDIS_URL
@@ -21,7 +21,10 @@ CELERY_BROKER_TRANSPORT_OPTIONS = (
 )
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 # By urgency, so that nothing slow delays what is not: payments; what sends and what asks the upstream; all the rest.
-CELERY_TASK_QUEUES = [Queue(name) for name in ("money", "submit", "look", "rest")]
+# Each has a key of its own: under Celery's default they would share one, and each message would go to all four.
+CELERY_TASK_QUEUES = [
+    Queue(name, Exchange("reveweb"), routing_key=name) for name in ("money", "submit", "look", "rest")
+]
 CELERY_TASK_DEFAULT_QUEUE = "rest"
 CELERY_TASK_ROUTES = {
     "billing.tasks.handle_event": {"queue": "money"},
