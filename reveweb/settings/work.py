@@ -3,7 +3,7 @@
 from kombu import Exchange, Queue
 
 from reveweb.run import embedded
-from reveweb.settings.data import REDIS_URL
+from reveweb.settings.data import REDIS_URL, TASK_THREADS
 from reveweb.settings.env import env
 from reveweb.settings.where import REVE_API_KEY, SANDBOX, VAR_DIR
 
@@ -28,9 +28,16 @@ CELERY_TASK_QUEUES = [
 CELERY_TASK_DEFAULT_QUEUE = "rest"
 CELERY_TASK_ROUTES = {
     "billing.tasks.handle_event": {"queue": "money"},
+    "billing.tasks.sweep_money": {"queue": "money"},
     "generator.jobs.tasks.submit": {"queue": "submit"},
     "generator.jobs.tasks.look": {"queue": "look"},
+    "generator.jobs.tasks.poll_due": {"queue": "look"},
+    "generator.jobs.tasks.sweep": {"queue": "look"},
+    # The others are of the default queue: mails, notices, thumbnails, exports, deletions, what is tidied.
 }
+CELERY_WORKER_POOL = "threads"
+CELERY_WORKER_CONCURRENCY = TASK_THREADS
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1  # what one worker cannot begin now is another's
 
 SANDBOX_SECONDS = env.float("SANDBOX_SECONDS", 3.0)
 # The sandbox serves only when nothing else is named.
