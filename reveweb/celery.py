@@ -1,12 +1,16 @@
 """The Celery app. Rows say what is due; messages and the scheduler's ticks only say "look now"."""
 
+import logging
 import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import task_prerun
+from celery.signals import task_prerun, worker_init
+from django.conf import settings
 
 from kit import request_id
+
+log = logging.getLogger(__name__)
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "reveweb.settings")
 
@@ -31,6 +35,14 @@ app.conf.beat_schedule = {
     "personal": _tick("reveweb.personal.tasks.sweep", 5),
     "night": _tick("billing.tasks.nightly", 60),
 }
+
+
+@worker_init.connect
+def keep_to_the_connections(sender: Any, **_: Any) -> None:
+    """Let no `--concurrency` make more threads than there are connections to the database for."""
+    if sender.concurrency > settings.TASK_THREADS:
+        log.warning("%s threads, and not %s: see DATABASE_POOL_SIZE", settings.TASK_THREADS, sender.concurrency)
+        sender.concurrency = settings.TASK_THREADS
 
 
 @task_prerun.connect

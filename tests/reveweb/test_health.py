@@ -96,6 +96,7 @@ def test_two_hundred_strangers_are_one_look(monkeypatch: pytest.MonkeyPatch) -> 
         time.sleep(0.1)
         return True
 
+    monkeypatch.setattr(health, "FRESH_SECONDS", 60)  # a busy machine takes longer for that many
     for name in health.CHECKS:
         monkeypatch.setitem(health.CHECKS, name, slow)
 

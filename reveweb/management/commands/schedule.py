@@ -9,6 +9,7 @@ from reveweb.celery import app
 
 class Command(BaseCommand):
     help = "Run the scheduler; any number of them do no harm."
+    requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--log-level", default="WARNING", help="Of Celery's own messages: %(default)s.")

@@ -6,6 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 
 from reveweb.celery import app
+from reveweb.checks import CAPACITY
 
 # The web process goes first, then what draws, then mails and thumbnails: admission and answers wait for neither.
 NICENESS, NICENESS_OF_THE_REST = 5, 10
@@ -13,6 +14,7 @@ NICENESS, NICENESS_OF_THE_REST = 5, 10
 
 class Command(BaseCommand):
     help = "Run a worker: it draws and takes payments. With --rest, it does all other work."
+    requires_system_checks = [CAPACITY]
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--rest", action="store_true", help="Send mails, make thumbnails, export, delete, tidy.")
