@@ -21,6 +21,7 @@ from generator.files import images as stored_images
 from generator.jobs import lifecycle, tasks, tell, worker
 from generator.models import Generation
 from generator.upstreams import reve_art
+from generator.upstreams.words import Kind
 from kit.threads import in_loop
 from tests.billing.books import audit
 from tests.driver import finish, step
@@ -41,9 +42,7 @@ def _upstream(sandbox: str, images: None) -> Iterator[None]:
 
 def forget_client() -> None:
     if worker._client.cache_info().currsize:
-        client = worker._client()
-        in_loop(client._api.aclose())
-        in_loop(client._images.aclose())
+        in_loop(worker._client().aclose())
     worker._client.cache_clear()
 
 
@@ -161,9 +160,9 @@ def test_a_sent_generation_asks_for_its_look_at_the_right_moment(
 # --- The submission goes wrong ---------------------------------------------------------------------------------
 
 
-def test_a_refused_prompt_fails_with_the_upstreams_words(ask: Callable[..., Generation], sandbox: str) -> None:
+def test_a_refused_prompt_fails_with_our_own_words_for_it(ask: Callable[..., Generation], sandbox: str) -> None:
     generation = finish(ask("refuse"))
-    assert_failed(generation, "The prompt was refused by our content policy.", code="invalid_request")
+    assert_failed(generation, Kind.CONTENT, code="invalid_request")
     assert jobs(sandbox, generation) == []
 
 
