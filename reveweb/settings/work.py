@@ -31,7 +31,6 @@ CELERY_TASK_ROUTES = {
     "billing.tasks.sweep_money": {"queue": "money"},
     "generator.jobs.tasks.submit": {"queue": "submit"},
     "generator.jobs.tasks.look": {"queue": "look"},
-    "generator.jobs.tasks.poll_due": {"queue": "look"},
     "generator.jobs.tasks.sweep": {"queue": "look"},
     # The others are of the default queue: mails, notices, thumbnails, exports, deletions, what is tidied.
 }
