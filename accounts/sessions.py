@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from allauth.usersessions.models import UserSession
 from django.conf import settings
@@ -69,7 +68,14 @@ def end_all(user: User) -> int:
 
 def is_logged_in(session_key: str, user: User) -> bool:
     """Tell whether the session is still there and logged in as `user`. One query, by primary key."""
-    return _contents(session_key).get(SESSION_KEY) == str(user.pk)
+    return people_of([session_key]).get(session_key) == user.pk
+
+
+def people_of(session_keys: Iterable[str]) -> dict[str, int]:
+    """Return which of these sessions are there, and as which users they are logged in. One query, by primary key."""
+    stored = Session.objects.filter(pk__in=list(session_keys), expire_date__gt=timezone.now())
+    people = {one.session_key: one.get_decoded().get(SESSION_KEY) for one in stored}
+    return {key: int(user) for key, user in people.items() if user is not None}
 
 
 def user_of(session_key: str) -> User | None:
@@ -79,7 +85,8 @@ def user_of(session_key: str) -> User | None:
     """
     if not _SESSION_KEY.fullmatch(session_key):
         return None
-    data = _contents(session_key)
+    stored = Session.objects.filter(pk=session_key, expire_date__gt=timezone.now()).first()
+    data = stored.get_decoded() if stored else {}
     if data.get(BACKEND_SESSION_KEY) not in settings.AUTHENTICATION_BACKENDS:
         return None
     user = User.objects.filter(pk=data[SESSION_KEY], is_active=True).first()
@@ -107,11 +114,6 @@ def note_use(session_key: str, *, ip: str, user_agent: str) -> None:
     UserSession.objects.filter(session_key=session_key, last_seen_at__lt=now - SEEN_STEP).update(
         last_seen_at=now, ip=ip, user_agent=user_agent[:longest]
     )
-
-
-def _contents(session_key: str) -> dict[str, Any]:
-    stored = Session.objects.filter(pk=session_key, expire_date__gt=timezone.now()).first()
-    return stored.get_decoded() if stored else {}
 
 
 def _log_in(row: UserSession, current_key: str | None) -> LogIn:

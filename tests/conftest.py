@@ -12,6 +12,7 @@ from asgiref.sync import async_to_sync
 from django.contrib.auth.hashers import Argon2PasswordHasher, make_password
 from django.contrib.staticfiles.storage import ManifestStaticFilesStorage
 from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
 from django.test import Client, TransactionTestCase
 from django.test.client import AsyncClientHandler, ClientHandler
 from pytest_django import DjangoDbBlocker
@@ -187,6 +188,20 @@ def images(tmp_path: Any, settings: Any) -> None:
         **settings.STORAGES,
         "default": {**settings.STORAGES["default"], "OPTIONS": {"location": tmp_path, "allow_overwrite": True}},
     }
+
+
+@pytest.fixture
+def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Every statement that is sent to the database from now on, whatever thread sends it."""
+    sent: list[str] = []
+    execute = CursorWrapper._execute_with_wrappers
+
+    def noted(self: CursorWrapper, sql: str, *args: Any, **kwargs: Any) -> Any:
+        sent.append(sql)
+        return execute(self, sql, *args, **kwargs)
+
+    monkeypatch.setattr(CursorWrapper, "_execute_with_wrappers", noted)
+    return sent
 
 
 @pytest.fixture

@@ -69,6 +69,8 @@ async def events(request: HttpRequest) -> HttpResponseBase:
     found = await in_thread(lambda: _opened(session_key))
     if found is None:
         return HttpResponse(status=401)
+    if not stream.has_room(found[0]):
+        return HttpResponse(status=429, headers={"Retry-After": "10"})
     response = StreamingHttpResponse(stream.events(*found), content_type="text/event-stream")
     response["Cache-Control"] = "no-cache"
     response["X-Accel-Buffering"] = "no"

@@ -3,12 +3,14 @@
 // page may have missed something: after a gap of the stream, and every few seconds while there is none.
 
 const POLL_MS = 2000;
-const RECONNECT_MS = 5000;
+const RECONNECT_MS = 4000;
 
 let source = null;
 let poller = null;
 let reconnect = null;
 
+// Up to twice as long: pages that lost the same server do not all come back at the same moment.
+const spread = (ms) => ms * (1 + Math.random());
 const say = (name, detail) => document.dispatchEvent(new CustomEvent(name, { detail }));
 
 function connect() {
@@ -25,7 +27,7 @@ function connect() {
     if (source?.readyState !== EventSource.CLOSED) return; // else the browser connects again by itself
     disconnect();
     startPolling();
-    reconnect = setTimeout(connect, RECONNECT_MS);
+    reconnect = setTimeout(connect, spread(RECONNECT_MS));
   });
 }
 
@@ -37,7 +39,7 @@ function disconnect() {
 }
 
 function startPolling() {
-  poller ??= setInterval(say, POLL_MS, "look", { polling: true });
+  poller ??= setInterval(say, spread(POLL_MS), "look", { polling: true });
 }
 
 function stopPolling() {
