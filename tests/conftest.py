@@ -194,13 +194,14 @@ def images(tmp_path: Any, settings: Any) -> None:
 def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Every statement that is sent to the database from now on, whatever thread sends it."""
     sent: list[str] = []
-    execute = CursorWrapper._execute_with_wrappers
+    cursor: Any = CursorWrapper
+    execute = cursor._execute_with_wrappers
 
     def noted(self: CursorWrapper, sql: str, *args: Any, **kwargs: Any) -> Any:
         sent.append(sql)
         return execute(self, sql, *args, **kwargs)
 
-    monkeypatch.setattr(CursorWrapper, "_execute_with_wrappers", noted)
+    monkeypatch.setattr(cursor, "_execute_with_wrappers", noted)
     return sent
 
 

@@ -142,12 +142,13 @@ async def events(wallet_id: int, log_in: LogIn, seconds: float = STREAM_SECONDS)
         await live.ready()
         watch.woken.set()
         while clock() < end and not board.is_closed:
-            news: list[str] | None = []
+            news: list[str] = []
             if watch.woken.is_set():
                 watch.woken.clear()
-                news = await board.looks.ask(watch)
-                if news is None:
+                found = await board.looks.ask(watch)
+                if found is None:
                     return
+                news = found
             if news or clock() - spoken >= HEARTBEAT_SECONDS:
                 spoken = clock()
                 yield "".join(news) or ": still here\n\n"

@@ -3,14 +3,14 @@
 // page may have missed something: after a gap of the stream, and every few seconds while there is none.
 
 const POLL_MS = 2000;
-const RECONNECT_MS = 4000;
+const RECONNECT_MS = 5000;
 
 let source = null;
 let poller = null;
 let reconnect = null;
 
-// Up to twice as long: pages that lost the same server do not all come back at the same moment.
-const spread = (ms) => ms * (1 + Math.random());
+// Somewhat more or less: pages that lost the same server are not to come back all at the same moment.
+const spread = (ms) => ms * (0.6 + 0.8 * Math.random());
 const say = (name, detail) => document.dispatchEvent(new CustomEvent(name, { detail }));
 
 function connect() {
