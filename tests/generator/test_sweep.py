@@ -12,6 +12,7 @@ from billing.models import Wallet
 from generator.jobs import lifecycle, tasks
 from generator.jobs.tell import enqueue  # the real one: the fixture replaces the module's
 from generator.models import Generation
+from kit import broker
 from reveweb import celery_app
 from tests.billing.books import audit
 from tests.environment import free_port
@@ -111,7 +112,8 @@ def test_sweeping_twice_does_nothing_more(generation: Generation, wallet: Wallet
 
 def test_an_admitted_generation_is_handed_to_the_broker(generation: Generation, settings: Any) -> None:
     enqueue(generation.pk)
-    assert redis.Redis.from_url(settings.REDIS_URL).llen(settings.CELERY_TASK_DEFAULT_QUEUE) == 1
+    assert broker.flush(10)
+    assert redis.Redis.from_url(settings.REDIS_URL).llen("submit") == 1
 
 
 def test_with_the_broker_away_nothing_is_lost(
