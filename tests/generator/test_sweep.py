@@ -16,7 +16,6 @@ from generator.files import images as stored_images
 from generator.jobs import lifecycle, tasks
 from generator.jobs.tell import enqueue  # the real one: the fixture replaces the module's
 from generator.models import Generation
-from kit import broker
 from reveweb import celery_app
 from tests.billing.books import audit
 from tests.environment import free_port
