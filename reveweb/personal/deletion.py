@@ -20,6 +20,7 @@ from billing.stripe import closing
 from generator.jobs import lifecycle
 from generator.library import trash
 from generator.models import Generation
+from kit.threads import let_go
 from reveweb.personal import jobs
 from reveweb.personal.models import PersonalTask
 
@@ -68,6 +69,7 @@ def _delete_exports(task: PersonalTask) -> None:
     for export in PersonalTask.objects.filter(user_id=task.user_id, kind=PersonalTask.Kind.EXPORT):
         if jobs.is_held(export):  # its worker may be storing the file at this moment
             raise StillLeft(str(export))
+        let_go()
         jobs.private().delete(export.file_path)
         export.delete()
 

@@ -17,6 +17,7 @@ from generator.files import images as stored_images
 from generator.jobs import engine, lifecycle, tasks, worker
 from generator.models import Generation
 from generator.upstreams import reve_art
+from generator.upstreams.words import Kind
 from kit.threads import in_loop, in_thread
 from tests.billing.books import audit
 from tests.driver import finish, step
@@ -151,9 +152,9 @@ def test_a_sent_generation_is_looked_at_when_it_is_usually_ready(ask: Callable[.
 # --- The submission goes wrong ---------------------------------------------------------------------------------
 
 
-def test_a_refused_prompt_fails_with_the_upstreams_words(ask: Callable[..., Generation], sandbox: str) -> None:
+def test_a_refused_prompt_fails_with_our_own_words_for_it(ask: Callable[..., Generation], sandbox: str) -> None:
     generation = finish(ask("refuse"))
-    assert_failed(generation, "The prompt was refused by our content policy.", code="invalid_request")
+    assert_failed(generation, Kind.CONTENT, code="invalid_request")
     assert jobs(sandbox, generation) == []
 
 
