@@ -110,7 +110,7 @@ def test_of_very_many_looks_due_at_once_each_is_made_once(
 ) -> None:
     """Slower than a lease lasts. With more in hand than there are connections they were due again before an answer."""
     monkeypatch.setattr(lifecycle, "LEASE", timedelta(seconds=1))
-    monkeypatch.setattr(Upstream, "_job", lambda self, name, _: reve_art.Job(id=name, state="pending"))
+    monkeypatch.setattr(Upstream, "answer", lambda self, name, _: reve_art.Job(id=name, state="pending"))
     monkeypatch.setattr("generator.jobs.rhythm.Rhythm.after", lambda *_: 60.0)
     upstream.look_seconds = 0.4
     for number, generation in enumerate(queue(wallet, 700, status=Status.DRAWING)):
@@ -380,9 +380,7 @@ def test_an_image_whose_host_is_busy_is_tried_for_as_long_as_it_may_take(
 
     def busy() -> None:
         if upstream.fetched <= 12:
-            error = ImageUnreachable("429")
-            error.retry_after = 7.0  # type: ignore[attr-defined, unused-ignore]
-            raise error
+            raise ImageUnreachable("429", retry_after=7.0)
 
     upstream.on_download = busy
     generation = ask(wallet)

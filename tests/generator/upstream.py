@@ -40,13 +40,13 @@ class Upstream(ReveClient):
         with self._asked():
             await asyncio.sleep(self.submit_seconds(prompt))
         self.on_submit(prompt)
-        return self._job(f"up_{number}", "completed" if self.is_instant else "pending")
+        return self.answer(f"up_{number}", "completed" if self.is_instant else "pending")
 
     async def poll(self, upstream_id: str) -> Job:
         self.looks[upstream_id] += 1
         with self._asked():
             await asyncio.sleep(self.look_seconds)
-        return self._job(upstream_id, "completed")
+        return self.answer(upstream_id, "completed")
 
     async def download(self, url: str) -> bytes:
         self.fetched += 1
@@ -56,7 +56,7 @@ class Upstream(ReveClient):
     async def aclose(self) -> None:
         pass
 
-    def _job(self, id: str, state: str) -> Job:
+    def answer(self, id: str, state: str) -> Job:
         return Job(id=id, state=state, url="https://example.com/x.png" if state == "completed" else "")
 
     @contextlib.contextmanager
