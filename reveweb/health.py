@@ -8,6 +8,7 @@ from django.db import connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from kit.threads import in_thread
+from reveweb import drain
 from reveweb.celery import app
 from reveweb.version import VERSION
 
@@ -23,6 +24,9 @@ async def healthz(request: HttpRequest) -> HttpResponse:
 
 async def readyz(request: HttpRequest) -> HttpResponse:
     """Answer 200 when an image could be made now, else 503 naming what is missing."""
+    drain.note_asked()
+    if drain.is_on():
+        return _uncached(JsonResponse({"status": "unavailable", "checks": {"draining": "failed"}}, status=503))
     checks = {"database": _database, "broker": _broker, "worker": _worker}
     results = dict(zip(checks, await asyncio.gather(*map(_passes, checks.values())), strict=True))
     ready = all(results.values())
