@@ -22,6 +22,8 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
         drain.watch()
         await _acknowledge(receive, send)
     elif scope["type"] == "http":
+        if scope["path"] == "/readyz":
+            drain.note_asked()
         if drain.is_on() and scope["http_version"].startswith("1"):
             send = drain.closing(send)
         handler = held if Lane.HELD in lane_of(scope["path"]) else pages

@@ -20,6 +20,7 @@ from django.conf import settings
 from generator import live
 from generator.pages import stream
 from kit.leash import leash
+from reveweb.health import DRAINING
 from reveweb.held import Send
 
 log = logging.getLogger(__name__)
@@ -50,6 +51,7 @@ def note_asked() -> None:
 def begin() -> None:
     """End this process, step by step."""
     if not is_on():
+        DRAINING.set()
         _drain["task"] = asyncio.get_running_loop().create_task(_end(), name="drain")
 
 
@@ -59,9 +61,12 @@ def watch() -> None:
     The server's own handler stays with SIGINT: it stops taking connections and ends when those that are open have. Only
     in a process that the server started: in any other one neither signal is ours.
     """
-    if multiprocessing.parent_process() is None:
+    server = multiprocessing.parent_process()
+    if server is None:
         return
     leash()
+    if server.pid != os.getppid():  # it was killed while this process started
+        os.kill(os.getpid(), signal.SIGKILL)
     with contextlib.suppress(NotImplementedError):
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, begin)
 

@@ -147,7 +147,6 @@ def enqueued(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) ->
     """What was handed to the broker; no worker runs in this process, tests drive the tasks themselves."""
     sent: list[int] = []
     monkeypatch.setattr(tell, "enqueue", sent.append)
-    monkeypatch.setattr(tell, "wake_poller", lambda after: None)
     return sent
 
 

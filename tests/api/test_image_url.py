@@ -33,6 +33,7 @@ def png(size: tuple[int, int] = (64, 48)) -> bytes:
 def url() -> str:
     """The path of a stored image."""
     images.store(png(), TOKEN)
+    images.keep_thumbnails(TOKEN, images.thumbnails(png()))
     return f"/images/{TOKEN}.png"
 
 

@@ -152,7 +152,6 @@ def _environment(ports: dict[str, int], bin_dir: str) -> dict[str, str]:
         "WATCH_CODE": "",
         "WATCH_SANDBOX": "",
         "WEB_PATIENCE": str(math.ceil(drain.seconds()) + 1),
-        "WORKER_THREADS": str(settings.TASK_THREADS),
     }
 
 

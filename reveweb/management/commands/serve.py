@@ -9,7 +9,6 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
-from kit.leash import leash
 from reveweb import drain
 
 MOST_CONNECTIONS = 16_384  # in each worker: calls that are held and open pages, which only wait
@@ -26,8 +25,6 @@ class Command(BaseCommand):
         parser.add_argument("--workers", type=int, default=settings.WEB_WORKERS)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if "SUPERVISOR_ENABLED" in os.environ:
-            leash()
         os.chdir(settings.BASE_DIR)
         os.execv(sys.executable, [sys.executable, *_server(**options)])  # noqa: S606 (meant)
 
