@@ -1,9 +1,15 @@
 """The ASGI application: each request goes to the handler of its lane."""
 
+import multiprocessing
 import os
+import signal
 
 import django
 from django.core.handlers.asgi import ASGIHandler
+
+if multiprocessing.parent_process() is not None:
+    # A worker inherits what the server's main process does on SIGTERM, which would be to note it and to start anyway.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "reveweb.settings")
 django.setup(set_prefix=False)
