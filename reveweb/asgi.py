@@ -12,7 +12,8 @@ from django.core.handlers.asgi import ASGIHandler
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "reveweb.settings")
 django.setup(set_prefix=False)
 
-from reveweb.api import MAX_BODY_BYTES  # noqa: E402 (settings must be there first)
+from reveweb import lean  # noqa: E402 (settings must be there first)
+from reveweb.api import MAX_BODY_BYTES  # noqa: E402 (likewise)
 from reveweb.lanes import Lane, lane_of  # noqa: E402 (likewise)
 
 Scope = dict[str, Any]
@@ -53,6 +54,8 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     """Serve one HTTP request; the server's lifespan messages are acknowledged."""
     if scope["type"] == "lifespan":
         await _acknowledge(receive, send)
+    elif scope["type"] == "http" and lean.takes(scope):
+        await lean.serve(scope, receive, send, otherwise=held)
     elif scope["type"] == "http":
         handler = held if Lane.HELD in lane_of(scope["path"]) else pages
         await handler(scope, receive, send)
