@@ -33,6 +33,7 @@ class ApiRequest(HttpRequest):
 
     api_key: ApiKey
     wallet: Wallet
+    is_remembered: bool
 
 
 class KeyAuth(HttpBearer):
@@ -98,9 +99,10 @@ async def status(
 
 def look_up(request: ApiRequest) -> Caller:
     """Note on `request` who calls, as the database has it now. Raises MissingApiKey, InvalidApiKey."""
+    vars(request).pop("wallet", None)  # whoever is refused learns nothing of credits
     secret = keys.from_header(request.headers.get("Authorization"))
     caller = callers.look_up(secret, client_ip(request))
-    request.api_key, request.wallet = caller.api_key, caller.wallet
+    _note(request, caller, is_remembered=False)
     return caller
 
 
@@ -108,8 +110,12 @@ def recall(request: ApiRequest) -> bool:
     """Note on `request` who calls, where that was known a moment ago. Raises MissingApiKey."""
     caller = callers.remembered(keys.from_header(request.headers.get("Authorization")))
     if caller is not None:
-        request.api_key, request.wallet = caller.api_key, caller.wallet
+        _note(request, caller, is_remembered=True)
     return caller is not None
+
+
+def _note(request: ApiRequest, caller: Caller, *, is_remembered: bool) -> None:
+    request.api_key, request.wallet, request.is_remembered = caller.api_key, caller.wallet, is_remembered
 
 
 async def draw(request: ApiRequest, body: GenerateBody) -> HttpResponse:
@@ -140,14 +146,19 @@ async def look(request: ApiRequest, image_id: str) -> HttpResponse:
     """Describe a generation of the caller's."""
     await limits.take_status_soon(request.wallet)
     found: Generation | None = None
-    if PUBLIC_ID.fullmatch(image_id):
-        if postgres.is_used():
-            found = await one_statement.find(Caller(request.api_key, request.wallet), image_id)
-        else:
-            mine = request.wallet.generations.kept().filter(public_id=image_id)
-            found = await in_thread(mine.first)
+    if postgres.is_used() and PUBLIC_ID.fullmatch(image_id):
+        found = await one_statement.find(Caller(request.api_key, request.wallet), image_id)
+
+    def find() -> Generation:
+        if request.is_remembered:
+            look_up(request)
+        mine = PUBLIC_ID.fullmatch(image_id) and request.wallet.generations.kept().filter(public_id=image_id).first()
+        if not mine:
+            raise GenerationNotFound
+        return mine
+
     if found is None:
-        raise GenerationNotFound
+        found = await in_thread(find)
     return JsonResponse(describe(found, site_of(request), with_model=True))
 
 

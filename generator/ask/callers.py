@@ -28,6 +28,7 @@ class Caller:
 
 def look_up(secret: str, ip: str | None) -> Caller:
     """Return who calls with `secret`, as the database has it now. Raises InvalidApiKey."""
+    _remembered.pop(_digest(secret), None)
     api_key = keys.verify(secret, ip=ip, also=("user__wallet__plan",))
     try:
         wallet = api_key.user.wallet
@@ -44,11 +45,6 @@ def remembered(secret: str) -> Caller | None:
     """Return who called with `secret` a moment ago."""
     until, caller = _remembered.get(_digest(secret), (0.0, None))
     return caller if time.monotonic() < until else None
-
-
-def forget(secret: str) -> None:
-    """Have `secret` looked up the next time."""
-    _remembered.pop(_digest(secret), None)
 
 
 _remembered: dict[bytes, tuple[float, Caller]] = {}  # by digest: nobody who reads this memory finds a key in it

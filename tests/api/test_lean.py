@@ -9,7 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
+from accounts import keys
+from accounts.models import ApiKey, User
 from billing.models import Wallet
+from generator.ask import admission, callers
 from generator.models import Generation
 from tests.api.answers import GENERATE, STATUS
 from tests.billing.books import audit
@@ -135,8 +138,115 @@ def test_both_answer_the_same(
     assert bool(passed_on) != is_lean
     status, headers, body = seen(theirs)
     if charged:  # the second time there is one less of each
-        for name in (b"X-Credits-Remaining", b"RateLimit-Remaining"):
-            headers[name] = str(int(headers[name]) - 1).encode()
+        for header in (b"X-Credits-Remaining", b"RateLimit-Remaining"):
+            headers[header] = str(int(headers[header]) - 1).encode()
     assert seen(ours) == (status, headers, body)
     assert audit(wallet) == 3 - 2 * charged
     assert ours.headers["X-Request-Id"] != theirs.headers["X-Request-Id"]
+
+
+# --- At the same time ------------------------------------------------------------------------------------------
+
+
+def test_whoever_is_over_the_limit_holds_up_nobody(
+    api: Api, wallet: Wallet, bob: User, lean: Handler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Calls with an Idempotency-Key look again after a moment; no thread that others need waits with them."""
+    ApiKey.objects.filter(pk=api.key.pk).update(rate_limit=1)
+    _, bobs = keys.mint(user=bob, name="test")
+    monkeypatch.setattr(admission, "MOMENT", 1.5)
+    ended: list[str] = []
+
+    async def send() -> list[int]:
+        async def one(client: httpx.AsyncClient, name: str, method: str, path: str, **options: Any) -> int:
+            answer = await client.request(method, path, **options)
+            ended.append(name)
+            return answer.status_code
+
+        transport = httpx.ASGITransport(app=lean)
+        async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as client:
+            await one(client, "first", "POST", GENERATE[0], json=ASYNC, headers=with_key(api.secret))
+            over = [
+                one(client, "over", "POST", GENERATE[0], json=ASYNC, headers=with_key(api.secret, Idempotency_Key=key))
+                for key in "abcdefghijklmnopqrst"
+            ]
+            strangers = one(client, "stranger", "GET", f"{STATUS[0]}img_1", headers=with_key(bobs))
+            return await asyncio.gather(*over, strangers)
+
+    assert asyncio.run(send()) == [429] * 20 + [404]
+    assert ended[1] == "stranger"
+
+
+@pytest.mark.parametrize("stop", ["revoked", "suspended"])
+def test_a_key_that_was_stopped_is_refused_on_the_next_request(
+    api: Api, wallet: Wallet, alice: User, lean: Handler, unlogged: None, stop: str
+) -> None:
+    made = ask(lean, ("POST", GENERATE[0], {"json": ASYNC, "headers": with_key(api.secret)}))[0].json()["id"]
+    if stop == "revoked":
+        keys.revoke(api.key)
+    else:
+        User.objects.filter(pk=alice.pk).update(is_active=False)
+    assert callers.remembered(api.secret)
+    calls = [("GET", f"{STATUS[0]}{made}", {}), ("POST", GENERATE[0], {"json": ASYNC})]
+    for method, path, options in calls:
+        [answer] = ask(lean, (method, path, options | {"headers": with_key(api.secret)}))
+        assert answer.status_code == 401
+        assert "X-Credits-Remaining" not in answer.headers
+    assert audit(wallet) == 2
+
+
+def test_a_refusal_tells_what_is_left_now_and_not_a_moment_ago(
+    api: Api, wallet: Wallet, lean: Handler, unlogged: None
+) -> None:
+    calls = [("POST", GENERATE[0], {"json": ASYNC, "headers": with_key(api.secret)})] * 4
+    answers = ask(lean, *calls)
+    assert [answer.status_code for answer in answers] == [202, 202, 202, 402]
+    assert [answer.headers["X-Credits-Remaining"] for answer in answers] == ["2", "1", "0", "0"]
+
+
+def test_somebody_who_hangs_up_is_not_waited_for(api: Api, wallet: Wallet, lean: Handler) -> None:
+    async def call() -> list[Any]:
+        body = json.dumps({"prompt": "a lighthouse"}).encode()
+        messages = iter([{"type": "http.request", "body": body}, {"type": "http.disconnect"}])
+        sent: list[Any] = []
+
+        async def receive() -> Any:
+            await asyncio.sleep(0)
+            return next(messages)
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        headers = [(b"host", b"testserver"), (b"authorization", f"Bearer {api.secret}".encode())]
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "path": GENERATE[0],
+            "query_string": b"",
+            "headers": [*headers, (b"content-type", b"application/json")],
+            "client": ("127.0.0.1", 1),
+        }
+        async with asyncio.timeout(10):
+            await lean(scope, receive, send)
+        return sent
+
+    assert asyncio.run(call()) == []
+
+
+def test_a_body_that_comes_in_pieces_is_put_together_for_both(
+    api: Api, wallet: Wallet, lean: Handler, unlogged: None
+) -> None:
+    async def pieces(body: bytes) -> Any:
+        for start in range(0, len(body), 7_000):
+            yield body[start : start + 7_000]
+
+    for words, status in [("x" * 3_000, 202), ("x" * 20_000, 422), ("x" * 200_000, 413)]:
+
+        async def send(words: str = words) -> httpx.Response:
+            transport = httpx.ASGITransport(app=lean)
+            async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as client:
+                content = pieces(json.dumps({**ASYNC, "prompt": words}).encode())
+                headers = with_key(api.secret, Content_Type="application/json")
+                return await client.post(GENERATE[0], content=content, headers=headers)
+
+        assert asyncio.run(send()).status_code == status

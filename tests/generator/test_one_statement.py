@@ -26,6 +26,7 @@ from generator.errors import GeneratorError, KeyLimitReached, OutOfCredits, Rate
 from generator.jobs import lifecycle
 from generator.models import Generation, KeyMonth
 from kit import postgres
+from kit.threads import in_thread
 from tests.billing.books import audit
 from tests.conftest import Api
 from tests.generator.test_admission import at_once
@@ -67,15 +68,10 @@ def at_one_go(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 async def soon(secret: str, request: ImageRequest = LIGHTHOUSE, key: str | None = None) -> Admission:
     """Ask as the API does on its event loop, going by what it remembers."""
     look_up = partial(callers.look_up, secret, None)
-    caller = callers.remembered(secret) or await asyncio.to_thread(in_a_thread, look_up)
+    caller = callers.remembered(secret)
+    if caller is None:
+        caller = await in_thread(look_up)
     return await admission.admit_soon(caller=caller, look_up=look_up, request=request, idempotency_key=key)
-
-
-def in_a_thread(work: Callable[[], Any]) -> Any:
-    try:
-        return work()
-    finally:
-        connection.close()
 
 
 def step_by_step(secret: str, request: ImageRequest = LIGHTHOUSE, key: str | None = None) -> Admission:
