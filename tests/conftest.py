@@ -23,6 +23,7 @@ from billing.outbox import mail
 from generator.ask import admission
 from generator.jobs import tell
 from generator.models import Generation
+from generator.upstreams import trouble
 from tests import environment, prepared
 from tests.environment import SANDBOX_PORT
 
@@ -37,6 +38,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(autouse=True)
 def _fresh_redis() -> None:
     environment.empty_redis()
+
+
+@pytest.fixture(autouse=True)
+def _no_trouble() -> None:
+    """Forget what an earlier test's upstream was like."""
+    trouble.forget()
 
 
 @pytest.fixture(scope="session")

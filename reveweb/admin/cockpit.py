@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from billing.models import CreditEntry, Dispute, StripeEvent
 from billing.outbox import mail
-from generator.models import Generation
+from generator.models import Generation, UpstreamTrouble
 
 Kind = CreditEntry.Kind
 
@@ -51,6 +51,7 @@ def _numbers() -> list[tuple[str, Number]]:
     entries = f"{reverse('admin:billing_creditentry_changelist')}?{since}"
     failures = f"{reverse('admin:generator_generation_changelist')}?status__exact=failed"
     return [
+        *_troubles(),
         (
             "billing.view_stripeevent",
             Number(
@@ -85,3 +86,11 @@ def _numbers() -> list[tuple[str, Number]]:
         ),
         ("billing.view_creditentry", Number("Credits spent today", spent, f"{entries}&kind__exact=hold")),
     ]
+
+
+def _troubles() -> list[tuple[str, Number]]:
+    """What is worth a place only while there is any."""
+    url = reverse("admin:generator_upstreamtrouble_changelist")
+    count = UpstreamTrouble.objects.count()
+    trouble = ("generator.view_upstreamtrouble", Number("Upstreams that draw nothing", count, url, alarming=True))
+    return [trouble] if count else []
