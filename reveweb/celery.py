@@ -14,7 +14,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "reveweb.settings")
 
 app = Celery("reveweb")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.autodiscover_tasks(["billing", "generator.jobs", "reveweb.personal"])
+app.autodiscover_tasks(["billing", "generator.files", "generator.jobs", "reveweb.personal"])
 # `expires` keeps ticks from piling up while no worker runs.
 app.conf.beat_schedule = {
     "poll": {"task": "generator.jobs.tasks.poll_due", "schedule": 1.0, "options": {"expires": 1}},
@@ -22,6 +22,7 @@ app.conf.beat_schedule = {
     "purge": {"task": "generator.jobs.tasks.purge_trash", "schedule": 60.0, "options": {"expires": 60}},
     "billing": {"task": "billing.tasks.sweep", "schedule": 5.0, "options": {"expires": 5}},
     "personal": {"task": "reveweb.personal.tasks.sweep", "schedule": 5.0, "options": {"expires": 5}},
+    "storage": {"task": "generator.files.tasks.compare_storage", "schedule": crontab(hour=4, minute=29)},
     "tidy": {"task": "billing.tasks.tidy", "schedule": crontab(hour=3, minute=41)},
     "reconcile": {"task": "billing.tasks.reconcile", "schedule": crontab(hour=3, minute=17)},
 }

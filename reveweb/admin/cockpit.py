@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from billing.models import CreditEntry, Dispute, StripeEvent
 from billing.outbox import mail
+from generator.files import leftovers
 from generator.models import Generation, UpstreamTrouble
 
 Kind = CreditEntry.Kind
@@ -90,7 +91,13 @@ def _numbers() -> list[tuple[str, Number]]:
 
 def _troubles() -> list[tuple[str, Number]]:
     """What is worth a place only while there is any."""
-    url = reverse("admin:generator_upstreamtrouble_changelist")
-    count = UpstreamTrouble.objects.count()
-    trouble = ("generator.view_upstreamtrouble", Number("Upstreams that draw nothing", count, url, alarming=True))
-    return [trouble] if count else []
+    images = reverse("admin:generator_generation_changelist")
+    found = []
+    if count := UpstreamTrouble.objects.count():
+        url = reverse("admin:generator_upstreamtrouble_changelist")
+        number = Number("Upstreams that draw nothing", count, url, alarming=True)
+        found.append(("generator.view_upstreamtrouble", number))
+    if (report := leftovers.last_report()) and report.missing:
+        url = f"{images}?id__in={','.join(map(str, report.missing_ids))}"
+        found.append(("generator.view_generation", Number("Images without their file", report.missing, url, True)))
+    return found
