@@ -8,10 +8,13 @@ from typing import Any
 
 import anyio._backends._asyncio  # noqa: F401 (pytest rewrites it, and CPython 3.11 may fail to when a test is deep in its loop)
 import pytest
+from asgiref.sync import async_to_sync
 from django.contrib.auth.hashers import Argon2PasswordHasher, make_password
 from django.contrib.staticfiles.storage import ManifestStaticFilesStorage
 from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
 from django.test import Client, TransactionTestCase
+from django.test.client import AsyncClientHandler, ClientHandler
 from pytest_django import DjangoDbBlocker
 from whitenoise import WhiteNoise
 
@@ -24,6 +27,8 @@ from generator.ask import admission
 from generator.jobs import tell
 from generator.models import Generation
 from generator.upstreams import trouble
+from reveweb.held import HeldHandler
+from reveweb.lanes import Lane, lane_of
 from tests import environment, prepared
 from tests.environment import SANDBOX_PORT
 
@@ -54,6 +59,28 @@ def django_db_setup(django_test_environment: None, django_db_blocker: DjangoDbBl
     yield
     with django_db_blocker.unblock():
         prepared.drop_database()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _lanes() -> Iterator[None]:
+    """Let Django's test clients take each request to the lane that `reveweb.asgi` takes it to."""
+    in_page, in_page_async = ClientHandler.get_response, AsyncClientHandler.get_response_async
+    held = lru_cache(maxsize=1)(HeldHandler)
+
+    def get_response(self: ClientHandler, request: Any) -> Any:
+        if Lane.HELD in lane_of(request.path_info):
+            return async_to_sync(held().get_response_async)(request)
+        return in_page(self, request)
+
+    async def get_response_async(self: AsyncClientHandler, request: Any) -> Any:
+        if Lane.HELD in lane_of(request.path_info):
+            return await held().get_response_async(request)
+        return await in_page_async(self, request)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ClientHandler, "get_response", get_response)
+        patch.setattr(AsyncClientHandler, "get_response_async", get_response_async)
+        yield
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -127,7 +154,6 @@ def enqueued(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) ->
     """What was handed to the broker; no worker runs in this process, tests drive the tasks themselves."""
     sent: list[int] = []
     monkeypatch.setattr(tell, "enqueue", sent.append)
-    monkeypatch.setattr(tell, "wake_poller", lambda after: None)
     return sent
 
 
@@ -168,6 +194,21 @@ def images(tmp_path: Any, settings: Any) -> None:
         **settings.STORAGES,
         "default": {**settings.STORAGES["default"], "OPTIONS": {"location": tmp_path, "allow_overwrite": True}},
     }
+
+
+@pytest.fixture
+def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Every statement that is sent to the database from now on, whatever thread sends it."""
+    sent: list[str] = []
+    cursor: Any = CursorWrapper
+    execute = cursor._execute_with_wrappers
+
+    def noted(self: CursorWrapper, sql: str, *args: Any, **kwargs: Any) -> Any:
+        sent.append(sql)
+        return execute(self, sql, *args, **kwargs)
+
+    monkeypatch.setattr(cursor, "_execute_with_wrappers", noted)
+    return sent
 
 
 @pytest.fixture

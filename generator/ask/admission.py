@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -18,8 +17,9 @@ from billing.errors import InsufficientCredits
 from billing.models import Wallet
 from generator.ask import limits
 from generator.errors import IdempotencyConflict, KeyLimitReached, OutOfCredits, RateLimit, RateLimited, TooManyAtOnce
-from generator.jobs import caps, tell
+from generator.jobs import caps
 from generator.models import Generation, new_public_id
+from kit import wakeups
 
 CREDITS_PER_IMAGE = 1
 MOMENT = 0.25  # seconds
@@ -112,8 +112,7 @@ def _create(
     _count_against_cap(api_key, request.credits, at=generations[0].created_at)
     for generation in reversed(generations):  # so that a list with the newest first begins with a group's first image
         generation.save(force_insert=True)
-    for generation in generations:
-        transaction.on_commit(partial(tell.enqueue, generation.pk))
+    wakeups.publish_on_commit(wakeups.WORK)
     return generations, balance
 
 
@@ -131,6 +130,7 @@ def _drafts(
             aspect_ratio=request.aspect_ratio,
             idempotency_key=key,
             request_digest=request.digest,
+            is_awaited=api_key is None or request.wait,
             created_at=now,
             deadline_at=now + timedelta(seconds=settings.GENERATION_DEADLINE_SECONDS),
         )

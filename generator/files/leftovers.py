@@ -21,6 +21,7 @@ from django.utils import timezone
 
 from generator.files import images
 from generator.models import Generation
+from kit.threads import let_go
 
 log = logging.getLogger(__name__)
 
@@ -147,6 +148,7 @@ def _kept() -> QuerySet[Generation]:
 
 def _files_in(folder: str) -> dict[str, set[str]]:
     """Return the names of our files in a folder by their token. What is not called as ours are is not ours."""
+    let_go()
     try:
         _, names = default_storage.listdir(folder)
     except FileNotFoundError:
@@ -177,15 +179,15 @@ def _belongs(name: str, row: _Row) -> bool:
     return name == f"{row.file_token}.{row.file_extension}" or name in _thumbnails(row.file_token)
 
 
-def _images_in(folder: str, *, ended_before: datetime) -> Iterator[tuple[int, str, str, bool]]:
-    """Yield the kept, completed rows whose files lie in a folder, by an index on either database."""
+def _images_in(folder: str, *, ended_before: datetime) -> list[tuple[int, str, str, bool]]:
+    """Return the kept, completed rows whose files lie in a folder, by an index on either database."""
     rows = _kept().filter(finished_at__lt=ended_before)
     if connection.vendor == "sqlite":  # there a prefix uses no index, and text is in the order of its bytes
         rows = rows.filter(file_token__gte=folder, file_token__lt=folder[0] + chr(ord(folder[1]) + 1))
     else:
         rows = rows.filter(file_token__startswith=folder)
     fields = ("pk", "file_token", "file_extension", "needs_thumbnails")
-    yield from rows.values_list(*fields).iterator(_AT_ONCE)
+    return list(rows.values_list(*fields))
 
 
 def _thumbnails(token: str) -> set[str]:
@@ -194,10 +196,12 @@ def _thumbnails(token: str) -> set[str]:
 
 def _is_missing(pk: int, name: str) -> bool:
     """Look once more: the image may have been trashed since the folder was listed."""
+    let_go()
     return not default_storage.exists(images.path_of(name)) and _kept().filter(pk=pk).exists()
 
 
 def _is_older(path: str, than: datetime) -> bool:
+    let_go()
     try:
         return default_storage.get_modified_time(path) < than
     except FileNotFoundError:
@@ -205,6 +209,7 @@ def _is_older(path: str, than: datetime) -> bool:
 
 
 def _delete(path: str) -> bool:
+    let_go()
     try:
         default_storage.delete(path)
     except Exception:  # every kind of storage has its own errors; the next night tries again

@@ -109,6 +109,8 @@ def _stored(generation: Generation, name: str, headers: dict[str, str]) -> Store
         if file[1] != generation.file_extension:
             raise Http404
         path, kind = images.path_of(generation.file_name), images.CONTENT_TYPES[file[1]]
+    elif _THUMBNAIL.fullmatch(name) and generation.needs_thumbnails:  # until they are made the original does
+        return _stored(generation, f"image.{generation.file_extension}", {**headers, "Cache-Control": "no-store"})
     elif thumbnail := _THUMBNAIL.fullmatch(name):
         path, kind = images.thumbnail_name(generation.file_token, int(thumbnail[1])), images.CONTENT_TYPES["webp"]
     else:

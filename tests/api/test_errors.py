@@ -296,12 +296,10 @@ def test_a_charset_changes_nothing_json_is_utf8(api: Api, charset: str) -> None:
 @pytest.fixture
 def _limiter_away(settings: Any) -> Iterator[None]:
     """Nothing listens where the limiter's server should be."""
-    for cached in (limits._storage, limits._limiter):
-        cached.cache_clear()
+    limits._client.cache_clear()
     settings.REDIS_URL = f"redis://127.0.0.1:{free_port()}/0"
     yield
-    for cached in (limits._storage, limits._limiter):
-        cached.cache_clear()
+    limits._client.cache_clear()
 
 
 @pytest.mark.usefixtures("_limiter_away")

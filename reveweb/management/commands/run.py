@@ -152,7 +152,6 @@ def _environment(ports: dict[str, int], bin_dir: str) -> dict[str, str]:
         "WEB_LOG_LEVEL": "warning",
         "WEB_PATIENCE": "5",
         "WEB_WORKERS": str(settings.WEB_WORKERS),
-        "WORKER_THREADS": str(settings.TASK_THREADS),
     }
 
 
