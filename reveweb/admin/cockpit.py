@@ -14,7 +14,8 @@ from django.utils import timezone
 from billing.models import CreditEntry, Dispute, StripeEvent
 from billing.outbox import mail
 from generator.files import leftovers
-from generator.models import Generation, UpstreamTrouble
+from generator.models import Generation
+from generator.upstreams import trouble
 from kit import pulse
 from reveweb import health
 
@@ -140,9 +141,9 @@ def _troubles() -> list[tuple[str, Number]]:
     """What is worth a place only while there is any."""
     images = reverse("admin:generator_generation_changelist")
     found = []
-    if count := UpstreamTrouble.objects.count():
+    if trouble.current():
         url = reverse("admin:generator_upstreamtrouble_changelist")
-        number = Number("Upstreams that draw nothing", count, url, alarming=True)
+        number = Number("Upstreams that draw nothing", 1, url, alarming=True)
         found.append(("generator.view_upstreamtrouble", number))
     if (report := leftovers.last_report()) and report.missing:
         url = f"{images}?id__in={','.join(map(str, report.missing_ids))}"

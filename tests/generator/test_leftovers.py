@@ -198,8 +198,31 @@ def test_it_reads_no_more_rows_than_there_are_in_a_folder(
 # --- Who hears of it -------------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def tonight(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the night's work be due now."""
+    monkeypatch.setattr(tasks, "AT", (timezone.now() - timedelta(seconds=1)).time())
+
+
+def test_it_is_done_once_a_night(
+    made: Callable[..., Generation], tonight: None, monkeypatch: pytest.MonkeyPatch, unlogged: None
+) -> None:
+    def away(self: Any, path: str) -> Any:
+        raise OSError("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(FileSystemStorage, "listdir", away)
+        tasks.compare_storage()
+    assert leftovers.last_report() is None
+    tasks.compare_storage()
+    assert leftovers.last_report() is not None
+    made(Status.FAILED)
+    tasks.compare_storage()
+    assert len(names()) == 3
+
+
 def test_the_admins_first_page_shows_what_last_night_found(
-    made: Callable[..., Generation], sam: Any, client: Any
+    made: Callable[..., Generation], tonight: None, sam: Any, client: Any
 ) -> None:
     gone = made()
     images.delete(gone.file_token)
