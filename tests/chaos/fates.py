@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from PIL import Image
 
 SUBMIT = {
-    "good": 50,
+    "good": 110,
     "at_once": 4,  # 200 with the image instead of 202
     "late": 4,  # answers after seconds, in time
     "busy_once": 6,  # 429, Retry-After
@@ -27,7 +27,7 @@ SUBMIT = {
     "huge": 2,
 }
 LOOK = {
-    "good": 60,
+    "good": 120,
     "fails": 5,  # with words that nobody may read
     "lies": 7,  # speaks about another job for a while
     "odd_url": 3,
@@ -42,7 +42,7 @@ LOOK = {
     "never": 2,
 }
 IMAGE = {
-    "png": 62,
+    "png": 110,
     "jpeg": 6,
     "webp": 6,
     "mislabelled": 3,  # a PNG that calls itself a JPEG

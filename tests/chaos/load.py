@@ -15,6 +15,8 @@ import httpx
 
 GENERATE = "/v1/reve-image/generate"
 STATUS = "/v1/reve-image/status/"
+HANDS = 3  # of each customer
+BURST = 40  # images that the greedy one queues at once
 
 
 @dataclass
@@ -29,10 +31,19 @@ class Call:
     words: str = ""
     prompt: str = ""
     key: str = ""
+    page: str = field(default="", repr=False)
 
     @property
     def image_id(self) -> str:
         return str((self.body or {}).get("id", ""))
+
+    @property
+    def accepted(self) -> list[str]:
+        """The ids of the images that were promised."""
+        body = self.body or {}
+        if self.what == "generate" and self.status in (200, 202):
+            return [self.image_id]
+        return list(body.get("ids", [])) if self.what == "press" and self.status in (200, 201) else []
 
 
 @dataclass
@@ -60,23 +71,24 @@ class Customer:
         self.client = httpx.AsyncClient(base_url=url, headers=headers, timeout=30, limits=limits, trust_env=False)
 
     async def run(self, end: float, most: int) -> None:
-        """Ask for at most `most` images until `end` of the monotonic clock."""
+        """Ask for things, `HANDS` at a time, until `end` of the monotonic clock or until there are `most` images."""
         async with self.client:
-            while time.monotonic() < end:
-                act = self.dice.choices(
-                    [self.sync, self.asynchronous, self.twice, self.look, self.fetch], [2, 3, 3, 4, 2]
-                )
-                if self.records.prompts < most or act[0] in (self.look, self.fetch):
-                    await act[0]()
-                await asyncio.sleep(self.dice.uniform(0.05, 0.4))
+            await asyncio.gather(*[self._work(end, most) for _ in range(HANDS)])
+
+    async def _work(self, end: float, most: int) -> None:
+        while time.monotonic() < end:
+            act = self.dice.choices([self.sync, self.asynchronous, self.twice, self.look, self.fetch], [2, 3, 3, 4, 2])
+            if self.records.prompts < most or act[0] in (self.look, self.fetch):
+                await act[0]()
+            await asyncio.sleep(self.dice.uniform(0.05, 0.4))
 
     async def be_greedy(self, end: float, most: int) -> None:
         """Queue bursts of images."""
         async with self.client:
             sent = 0
             while time.monotonic() < end and sent < most:
-                sent += 25
-                await asyncio.gather(*[self.asynchronous() for _ in range(25)])
+                sent += BURST
+                await asyncio.gather(*[self.asynchronous() for _ in range(BURST)])
                 await asyncio.sleep(self.dice.uniform(2, 5))
 
     async def sync(self) -> Call:
@@ -99,7 +111,15 @@ class Customer:
         prompt = prompt or self.records.new_prompt(self.name)
         headers = {"Idempotency-Key": key} if key else {}
         call = Call("generate", time.time(), prompt=prompt, key=key)
-        await self._send(call, "POST", GENERATE, json={"prompt": prompt, "async": not wait}, headers=headers)
+        await send(
+            self.client,
+            self.records,
+            call,
+            "POST",
+            GENERATE,
+            json={"prompt": prompt, "async": not wait},
+            headers=headers,
+        )
         if call.status in (200, 202) and call.image_id:
             self.ids.append(call.image_id)
             if url := (call.body or {}).get("url"):
@@ -110,27 +130,31 @@ class Customer:
         if self.ids:
             id = self.dice.choice(self.ids[-20:])
             call = Call("status", time.time(), prompt=id)
-            await self._send(call, "GET", STATUS + id)
+            await send(self.client, self.records, call, "GET", STATUS + id)
             if url := (call.body or {}).get("url"):
                 self.urls.append(url)
 
     async def fetch(self) -> None:
         if self.urls:
             call = Call("image", time.time())
-            await self._send(call, "GET", self.dice.choice(self.urls[-20:]))
+            await send(self.client, self.records, call, "GET", self.dice.choice(self.urls[-20:]))
 
-    async def _send(self, call: Call, method: str, path: str, **options: Any) -> None:
-        self.records.calls.append(call)
-        try:
-            answer = await self.client.request(method, path, **options)
-        except (httpx.HTTPError, OSError) as error:
-            call.words = repr(error)
-        else:
-            call.status = answer.status_code
-            if call.what == "image":
-                call.words = answer.headers.get("Content-Type", "")
-            else:
-                call.words = answer.text[:300]
-                with contextlib.suppress(json.JSONDecodeError):
-                    call.body = answer.json()
-        call.end = time.time()
+
+async def send(client: httpx.AsyncClient, records: Records, call: Call, method: str, path: str, **options: Any) -> Call:
+    """Make a call, and write down what came of it."""
+    records.calls.append(call)
+    try:
+        answer = await client.request(method, path, **options)
+    except (httpx.HTTPError, OSError) as error:
+        call.words = repr(error)
+    else:
+        call.status = answer.status_code
+        call.words = answer.headers.get("Content-Type", "")
+        if call.words.startswith("application/json"):
+            call.words = answer.text[:300]
+            with contextlib.suppress(json.JSONDecodeError):
+                call.body = answer.json()
+        elif call.words.startswith("text/"):
+            call.page = answer.text
+    call.end = time.time()
+    return call

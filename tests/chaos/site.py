@@ -24,12 +24,12 @@ from tests.environment import free_port, stop, wait_for_port
 from tests.installation import Stack
 
 QUICK = {  # what makes waits and deadlines short enough for a storm of a minute
-    "CLAIM_SECONDS": "6",
-    "GENERATION_DEADLINE_SECONDS": "30",
+    "CLAIM_SECONDS": "5",
     "IMAGE_MAX_BYTES": str(2 * 1024 * 1024),
+    "RATE_LIMIT_PER_MINUTE": "100000",
     "STATUS_RATE_LIMIT_PER_MINUTE": "100000",
     "SYNC_WAIT_SECONDS": "8",
-    "UPSTREAM_TIMEOUT_SECONDS": "5",
+    "UPSTREAM_TIMEOUT_SECONDS": "4",
     "UPSTREAM_TYPICAL_SECONDS": "0.5",
 }
 
@@ -88,16 +88,23 @@ def role_of(process: Process, parent: str) -> str:
 class Site:
     """Everything that one storm starts."""
 
-    def __init__(self, folder: Path, seed: int, *, postgres: str = "", template: Path | str = "") -> None:
+    def __init__(
+        self, folder: Path, seed: int, *, postgres: str = "", template: Path | str = "", deadline: float = 30
+    ) -> None:
         """`postgres` is the server's URL with a database to connect to first; empty: SQLite and embedded Valkey.
 
-        `template` is a prepared `var/`, or the name of a migrated database.
+        `template` is a prepared `var/`, or the name of a migrated database. An image ends within `deadline` seconds.
         """
         self.folder, self.seed, self.postgres, self.template = folder, seed, postgres, template
+        self.deadline = deadline
         self.database = f"chaos_{os.getpid()}_{seed}" if postgres else ""
         self.upstream_port, self.redis_port = free_port(), free_port()
         self.proxies = {"upstream": Proxy(free_port(), self.upstream_port)}
-        environment = {**QUICK, "REVE_API_URL": f"http://127.0.0.1:{self.proxies['upstream'].port}"}
+        environment = {
+            **QUICK,
+            "GENERATION_DEADLINE_SECONDS": f"{deadline:.0f}",
+            "REVE_API_URL": f"http://127.0.0.1:{self.proxies['upstream'].port}",
+        }
         if postgres:
             self.proxies["redis"] = Proxy(free_port(), self.redis_port)
             self.proxies["database"] = Proxy(free_port(), _port_of(postgres))

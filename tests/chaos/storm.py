@@ -1,6 +1,7 @@
 """One storm: start, load and faults, calm, an audit, and the end of everything that was started."""
 
 import asyncio
+import contextlib
 import json
 import subprocess
 import sys
@@ -12,12 +13,16 @@ from typing import Any
 
 from tests import ROOT
 from tests.chaos.load import Call, Customer, Records
-from tests.chaos.site import QUICK, Site
+from tests.chaos.site import Site
+from tests.chaos.studio import Person
 from tests.chaos.weather import SPELL_SHADOW, Weather
+from tests.stack.test_first_image import sign_up
 
 CUSTOMERS = 4
+STUDIO = "studio@example.com"
 CREDITS = 2000
-SETTLE_SECONDS = float(QUICK["GENERATION_DEADLINE_SECONDS"]) + 15
+API = ("generate", "status")
+SETTLE_SECONDS = 15  # beyond the deadline of what was asked for last
 
 
 @dataclass
@@ -52,10 +57,9 @@ async def storm(
 
 async def _rage(site: Site, report: Report, weather: Weather, seconds: float, most: int) -> None:
     records = Records()
-    people = await asyncio.to_thread(_move_in, site, records)
+    many, greedy, person = await asyncio.to_thread(_move_in, site, records)
     end = time.monotonic() + seconds
-    *many, greedy = people
-    acts = [person.run(end, most) for person in many]
+    acts = [person.run(end, most), *(one.run(end, most) for one in many)]
     await asyncio.gather(weather.run(seconds), greedy.be_greedy(end, most // 2), *acts)
     report.faults = len(weather.faults)
     report.violations += weather.troubles + list(_judged(records, weather))
@@ -66,9 +70,7 @@ async def _rage(site: Site, report: Report, weather: Weather, seconds: float, mo
         json.dumps(
             {
                 "seed": site.seed,
-                "accepted": sorted(
-                    {c.image_id for c in records.calls if c.what == "generate" and c.status in (200, 202)}
-                ),
+                "accepted": sorted({id for call in records.calls for id in call.accepted}),
                 "faults": [[fault.name, fault.start, fault.end] for fault in weather.faults],
             }
         )
@@ -78,15 +80,22 @@ async def _rage(site: Site, report: Report, weather: Weather, seconds: float, mo
     report.ends = found
 
 
-def _move_in(site: Site, records: Records) -> list[Customer]:
-    people = []
-    for name in [*(f"customer{number}" for number in range(CUSTOMERS)), "greedy"]:
-        email = f"{name}@example.com"
-        site.stack.manage("create_user", email, "--password", "correct horse battery")
-        site.stack.manage("grant_credits", email, str(CREDITS), "--reason", "chaos")
-        secret = site.stack.manage("create_api_key", email, "--rate-limit", "100000")
-        people.append(Customer(name, site.stack.url, secret, records, site.seed))
-    return people
+def _move_in(site: Site, records: Records) -> tuple[list[Customer], Customer, Person]:
+    *many, greedy = [
+        Customer(name, site.stack.url, _account(site, name), records, site.seed)
+        for name in [*(f"customer{number}" for number in range(CUSTOMERS)), "greedy"]
+    ]
+    with contextlib.closing(sign_up(site.stack, STUDIO)) as browser:
+        site.stack.manage("grant_credits", STUDIO, str(CREDITS), "--reason", "chaos")
+        return many, greedy, Person(site.stack.url, browser.cookies, records, site.seed)
+
+
+def _account(site: Site, name: str) -> str:
+    """Register somebody with credits, and return their API key."""
+    email = f"{name}@example.com"
+    site.stack.manage("create_user", email, "--password", "correct horse battery")
+    site.stack.manage("grant_credits", email, str(CREDITS), "--reason", "chaos")
+    return site.stack.manage("create_api_key", email, "--rate-limit", "100000")
 
 
 def _judged(records: Records, weather: Weather) -> Iterator[str]:
@@ -94,7 +103,7 @@ def _judged(records: Records, weather: Weather) -> Iterator[str]:
     for call in records.calls:
         seconds, status = call.end - call.start, call.status or "no answer"
         said = f"{call.what} “{call.prompt}” after {seconds:.1f} s: {status} {call.words}"
-        if call.status and call.what != "image" and call.body is None:
+        if call.status and call.what in API and call.body is None:
             yield f"no JSON: {said}"
         elif not _is_explained(call, weather):
             at = time.strftime("%T", time.localtime(call.start))
@@ -110,7 +119,7 @@ def _judged(records: Records, weather: Weather) -> Iterator[str]:
 
 def _is_explained(call: Call, weather: Weather) -> bool:
     if 0 < call.status < 500 or (call.status == 502 and call.image_id):  # the second says that drawing failed
-        return call.status not in (401, 402, 404, 409) or call.what == "image"
+        return call.status not in (401, 402, 404, 409) or call.what not in API
     if any(fault.touches(call.start, call.end) for fault in weather.faults):
         return True
     spells = [fault for fault in weather.faults if "spell" in fault.name]
@@ -135,10 +144,11 @@ async def _epilogue(site: Site) -> list[str]:
 
 
 def _audit(site: Site) -> dict[str, Any]:
-    command = [sys.executable, "-m", "tests.chaos.audit", str(site.folder), str(SETTLE_SECONDS)]
+    seconds = site.deadline + SETTLE_SECONDS
+    command = [sys.executable, "-m", "tests.chaos.audit", str(site.folder), str(seconds)]
     environment = {**site.direct, "DJANGO_SETTINGS_MODULE": "reveweb.settings"}
     done = subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=SETTLE_SECONDS + 60, check=False
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=seconds + 60, check=False
     )
     if done.returncode:
         return {"violations": [f"the audit failed: {done.stderr[-2000:]}"]}

@@ -58,7 +58,7 @@ class Weather:
         while time.monotonic() < end and not self.troubles:
             chosen = {self._next(), self._next()} if self.dice.random() < 0.3 else {self._next()}
             await self._break(sorted(chosen))
-            await asyncio.sleep(self.dice.uniform(1.0, 3.0))
+            await asyncio.sleep(self.dice.uniform(0.5, 2.0))
 
     def _next(self) -> str:
         """Draw from a shuffled pack, so that a long storm has every kind."""
@@ -72,7 +72,7 @@ class Weather:
         self.faults.append(fault)
         self.say(f"  {name}")
         mends = [await self._strike(*kind.split(" ", 1)) for kind in chosen]
-        await asyncio.sleep(self.dice.uniform(0.5, 4.0))
+        await asyncio.sleep(self.dice.uniform(0.5, 3.0))
         for mend in mends:
             await asyncio.to_thread(mend)
         await self._until_ready(fault)
