@@ -41,7 +41,7 @@ def main(folder: Path, seconds: float) -> None:
     # What is tidied up a moment later is no fault; what is wrong for good costs the wait.
     patience = time.monotonic() + 10
     while True:
-        found = list(violations(storm, sent_of(folder)))
+        found = list(violations(storm, *sent_of(folder)))
         if not found or time.monotonic() > patience:
             break
         time.sleep(1)
@@ -52,19 +52,21 @@ def main(folder: Path, seconds: float) -> None:
 
 def _is_at_work() -> bool:
     unfinished = Generation.objects.filter(status__in=Generation.UNFINISHED)
-    return unfinished.exists() or Generation.objects.filter(needs_thumbnails=True, status=Status.COMPLETED).exists()
+    return unfinished.exists() or Generation.objects.completed().filter(needs_thumbnails=True).exists()
 
 
-def sent_of(folder: Path) -> dict[str, list[str]]:
-    """Return for each prompt what the upstream wrote down of each sending, in order."""
-    sent = defaultdict(list)
+def sent_of(folder: Path) -> tuple[dict[str, list[str]], dict[str, str]]:
+    """Return what the upstream wrote down of each prompt's sendings, in order; and the prompts of its ids."""
+    sent, owners = defaultdict(list), {}
     for line in (folder / "upstream" / "sent.jsonl").read_text().splitlines():
         entry = json.loads(line)
         sent[entry["prompt"]].append(entry["word"])
-    return sent
+        if entry["id"]:
+            owners[entry["id"]] = entry["prompt"]
+    return sent, owners
 
 
-def violations(storm: dict[str, Any], sent: dict[str, list[str]]) -> Iterator[str]:
+def violations(storm: dict[str, Any], sent: dict[str, list[str]], owners: dict[str, str]) -> Iterator[str]:
     """Yield a sentence for everything that is not as it was promised."""
     rows = list(Generation.objects.select_related("wallet"))
     yield from _promises(storm, rows)
@@ -72,6 +74,7 @@ def violations(storm: dict[str, Any], sent: dict[str, list[str]]) -> Iterator[st
     yield from _ends(storm, sent, rows)
     yield from _money(rows)
     yield from _files(rows)
+    yield from _mistaken(rows, owners)
 
 
 def _promises(storm: dict[str, Any], rows: list[Generation]) -> Iterator[str]:
@@ -159,8 +162,23 @@ def _files(rows: list[Generation]) -> Iterator[str]:
         yield f"files of no row: {sorted(there)[:5]}"
 
 
+def _mistaken(rows: list[Generation], owners: dict[str, str]) -> Iterator[str]:
+    """Yield who got another's picture, unless the upstream gave them an id that nobody could know to be another's."""
+    known = Counter(row.upstream_id for row in rows)
+    for row in rows:
+        if row.status != Status.COMPLETED or not default_storage.exists(images.path_of(row.file_name)):
+            continue
+        with default_storage.open(images.path_of(row.file_name)) as file, Image.open(file) as image:
+            is_its_own = is_picture_of(image, row.prompt)
+        is_told_wrong = owners.get(row.upstream_id) != row.prompt and known[row.upstream_id] == 1
+        if not is_its_own and not is_told_wrong:
+            yield f"{row} ({row.prompt}) is the picture of another prompt, {row.upstream_id} is {owners.get(row.upstream_id)}"
+
+
 def _image_of(row: Generation, mine: set[str]) -> Iterator[str]:
     thumbnails = {Path(images.thumbnail_name(row.file_token, side)).name for side in images.THUMBNAIL_SIDES}
+    if row.deleted_at and row.needs_thumbnails:  # thrown away before they were made
+        thumbnails = mine - {row.file_name}
     if mine != {row.file_name, *thumbnails}:
         yield f"{row} is completed and has the files {sorted(mine)}, not {row.file_name} and its thumbnails"
     if row.file_name not in mine:
@@ -171,8 +189,6 @@ def _image_of(row: Generation, mine: set[str]) -> Iterator[str]:
             yield f"{row} is {image.format} {image.size}, and its row says {row.file_name} {row.width}x{row.height}"
         if file.size != row.file_size:
             yield f"{row} has {file.size} bytes, and its row says {row.file_size}"
-        if not is_picture_of(image, row.prompt):
-            yield f"{row} ({row.prompt}) is the picture of another prompt"
 
 
 if __name__ == "__main__":
