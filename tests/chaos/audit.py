@@ -172,7 +172,7 @@ def _mistaken(rows: list[Generation], owners: dict[str, str]) -> Iterator[str]:
             is_its_own = is_picture_of(image, row.prompt)
         is_told_wrong = owners.get(row.upstream_id) != row.prompt and known[row.upstream_id] == 1
         if not is_its_own and not is_told_wrong:
-            yield f"{row} ({row.prompt}) is the picture of another prompt, {row.upstream_id} is {owners.get(row.upstream_id)}"
+            yield f"{row} ({row.prompt}) is another's picture: {row.upstream_id} is of {owners.get(row.upstream_id)}"
 
 
 def _image_of(row: Generation, mine: set[str]) -> Iterator[str]:
