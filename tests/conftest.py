@@ -25,6 +25,7 @@ from billing.models import CreditGrant, Wallet
 from billing.outbox import mail
 from generator.ask import admission
 from generator.models import Generation
+from generator.upstreams import trouble
 from reveweb.held import HeldHandler
 from reveweb.lanes import Lane, lane_of
 from tests import environment, prepared
@@ -41,6 +42,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(autouse=True)
 def _fresh_redis() -> None:
     environment.empty_redis()
+
+
+@pytest.fixture(autouse=True)
+def _no_trouble() -> None:
+    """Forget what an earlier test's upstream was like."""
+    trouble.forget()
 
 
 @pytest.fixture(scope="session")
