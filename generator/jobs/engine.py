@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 LOOKS_AT_ONCE = reve_art.LOOK_CONNECTIONS
 SUBMITS_AT_ONCE = reve_art.SUBMIT_CONNECTIONS
-FETCHES_IN_HAND = 2000  # that wait for their turn; each is a row and an address, not an image
+FETCHES_IN_HAND = 12_000  # that wait for their turn; each is a row and an address, not an image
 CLAIMS_AT_ONCE = 100
 SILENCE_SECONDS = 1.0
 BREATH_SECONDS = 0.005  # between two claims, so that what is due meanwhile comes in one; more while much is under way

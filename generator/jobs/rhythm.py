@@ -50,8 +50,8 @@ class Rhythm:
 
     def found(self, generation: Generation) -> None:
         """Learn from a drawing that was ready at this look."""
-        # One that was ready at its first look may have been so for a while.
-        self._ready.append(self._pending.get(generation.pk) or 0.9 * age_of(generation))
+        # One that was ready at its first look may have been so for a while, more so when that look came late.
+        self._ready.append(self._pending.get(generation.pk) or 0.9 * min(self.usual, age_of(generation)))
         self.forget(generation)
 
     def forget(self, generation: Generation) -> None:

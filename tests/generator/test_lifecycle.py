@@ -9,14 +9,16 @@ from typing import Any
 
 import pytest
 from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from accounts.models import User
 from billing import ledger
-from billing.models import Wallet
+from billing.models import CreditEntry, Wallet
 from generator.ask import admission
 from generator.files.images import StoredImage
 from generator.jobs import lifecycle
-from generator.jobs.lifecycle import Acceptance, Pause
+from generator.jobs.lifecycle import Acceptance, Completion, Pause
 from generator.models import Generation
 from tests.billing.books import audit, history
 
@@ -464,7 +466,7 @@ def test_failing_from_one_state_leaves_the_others_alone(generation: Generation, 
     assert audit(wallet) == 2
 
 
-@pytest.mark.parametrize(("end", "credits", "left"), [(complete, "settle", 2), (fail, "release", 3)])
+@pytest.mark.parametrize(("end", "credits", "left"), [(complete, "settle_all", 2), (fail, "release", 3)])
 def test_an_end_that_stops_half_way_never_was(
     generation: Generation,
     wallet: Wallet,
@@ -475,7 +477,7 @@ def test_an_end_that_stops_half_way_never_was(
 ) -> None:
     """An image and its credit end together: whoever dies between them leaves a drawing that is taken up again."""
 
-    def dies(**_: object) -> None:
+    def dies(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     found = drawing(generation)
@@ -486,6 +488,30 @@ def test_an_end_that_stops_half_way_never_was(
     assert status(generation) == Status.DRAWING
     assert end(found)
     assert audit(wallet) == left
+
+
+def test_images_of_several_people_are_completed_in_one_go(wallet: Wallet, bob: User) -> None:
+    """In as many statements as one, and each for its own credit."""
+    theirs = ledger.wallet_of(bob.pk)
+    made = [looked_at(admitted(owner)) for owner in (wallet, theirs, wallet)]
+    lost = slept(looked_at(admitted(theirs)))
+    with CaptureQueriesContext(connection) as queries:
+        done = lifecycle.complete_all([Completion(one, IMAGE, "reve-1") for one in [*made, lost]])
+    assert done == {generation.pk for generation in made}
+    assert len(queries) <= 8
+    assert status(lost) == Status.DRAWING
+    assert (audit(wallet), audit(theirs)) == (1, 1)
+    assert [entry.reference for entry in CreditEntry.objects.filter(kind="settle", wallet=theirs)] == [
+        f"{made[1].credit_reference}:outcome"
+    ]
+
+
+def test_an_image_without_its_hold_keeps_no_other_from_completing(wallet: Wallet, unlogged: None) -> None:
+    fine, broken = (looked_at(admitted(wallet)) for _ in range(2))
+    Generation.objects.filter(pk=broken.pk).update(public_id="img_withoutahold")
+    broken.public_id = "img_withoutahold"
+    assert lifecycle.complete_all([Completion(one, IMAGE, "reve-1") for one in (broken, fine)]) == {fine.pk}
+    assert (status(fine), status(broken)) == (Status.COMPLETED, Status.DRAWING)
 
 
 def test_an_overlong_message_from_upstream_is_cut_and_the_credit_returned(
