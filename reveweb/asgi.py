@@ -17,7 +17,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "reveweb.settings")
 django.setup(set_prefix=False)
 
 from kit.threads import let_go  # noqa: E402 (settings must be there first)
-from reveweb import drain  # noqa: E402 (likewise)
+from reveweb import drain, lean  # noqa: E402 (likewise)
 from reveweb.held import HeldHandler, Receive, Scope, Send  # noqa: E402 (likewise)
 from reveweb.lanes import Lane, lane_of  # noqa: E402 (likewise)
 
@@ -45,6 +45,9 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
             drain.note_asked()
         if drain.is_on() and scope["http_version"].startswith("1"):
             send = drain.closing(send)
+        if lean.takes(scope):
+            await lean.serve(scope, receive, send, otherwise=held)
+            return
         handler = held if Lane.HELD in lane_of(scope["path"]) else pages
         await handler(scope, receive, send)
 
