@@ -19,6 +19,7 @@ API_CONNECTIONS = max(1, DATABASE_CONNECTIONS // 3)  # of the API's asynchronous
 ORM_CONNECTIONS = DATABASE_CONNECTIONS - API_CONNECTIONS
 DATABASE_THREADS = max(1, ORM_CONNECTIONS // 2)  # of `kit.threads`
 TASK_THREADS = max(1, min(env.int("WORKER_THREADS", 16), ORM_CONNECTIONS - DATABASE_THREADS))  # of Celery
+WATCH_THREADS = 1  # of `kit.threads` too, in web processes, where there are no tasks
 FILE_THREADS = 8  # local files, and storage that is not local: it may stall
 PROCESSOR_THREADS = os.cpu_count() or 2  # of what computes, such as decoding images
 
