@@ -101,6 +101,9 @@ class Generation(models.Model):
     height = models.PositiveIntegerField(null=True, help_text="Pixels.")
     colour = models.CharField(max_length=7, blank=True, help_text="The image's mean, as #rrggbb.")
     needs_thumbnails = models.BooleanField(default=False, db_default=False, help_text="They are still to be made.")
+    may_have_files = models.BooleanField(
+        default=False, db_default=False, help_text="It failed while it was drawn: files of it may lie in storage."
+    )
     model = models.CharField(max_length=120, blank=True)
 
     is_favourite = models.BooleanField(default=False)
@@ -123,6 +126,10 @@ class Generation(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["wallet", "idempotency_key"], name="generation_idempotent"),
+            # No two drawings are one job of the upstream's: the second would be given the first one's picture.
+            models.UniqueConstraint(
+                fields=["upstream_id"], condition=Q(status="drawing") & ~Q(upstream_id=""), name="generation_drawn_once"
+            ),
         ]
         indexes = [
             models.Index(fields=["wallet", "-id"], name="generation_history"),
@@ -132,6 +139,10 @@ class Generation(models.Model):
                 condition=Q(status__in=["queued", "submitting", "drawing"]),
                 name="generation_due",
             ),
+            models.Index(fields=["wallet", "-is_awaited", "id"], condition=Q(status="queued"), name="generation_turns"),
+            models.Index(fields=["upstream_id"], condition=~Q(upstream_id=""), name="generation_upstream"),
+            models.Index(fields=["due_at"], condition=Q(needs_thumbnails=True), name="generation_thumbnails"),
+            models.Index(fields=["finished_at"], condition=Q(may_have_files=True), name="generation_leftovers"),
             models.Index(fields=["created_at"], condition=Q(status="failed"), name="generation_failed"),
             models.Index(fields=["wallet", "-id"], condition=Q(is_favourite=True), name="generation_favourites"),
             models.Index(fields=["wallet", "created_at"], name="generation_usage"),
