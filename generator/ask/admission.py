@@ -25,9 +25,11 @@ from generator.errors import (
     RateLimit,
     RateLimited,
     TooManyAtOnce,
+    UpstreamPaused,
 )
 from generator.jobs import caps
 from generator.models import Generation, new_public_id
+from generator.upstreams import trouble
 from kit import wakeups
 from kit.threads import in_thread
 
@@ -96,11 +98,13 @@ def admit(
 ) -> Admission:
     """Turn a request into queued generations with their credits held, or return those that it became before.
 
-    All of them or none. Raises IdempotencyConflict, RateLimited, LimiterUnavailable, TooManyAtOnce, KeyLimitReached,
-    OutOfCredits; nothing is charged then.
+    All of them or none. Raises IdempotencyConflict, UpstreamPaused, RateLimited, LimiterUnavailable, TooManyAtOnce,
+    KeyLimitReached, OutOfCredits; nothing is charged then.
     """
     if idempotency_key and (earlier := _replay(wallet, request, idempotency_key)):
         return earlier
+    if trouble.closes_intake():
+        raise UpstreamPaused
     rate = _rate(limits.generate_window(wallet, api_key), request, taken)
     if isinstance(rate, RateLimited):
         if idempotency_key and (earlier := _replay_in_turn(wallet, request, idempotency_key)):
