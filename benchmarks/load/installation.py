@@ -110,15 +110,15 @@ class Reveweb(Contestant):
 
     def parts(self) -> dict[str, list[int]]:
         """Return its processes by what they are for, and PostgreSQL's that serve it."""
-        found: dict[str, list[int]] = {"web": [], "worker": [], "rest": [], "other": []}
+        found: dict[str, list[int]] = {part: [] for part in [*(part for _, part in PARTS), "other"]}
         for pid in processes.tree(self.process.pid):
-            found[_part(processes.command(pid))].append(pid)
+            found[part_of(processes.command(pid))].append(pid)
         return {**found, "PostgreSQL": processes.backends(self.database), "Redis": processes.named("redis-server")}
 
     def pause_worker(self) -> list[int]:
-        """Stop every process but the web's, between two of their transactions; return them for `processes.resume`."""
+        """Stop what works beside the web process, between two of its transactions; return it for `processes.resume`."""
         found = self.parts()
-        pids = [pid for pid in found["worker"] + found["rest"] + found["other"] if pid != self.process.pid]
+        pids = found["worker"] + found["rest"] + found["scheduler"]
         for _ in range(50):
             processes.pause(pids)
             time.sleep(0.3)
@@ -143,13 +143,17 @@ def psql(statement: str, database: str = "postgres") -> str:
     return done.stdout.strip()
 
 
-def _part(command: str) -> str:
-    """Tell what a process of reveweb's is for, by the program that it runs."""
-    if "granian" in command:
-        return "web"
-    if "celery" not in command:
-        return "other"
-    if " beat" in command or "schedule" in command.split(" worker")[0]:
-        return "other"
-    queues = command.partition(" -Q ")[2].split(" ")[0]
-    return "rest" if queues == "rest" else "worker"
+# By what a command line holds; the first that fits. What came before these commands ran in one worker, as `celery`.
+PARTS = (
+    ("manage.py serve", "web"),
+    ("granian", "web"),
+    ("manage.py work --rest", "rest"),
+    ("manage.py work", "worker"),
+    ("manage.py schedule", "scheduler"),
+    ("celery", "worker"),
+)
+
+
+def part_of(command: str) -> str:
+    """Tell what a process of reveweb's is for; "other" is the supervisor, and the sandbox that stands in for Stripe."""
+    return next((part for words, part in PARTS if words in command), "other")

@@ -65,6 +65,9 @@ class Player:
 
     def stop(self) -> None:
         """End it, early if need be."""
+        for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe is not None
+            pipe.close()
         processes.end(self._process, 2)
 
     def _line(self) -> bytes:
@@ -108,3 +111,11 @@ def settle(contestant: Contestant, seconds: float, share: float = 0.1) -> None:
         if now - used < share:
             return
         used = now
+
+
+def idle(contestant: Contestant, seconds: float = 5.0) -> dict[str, float]:
+    """Return how many cores each part takes now, over `seconds`."""
+    before, began = clocks(contestant.parts()), time.monotonic()
+    time.sleep(seconds)
+    used, took = spent(before, clocks(contestant.parts()), 1), time.monotonic() - began
+    return {part: ms / 1000 / took for part, ms in used.items()}

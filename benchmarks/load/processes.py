@@ -51,8 +51,8 @@ def named(name: str) -> list[int]:
     return [pid for entry in _processes() if _name(pid := int(entry.name)) == name]
 
 
-def end(process: subprocess.Popen[bytes], seconds: float = 20) -> None:
-    """End `process` and whatever it started, if need be without asking."""
+def end(process: subprocess.Popen[bytes], seconds: float = 20, grace: float = 5) -> None:
+    """End `process` within `seconds`, and `grace` later whatever it started: if need be without asking."""
     family = tree(process.pid)
     process.terminate()
     try:
@@ -61,8 +61,8 @@ def end(process: subprocess.Popen[bytes], seconds: float = 20) -> None:
         process.kill()
         process.wait()
     known = {pid: command(pid) for pid in family[1:]}
-    end = time.monotonic() + 5
-    while (left := [pid for pid, line in known.items() if line and command(pid) == line]) and time.monotonic() < end:
+    last = time.monotonic() + grace
+    while (left := [pid for pid, line in known.items() if line and command(pid) == line]) and time.monotonic() < last:
         time.sleep(0.1)
     for pid in left:
         _signal(pid, signal.SIGKILL)

@@ -8,10 +8,10 @@ from benchmarks.load.bench import Bench
 from benchmarks.load.client import Load
 from benchmarks.load.contestants import Contestant, LiteLLM, Portkey
 from benchmarks.load.installation import Reveweb
-from benchmarks.load.measure import Row, clocks, play, settle, spent
+from benchmarks.load.measure import Row, clocks, idle, play, settle, spent
 
-WARM, SECONDS = 2.0, 6.0
-IMAGES = 150
+WARM, SECONDS = 1.5, 6.0
+IMAGES = 100
 DRAIN_SECONDS = 60.0
 
 
@@ -24,7 +24,8 @@ class Throughput:
     running: list[Row] = field(default_factory=list)
     stopped: list[Row] = field(default_factory=list)
     start_seconds: float = 0.0
-    idle: dict[str, float] = field(default_factory=dict)
+    idle: dict[str, float] = field(default_factory=dict)  # MiB after the start
+    idle_cores: dict[str, float] = field(default_factory=dict)  # with nothing to do
 
 
 def gateway(bench: Bench, kind: type[LiteLLM | Portkey], clients: Iterable[int]) -> list[Row]:
@@ -45,6 +46,7 @@ def reveweb(bench: Bench, clients: Iterable[int]) -> Throughput:
         for count in clients:
             found.sync.append(_measure(bench, site, site.generate(wait=True), count, "sync call"))
             settle(site, DRAIN_SECONDS)
+        found.idle_cores = idle(site)
         found.image = _image(bench, site)
         load = site.generate(wait=False)
         found.running = [_measure(bench, site, load, count, "admission, worker running") for count in clients]

@@ -114,6 +114,11 @@ def peek_generate(wallet: Wallet, api_key: ApiKey | None) -> RateLimit:
     return _asked(generate_window(wallet, api_key), 0)[1]
 
 
+async def peek_soon(window: Window) -> RateLimit:
+    """Tell where `window` stands without counting anything, on an event loop. Raises LimiterUnavailable."""
+    return (await _asked_soon(window, 0))[1]
+
+
 def take_status(wallet: Wallet) -> None:
     """Count one status look-up of `wallet`. Raises RateLimited.
 

@@ -30,8 +30,8 @@ from kit.threads import in_loop, in_thread
 
 log = logging.getLogger(__name__)
 
-LOOKS_AT_ONCE = reve_art.CONNECTIONS // 8
-SUBMITS_AT_ONCE = reve_art.CONNECTIONS - LOOKS_AT_ONCE
+LOOKS_AT_ONCE = reve_art.LOOK_CONNECTIONS
+SUBMITS_AT_ONCE = reve_art.SUBMIT_CONNECTIONS
 FETCHES_IN_HAND = 2000  # that wait for their turn; each is a row and an address, not an image
 CLAIMS_AT_ONCE = 100
 SILENCE_SECONDS = 1.0

@@ -214,7 +214,7 @@ def _claim(
             )
         for generation in taken:
             if generation.status != status:
-                live.publish_on_commit(generation)
+                live.publish_on_commit(generation, ended=False)
             generation.status, generation.claim, generation.due_at = status, token, until
             setattr(generation, counted, getattr(generation, counted) + 1)
     return taken
@@ -238,7 +238,7 @@ def _accept(acceptances: Sequence[Acceptance]) -> tuple[set[int], list[Acceptanc
     moved = change_each(rows, status=Status.SUBMITTING, assign=assign)
     for acceptance in fresh:
         if acceptance.generation.pk in moved:
-            live.publish_on_commit(acceptance.generation)
+            live.publish_on_commit(acceptance.generation, ended=False)
     return moved, refused
 
 

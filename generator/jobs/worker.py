@@ -94,17 +94,13 @@ class Worker:
         """Fetch, verify and store the image of a claimed drawing, and complete it."""
         try:
             async with self._images:
-                async with asyncio.timeout(reve_art.DOWNLOAD_SECONDS):
-                    data = await self.client.download(job.url)
+                data = await self.client.download(job.url)
                 image = await in_thread(lambda: images.verify(data), Pool.PROCESSOR)
                 await in_thread(lambda: images.keep(data, generation.file_token, image), Pool.FILES)
         except ImageUnreachable as error:
             # Its host is busy or away. The image is there, so it is worth the whole deadline.
             log.warning("%s: %r", generation, error)
-            after = getattr(error, "retry_after", None) or 0.0
-            await self.pause(generation, max(1.0, after, step_at(age_of(generation))))
-        except TimeoutError as error:
-            await self._count_failed_poll(generation, error)
+            await self.pause(generation, max(1.0, error.retry_after or 0.0, step_at(age_of(generation))))
         except BadImage as error:
             log.error("%s: %s", generation, error)
             await self._end(lambda: lifecycle.fail(generation, code="upstream_failed", message=NO_IMAGE))

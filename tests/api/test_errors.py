@@ -318,8 +318,8 @@ def test_a_bug_of_ours_shows_nothing_of_our_code(
     def bug(*args: Any, **options: Any) -> Any:
         raise RuntimeError("secret detail in /srv/site")
 
-    monkeypatch.setattr(limits, "take_generate", bug)
-    monkeypatch.setattr(limits, "take_status", bug)
+    monkeypatch.setattr(limits, "generate_window", bug)
+    monkeypatch.setattr(limits, "take_status_soon", bug)
     response = api.post(PROMPT) if path == GENERATE[0] else api.get(path)
     assert "secret" not in assert_error(response, 500, "internal_error")
     assert audit(wallet) == 3
