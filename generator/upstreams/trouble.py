@@ -22,6 +22,7 @@ from billing.models import OutgoingMail
 from billing.outbox import mail
 from generator.models import UpstreamTrouble
 from kit import wakeups
+from kit.threads import in_thread
 
 if TYPE_CHECKING:  # the web process asks here, and has no use for a client
     from generator.upstreams.reve_art import OperatorTrouble
@@ -41,8 +42,10 @@ def note(error: "OperatorTrouble") -> None:
     """Put down that the upstream refuses us, and tell the operator unless they know."""
     now = timezone.now()
     known = current()
-    if known and known.kind == error.kind and known.told_at and known.next_try_at > now + TRY_AGAIN / 2:
-        return  # all that was under way comes back at once, and says the same
+    if known and known.kind == error.kind and known.told_at:
+        pause = known.next_try_at - now  # longer while a trial is under way
+        if TRY_AGAIN / 2 < pause <= TRY_AGAIN:
+            return  # all that was under way comes back at once, and says the same
     with transaction.atomic():
         trouble, is_new = UpstreamTrouble.objects.select_for_update().get_or_create(
             upstream=_upstream(), defaults={"kind": error.kind, "since": now, "next_try_at": now + TRY_AGAIN}
@@ -87,6 +90,13 @@ def closes_intake() -> bool:
     """
     trouble = current()
     return trouble is not None and timezone.now() < trouble.next_try_at + NOBODY_TRIED
+
+
+async def shuts_out() -> bool:
+    """Tell the same as `closes_intake` on an event loop: from memory, or once a second from a thread."""
+    if _seen is None or time.monotonic() - _seen[0] > CACHE_SECONDS:
+        return await in_thread(closes_intake)
+    return closes_intake()
 
 
 def may_try() -> bool:
