@@ -297,6 +297,20 @@ def test_our_own_trouble_fails_nobodys_image(
     assert len(mailoutbox) == 2
 
 
+def test_one_job_that_is_refused_is_not_the_only_one_that_is_ever_tried(
+    generation: Generation, upstream: CannedServer
+) -> None:
+    """An upstream may answer 403 to what somebody wrote: nobody else could ever find out that the key is fine."""
+    says(upstream, GENERATE, {}, 403)
+    generation = step(generation)
+    later(15)
+    generation = step(generation)
+    assert sent_to(upstream) == 2
+    assert timezone.now() + timedelta(seconds=20) < generation.due_at
+    later(19)
+    assert not trouble.closes_intake()
+
+
 def test_a_drawing_whose_look_is_refused_goes_on_when_that_is_over(
     generation: Generation, upstream: CannedServer
 ) -> None:
