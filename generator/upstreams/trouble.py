@@ -22,7 +22,6 @@ from billing.models import OutgoingMail
 from billing.outbox import mail
 from generator.models import UpstreamTrouble
 from kit import wakeups
-from kit.threads import in_thread
 
 if TYPE_CHECKING:  # the web process asks here, and has no use for a client
     from generator.upstreams.reve_art import OperatorTrouble
@@ -90,13 +89,6 @@ def closes_intake() -> bool:
     """
     trouble = current()
     return trouble is not None and timezone.now() < trouble.next_try_at + NOBODY_TRIED
-
-
-async def shuts_out() -> bool:
-    """Tell the same as `closes_intake` on an event loop: from memory, or once a second from a thread."""
-    if _seen is None or time.monotonic() - _seen[0] > CACHE_SECONDS:
-        return await in_thread(closes_intake)
-    return closes_intake()
 
 
 def may_try() -> bool:

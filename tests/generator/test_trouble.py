@@ -1,6 +1,5 @@
 """Our own trouble with an upstream: told once, tried by one at a time, over when a submission is accepted."""
 
-import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -245,14 +244,6 @@ def test_a_thousand_that_come_back_at_once_write_once(sam: User) -> None:
         for _ in range(10):
             trouble.note(KEY)
     assert not [query for query in captured.captured_queries if query["sql"].startswith(("UPDATE", "INSERT"))]
-
-
-@pytest.mark.parametrize("is_fresh", [True, False])
-def test_an_event_loop_may_ask_too(monkeypatch: pytest.MonkeyPatch, is_fresh: bool) -> None:
-    monkeypatch.setattr(trouble, "CACHE_SECONDS", 60.0 if is_fresh else -1.0)
-    trouble.note(KEY)
-    trouble.current()
-    assert asyncio.run(trouble.shuts_out())
 
 
 def test_an_admin_sees_it_while_there_is_any(
