@@ -505,21 +505,25 @@ def test_what_is_past_its_deadline_is_found_in_every_unfinished_state(generation
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("change", "is_its_end"),
     [
-        lambda generation: lifecycle.claim_submission(generation.pk),
-        lambda generation: drawing(generation),
-        lambda generation: complete(drawing(generation)),
-        fail,
+        (lambda generation: lifecycle.claim_submission(generation.pk), False),
+        (lambda generation: drawing(generation), False),
+        (lambda generation: complete(drawing(generation)), True),
+        (fail, True),
     ],
 )
-def test_every_visible_change_wakes_whoever_waits(
-    generation: Generation, monkeypatch: pytest.MonkeyPatch, change: Callable[[Generation], Any]
+def test_every_visible_change_wakes_open_pages_and_its_end_whoever_waits(
+    generation: Generation,
+    monkeypatch: pytest.MonkeyPatch,
+    change: Callable[[Generation], Any],
+    is_its_end: bool,
 ) -> None:
     woken: list[str] = []
     monkeypatch.setattr("kit.wakeups.publish", lambda *topics: woken.extend(topics))
     change(generation)
-    assert {f"generation:{generation.public_id}", f"account:{generation.wallet_id}"} == set(woken)
+    ended = {f"generation:{generation.public_id}"} if is_its_end else set()
+    assert ended | {f"account:{generation.wallet_id}"} == set(woken)
 
 
 def test_a_change_that_did_nothing_wakes_nobody(generation: Generation, monkeypatch: pytest.MonkeyPatch) -> None:
