@@ -30,7 +30,7 @@ from generator.errors import BadImage, ImageUnreachable
 from generator.models import UpstreamTrouble
 from generator.upstreams import words
 from kit.http.network import ForbiddenAddress, GuardedTransport
-from kit.http.places import Places
+from kit.http.places import Places, make_room
 
 # The document knows `pending` and `completed`; the other words are those that APIs of this kind use. Any word that is
 # in neither list means that the upstream is still at it.
@@ -114,6 +114,7 @@ class ReveClient:
         is_secret = not (settings.SANDBOX and api_key == settings.UPSTREAM_API_KEY)  # the sandbox's is "sandbox"
         self._hidden = words.Hidden([api_key] if is_secret else [], base_url)
         headers = {"User-Agent": "reveweb", "Accept-Encoding": "identity"}
+        make_room(CONNECTIONS + IMAGE_CONNECTIONS)
         # Apart, so that an upstream that lets submissions hang keeps nobody from asking for what is drawn.
         self._submits, self._looks = (
             httpx.AsyncClient(
