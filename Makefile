@@ -10,7 +10,7 @@ RUN := requirements.txt requirements-run.txt requirements-sandbox.txt
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev check t test mutants test-sandbox format hooks lock release lighthouse chaos screenshots clean reset
+.PHONY: help run dev check t test mutants test-sandbox format hooks lock release lighthouse bench bench-quick chaos screenshots clean reset
 
 # The sentence after `##` is what `make help` prints, so a target without one stays hidden.
 help: ## List the targets.
@@ -59,12 +59,20 @@ lighthouse: .venv/.installed-dev benchmarks/lighthouse/node_modules/.installed #
 	@$(BIN)/python -m tests.machine chromium node
 	@exec $(BIN)/python -m benchmarks.pages $(PAGES)
 
+bench: .venv/.installed-dev benchmarks/litellm/.venv/.installed benchmarks/portkey/node_modules/.installed ## Measure load beside LiteLLM and Portkey into docs/performance.md, in about a quarter of an hour; needs PostgreSQL and Redis.
+	@$(BIN)/python -m tests.machine node psql redis-cli
+	@exec $(BIN)/python -m benchmarks.load $(BENCH)
+
+bench-quick: .venv/.installed-dev benchmarks/litellm/.venv/.installed ## Measure admission and sync calls beside LiteLLM, in under two minutes.
+	@$(BIN)/python -m tests.machine psql redis-cli
+	@exec $(BIN)/python -m benchmarks.load quick $(BENCH)
+
 screenshots: .venv/.installed-dev ## Capture every page on a desktop and a phone, light and dark, in docs/images/pages/; PAGES="pricing image" picks some.
 	@$(BIN)/python -m tests.machine chromium
 	@exec $(BIN)/python -m tests.browser.screenshots $(PAGES)
 
 clean: ## Remove what was installed and cached; your data in var/ stays.
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis tools/biome/node_modules benchmarks/lighthouse/node_modules
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis tools/biome/node_modules benchmarks/lighthouse/node_modules benchmarks/portkey/node_modules benchmarks/litellm/.venv
 
 reset: ## Delete the database, images and mails in var/, for a fresh start.
 	rm -rf var
@@ -84,7 +92,14 @@ reset: ## Delete the database, images and mails in var/, for a fresh start.
 	@$(INSTALL) -r requirements-dev.txt
 	@touch $@
 
-# What comes from npm, for development only: Biome and Lighthouse.
+# A gateway to compare with; what it is made of is not pinned, and nothing of it comes near reveweb's own .venv.
+benchmarks/litellm/.venv/.installed: benchmarks/litellm/requirements.txt | .venv/bin/python
+	@echo "Installing LiteLLM (once) …"
+	@$(BIN)/python -m venv --clear benchmarks/litellm/.venv
+	@benchmarks/litellm/.venv/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/litellm/requirements.txt
+	@touch $@
+
+# What comes from npm, for development only: Biome, Lighthouse, and a gateway to compare with.
 %/node_modules/.installed: %/package-lock.json | .venv/.installed-dev
 	@$(BIN)/python -m tests.machine node npm
 	@cd $* && npm ci --silent

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from allauth.usersessions.models import UserSession
-from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
+from django.conf import settings
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.utils import timezone
+from django.utils.crypto import constant_time_compare
 
 from accounts import browsers
 from accounts.models import User
@@ -66,8 +68,33 @@ def end_all(user: User) -> int:
 
 def is_logged_in(session_key: str, user: User) -> bool:
     """Tell whether the session is still there and logged in as `user`. One query, by primary key."""
+    return people_of([session_key]).get(session_key) == user.pk
+
+
+def people_of(session_keys: Iterable[str]) -> dict[str, int]:
+    """Return which of these sessions are there, and as which users they are logged in. One query, by primary key."""
+    stored = Session.objects.filter(pk__in=list(session_keys), expire_date__gt=timezone.now())
+    people = {one.session_key: one.get_decoded().get(SESSION_KEY) for one in stored}
+    return {key: int(user) for key, user in people.items() if user is not None}
+
+
+def user_of(session_key: str) -> User | None:
+    """Return who is logged in with the session; None for nobody. Two queries, and it never writes.
+
+    For a stream that an open page listens to: unlike a request for a page it is no use of the session.
+    """
+    if not _SESSION_KEY.fullmatch(session_key):
+        return None
     stored = Session.objects.filter(pk=session_key, expire_date__gt=timezone.now()).first()
-    return stored is not None and stored.get_decoded().get(SESSION_KEY) == str(user.pk)
+    data = stored.get_decoded() if stored else {}
+    if data.get(BACKEND_SESSION_KEY) not in settings.AUTHENTICATION_BACKENDS:
+        return None
+    user = User.objects.filter(pk=data[SESSION_KEY], is_active=True).first()
+    if user is None:
+        return None
+    known = (user.get_session_auth_hash(), *user.get_session_auth_fallback_hash())
+    given = data.get(HASH_SESSION_KEY, "")
+    return user if any(constant_time_compare(given, one) for one in known) else None
 
 
 def is_due(session_key: str | None) -> bool:

@@ -35,6 +35,7 @@ from billing.shapes import (
     Session,
     Subscription,
 )
+from kit.threads import let_go
 
 API_VERSION = "2026-10-28.endive"  # what `shapes` describes; webhook endpoints are created with it
 GLANCE_SECONDS = 3
@@ -243,7 +244,8 @@ def _ask(shape: type[T], method: Callable[P, stripe.StripeObject], *arguments: P
 
 
 def _call(method: Callable[P, stripe.StripeObject], *arguments: P.args, **named: P.kwargs) -> dict[str, Any]:
-    """Call the SDK and return plain data; its errors become ours."""
+    """Call the SDK and return plain data; its errors become ours. No transaction may be open."""
+    let_go()
     try:
         return method(*arguments, **named).to_dict(for_json=True)
     except (stripe.CardError, stripe.InvalidRequestError, stripe.IdempotencyError) as error:

@@ -1,4 +1,11 @@
-"""Thin Celery tasks. A lost or duplicated message is harmless: rows say what is due."""
+"""Thin Celery tasks. A lost or duplicated message is harmless: rows say what is due.
+
+What money waits for is in a queue of its own; a mail server or a nightly comparison that takes its time is in another.
+"""
+
+import logging
+from collections.abc import Callable
+from datetime import time
 
 from celery import shared_task
 from django.core.management import call_command
@@ -6,6 +13,10 @@ from django.core.management import call_command
 from billing import ledger
 from billing.outbox import mail, notices
 from billing.stripe import closing, inbox
+from kit import nights
+from kit.threads import one_at_a_time
+
+log = logging.getLogger(__name__)
 
 
 @shared_task
@@ -15,29 +26,51 @@ def handle_event(event_id: str) -> None:
 
 
 @shared_task
+@one_at_a_time
+def sweep_money() -> None:
+    """Retry the events that were left behind, write off what has expired."""
+    inbox.handle_due()
+    ledger.expire_due()
+
+
+@shared_task
 def send_mail(pk: int) -> None:
     """Send one mail, unless another worker does."""
     mail.send(pk)
 
 
 @shared_task
-def sweep() -> None:
-    """Retry what was left behind (events, mails), write off what has expired, notify people who run low."""
-    inbox.handle_due()
+@one_at_a_time
+def sweep_mails() -> None:
+    """Retry the mails that were left behind, notify people who run low."""
     mail.send_due()
-    ledger.expire_due()
     notices.send_low_balance()
 
 
 @shared_task
+@one_at_a_time
+def nightly() -> None:
+    """Do what is to be done tonight, unless another worker has."""
+    for work, at in NIGHTLY.items():
+        name = work.__name__
+        if nights.claim(name, at=at):
+            try:
+                work()
+            except Exception:
+                nights.give_back(name, at=at)
+                log.exception("%s failed tonight, it is tried again", name)
+
+
+def reconcile() -> None:
+    """Compare the books with Stripe's, and repair what is certain; leave no empty customers there."""
+    closing.discard_customers()
+    call_command("reconcile_stripe", since=3, repair=True)
+
+
 def tidy() -> None:
     """Drop old records of mails; notify people who run low and were missed."""
     mail.tidy()
     notices.send_missed_low_balance()
 
 
-@shared_task
-def reconcile() -> None:
-    """Compare the books with Stripe's, every night, and repair what is certain; leave no empty customers there."""
-    closing.discard_customers()
-    call_command("reconcile_stripe", since=3, repair=True)
+NIGHTLY: dict[Callable[[], None], time] = {reconcile: time(3, 17), tidy: time(3, 41)}  # UTC

@@ -86,4 +86,8 @@ class BadImage(Exception):
 
 
 class ImageUnreachable(BadImage):
-    """The image cannot be fetched just now."""
+    """The image cannot be fetched just now; `retry_after` is the seconds that its server asked for, if it did."""
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after

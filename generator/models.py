@@ -21,12 +21,21 @@ _ALPHABET = string.digits + string.ascii_letters
 
 def new_public_id() -> str:
     """Return a fresh `img_…` with 142 random bits."""
-    return "img_" + "".join(secrets.choice(_ALPHABET) for _ in range(24))
+    return "img_" + _random(24)
 
 
 def new_file_token() -> str:
     """Return an unguessable name for an image file, 190 random bits."""
-    return "".join(secrets.choice(_ALPHABET) for _ in range(32))
+    return _random(32)
+
+
+def _random(length: int) -> str:
+    """Return as many random characters, from one draw: one for each would take longer than all the rest of a row."""
+    number, characters = secrets.randbelow(len(_ALPHABET) ** length), ""
+    for _ in range(length):
+        number, digit = divmod(number, len(_ALPHABET))
+        characters += _ALPHABET[digit]
+    return characters
 
 
 class GenerationQuerySet(models.QuerySet["Generation"]):
@@ -92,6 +101,9 @@ class Generation(models.Model):
     height = models.PositiveIntegerField(null=True, help_text="Pixels.")
     colour = models.CharField(max_length=7, blank=True, help_text="The image's mean, as #rrggbb.")
     needs_thumbnails = models.BooleanField(default=False, db_default=False, help_text="They are still to be made.")
+    may_have_files = models.BooleanField(
+        default=False, db_default=False, help_text="It failed while it was drawn: files of it may lie in storage."
+    )
     model = models.CharField(max_length=120, blank=True)
 
     is_favourite = models.BooleanField(default=False)
@@ -114,6 +126,10 @@ class Generation(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["wallet", "idempotency_key"], name="generation_idempotent"),
+            # No two drawings are one job of the upstream's: the second would be given the first one's picture.
+            models.UniqueConstraint(
+                fields=["upstream_id"], condition=Q(status="drawing") & ~Q(upstream_id=""), name="generation_drawn_once"
+            ),
         ]
         indexes = [
             models.Index(fields=["wallet", "-id"], name="generation_history"),
@@ -123,6 +139,10 @@ class Generation(models.Model):
                 condition=Q(status__in=["queued", "submitting", "drawing"]),
                 name="generation_due",
             ),
+            models.Index(fields=["wallet", "-is_awaited", "id"], condition=Q(status="queued"), name="generation_turns"),
+            models.Index(fields=["upstream_id"], condition=~Q(upstream_id=""), name="generation_upstream"),
+            models.Index(fields=["due_at"], condition=Q(needs_thumbnails=True), name="generation_thumbnails"),
+            models.Index(fields=["finished_at"], condition=Q(may_have_files=True), name="generation_leftovers"),
             models.Index(fields=["created_at"], condition=Q(status="failed"), name="generation_failed"),
             models.Index(fields=["wallet", "-id"], condition=Q(is_favourite=True), name="generation_favourites"),
             models.Index(fields=["wallet", "created_at"], name="generation_usage"),
@@ -148,6 +168,11 @@ class Generation(models.Model):
     def credit_reference(self) -> str:
         """The ledger's reference of this generation's hold."""
         return f"generation:{self.public_id}"
+
+    @property
+    def credit_cause(self) -> str:
+        """Why that hold was made, for people."""
+        return f"Image {self.public_id}"
 
     @property
     def file_name(self) -> str:

@@ -24,6 +24,7 @@ from django.db.models import F, Model, Q, QuerySet
 from django.utils import timezone
 
 from kit.http.requests import without_nul
+from kit.threads import let_go
 
 log = logging.getLogger(__name__)
 
@@ -87,6 +88,7 @@ def renewing(row: Row, lease: timedelta) -> Iterator[None]:
         yield
     finally:
         ended.set()
+        let_go()  # the thread may be waiting for a connection to renew with
         thread.join()
 
 

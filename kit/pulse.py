@@ -1,7 +1,7 @@
 """When each kind of process was last heard: a timer that has died says nothing, so somebody has to ask.
 
 Kept on the Redis or Valkey that all processes share. Names: "scheduler", "worker" (it draws), "progress" (it got
-something done), "rest" (all other work).
+something done), "money" (it takes payments), "rest" (all other work).
 """
 
 import time
@@ -11,18 +11,20 @@ from typing import cast
 import redis
 from django.conf import settings
 
-_KEY = f"reveweb:pulse:{settings.INSTALLATION_ID}"
-
 
 def beat(name: str) -> None:
     """Note that `name` is alive. Raises redis.RedisError."""
-    _client().hset(_KEY, name, str(time.time()))
+    _client().hset(_key(), name, str(time.time()))
 
 
 def heard() -> dict[str, float]:
     """Return how many seconds ago each name was last heard; what never was is not in it. Raises redis.RedisError."""
-    now, pulses = time.time(), cast("dict[bytes, bytes]", _client().hgetall(_KEY))
+    now, pulses = time.time(), cast("dict[bytes, bytes]", _client().hgetall(_key()))
     return {name.decode(): max(0.0, now - float(at)) for name, at in pulses.items()}
+
+
+def _key() -> str:
+    return f"reveweb:pulse:{settings.INSTALLATION_ID}"
 
 
 @lru_cache(maxsize=1)

@@ -6,12 +6,13 @@ import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from enum import Enum, auto
-from functools import cached_property, lru_cache
-from typing import Any, TypeVar
+from functools import cached_property, lru_cache, wraps
+from typing import Any, ParamSpec, TypeVar
 
 from django.conf import settings
 from django.db import close_old_connections, connection
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -62,9 +63,28 @@ def let_go() -> None:
 
     Raises RuntimeError inside a transaction: nothing may be waited for there.
     """
-    if connection.in_atomic_block:
+    if not connection.in_atomic_block:
+        _release_connection()
+    elif not all(getattr(block, "_from_testcase", False) for block in connection.atomic_blocks):
         raise RuntimeError("A transaction is open: nothing but the database may be waited for.")
-    _release_connection()
+
+
+def one_at_a_time(work: Callable[P, None]) -> Callable[P, None]:
+    """Let nobody begin `work` while a thread of this process is at it: whoever would, returns at once.
+
+    For what a clock asks for: when it takes longer than from tick to tick, it must not take one thread after the other.
+    """
+    busy = threading.Lock()
+
+    @wraps(work)
+    def alone(*arguments: P.args, **named: P.kwargs) -> None:
+        if busy.acquire(blocking=False):
+            try:
+                work(*arguments, **named)
+            finally:
+                busy.release()
+
+    return alone
 
 
 def _release_connection() -> None:

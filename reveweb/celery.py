@@ -1,34 +1,54 @@
-"""The Celery app. Rows say what is due; messages and the beat only say "look now"."""
+"""The Celery app. Rows say what is due; messages and the scheduler's ticks only say "look now"."""
 
+import logging
 import os
 from typing import Any
 
 from celery import Celery
-from celery.schedules import crontab
-from celery.signals import task_prerun
+from celery.signals import task_prerun, worker_init
 from django.conf import settings
 
 from kit import request_id
+
+log = logging.getLogger(__name__)
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "reveweb.settings")
 
 app = Celery("reveweb")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.autodiscover_tasks(["billing", "generator.jobs", "reveweb.personal"])
-# `expires` keeps ticks from piling up while no worker runs.
+app.autodiscover_tasks(["billing", "generator.files", "generator.jobs", "reveweb.personal"])
+app.steps["consumer"].add("reveweb.run.pulse:Pulse")
+
+
+def _tick(task: str, seconds: float) -> dict[str, Any]:
+    """Return a tick every few seconds; one that was not taken by the time of the next says nothing new."""
+    return {"task": task, "schedule": seconds, "options": {"expires": seconds}}
+
+
+app.conf.beat_scheduler = "reveweb.run.scheduler:Scheduler"
 app.conf.beat_schedule = {
-    "poll": {"task": "generator.jobs.tasks.poll_due", "schedule": 1.0, "options": {"expires": 1}},
-    "sweep": {"task": "generator.jobs.tasks.sweep", "schedule": 2.0, "options": {"expires": 2}},
-    "purge": {"task": "generator.jobs.tasks.purge_trash", "schedule": 60.0, "options": {"expires": 60}},
-    "billing": {"task": "billing.tasks.sweep", "schedule": 5.0, "options": {"expires": 5}},
-    "personal": {"task": "reveweb.personal.tasks.sweep", "schedule": 5.0, "options": {"expires": 5}},
-    "tidy": {"task": "billing.tasks.tidy", "schedule": crontab(hour=3, minute=41)},
-    "reconcile": {"task": "billing.tasks.reconcile", "schedule": crontab(hour=3, minute=17)},
+    "submit": _tick("generator.jobs.tasks.submit", 2),
+    "look": _tick("generator.jobs.tasks.look", 2),
+    "thumbnails": _tick("generator.jobs.tasks.thumbnails", 1),
+    "sweep": _tick("generator.jobs.tasks.sweep", 2),
+    "purge": _tick("generator.jobs.tasks.purge_trash", 60),
+    "money": _tick("billing.tasks.sweep_money", 5),
+    "mails": _tick("billing.tasks.sweep_mails", 5),
+    "personal": _tick("reveweb.personal.tasks.sweep", 5),
+    "night": _tick("billing.tasks.nightly", 60),
+    "storage": _tick("generator.files.tasks.compare_storage", 60),
 }
-app.conf.beat_schedule_filename = str(settings.VAR_DIR / "celerybeat")
+
+
+@worker_init.connect
+def keep_to_the_connections(sender: Any, **_: Any) -> None:
+    """Let no `--concurrency` make more threads than there are connections to the database for."""
+    if sender.concurrency > settings.TASK_THREADS:
+        log.warning("%s threads, and not %s: see DATABASE_POOL_SIZE", settings.TASK_THREADS, sender.concurrency)
+        sender.concurrency = settings.TASK_THREADS
 
 
 @task_prerun.connect
 def take_request_id(task: Any, **_: Any) -> None:
-    """Log what a task does with the id of the request that told of it; the beat's have none."""
+    """Log what a task does with the id of the request that told of it; the scheduler's have none."""
     request_id.current.set(task.request.get("request_id") or "")

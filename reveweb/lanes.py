@@ -7,17 +7,16 @@ class Lane(Flag):
     """What holds for a path; `PAGE` is none of it."""
 
     PAGE = 0
-    HELD = auto()  # may wait for minutes: it is async from the server to the view, and no thread is kept for it
-    BARE = auto()  # knows no session, cookie or page: it skips the middleware of pages
+    HELD = auto()  # may wait for minutes: async from the server to the view, and nothing of a page's middleware
     API = auto()  # answers in JSON, whatever happens
 
 
 LANES = {
-    "/v1/": Lane.HELD | Lane.BARE | Lane.API,
-    "/images/": Lane.HELD | Lane.BARE,
-    "/shared/": Lane.HELD | Lane.BARE,
-    "/healthz": Lane.HELD | Lane.BARE,
-    "/readyz": Lane.HELD | Lane.BARE,
+    "/v1/": Lane.HELD | Lane.API,
+    "/images/": Lane.HELD,
+    "/shared/": Lane.HELD,
+    "/healthz": Lane.HELD,
+    "/readyz": Lane.HELD,
     "/events/": Lane.HELD,
 }
 

@@ -3,13 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
-from asgiref.sync import async_to_sync, iscoroutinefunction, sync_to_async
+from asgiref.sync import iscoroutinefunction
 from csp.middleware import CSPMiddleware, PolicyParts
 from django.conf import settings
-from django.core.exceptions import DisallowedHost
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.middleware.gzip import GZipMiddleware
-from django.urls import resolve
 from django.utils.decorators import sync_and_async_middleware
 from django.utils.deprecation import MiddlewareMixin
 from whitenoise.middleware import WhiteNoiseMiddleware
@@ -17,9 +15,6 @@ from whitenoise.responders import StaticFile
 
 from kit import request_id
 from kit.http import parts, signed
-from kit.http.requests import site_of
-from reveweb.api import ANSWERS, METHOD_NOT_ALLOWED, error_response
-from reveweb.lanes import Lane, lane_of
 
 GetResponse = Callable[[HttpRequest], Any]
 
@@ -47,54 +42,20 @@ def _named(response: HttpResponseBase, id: str) -> HttpResponseBase:
 
 
 @sync_and_async_middleware
-def api_door(get_response: GetResponse) -> GetResponse:
-    """Takes requests without cookies straight to their view, and lets no answer of `/v1` out that is not JSON."""
+def in_utf8(get_response: GetResponse) -> GetResponse:
+    """Takes forms as UTF-8, whatever the request says: other codecs of Python decode to what nothing can store."""
 
     async def asynchronous(request: HttpRequest) -> HttpResponseBase:
-        response: HttpResponseBase = await (_bare(request) if _is_bare(request) else get_response(_in_utf8(request)))
+        request.encoding = "utf-8"
+        response: HttpResponseBase = await get_response(request)
         return response
 
     def synchronous(request: HttpRequest) -> HttpResponseBase:
-        if _is_bare(request):
-            return async_to_sync(_bare)(request)
-        response: HttpResponseBase = get_response(_in_utf8(request))
+        request.encoding = "utf-8"
+        response: HttpResponseBase = get_response(request)
         return response
 
     return asynchronous if iscoroutinefunction(get_response) else synchronous
-
-
-def _is_bare(request: HttpRequest) -> bool:
-    return Lane.BARE in lane_of(request.path_info)
-
-
-def _in_utf8(request: HttpRequest) -> HttpRequest:
-    # Forms are UTF-8, whatever the request says: other codecs of Python decode to what nothing can store.
-    request.encoding = "utf-8"
-    return request
-
-
-async def _bare(request: HttpRequest) -> HttpResponseBase:
-    is_api = Lane.API in lane_of(request.path_info)
-    try:
-        if is_api:
-            site_of(request)  # an answer names it: better refused now than after something was charged
-        response = await _view(request)
-    except Http404:
-        return error_response(ANSWERS[Http404]) if is_api else HttpResponse(status=404)
-    except DisallowedHost:
-        return error_response(ANSWERS[DisallowedHost])
-    if is_api and response.status_code == 405:
-        allowed = response.get("Allow", "")
-        response = error_response(METHOD_NOT_ALLOWED)
-        response["Allow"] = allowed
-    return response
-
-
-async def _view(request: HttpRequest) -> HttpResponseBase:
-    match = request.resolver_match = resolve(request.path_info)
-    view = match.func if iscoroutinefunction(match.func) else sync_to_async(match.func, thread_sensitive=False)
-    response: HttpResponseBase = await view(request, *match.args, **match.kwargs)
-    return response
 
 
 class ContentSecurityPolicy(CSPMiddleware):

@@ -8,10 +8,13 @@ from typing import Any
 
 import anyio._backends._asyncio  # noqa: F401 (pytest rewrites it, and CPython 3.11 may fail to when a test is deep in its loop)
 import pytest
+from asgiref.sync import async_to_sync
 from django.contrib.auth.hashers import Argon2PasswordHasher, make_password
 from django.contrib.staticfiles.storage import ManifestStaticFilesStorage
 from django.db import connection, transaction
+from django.db.backends.utils import CursorWrapper
 from django.test import Client, TransactionTestCase
+from django.test.client import AsyncClientHandler, ClientHandler
 from pytest_django import DjangoDbBlocker
 from whitenoise import WhiteNoise
 
@@ -21,8 +24,10 @@ from billing import ledger
 from billing.models import CreditGrant, Wallet
 from billing.outbox import mail
 from generator.ask import admission
-from generator.jobs import tell
 from generator.models import Generation
+from generator.upstreams import trouble
+from reveweb.held import HeldHandler
+from reveweb.lanes import Lane, lane_of
 from tests import environment, prepared
 from tests.environment import SANDBOX_PORT
 
@@ -39,6 +44,12 @@ def _fresh_redis() -> None:
     environment.empty_redis()
 
 
+@pytest.fixture(autouse=True)
+def _no_trouble() -> None:
+    """Forget what an earlier test's upstream was like."""
+    trouble.forget()
+
+
 @pytest.fixture(scope="session")
 def django_db_setup(django_test_environment: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
     """A copy of the prepared database, instead of pytest-django's migrating one in each process."""
@@ -47,6 +58,28 @@ def django_db_setup(django_test_environment: None, django_db_blocker: DjangoDbBl
     yield
     with django_db_blocker.unblock():
         prepared.drop_database()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _lanes() -> Iterator[None]:
+    """Let Django's test clients take each request to the lane that `reveweb.asgi` takes it to."""
+    in_page, in_page_async = ClientHandler.get_response, AsyncClientHandler.get_response_async
+    held = lru_cache(maxsize=1)(HeldHandler)
+
+    def get_response(self: ClientHandler, request: Any) -> Any:
+        if Lane.HELD in lane_of(request.path_info):
+            return async_to_sync(held().get_response_async)(request)
+        return in_page(self, request)
+
+    async def get_response_async(self: AsyncClientHandler, request: Any) -> Any:
+        if Lane.HELD in lane_of(request.path_info):
+            return await held().get_response_async(request)
+        return await in_page_async(self, request)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ClientHandler, "get_response", get_response)
+        patch.setattr(AsyncClientHandler, "get_response_async", get_response_async)
+        yield
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -115,15 +148,6 @@ def sandbox() -> str:
     return f"http://127.0.0.1:{SANDBOX_PORT}"
 
 
-@pytest.fixture(autouse=True)
-def enqueued(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> list[int]:
-    """What was handed to the broker; no worker runs in this process, tests drive the tasks themselves."""
-    sent: list[int] = []
-    monkeypatch.setattr(tell, "enqueue", sent.append)
-    monkeypatch.setattr(tell, "wake_poller", lambda after: None)
-    return sent
-
-
 @dataclass
 class Api:
     """A developer's view of the API: a client and a key."""
@@ -161,6 +185,21 @@ def images(tmp_path: Any, settings: Any) -> None:
         **settings.STORAGES,
         "default": {**settings.STORAGES["default"], "OPTIONS": {"location": tmp_path, "allow_overwrite": True}},
     }
+
+
+@pytest.fixture
+def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Every statement that is sent to the database from now on, whatever thread sends it."""
+    sent: list[str] = []
+    cursor: Any = CursorWrapper
+    execute = cursor._execute_with_wrappers
+
+    def noted(self: CursorWrapper, sql: str, *args: Any, **kwargs: Any) -> Any:
+        sent.append(sql)
+        return execute(self, sql, *args, **kwargs)
+
+    monkeypatch.setattr(cursor, "_execute_with_wrappers", noted)
+    return sent
 
 
 @pytest.fixture

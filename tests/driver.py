@@ -1,15 +1,13 @@
 """What Celery's worker does, done in the test's own process and without waiting for a row's time to come."""
 
 import contextlib
-import threading
 import time
 from collections.abc import Iterator
 from datetime import timedelta
 
-from django.db import connections
 from django.utils import timezone
 
-from generator.jobs import lifecycle, tasks
+from generator.jobs import engine, tasks
 from generator.models import Generation
 
 Status = Generation.Status
@@ -20,9 +18,9 @@ def step(generation: Generation) -> Generation:
     unfinished = Generation.objects.filter(pk=generation.pk, status__in=Generation.UNFINISHED)
     unfinished.update(due_at=timezone.now() - timedelta(seconds=1))
     if unfinished.filter(status=Status.QUEUED).exists():
-        tasks.submit(generation.pk)
+        tasks.submit()
     else:
-        tasks.poll_due()
+        tasks.look()
     return Generation.objects.get(pk=generation.pk)
 
 
@@ -39,20 +37,9 @@ def finish(generation: Generation, seconds: float = 20) -> Generation:
 
 @contextlib.contextmanager
 def working() -> Iterator[None]:
-    """Run a worker on a thread for as long as the block takes; it keeps to the rows' times."""
-    ended = threading.Event()
-
-    def work() -> None:
-        while not ended.wait(0.02):
-            for pk in lifecycle.due_submissions(100):
-                tasks.submit(pk)
-            tasks.poll_due()
-        connections.close_all()
-
-    thread = threading.Thread(target=work, name="worker")
-    thread.start()
+    """Run an engine for as long as the block takes; it keeps to the rows' times."""
+    engine.start()
     try:
         yield
     finally:
-        ended.set()
-        thread.join(20)
+        engine.stop()

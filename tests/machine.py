@@ -10,7 +10,14 @@ import sys
 
 from tests.browser import chromium
 
-PACKAGES = {"chromium": "chromium", "node": "nodejs", "npm": "npm", "curl": "curl"}
+PACKAGES = {
+    "chromium": "chromium",
+    "node": "nodejs",
+    "npm": "npm",
+    "curl": "curl",
+    "psql": "postgresql-client",
+    "redis-cli": "redis-tools",
+}
 
 
 def missing(programs: list[str]) -> list[str]:

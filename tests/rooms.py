@@ -68,6 +68,8 @@ ROOMS = {
     "deploy": "tests/reveweb",
     "Makefile": "tests/tools",
     "benchmarks/prompts.txt": "tests/sandbox/test_painter.py",
+    "benchmarks/load": "tests/benchmarks",
+    "benchmarks/portkey": "tests/tools",
     "docs": "tests/reveweb/test_settings.py",
     ".env.example": "tests/reveweb/test_settings.py",
     # What no test reads.

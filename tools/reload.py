@@ -13,11 +13,15 @@ from pathlib import Path
 
 from watchfiles import watch
 
+from kit.leash import leash
+
 SOFT_SECONDS = 3  # for threads that draw; the next worker finishes what they leave undone
 
 
 def main(arguments: list[str]) -> None:
     """Run a command until SIGINT or SIGTERM. One that fails is left alone until the change that may fix it."""
+    if "SUPERVISOR_ENABLED" in os.environ:
+        leash()
     end = arguments.index("--")
     paths, command = arguments[:end], arguments[end + 1 :]
     stop = threading.Event()
@@ -36,7 +40,7 @@ def _start(command: list[str]) -> subprocess.Popen[bytes]:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End the process and its children: a beat that outlived its worker would go on telling old tasks."""
+    """End the process and its children: what outlived it would go on with the old code."""
     _signal(process, signal.SIGTERM)
     with suppress(subprocess.TimeoutExpired):
         process.wait(SOFT_SECONDS)

@@ -284,6 +284,11 @@ def _open(user_id: int) -> Wallet:
     return Wallet.objects.select_related("plan").get(user=user)
 
 
+def lock(wallet: Wallet) -> Wallet:
+    """Return `wallet` as it is, and keep everybody else from its credits until the transaction ends."""
+    return _lock(wallet)
+
+
 def _lock(wallet: Wallet) -> Wallet:
     return Wallet.objects.select_for_update(of=("self",)).get(pk=wallet.pk)
 

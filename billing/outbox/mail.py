@@ -21,6 +21,7 @@ from billing.models import OutgoingMail, Wallet
 from billing.outbox import rendering
 from kit import due
 from kit.broker import tell_on_commit
+from kit.threads import let_go
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +66,9 @@ def send(pk: int) -> bool:
     if mail is None:
         return False
     try:
-        rendering.compose(mail).send()
+        message = rendering.compose(mail)
+        let_go()
+        message.send()
     except Exception as error:
         _put_off(mail, error)
         return False

@@ -10,6 +10,7 @@ from billing import gateway
 from billing.models import Payment, StripeEvent, Wallet
 from billing.shapes import Invoice, Session
 from billing.stripe import events, inbox
+from kit.pages import by_pages
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def _grant(money: _Paid) -> bool:
 
 def _granted_without_payment(since: int, paid: dict[str, _Paid]) -> Iterator[Drift]:
     recent = Payment.objects.filter(created_at__gte=datetime.fromtimestamp(since, UTC)).select_related("wallet__user")
-    for payment in recent.iterator(chunk_size=500):
+    for payment in by_pages(recent):
         if payment.reference not in paid and not _is_paid(payment.reference):
             yield Drift(f"{payment.reference} of {payment.wallet} is in the books and not paid at Stripe")
 

@@ -10,7 +10,7 @@ from zipstream import ZIP_STORED, ZipStream
 from generator.files import images
 from generator.models import Generation
 from kit.http.csv_export import to_csv
-from kit.threads import in_thread
+from kit.threads import Pool, in_thread
 
 MANIFEST = "prompts.csv"
 HEAD = ("file", "prompt", "negative_prompt", "ratio", "width", "height", "made_utc", "source", "model", "id", "note")
@@ -44,7 +44,7 @@ async def stream_async(generations: Iterable[Generation]) -> AsyncGenerator[byte
     """Yield what `stream` does, read in a thread a piece at a time: a slow reader holds no thread."""
     chunks = stream(generations)
     try:
-        while piece := await in_thread(lambda: _gather(chunks)):
+        while piece := await in_thread(lambda: _gather(chunks), Pool.FILES):
             yield piece
     finally:
         with suppress(ValueError):  # whoever went away in the middle of a piece: its thread still reads

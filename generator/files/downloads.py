@@ -6,7 +6,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from urllib.parse import quote
 
 from django.core.files.storage import default_storage
@@ -15,7 +15,7 @@ from django.http import HttpResponse
 from generator.files import images
 from generator.models import Generation
 from kit.http import signed
-from kit.threads import in_thread
+from kit.threads import Pool, in_thread
 
 CONVERSIONS_AT_ONCE = 2  # each takes a core, and the memory of a decoded image
 CONVERSIONS_OF_ONE_ACCOUNT = 2  # waiting or running: everybody shares one queue, and nobody may fill it
@@ -59,14 +59,14 @@ def original_format(generation: Generation) -> str:
     return next(format for format, extension in _EXTENSIONS.items() if extension == generation.file_extension)
 
 
-def download_of(generation: Generation, format: str) -> Download:
+async def download_of(generation: Generation, format: str) -> Download:
     """Return a completed image in `format`: the very bytes that were stored where they are that already.
 
-    Blocks while it reads and converts. Raises FileNotFoundError, BadImage.
+    Raises FileNotFoundError, BadImage.
     """
-    data = images.read(generation.file_name)
+    data = await in_thread(partial(images.read, generation.file_name), Pool.FILES)
     if is_conversion(generation, format):
-        data = images.convert(data, FORMATS[format])
+        data = await in_thread(partial(images.convert, data, FORMATS[format]), Pool.PROCESSOR)
     return Download(data, disposition(generation, format), images.CONTENT_TYPES[_EXTENSIONS[format]])
 
 
@@ -100,7 +100,7 @@ async def converted(generation: Generation, format: str) -> Download:
     """
     with _place_of(generation.wallet_id):
         async with _turns():
-            work = asyncio.ensure_future(in_thread(lambda: download_of(generation, format)))
+            work = asyncio.ensure_future(download_of(generation, format))
             try:
                 return await asyncio.shield(work)
             finally:

@@ -1,113 +1,157 @@
 """The only writer of a generation's status. Every step is claimed by a conditional UPDATE whose row count decides.
 
-    QUEUED ──claim_submission──▶ SUBMITTING ──accepted──▶ DRAWING ──complete──▶ COMPLETED
-      ▲                              │                       │
-      └────────── requeue ───────────┘                       │
-      └──────────────────────────────┴─────────fail──────────┴──▶ FAILED
+    QUEUED ──claim_submissions──▶ SUBMITTING ──accept──▶ DRAWING ──complete──▶ COMPLETED
+      ▲                              │                      │
+      └────────── requeue ───────────┘                      │
+      └──────────────────────────────┴─────────fail─────────┴──▶ FAILED
 
-A worker that dies leaves a row whose `due_at` lapses. A lapsed QUEUED or DRAWING row is simply resumed. A lapsed
+Whoever claims rows gets one token for all of them (`Generation.claim`), and every later write repeats it, as in
+`kit.due`: a worker that comes back after its claim lapsed changes nothing. What is let go has no claim.
+
+A worker that dies leaves rows whose `due_at` lapses. A lapsed QUEUED or DRAWING row is simply resumed. A lapsed
 SUBMITTING row may have reached the upstream, so it is never sent again: it fails, and its credit returns.
 """
 
-import math
-from collections.abc import Iterable
-from datetime import timedelta
+import logging
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import connection, transaction
-from django.db.models import F, QuerySet
+from django.db import IntegrityError, connection, transaction
+from django.db.models import Case, F, Q, QuerySet, Value, When
 from django.utils import timezone
 
 from billing import ledger
 from generator import live
 from generator.files.images import StoredImage
 from generator.jobs import caps
+from generator.jobs.rows import change_each
 from generator.models import Generation
+
+log = logging.getLogger(__name__)
 
 Status = Generation.Status
 
 LEASE = timedelta(seconds=settings.CLAIM_SECONDS)  # a claim lapses after this unless its worker renews it
 MODEL_MAX_LENGTH = 120
+UNAVAILABLE = "The image service is not available right now."
+WHOEVER_HAS_IT = Q()
+
+
+@dataclass(frozen=True)
+class Acceptance:
+    """The upstream took `generation` and calls it `upstream_id`; look in `look_after` seconds.
+
+    None: it is drawn already, and the worker that sent it goes on with it.
+    """
+
+    generation: Generation
+    upstream_id: str
+    look_after: float | None
+
+
+@dataclass(frozen=True)
+class Pause:
+    """`generation` rests for `after` seconds; `is_failed` counts an answer that was of no use."""
+
+    generation: Generation
+    after: float
+    is_failed: bool = False
+
+
+def claim_submissions(pks: Sequence[int]) -> list[Generation]:
+    """Take those of these generations that are queued and due, in this order, for sending."""
+    waiting = Generation.objects.filter(pk__in=pks, status=Status.QUEUED, due_at__lte=timezone.now())
+    taken = _claim(waiting, status=Status.SUBMITTING, counted="submits")
+    return sorted(taken, key=lambda generation: pks.index(generation.pk))
 
 
 def claim_submission(pk: int) -> Generation | None:
-    """Take a queued, due generation for sending; None when another worker has it or it is not due."""
-    now = timezone.now()
-    claimed = Generation.objects.filter(pk=pk, status=Status.QUEUED, due_at__lte=now).update(
-        status=Status.SUBMITTING, due_at=now + LEASE, submits=F("submits") + 1
-    )
-    if not claimed:
-        return None
-    generation = Generation.objects.get(pk=pk)
-    live.publish_on_commit(generation)
-    return generation
+    """Take one queued, due generation for sending; None when another worker has it or it is not due."""
+    return next(iter(claim_submissions([pk])), None)
 
 
-def requeue(generation: Generation, *, after: float) -> None:
-    """Put a generation back that the upstream certainly did not accept, to be sent again in `after` seconds."""
-    Generation.objects.filter(pk=generation.pk, status=Status.SUBMITTING).update(
-        status=Status.QUEUED, due_at=timezone.now() + timedelta(seconds=after)
-    )
+def claim_looks(limit: int) -> list[Generation]:
+    """Take up to `limit` drawings that are due for a look, the longest overdue first."""
+    due = Generation.objects.filter(status=Status.DRAWING, due_at__lte=timezone.now()).order_by("due_at")
+    if not due.exists():  # the usual answer, and on SQLite one that needs no write lock
+        return []
+    return _claim(due, limit, status=Status.DRAWING, counted="polls")
+
+
+def requeue(pauses: Sequence[Pause]) -> set[int]:
+    """Put generations back that the upstream certainly did not accept. Returns the keys of those that were claimed."""
+    rows = [(pause.generation, [_in(pause.after)]) for pause in pauses]
+    assign = f"status = '{Status.QUEUED}', due_at = v.column3, claim = ''"
+    return change_each(rows, status=Status.SUBMITTING, assign=assign)
+
+
+def accept(acceptances: Sequence[Acceptance]) -> set[int]:
+    """Note what the upstream accepted, and return the keys of those that are drawn now.
+
+    An id that some other generation has is refused, and the generation it was given to fails: it would be given the
+    other one's picture.
+    """
+    try:
+        moved, refused = _accept(acceptances)
+    except IntegrityError:  # somebody else was given one of the ids in this moment
+        if len(acceptances) > 1:
+            return {pk for acceptance in acceptances for pk in accept([acceptance])}
+        moved, refused = set(), list(acceptances)
+    for acceptance in refused:
+        log.error("%s: the upstream gave it an id that another one has", acceptance.generation)
+        fail(acceptance.generation, code="upstream_failed", message=UNAVAILABLE)
+    return moved
 
 
 def accepted(generation: Generation, *, upstream_id: str, poll_after: float) -> bool:
-    """Note that the upstream took the job and calls it `upstream_id`; poll it after `poll_after` seconds."""
-    now = timezone.now()
-    with transaction.atomic():
-        moved = Generation.objects.filter(pk=generation.pk, status=Status.SUBMITTING).update(
-            status=Status.DRAWING,
-            upstream_id=upstream_id,
-            submitted_at=now,
-            due_at=now + timedelta(seconds=poll_after),
-        )
-        if moved:
-            live.publish_on_commit(generation)
-    return bool(moved)
+    """Note that the upstream took one generation; look in `poll_after` seconds."""
+    return bool(accept([Acceptance(generation, upstream_id, poll_after)]))
 
 
-def claim_due_polls(limit: int) -> list[Generation]:
-    """Take up to `limit` drawings that are due for a poll; each is taken by one worker only."""
-    now = timezone.now()
-    due = Generation.objects.filter(status=Status.DRAWING, due_at__lte=now).order_by("due_at")
-    if not due.exists():  # the usual answer, and on SQLite one that needs no write lock
-        return []
-    with transaction.atomic():
-        if connection.features.has_select_for_update_skip_locked:
-            due = due.select_for_update(skip_locked=True)
-        claimed = list(due[:limit])
-        if claimed:
-            Generation.objects.filter(pk__in=[generation.pk for generation in claimed]).update(
-                due_at=now + LEASE, polls=F("polls") + 1
+def look_again(pauses: Sequence[Pause]) -> set[int]:
+    """Let go of drawings until their next look. Returns the keys of those that were claimed."""
+    rows = [(pause.generation, [_in(pause.after), int(pause.is_failed)]) for pause in pauses]
+    assign = "due_at = v.column3, claim = '', failed_polls = failed_polls + v.column4"
+    return change_each(rows, status=Status.DRAWING, assign=assign)
+
+
+def renew(generations: Sequence[Generation]) -> None:
+    """Hold on to claimed generations for another `LEASE`, all at once."""
+    for start in range(0, len(generations), 500):
+        some = generations[start : start + 500]
+        with transaction.atomic():
+            held = Generation.objects.filter(
+                pk__in=[generation.pk for generation in some],
+                claim__in={generation.claim for generation in some} - {""},
+                status__in=(Status.SUBMITTING, Status.DRAWING),
             )
-    return claimed
-
-
-def renew(generation: Generation) -> None:
-    """Hold on to a claimed generation for another `LEASE`, while its worker is still at it."""
-    Generation.objects.filter(pk=generation.pk, status__in=(Status.SUBMITTING, Status.DRAWING)).update(
-        due_at=timezone.now() + LEASE
-    )
-
-
-def poll_again(generation: Generation, *, after: float, is_failed: bool = False) -> None:
-    """Poll a drawing again in `after` seconds; `is_failed` counts an answer that was of no use."""
-    _reschedule(generation, after)
-    if is_failed:
-        Generation.objects.filter(pk=generation.pk, status=Status.DRAWING).update(failed_polls=F("failed_polls") + 1)
+            if connection.features.has_select_for_update_skip_locked:
+                # What is being written just now needs no renewal, and waiting for it could end in a deadlock.
+                held = Generation.objects.filter(
+                    pk__in=list(held.select_for_update(skip_locked=True).values_list("pk", flat=True))
+                )
+            held.update(due_at=_in(LEASE.total_seconds()))
 
 
 @transaction.atomic
 def complete(generation: Generation, *, image: StoredImage, model: str) -> bool:
-    """End a drawing with its saved image and spend the credit, together; False when it had ended already."""
-    moved = Generation.objects.filter(pk=generation.pk, status=Status.DRAWING).update(
+    """End a drawing with its saved image and spend the credit, together; False when the claim was lost or it ended."""
+    now = timezone.now()
+    moved = Generation.objects.filter(pk=generation.pk, claim=generation.claim, status=Status.DRAWING).update(
         status=Status.COMPLETED,
+        claim="",
+        due_at=now,
         file_extension=image.extension,
         file_size=image.size,
         width=image.width,
         height=image.height,
         colour=image.colour,
+        needs_thumbnails=True,
         model=model[:MODEL_MAX_LENGTH],
-        finished_at=timezone.now(),
+        finished_at=now,
     )
     if not moved:
         return False
@@ -117,12 +161,19 @@ def complete(generation: Generation, *, image: StoredImage, model: str) -> bool:
 
 
 @transaction.atomic
-def fail(
-    generation: Generation, *, code: str, message: str, only_from: Iterable[Status] = Generation.UNFINISHED
-) -> bool:
-    """End a generation without an image and return the credit, together; False when it had ended already."""
-    moved = Generation.objects.filter(pk=generation.pk, status__in=list(only_from)).update(
-        status=Status.FAILED, error_code=code, error_message=message[:500], finished_at=timezone.now()
+def fail(generation: Generation, *, code: str, message: str, only_if: Q | None = None) -> bool:
+    """End a generation without an image and return the credit, together; False when it had ended already.
+
+    Only while the row is claimed as `generation` is, or `only_if` holds.
+    """
+    condition = Q(claim=generation.claim) if only_if is None else only_if
+    moved = Generation.objects.filter(condition, pk=generation.pk, status__in=Generation.UNFINISHED).update(
+        status=Status.FAILED,
+        claim="",
+        error_code=code,
+        error_message=message[:500],
+        may_have_files=Case(When(status=Status.DRAWING, then=Value(True)), default=Value(False)),
+        finished_at=timezone.now(),
     )
     if not moved:
         return False
@@ -132,15 +183,14 @@ def fail(
     return True
 
 
-def due_submissions(limit: int) -> list[int]:
-    """Return the keys of queued generations that are due to be sent, oldest first."""
-    due = Generation.objects.filter(status=Status.QUEUED, due_at__lte=timezone.now())
-    return list(due.order_by("due_at").values_list("pk", flat=True)[:limit])
-
-
 def lapsed_submissions() -> QuerySet[Generation]:
     """The generations whose sender died or hung: they may have reached the upstream."""
     return Generation.objects.filter(status=Status.SUBMITTING, due_at__lte=timezone.now())
+
+
+def still_lapsed(generation: Generation) -> Q:
+    """The row is as it was read: claimed by a sender that is not heard of any more."""
+    return Q(status=Status.SUBMITTING, claim=generation.claim, due_at__lte=timezone.now())
 
 
 def past_deadline() -> QuerySet[Generation]:
@@ -148,17 +198,60 @@ def past_deadline() -> QuerySet[Generation]:
     return Generation.objects.filter(status__in=Generation.UNFINISHED, deadline_at__lte=timezone.now())
 
 
-def first_poll_after() -> float:
-    """Return the seconds from submission to the first poll: about as long as the upstream usually takes."""
-    return max(0.15, float(settings.UPSTREAM_TYPICAL_SECONDS))
+def _claim(
+    waiting: QuerySet[Generation], limit: int | None = None, *, status: Status, counted: str
+) -> list[Generation]:
+    """Move rows to `status` under a token of their own, and count that; each row is taken by one worker only."""
+    token = secrets.token_hex(8)
+    with transaction.atomic():
+        if connection.features.has_select_for_update_skip_locked:
+            waiting = waiting.select_for_update(skip_locked=True)
+        taken = list(waiting[:limit])
+        if taken:
+            until = _in(LEASE.total_seconds())
+            Generation.objects.filter(pk__in=[generation.pk for generation in taken]).update(
+                status=status, claim=token, due_at=until, **{counted: F(counted) + 1}
+            )
+        for generation in taken:
+            if generation.status != status:
+                live.publish_on_commit(generation, ended=False)
+            generation.status, generation.claim, generation.due_at = status, token, until
+            setattr(generation, counted, getattr(generation, counted) + 1)
+    return taken
 
 
-def next_poll_after(polls: int) -> float:
-    """Return the seconds from poll number `polls` to the next: short steps first, then growing to 15 s."""
-    return min(15.0, 0.4 * math.pow(1.25, max(0, polls - 4)))
-
-
-def _reschedule(generation: Generation, seconds: float) -> None:
-    Generation.objects.filter(pk=generation.pk, status=Status.DRAWING).update(
-        due_at=timezone.now() + timedelta(seconds=seconds)
+@transaction.atomic
+def _accept(acceptances: Sequence[Acceptance]) -> tuple[set[int], list[Acceptance]]:
+    """Write them down; return the keys of those that were claimed, and those whose id is another one's."""
+    now = timezone.now()
+    known = _known_ids([acceptance.upstream_id for acceptance in acceptances])
+    fresh: list[Acceptance] = []
+    refused: list[Acceptance] = []
+    for acceptance in acceptances:
+        (refused if acceptance.upstream_id in known else fresh).append(acceptance)
+        known.add(acceptance.upstream_id)
+    rows = [(one.generation, [one.upstream_id, now, *_until(one.look_after, one.generation)]) for one in fresh]
+    assign = (
+        f"status = '{Status.DRAWING}', upstream_id = v.column3, submitted_at = v.column4, due_at = v.column5,"
+        " claim = v.column6"
     )
+    moved = change_each(rows, status=Status.SUBMITTING, assign=assign)
+    for acceptance in fresh:
+        if acceptance.generation.pk in moved:
+            live.publish_on_commit(acceptance.generation, ended=False)
+    return moved, refused
+
+
+def _known_ids(upstream_ids: Sequence[str]) -> set[str]:
+    used = Generation.objects.exclude(upstream_id="").filter(upstream_id__in=upstream_ids)
+    return set(used.values_list("upstream_id", flat=True))
+
+
+def _until(look_after: float | None, generation: Generation) -> tuple[datetime, str]:
+    if look_after is None:
+        return _in(LEASE.total_seconds()), generation.claim
+    return _in(look_after), ""
+
+
+def _in(seconds: float) -> datetime:
+    return timezone.now() + timedelta(seconds=seconds)

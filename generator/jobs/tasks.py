@@ -1,47 +1,89 @@
 """Thin Celery tasks. A lost, late or duplicated message is harmless: rows say what is due."""
 
+import threading
 from time import monotonic
+from typing import Any
 
-from celery import shared_task
+from celery import bootsteps, shared_task
+from celery.signals import worker_init, worker_shutting_down
 
-from generator.jobs import lifecycle, tell, worker
+from generator.jobs import engine
+from generator.jobs import sweep as sweeping
+from generator.jobs import thumbnails as making
 from generator.library import trash
 
 PURGE_SECONDS = 20
-SLACK_SECONDS = 0.02  # a poll must not come a moment before its row is due
+THUMBNAIL_SECONDS = 20
+_makes = threading.Lock()
 
 
 @shared_task
-def submit(pk: int) -> None:
-    """Send one queued generation to the upstream, unless another worker has."""
-    generation = lifecycle.claim_submission(pk)
-    if generation is None:
-        return
-    after = worker.send(generation)
-    if after is not None:
-        tell.wake_poller(after + SLACK_SECONDS)
+def submit(*_: Any) -> None:
+    """Have what is due sent to the upstream. (Messages of earlier versions name one generation.)"""
+    engine.send_now()
 
 
 @shared_task
-def poll_due() -> None:
-    """Poll every drawing that is due, batch by batch."""
-    while claimed := lifecycle.claim_due_polls(worker.POLL_BATCH):
-        worker.poll(claimed)
-        if len(claimed) < worker.POLL_BATCH:
-            break
+def look() -> None:
+    """Have every drawing that is due looked at."""
+    engine.look_now()
 
 
 @shared_task
 def sweep() -> None:
-    """Send queued generations that were left behind, end those that are stuck."""
-    for pk in lifecycle.due_submissions(500):
-        tell.enqueue(pk)
-    worker.sweep()
+    """End generations that are stuck."""
+    sweeping.fail_stuck()
+
+
+@shared_task
+def thumbnails() -> None:
+    """Make the thumbnails that are missing, as many as fit in a while; one message at a time does so."""
+    if not _makes.acquire(blocking=False):
+        return
+    try:
+        until = monotonic() + THUMBNAIL_SECONDS
+        while making.make_due() and monotonic() < until:
+            pass
+    finally:
+        _makes.release()
 
 
 @shared_task
 def purge_trash() -> None:
     """Remove for good what was trashed and can no longer be restored, as much as fits before the next beat."""
     until = monotonic() + PURGE_SECONDS
+    while sweeping.delete_files_of_failures() and monotonic() < until:
+        pass
     while trash.purge_due() and monotonic() < until:
         pass
+
+
+# --- The engine runs in the worker that is sent what is to be drawn ----------------------------------------------
+
+
+class EngineStep(bootsteps.StartStopStep):
+    """Starts after the pool and the beat, which may be forks of this process, and before it waits for a broker."""
+
+    requires = ("celery.worker.components:Pool", "celery.worker.components:Beat")
+
+    def start(self, parent: Any) -> None:
+        engine.start()
+
+    def stop(self, parent: Any) -> None:
+        engine.stop()
+
+    terminate = stop
+
+
+@worker_init.connect
+def add_engine(sender: Any, **_: Any) -> None:
+    """Run the engine here if this worker takes messages of the queue `submit`."""
+    if "submit" in sender.app.amqp.queues.consume_from:
+        engine.runs_in_parent = True
+        sender.app.steps["worker"].add(EngineStep)
+
+
+@worker_shutting_down.connect
+def close_engine(**_: Any) -> None:
+    """Claim nothing more as soon as the process is told to end."""
+    engine.close()

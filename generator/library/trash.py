@@ -23,6 +23,7 @@ from generator import live
 from generator.files import images
 from generator.models import Generation
 from kit import wakeups
+from kit.threads import let_go
 
 log = logging.getLogger(__name__)
 
@@ -120,6 +121,7 @@ def purge_account(wallet: Wallet, limit: int = PURGE_BATCH) -> int:
 
 def _purge(generation: Generation) -> bool:
     """Remove the files, then the words: whoever dies in between leaves a row that is purged again."""
+    let_go()
     try:
         images.delete(generation.file_token)
     except Exception:  # every kind of storage has its own errors; the next round tries again

@@ -6,13 +6,15 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.views.decorators.http import require_safe
 
+from accounts import sessions
 from billing import ledger
 from generator.files import images
+from generator.models import Generation
 from generator.pages import stream
 from kit.http import parts, signed
 from kit.threads import in_thread
 
-_FILE_NAME = re.compile(r"[0-9A-Za-z]{32}(?:_(?:480|960))?\.(png|jpg|webp)")
+_FILE_NAME = re.compile(r"([0-9A-Za-z]{32})(_(?:480|960))?\.(png|jpg|webp)")
 _HEADERS = {"Cache-Control": "public, max-age=31536000, immutable", "Cross-Origin-Resource-Policy": "cross-origin"}
 
 
@@ -31,25 +33,53 @@ async def image(request: HttpRequest, file_name: str) -> HttpResponseBase:
     match = _FILE_NAME.fullmatch(file_name)
     if match is None:
         return HttpResponse(status=404)
+    token, is_thumbnail, extension = match.groups()
     stored = parts.Stored(
-        images.path_of(file_name), images.CONTENT_TYPES[match[1]], file_name, headers=_HEADERS, signed_for=_signed_for()
+        images.path_of(file_name),
+        images.CONTENT_TYPES[extension],
+        file_name,
+        headers=_HEADERS,
+        signed_for=_signed_for(),
     )
     try:
-        return await parts.answer(request, lambda: stored)
+        try:
+            return await parts.answer(request, stored)
+        except FileNotFoundError:
+            if not is_thumbnail:
+                raise
+            return await parts.answer(request, lambda: _until_there_are_thumbnails(token))
     except FileNotFoundError:
         return HttpResponse(status=404)
 
 
+def _until_there_are_thumbnails(token: str) -> parts.Stored:
+    """Return the original, which stands in for what is still to be made of it; nobody may keep that."""
+    lacking = Generation.objects.filter(status=Generation.Status.COMPLETED, needs_thumbnails=True)
+    generation = lacking.filter(file_token=token).first()
+    if generation is None:
+        raise FileNotFoundError
+    name = generation.file_name
+    headers = {**_HEADERS, "Cache-Control": "no-store"}
+    return parts.Stored(images.path_of(name), images.CONTENT_TYPES[generation.file_extension], name, headers=headers)
+
+
 async def events(request: HttpRequest) -> HttpResponseBase:
     """The signed-in account's changes as server-sent events, for about ten minutes or until the log-in ends."""
-    user = await request.auser()
-    if user.pk is None:
+    session_key = request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")
+    found = await in_thread(lambda: _opened(session_key))
+    if found is None:
         return HttpResponse(status=401)
-    user_id, session_key = user.pk, request.session.session_key
-    assert session_key is not None
-    log_in = stream.LogIn(session_key, user.get_session_auth_hash())
-    wallet = await in_thread(lambda: ledger.wallet_of(user_id))
-    response = StreamingHttpResponse(stream.events(wallet.pk, log_in), content_type="text/event-stream")
+    if not stream.has_room(found[0]):
+        return HttpResponse(status=429, headers={"Retry-After": "10"})
+    response = StreamingHttpResponse(stream.events(*found), content_type="text/event-stream")
     response["Cache-Control"] = "no-cache"
     response["X-Accel-Buffering"] = "no"
     return response
+
+
+def _opened(session_key: str) -> tuple[int, stream.LogIn] | None:
+    """Return the wallet and the log-in of a session; None where nobody is logged in."""
+    user = sessions.user_of(session_key)
+    if user is None:
+        return None
+    return ledger.wallet_of(user.pk).pk, stream.LogIn(session_key, user.get_session_auth_hash())

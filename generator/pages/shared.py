@@ -84,16 +84,25 @@ async def download(request: HttpRequest, token: str) -> HttpResponseBase:
 
 
 async def _answer(request: HttpRequest, look_up: Callable[[], Generation | None], name: str) -> HttpResponseBase:
-    def find() -> Stored:
+    def find(name: str = name, **changed: str) -> Stored:
         generation = look_up()
         if generation is None:
             raise Http404
         headers = {"Cache-Control": CACHED, "Cross-Origin-Resource-Policy": "cross-origin"}  # link cards show it
         if not _is_public(generation):
             headers["X-Robots-Tag"] = "noindex"
-        return _stored(generation, name, headers)
+        return _stored(generation, name, {**headers, **changed})
 
-    return await _sent(request, find)
+    def find_original() -> Stored:
+        generation = look_up()
+        if generation is None or not generation.needs_thumbnails or not _THUMBNAIL.fullmatch(name):
+            raise Http404
+        return find(f"image.{generation.file_extension}", **{"Cache-Control": "no-store"})
+
+    try:
+        return await parts.answer(request, find)
+    except FileNotFoundError:  # it stands in for thumbnails until they are made
+        return await _sent(request, find_original)
 
 
 async def _sent(request: HttpRequest, find: Callable[[], Stored]) -> HttpResponseBase:

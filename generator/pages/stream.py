@@ -4,13 +4,18 @@ event: balance      data: {"balance": 12}
 event: generation   data: {"id": "img_…", "status": "pending", "stage": "drawing", "studio": true, "html": "…"}
 event: generation   data: {"id": "img_…", "status": "deleted"}   when its owner threw it away
 event: ready        data: {}   once, after what is unfinished was sent: whatever the page misses ended before
+
+A silent stream costs no query of its own: its process looks for all of them together.
 """
 
 import asyncio
 import contextlib
 import json
+import logging
+import random
 import secrets
-from collections.abc import AsyncGenerator
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,12 +26,18 @@ from billing.models import Wallet
 from generator import live
 from generator.models import Generation
 from generator.pages.cards import wall_html
+from kit.batch import MOST, Batch
 from kit.threads import in_thread
 
+log = logging.getLogger(__name__)
+
 STREAM_SECONDS = 600.0  # then the browser reconnects
-# Of silence, after which proxies begin to doubt. With `live.RECHECK_SECONDS` on top it is also the longest that an idle
-# stream outlives its log-in: less than 15 s.
-HEARTBEAT_SECONDS = 12.0
+HEARTBEAT_SECONDS = 12.0  # of silence, after which proxies begin to doubt
+# How often log-ins and balances are looked at without a reason: at most so long, and the look itself, an idle stream
+# outlives its log-in, which is to be less than 15 s. What is on its way is looked at every `live.RECHECK_SECONDS`.
+CHECK_SECONDS = 9.0
+STREAMS_OF_ONE_ACCOUNT = 8  # in one process
+RECONNECT_MS = (1000, 4000)  # between these pages come back, so that those of a process that ends come one by one
 DELETED = "deleted"
 WINDOW = 50  # how many of the newest generations one look compares
 
@@ -47,76 +58,198 @@ class Watch:
         self.log_in = log_in
         self.balance: int | None = None
         self.told: dict[int, str] | None = None
+        self.woken = asyncio.Event()
 
     @property
-    def is_waiting(self) -> bool:
-        """Whether an image is on its way, so that even a lost wake-up costs only a moment."""
-        return self.told is None or any(status in Generation.UNFINISHED for status in self.told.values())
+    def unfinished(self) -> list[int]:
+        """What was on its way when the page was last told."""
+        return [pk for pk, status in (self.told or {}).items() if status in Generation.UNFINISHED]
 
     def news(self) -> list[str] | None:
-        """Return the events since the last look; None when the account's user, or this log-in, may no longer look.
+        """Return the events since the last look; None when the account's user, or this log-in, may no longer look."""
+        return look([self])[self]
 
-        Three queries while nothing changes, one of them for the session by its primary key; a fourth when more than
-        `WINDOW` images are on their way at once.
-        """
-        wallet = Wallet.objects.select_related("user").filter(pk=self.wallet_id, user__is_active=True).first()
-        if wallet is None or not self._is_logged_in(wallet):
-            return None
-        events = self._generations()
-        if wallet.balance != self.balance:
-            self.balance = wallet.balance
-            events.append(_event("balance", {"balance": wallet.balance}))
-        return events
-
-    def _is_logged_in(self, wallet: Wallet) -> bool:
+    def is_logged_in(self, wallet: Wallet, people: dict[str, int]) -> bool:
         """Whether the session is there, and the password is the one it was opened with."""
         same = secrets.compare_digest(self.log_in.auth_hash, wallet.user.get_session_auth_hash())
-        return same and sessions.is_logged_in(self.log_in.session_key, wallet.user)
+        return same and people.get(self.log_in.session_key) == wallet.user_id
 
-    def _generations(self) -> list[str]:
-        now = self._statuses()
+    def changed(self, now: dict[int, str]) -> list[int]:
+        """Return what has another status than the page was told; at first, all that is on its way."""
         if self.told is None:
-            changed = [pk for pk, status in now.items() if status in Generation.UNFINISHED]
-            events = [*self._described(changed), _event("ready", {})]
-        else:
-            changed = [pk for pk, status in now.items() if self.told.get(pk, DELETED) != status]
-            events = self._described(changed)
-        self.told = now
-        return events
+            return [pk for pk, status in now.items() if status in Generation.UNFINISHED]
+        return [pk for pk, status in now.items() if self.told.get(pk, DELETED) != status]
 
-    def _statuses(self) -> dict[int, str]:
-        mine = Generation.objects.filter(wallet_id=self.wallet_id).order_by("-pk")
-        now = _standing(mine[:WINDOW])
-        beyond = [pk for pk, status in (self.told or {}).items() if status in Generation.UNFINISHED and pk not in now]
-        if beyond:
-            now.update(_standing(Generation.objects.filter(pk__in=beyond)))
-        return now
+    def tell(self, wallet: Wallet, now: dict[int, str], events: dict[int, str]) -> list[str]:
+        """Return what is new as events, and take note that the page knows it."""
+        news = [events[pk] for pk in sorted(self.changed(now)) if pk in events]
+        if self.told is None:
+            news.append(_event("ready", {}))
+        if wallet.balance != self.balance:
+            news.append(_event("balance", {"balance": wallet.balance}))
+        self.told, self.balance = now, wallet.balance
+        return news
 
-    def _described(self, changed: list[int]) -> list[str]:
-        if not changed:
-            return []
-        generations = Generation.objects.filter(pk__in=changed).order_by("pk")
-        return [_event("generation", _describe(generation)) for generation in generations]
+
+def look(watches: Iterable[Watch]) -> dict[Watch, list[str] | None]:
+    """Return the events since each one's last look; None where the account's user, or the log-in, may no longer look.
+
+    Two queries, one more for each account while nothing changes, and one for all that has changed; another for an
+    account with more than `WINDOW` images on their way at once.
+    """
+    watches = list(watches)
+    wallets = _allowed(watches)
+    together: defaultdict[int, list[Watch]] = defaultdict(list)
+    for watch in wallets:
+        together[watch.wallet_id].append(watch)
+    standing = {pk: _statuses(pk, of_one) for pk, of_one in together.items()}
+    changed = {pk for watch, wallet in wallets.items() for pk in watch.changed(standing[wallet.pk])}
+    rows = Generation.objects.filter(pk__in=changed) if changed else []
+    events = {generation.pk: _event("generation", _describe(generation)) for generation in rows}
+    return {
+        watch: watch.tell(wallets[watch], standing[watch.wallet_id], events) if watch in wallets else None
+        for watch in watches
+    }
+
+
+def restless(watches: Iterable[Watch]) -> list[Watch]:
+    """Return those that something has happened to though nobody woke them: a log-in ended, a balance changed."""
+    watches = list(watches)
+    wallets = _allowed(watches)
+    return [watch for watch in watches if watch not in wallets or wallets[watch].balance != watch.balance]
+
+
+def moved_on(watches: Iterable[Watch]) -> list[Watch]:
+    """Return those with something on its way that stands differently by now."""
+    watches = list(watches)
+    unfinished = list({pk for watch in watches for pk in watch.unfinished})
+    now: dict[int, str] = {}
+    for start in range(0, len(unfinished), MOST):
+        now |= _standing(Generation.objects.filter(pk__in=unfinished[start : start + MOST]))
+    return [watch for watch in watches if watch.changed({pk: now[pk] for pk in watch.unfinished if pk in now})]
 
 
 async def events(wallet_id: int, log_in: LogIn, seconds: float = STREAM_SECONDS) -> AsyncGenerator[str]:
-    """Yield the account's changes for `seconds`, each as one event; between them it holds no thread.
+    """Yield the account's changes for `seconds`, each as one event; between them it holds no thread and asks nothing.
 
     It ends with the log-in: each look asks for that first, so nothing is told after it.
     """
     clock = asyncio.get_running_loop().time
-    watch, spoken = Watch(wallet_id, log_in), clock()
-    yield "retry: 1000\n\n"
-    async with contextlib.aclosing(live.ticks(live.wallet_topic(wallet_id), seconds)) as ticks:
-        async for woken in ticks:
-            if not woken and not watch.is_waiting and clock() - spoken < HEARTBEAT_SECONDS:
-                continue
-            news = await in_thread(watch.news)
-            if news is None:
-                return
+    watch, board, spoken = Watch(wallet_id, log_in), _board(), clock()
+    end = spoken + seconds
+    yield _come_back()
+    with board.seat(watch):
+        await live.ready()
+        watch.woken.set()
+        while clock() < end and not board.is_closed:
+            news: list[str] = []
+            if watch.woken.is_set():
+                watch.woken.clear()
+                found = await board.looks.ask(watch)
+                if found is None:
+                    return
+                news = found
             if news or clock() - spoken >= HEARTBEAT_SECONDS:
                 spoken = clock()
                 yield "".join(news) or ": still here\n\n"
+            await live.until_set(watch.woken, min(end, spoken + HEARTBEAT_SECONDS) - clock())
+        yield _come_back()
+
+
+def has_room(wallet_id: int) -> bool:
+    """Whether one more stream of the account may begin in this process."""
+    return len(_board().of_wallet.get(wallet_id, ())) < STREAMS_OF_ONE_ACCOUNT
+
+
+def close() -> None:
+    """End every stream of this event loop, and from now on those that begin: the process ends."""
+    _board().close()
+
+
+class _Board:
+    """All streams of one process, which it looks after together."""
+
+    def __init__(self) -> None:
+        self.of_wallet: defaultdict[int, set[Watch]] = defaultdict(set)
+        self.looks: Batch[Watch, list[str] | None] = Batch(look)
+        self.is_closed = False
+        self.task = asyncio.create_task(self.run(), name="streams")
+
+    @contextlib.contextmanager
+    def seat(self, watch: Watch) -> Iterator[None]:
+        """Look after `watch` while inside."""
+        with live.listen(live.wallet_topic(watch.wallet_id)) as watch.woken:
+            self.of_wallet[watch.wallet_id].add(watch)
+            try:
+                yield
+            finally:
+                self.of_wallet[watch.wallet_id].discard(watch)
+                if not self.of_wallet[watch.wallet_id]:
+                    del self.of_wallet[watch.wallet_id]
+
+    def close(self) -> None:
+        self.is_closed = True
+        for watch in self.watches():
+            watch.woken.set()
+
+    def watches(self) -> list[Watch]:
+        return [watch for watches in self.of_wallet.values() for watch in watches]
+
+    async def run(self) -> None:
+        """Wake those whose wake-up was lost, and those whose log-in has ended."""
+        clock = asyncio.get_running_loop().time
+        check_at = clock() + CHECK_SECONDS
+        while True:
+            await asyncio.sleep(min(live.RECHECK_SECONDS, CHECK_SECONDS))
+            told = [watch for watch in self.watches() if watch.told is not None]
+            waiting = [watch for watch in told if watch.unfinished]
+            try:
+                if waiting:
+                    self.wake(await in_thread(lambda: moved_on(waiting)))  # noqa: B023 (awaited here)
+                if told and clock() >= check_at:
+                    self.wake(await in_thread(lambda: restless(told)))  # noqa: B023 (awaited here)
+                    check_at = clock() + CHECK_SECONDS
+            except Exception as error:  # whatever the database has; the next round tries again
+                log.warning("The streams cannot be looked after: %r", error)
+
+    def wake(self, watches: list[Watch]) -> None:
+        for watch in watches:
+            watch.woken.set()
+
+
+_boards: dict[asyncio.AbstractEventLoop, _Board] = {}
+
+
+def _board() -> _Board:
+    loop = asyncio.get_running_loop()
+    board = _boards.get(loop)
+    if board is None or board.task.done():
+        for stale in [other for other in _boards if other.is_closed()]:
+            del _boards[stale]
+        board = _boards[loop] = _Board()
+    return board
+
+
+def _allowed(watches: list[Watch]) -> dict[Watch, Wallet]:
+    """Return the wallets of those who may look: the user is active, and this log-in still theirs. Two queries."""
+    active = Wallet.objects.select_related("user").filter(user__is_active=True)
+    wallets = active.in_bulk({watch.wallet_id for watch in watches})
+    people = sessions.people_of({watch.log_in.session_key for watch in watches})
+    return {
+        watch: wallet
+        for watch in watches
+        if (wallet := wallets.get(watch.wallet_id)) and watch.is_logged_in(wallet, people)
+    }
+
+
+def _statuses(wallet_id: int, watches: list[Watch]) -> dict[int, str]:
+    """Return how the wallet's newest generations stand, and what else these pages were told is on its way."""
+    mine = Generation.objects.filter(wallet_id=wallet_id).order_by("-pk")
+    now = _standing(mine[:WINDOW])
+    beyond = {pk for watch in watches for pk in watch.unfinished} - now.keys()
+    if beyond:
+        now.update(_standing(Generation.objects.filter(pk__in=beyond)))
+    return now
 
 
 def _standing(generations: QuerySet[Generation]) -> dict[int, str]:
@@ -138,3 +271,8 @@ def _describe(generation: Generation) -> dict[str, Any]:
 
 def _event(name: str, data: dict[str, Any]) -> str:
     return f"event: {name}\ndata: {json.dumps(data)}\n\n"
+
+
+def _come_back() -> str:
+    """Tell the browser when to connect again once the stream has ended."""
+    return f"retry: {random.randint(*RECONNECT_MS)}\n\n"

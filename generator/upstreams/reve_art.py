@@ -3,37 +3,57 @@
 UpstreamError
 ├─ NotAccepted            the upstream certainly does not have the job: sending it again is safe
 │  └─ Busy                … because it asked us to wait (429, or 503 with Retry-After)
-├─ Unclear                no usable answer (timeout, 5xx, broken JSON): it may have accepted the job
-├─ PromptRefused          400 or 422: it will never draw this prompt
-├─ OperatorTrouble        401, 402, 403: our own key or credit at the upstream
+├─ Unclear                no usable answer (timeout, 5xx, broken JSON, another job's): it may have accepted the job
+├─ PromptRefused          400 or 422: it will never draw this prompt; the message is for people
+├─ OperatorTrouble        401, 402, 403: our own key or credit at the upstream; `kind` tells which
 └─ Gone                   404: it does not know what we ask about
 
-What it offers as an image and is none raises `generator.errors.BadImage`.
+What it offers as an image and is none raises `generator.errors.BadImage`. Nothing else is raised, whatever it answers.
+Messages of all of them hold only what `words` lets through. Every call ends within a time limit of its own.
 """
 
+import asyncio
 import json
+import ssl
+import zlib
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import Any
+from functools import lru_cache
+from typing import Any, NoReturn
+from unicodedata import category
 
 import httpx
 from django.conf import settings
 from django.utils import timezone
 
 from generator.errors import BadImage, ImageUnreachable
+from generator.models import UpstreamTrouble
+from generator.upstreams import words
 from kit.http.network import ForbiddenAddress, GuardedTransport
-from kit.http.requests import without_nul
+from kit.http.places import Places
 
 # The document knows `pending` and `completed`; the other words are those that APIs of this kind use. Any word that is
 # in neither list means that the upstream is still at it.
 COMPLETED_WORDS = frozenset({"completed", "complete", "succeeded", "success", "done", "finished"})
 FAILED_WORDS = frozenset({"failed", "failure", "error", "errored", "cancelled", "canceled", "rejected", "expired"})
 
+# Nobody has more in hand than there are connections, so that none waits for one.
+SUBMIT_CONNECTIONS = 1050
+LOOK_CONNECTIONS = 150
+IMAGE_CONNECTIONS = 64
+CONNECTIONS = SUBMIT_CONNECTIONS + LOOK_CONNECTIONS
+KEPT_CONNECTIONS = 100
+KEPT_SECONDS = 3.0  # less than servers keep them: what is sent into one that just ends may have been accepted
+CONNECT_SECONDS = 5.0
 POLL_TIMEOUT_SECONDS = 10.0
 DOWNLOAD_SECONDS = 45.0  # for the whole image
 MAX_ANSWER_BYTES = 1024 * 1024
 MAX_REDIRECTS = 3
 ID_MAX_LENGTH = 255
+URL_MAX_LENGTH = 4096
+# What httpx and what lies below it raise when an answer is none.
+_BROKEN = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, ValueError, zlib.error)
+Kind = UpstreamTrouble.Kind
 
 
 class UpstreamError(Exception):
@@ -57,11 +77,15 @@ class Unclear(UpstreamError):
 
 
 class PromptRefused(UpstreamError):
-    """The upstream will not draw this prompt; the message is its own."""
+    """The upstream will not draw this prompt; the message says why, "" where it gave no reason for people."""
 
 
 class OperatorTrouble(UpstreamError):
-    """The upstream refuses our key or asks us to pay: only the operator can fix it."""
+    """The upstream refuses our key or asks us to pay: only the operator can fix it. The job was not accepted."""
+
+    def __init__(self, message: str, kind: Kind = Kind.KEY_REFUSED) -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 class Gone(UpstreamError):
@@ -70,7 +94,10 @@ class Gone(UpstreamError):
 
 @dataclass(frozen=True)
 class Job:
-    """What the upstream says of a job. `state` is "pending", "completed" or "failed"; `url` may miss in any of them."""
+    """What the upstream says of a job. `state` is "pending", "completed" or "failed"; `url` may miss in any of them.
+
+    `message` is for people, and empty where it gave no reason that is.
+    """
 
     id: str
     state: str
@@ -80,81 +107,191 @@ class Job:
 
 
 class ReveClient:
-    """One pooled connection to the upstream; belongs to the event loop it is first used on."""
+    """Pooled connections to the upstream; belongs to the event loop it is first used on."""
 
     def __init__(self, base_url: str, api_key: str) -> None:
         self._base_url = httpx.URL(base_url)
-        headers = {"User-Agent": "reveweb"}
-        limits = httpx.Limits(max_connections=200, max_keepalive_connections=50)
-        self._api = httpx.AsyncClient(
-            base_url=base_url,
-            headers={**headers, "Authorization": f"Bearer {api_key}"},
-            timeout=httpx.Timeout(settings.UPSTREAM_TIMEOUT_SECONDS, connect=5.0),
-            limits=limits,
-            trust_env=False,
+        is_secret = not (settings.SANDBOX and api_key == settings.UPSTREAM_API_KEY)  # the sandbox's is "sandbox"
+        self._hidden = words.Hidden([api_key] if is_secret else [], base_url)
+        headers = {"User-Agent": "reveweb", "Accept-Encoding": "identity"}
+        # Apart, so that an upstream that lets submissions hang keeps nobody from asking for what is drawn.
+        self._submits, self._looks = (
+            httpx.AsyncClient(
+                base_url=base_url,
+                headers={**headers, "Authorization": f"Bearer {api_key}"},
+                transport=Places(_connection, most=most, kept=KEPT_CONNECTIONS),
+                trust_env=False,
+            )
+            for most in (SUBMIT_CONNECTIONS, LOOK_CONNECTIONS)
         )
         # Images come without our key, and only from where no private network can be reached through us.
         self._images = httpx.AsyncClient(
             headers=headers,
-            timeout=httpx.Timeout(20.0, connect=5.0),
-            transport=GuardedTransport(trusted=self._base_url, limits=limits),
+            timeout=httpx.Timeout(20.0, connect=CONNECT_SECONDS),
+            transport=GuardedTransport(
+                trusted=self._base_url,
+                limits=httpx.Limits(
+                    max_connections=IMAGE_CONNECTIONS, max_keepalive_connections=16, keepalive_expiry=KEPT_SECONDS
+                ),
+                verify=_tls(),
+            ),
             follow_redirects=True,
             max_redirects=MAX_REDIRECTS,
             trust_env=False,
         )
 
+    async def aclose(self) -> None:
+        """Close all connections."""
+        for client in (self._submits, self._looks, self._images):
+            await client.aclose()
+
     async def submit(self, *, prompt: str, negative_prompt: str, aspect_ratio: str) -> Job:
-        """Ask for an image, asynchronously. Raises every UpstreamError except Gone."""
+        """Ask for an image, asynchronously, within UPSTREAM_TIMEOUT_SECONDS. Raises every UpstreamError except Gone."""
         body: dict[str, Any] = {"prompt": prompt, "aspect_ratio": aspect_ratio, "async": True}
         if negative_prompt:
             body["negative_prompt"] = negative_prompt
+        is_sent = False
+
+        async def watch(event: str, details: dict[str, Any]) -> None:
+            nonlocal is_sent
+            is_sent = is_sent or ".send_request_headers." in event
+
+        path, seconds = "/v1/reve-image/generate", settings.UPSTREAM_TIMEOUT_SECONDS
         try:
-            answer = await self._ask("POST", "/v1/reve-image/generate", json=body)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            raise NotAccepted(f"no connection: {error}") from error
-        except httpx.HTTPError as error:
-            raise Unclear(f"no answer: {error!r}") from error
-        try:
-            job = _job(_checked(answer))
-        except Gone as error:
-            raise OperatorTrouble(f"REVE_API_URL has no generate endpoint: {error}") from error
-        if not 1 <= len(job.id) <= ID_MAX_LENGTH:
-            raise Unclear("an answer without a usable id")
-        return job
+            answer = await self._ask(self._submits, "POST", path, seconds, json=body, extensions={"trace": watch})
+        except _BROKEN as error:
+            told = self._told(error)
+        else:
+            return self._accepted(answer)
+        # From nothing here does the first error hang, as its text may have our key in it (a header that is none).
+        raise Unclear(f"no answer: {told}") if is_sent else NotAccepted(f"no connection: {told}")
 
     async def poll(self, upstream_id: str) -> Job:
-        """Ask how a job is doing. Raises every UpstreamError."""
+        """Ask how a job is doing, within `POLL_TIMEOUT_SECONDS`. Raises every UpstreamError."""
         path = f"/v1/reve-image/status/{_quoted(upstream_id)}"
         try:
-            answer = await self._ask("GET", path, timeout=httpx.Timeout(POLL_TIMEOUT_SECONDS, connect=5.0))
-        except httpx.HTTPError as error:
-            raise Unclear(f"no answer: {error!r}") from error
-        return _job(_checked(answer))
+            answer = await self._ask(self._looks, "GET", path, POLL_TIMEOUT_SECONDS)
+        except _BROKEN as error:
+            told = self._told(error)
+        else:
+            return self._job(self._checked(answer), upstream_id)
+        raise Unclear(f"no answer: {told}")
 
     async def download(self, url: str) -> bytes:
-        """Fetch an image of at most `IMAGE_MAX_BYTES`. Raises BadImage, ImageUnreachable."""
+        """Fetch an image of at most `IMAGE_MAX_BYTES` within `DOWNLOAD_SECONDS`. Raises BadImage, ImageUnreachable."""
+        problem: BadImage
         try:
-            async with self._images.stream("GET", self._base_url.join(url)) as answer:
+            async with (
+                asyncio.timeout(DOWNLOAD_SECONDS),
+                self._images.stream("GET", self._base_url.join(url)) as answer,
+            ):
                 _check_download(answer)
                 data = await _read_limited(answer, settings.IMAGE_MAX_BYTES)
-        except ForbiddenAddress as error:
-            raise BadImage(str(error)) from error
+        except ForbiddenAddress:
+            problem = BadImage("the image's address is none that we fetch from")
         except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.TooManyRedirects, ValueError) as error:
-            raise BadImage(f"the image's address is of no use: {error}") from error
-        except httpx.HTTPError as error:
-            raise ImageUnreachable(f"the image could not be fetched: {error!r}") from error
-        if data is None:
-            raise BadImage(f"the image has more than {settings.IMAGE_MAX_BYTES} bytes")
-        return data
+            problem = BadImage(f"the image's address is of no use: {self._told(error)}")
+        except _BROKEN as error:
+            problem = ImageUnreachable(f"the image could not be fetched: {self._told(error)}")
+        else:
+            if data is not None:
+                return data
+            problem = BadImage(f"the image has more than {settings.IMAGE_MAX_BYTES} bytes")
+        raise problem
 
-    async def _ask(self, method: str, path: str, **options: Any) -> httpx.Response:
-        """Return a whole answer of at most `MAX_ANSWER_BYTES`. Raises Unclear for a longer one."""
-        async with self._api.stream(method, path, **options) as answer:
+    async def _ask(
+        self, client: httpx.AsyncClient, method: str, path: str, seconds: float, **options: Any
+    ) -> httpx.Response:
+        """Return a whole answer of at most `MAX_ANSWER_BYTES`. Raises Unclear for a longer one, or one of `_BROKEN`.
+
+        `seconds` are for all of it: limits that begin anew with each byte are none against one that drips.
+        """
+        limits = httpx.Timeout(seconds, connect=min(CONNECT_SECONDS, seconds))
+        async with asyncio.timeout(seconds), client.stream(method, path, timeout=limits, **options) as answer:
             data = await _read_limited(answer, MAX_ANSWER_BYTES)
         if data is None:
             raise Unclear(f"{answer.status_code}: an answer of more than {MAX_ANSWER_BYTES} bytes")
         kept = {name: answer.headers[name] for name in ("Retry-After",) if name in answer.headers}
         return httpx.Response(answer.status_code, headers=kept, content=data)
+
+    def _accepted(self, answer: httpx.Response) -> Job:
+        try:
+            return self._job(self._checked(answer))
+        except Gone as error:
+            raise OperatorTrouble(f"REVE_API_URL has no generate endpoint: {error}") from None
+
+    def _checked(self, answer: httpx.Response) -> Any:
+        """Return the JSON of a good answer; raise what a bad one means."""
+        try:
+            data = json.loads(answer.content)
+        except (ValueError, RecursionError):
+            data = None
+            if answer.is_success:
+                raise Unclear("an answer that is no JSON") from None
+        if not answer.is_success:
+            self._refuse(answer, data)
+        return data
+
+    def _refuse(self, answer: httpx.Response, data: Any) -> NoReturn:
+        status = answer.status_code
+        code, said = words.code_of(data), words.of_error(data)
+        message = self._said(data)
+        told = f"{status}: {message or answer.reason_phrase}"
+        # Words alone end nothing for everybody: they may quote a customer's prompt. A code of the upstream's does.
+        is_about_funds = status == 402 or words.kind_of(code) is words.Kind.FUNDS
+        if is_about_funds and 400 <= status < 500:
+            raise OperatorTrouble(told, Kind.OUT_OF_FUNDS)
+        if status == 429 or (status == 503 and "Retry-After" in answer.headers):
+            raise Busy(told, _retry_after(answer) or 5.0)
+        if status in (400, 422) or (status == 403 and words.kind_of(code, said) is words.Kind.CONTENT):
+            raise PromptRefused(message)
+        if status in (401, 403):
+            raise OperatorTrouble(told)
+        if status in (404, 410):
+            raise Gone(told)
+        raise Unclear(told)
+
+    def _job(self, data: Any, upstream_id: str | None = None) -> Job:
+        """Return what an answer says of the job `upstream_id`, of any job without one.
+
+        Raises Unclear where a field that matters is none, and where the answer is about another job.
+        """
+        if not isinstance(data, dict):
+            raise Unclear("an answer that is no object")
+        told_id = data.get("id")
+        if upstream_id is None or told_id is not None:
+            told_id = _identifier("id", told_id, ID_MAX_LENGTH)
+            if upstream_id is not None and told_id != upstream_id:
+                raise Unclear("an answer about another job")
+        metadata = data.get("metadata")
+        word = str(data.get("status", "")).lower()
+        state = "completed" if word in COMPLETED_WORDS else "failed" if word in FAILED_WORDS else "pending"
+        return Job(
+            id=told_id or upstream_id or "",
+            state=state,
+            url=_identifier("url", data["url"], URL_MAX_LENGTH) if data.get("url") not in (None, "") else "",
+            model=words.name(metadata.get("model"), self._hidden) if isinstance(metadata, dict) else "",
+            message=self._said(data) if state == "failed" else "",
+        )
+
+    def _said(self, data: Any) -> str:
+        """Return what people may read of an error."""
+        kind = words.kind_of(words.code_of(data))
+        return kind.value if kind else words.clean(words.of_error(data), self._hidden)
+
+    def _told(self, error: Exception) -> str:
+        """Return what a log may say of an error that is not the upstream's own."""
+        return f"{type(error).__name__} {words.clean(str(error), self._hidden)}".rstrip()
+
+
+def _connection() -> httpx.AsyncHTTPTransport:
+    limits = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEPT_SECONDS)
+    return httpx.AsyncHTTPTransport(limits=limits, verify=_tls(), trust_env=False)
+
+
+@lru_cache(maxsize=1)
+def _tls() -> ssl.SSLContext:
+    return httpx.create_ssl_context(trust_env=False)  # reads all certificates: once for a thousand connections
 
 
 def _quoted(upstream_id: str) -> str:
@@ -162,95 +299,58 @@ def _quoted(upstream_id: str) -> str:
     return str(from_upstream)[3:].replace("+", "%20").replace("/", "%2F")
 
 
-def _checked(answer: httpx.Response) -> Any:
-    """Return the JSON of a good answer; raise what a bad one means."""
-    status, message = answer.status_code, _message(answer)
-    if status == 429 or (status == 503 and "Retry-After" in answer.headers):
-        raise Busy(message, _retry_after(answer))
-    if status in (400, 422):
-        raise PromptRefused(message)
-    if status in (401, 402, 403):
-        raise OperatorTrouble(f"{status}: {message}")
-    if status in (404, 410):
-        raise Gone(message)
-    if not answer.is_success:
-        raise Unclear(f"{status}: {message}")
-    try:
-        return answer.json()
-    except (ValueError, RecursionError) as error:
-        raise Unclear("an answer that is no JSON") from error
+def _identifier(name: str, value: object, most: int) -> str:
+    """Return an id or a URL as it came. Raises Unclear for anything else: what is bent into shape is another's."""
+    if not isinstance(value, str) or not 1 <= len(value) <= most:
+        raise Unclear(f"an answer without a usable {name}")
+    if any(category(character)[0] == "C" for character in value):  # NUL, controls, halves of surrogate pairs
+        raise Unclear(f"an answer without a usable {name}")
+    return value
 
 
-def _job(data: Any) -> Job:
-    if not isinstance(data, dict):
-        raise Unclear("an answer that is no object")
-    metadata = data.get("metadata")
-    word = str(data.get("status", "")).lower()
-    state = "completed" if word in COMPLETED_WORDS else "failed" if word in FAILED_WORDS else "pending"
-    return Job(
-        id=_word(data.get("id")),
-        state=state,
-        url=_word(data.get("url")),
-        model=_word(metadata.get("model")) if isinstance(metadata, dict) else "",
-        message=_error_message(data) if state == "failed" else "",
-    )
+def _retry_after(answer: httpx.Response) -> float | None:
+    """Return the seconds that a Retry-After header asks for, as a number or a date (RFC 9110, 10.2.3), 1 to 120.
 
-
-def _message(answer: httpx.Response) -> str:
-    try:
-        return _error_message(answer.json())
-    except (ValueError, RecursionError):
-        return answer.reason_phrase or str(answer.status_code)
-
-
-def _error_message(data: Any) -> str:
-    """Find the words in the shapes that errors come in: {"error": {"message"}}, {"error"}, {"message"}, {"detail"}."""
-    while isinstance(data, dict):
-        data = next((data[key] for key in ("error", "message", "detail") if data.get(key)), "")
-    words = data if isinstance(data, str) else json.dumps(data)
-    return _storable(words).strip()[:400]
-
-
-def _word(value: Any) -> str:
-    return _storable(str(value)) if isinstance(value, str | int) else ""
-
-
-def _storable(text: str) -> str:
-    """Return `text` without what JSON can spell and a database cannot keep: NUL and halves of surrogate pairs."""
-    return without_nul(text).encode(errors="replace").decode()
-
-
-def _retry_after(answer: httpx.Response) -> float:
-    """Return the seconds that a Retry-After header asks for, as a number or a date (RFC 9110, 10.2.3), 1 to 120."""
+    None where it asks for nothing that is understood.
+    """
     value = answer.headers.get("Retry-After", "")
     try:
         seconds = float(value)
     except ValueError:
         try:
             seconds = (parsedate_to_datetime(value) - timezone.now()).total_seconds()
-        except (ValueError, TypeError):
-            seconds = 5.0
-    return min(120.0, max(1.0, seconds)) if seconds == seconds else 5.0
+        except (ValueError, TypeError, OverflowError):
+            return None
+    return min(120.0, max(1.0, seconds)) if seconds == seconds else None
 
 
 def _check_download(answer: httpx.Response) -> None:
     if answer.status_code in (408, 425, 429) or answer.status_code >= 500:
-        raise ImageUnreachable(f"the image's server answered {answer.status_code}")
+        raise ImageUnreachable(f"the image's server answered {answer.status_code}", _retry_after(answer))
     if not answer.is_success:
         raise BadImage(f"the image's server answered {answer.status_code}")
     kind = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if kind and not kind.startswith("image/") and kind not in ("application/octet-stream", "binary/octet-stream"):
-        raise BadImage(f"the image's address gives {kind}")
+        raise BadImage(f"the image's address gives {words.name(kind, words.Hidden(), most=40) or 'no image'}")
     length = answer.headers.get("Content-Length", "")
-    if length.isdigit() and int(length) > settings.IMAGE_MAX_BYTES:
+    if length.isdecimal() and len(length) < 20 and int(length) > settings.IMAGE_MAX_BYTES:
         raise BadImage(f"the image has {length} bytes")
 
 
 async def _read_limited(answer: httpx.Response, most: int) -> bytes | None:
-    """Return an answer's body, or None when it has more than `most` bytes."""
+    """Return an answer's body, or None when it has more than `most` bytes.
+
+    It was asked for as it is. Should it be packed all the same, no more than that is unpacked: httpx would unpack
+    whatever came, and it may be a thousand times as much. Raises httpx.DecodingError, zlib.error.
+    """
+    packing = answer.headers.get("Content-Encoding", "identity").strip().lower()
+    if packing not in ("identity", "", "gzip", "deflate"):
+        raise httpx.DecodingError(f"an encoding that was not asked for: {packing}")
+    # 47: either of them, told by its head.
+    unpack = zlib.decompressobj(wbits=47) if packing in ("gzip", "deflate") else None
     body = bytearray()
-    async for chunk in answer.aiter_bytes():
-        body += chunk
+    async for chunk in answer.aiter_raw():
+        body += unpack.decompress(chunk, most + 1 - len(body)) if unpack else chunk
         if len(body) > most:
             return None
     return bytes(body)

@@ -7,6 +7,7 @@ address, so a name that resolves differently a moment later changes nothing.
 import asyncio
 import ipaddress
 import socket
+import ssl
 
 import httpx
 
@@ -22,9 +23,9 @@ class ForbiddenAddress(Exception):
 class GuardedTransport(httpx.AsyncBaseTransport):
     """Connects to public addresses, and beside them only to the very host and port of `trusted`."""
 
-    def __init__(self, *, trusted: httpx.URL, limits: httpx.Limits) -> None:
+    def __init__(self, *, trusted: httpx.URL, limits: httpx.Limits, verify: ssl.SSLContext | bool = True) -> None:
         self._trusted = _origin(trusted)
-        self._inner = httpx.AsyncHTTPTransport(limits=limits, trust_env=False)
+        self._inner = httpx.AsyncHTTPTransport(limits=limits, verify=verify, trust_env=False)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         if request.url.scheme not in ("http", "https"):

@@ -17,7 +17,7 @@ from django.utils.cache import get_conditional_response
 from django.utils.http import http_date, parse_http_date_safe
 
 from kit.http import signed
-from kit.threads import in_thread
+from kit.threads import Pool, in_thread
 
 PIECE = 256 * 1024  # bytes; a thumbnail is smaller and goes out at once
 
@@ -49,14 +49,15 @@ class _NotSatisfiable(Exception):
     """The range that was asked for lies behind the file's end."""
 
 
-async def answer(request: HttpRequest, find: Callable[[], Stored]) -> HttpResponseBase:
-    """Answer a GET or HEAD with the file that `find` returns; `find` may block, as for a look into the database.
+async def answer(request: HttpRequest, found: Stored | Callable[[], Stored]) -> HttpResponseBase:
+    """Answer a GET or HEAD with a file, or with the one that a look into the database finds.
 
     A 304 for a caller who has it, a 206 for one range, a 416 for one behind the end; several ranges are answered with
-    the whole, as RFC 9110 allows. With `S3_REDIRECT` a 302 to the storage, where that does. What `find` raises comes
-    through, and so does FileNotFoundError.
+    the whole, as RFC 9110 allows. With `S3_REDIRECT` a 302 to the storage, where that does. What that look raises
+    comes through, and so does FileNotFoundError.
     """
-    return await in_thread(lambda: _begun(request, find()))
+    stored = found if isinstance(found, Stored) else await in_thread(found)
+    return await in_thread(lambda: _begun(request, stored), Pool.FILES)
 
 
 def _begun(request: HttpRequest, stored: Stored) -> HttpResponseBase:
@@ -121,7 +122,7 @@ def _body(request: HttpRequest, file: "File[bytes]", start: int, end: int) -> Ht
 async def pieces(file: "File[bytes] | IO[bytes]", left: int) -> AsyncIterator[bytes]:
     """Yield the next `left` bytes and close the file. Each is read in a thread, and a slow reader holds none."""
     try:
-        while left and (piece := await in_thread(partial(file.read, min(PIECE, left)))):
+        while left and (piece := await in_thread(partial(file.read, min(PIECE, left)), Pool.FILES)):
             left -= len(piece)
             yield piece
     finally:

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
+import redis
 from django.db.models import Sum
 from django.http import HttpRequest
 from django.urls import reverse
@@ -12,7 +13,11 @@ from django.utils import timezone
 
 from billing.models import CreditEntry, Dispute, StripeEvent
 from billing.outbox import mail
+from generator.files import leftovers
 from generator.models import Generation
+from generator.upstreams import trouble
+from kit import pulse
+from reveweb import health
 
 Kind = CreditEntry.Kind
 
@@ -27,10 +32,54 @@ class Number:
     alarming: bool = False
 
 
+@dataclass(frozen=True)
+class Process:
+    """A kind of process, and the words that say how it is."""
+
+    label: str
+    words: str
+    alarming: bool
+
+
+# The names of their pulses, and for how many seconds each may be silent.
+PROCESSES = {
+    "scheduler": ("Scheduler", health.SCHEDULER_SECONDS),
+    "worker": ("Drawing", health.WORKER_SECONDS),
+    "money": ("Payments", health.WORKER_SECONDS),
+    "rest": ("Mails and the rest", health.WORKER_SECONDS),
+}
+
+
 def add_numbers(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
-    """Give the first page its numbers, those that the viewer may follow."""
+    """Give the first page its numbers, those that the viewer may follow, and tell how the processes are."""
     context["numbers"] = [number for permission, number in _numbers() if request.user.has_perm(permission)]
+    context["processes"] = _processes()
     return context
+
+
+def _processes() -> list[Process]:
+    try:
+        heard = pulse.heard()
+    except redis.RedisError:
+        return [Process("Redis", "cannot be reached, so no process was heard", True)]
+    due = health.due(heard)
+    words = f"oldest due for {_span(due.late)}" if due.late >= 1 else "none is late"
+    alive = [Process(label, *_state(heard.get(name), limit)) for name, (label, limit) in PROCESSES.items()]
+    return [*alive, Process("Images", f"{words}, and nothing gets done" if due.is_stalled else words, due.is_stalled)]
+
+
+def _state(ago: float | None, limit: float) -> tuple[str, bool]:
+    if ago is None:
+        return "never heard", True
+    return (f"not heard for {_span(ago)}", True) if ago > limit else (f"heard {_span(ago)} ago", False)
+
+
+def _span(seconds: float) -> str:
+    for size, name in ((86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second")):
+        if seconds >= 2 * size or size == 1:
+            count = int(seconds // size)
+            return f"{count} {name}{'' if count == 1 else 's'}"
+    raise AssertionError("a second is the last size")
 
 
 def _numbers() -> list[tuple[str, Number]]:
@@ -51,6 +100,7 @@ def _numbers() -> list[tuple[str, Number]]:
     entries = f"{reverse('admin:billing_creditentry_changelist')}?{since}"
     failures = f"{reverse('admin:generator_generation_changelist')}?status__exact=failed"
     return [
+        *_troubles(),
         (
             "billing.view_stripeevent",
             Number(
@@ -85,3 +135,17 @@ def _numbers() -> list[tuple[str, Number]]:
         ),
         ("billing.view_creditentry", Number("Credits spent today", spent, f"{entries}&kind__exact=hold")),
     ]
+
+
+def _troubles() -> list[tuple[str, Number]]:
+    """What is worth a place only while there is any."""
+    images = reverse("admin:generator_generation_changelist")
+    found = []
+    if trouble.current():
+        url = reverse("admin:generator_upstreamtrouble_changelist")
+        number = Number("Upstreams that draw nothing", 1, url, alarming=True)
+        found.append(("generator.view_upstreamtrouble", number))
+    if (report := leftovers.last_report()) and report.missing:
+        url = f"{images}?id__in={','.join(map(str, report.missing_ids))}"
+        found.append(("generator.view_generation", Number("Images without their file", report.missing, url, True)))
+    return found

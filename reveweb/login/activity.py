@@ -12,8 +12,6 @@ from kit.http.requests import client_ip
 
 GetResponse = Callable[[HttpRequest], Any]
 
-SKIPPED = ("/events/",)  # an open page, not a person who does something
-
 
 @sync_and_async_middleware
 def session_activity(get_response: GetResponse) -> GetResponse:
@@ -35,7 +33,7 @@ def session_activity(get_response: GetResponse) -> GetResponse:
 
 
 def _is_due(request: HttpRequest) -> bool:
-    return not request.path_info.startswith(SKIPPED) and sessions.is_due(request.session.session_key)
+    return sessions.is_due(request.session.session_key)
 
 
 def _note(request: HttpRequest) -> None:

@@ -20,6 +20,7 @@ from billing.stripe import closing
 from generator.jobs import lifecycle
 from generator.library import trash
 from generator.models import Generation
+from kit.threads import let_go
 from reveweb.personal import jobs
 from reveweb.personal.models import PersonalTask
 
@@ -50,7 +51,8 @@ class StillLeft(Exception):
 
 def _stop_drawing(wallet: Wallet) -> None:
     for generation in wallet.generations.filter(status__in=Generation.UNFINISHED):
-        lifecycle.fail(generation, code="cancelled", message="The account was deleted.")
+        message = "The account was deleted."
+        lifecycle.fail(generation, code="cancelled", message=message, only_if=lifecycle.WHOEVER_HAS_IT)
 
 
 def _delete_images(task: PersonalTask, wallet: Wallet) -> None:
@@ -67,6 +69,7 @@ def _delete_exports(task: PersonalTask) -> None:
     for export in PersonalTask.objects.filter(user_id=task.user_id, kind=PersonalTask.Kind.EXPORT):
         if jobs.is_held(export):  # its worker may be storing the file at this moment
             raise StillLeft(str(export))
+        let_go()
         jobs.private().delete(export.file_path)
         export.delete()
 

@@ -31,6 +31,8 @@ from billing.models import CreditEntry, Payment, Subscription, Wallet
 from billing.outbox import mail
 from generator.files import images
 from generator.models import Generation
+from kit.pages import by_pages
+from kit.threads import let_go
 from reveweb.personal import jobs
 from reveweb.personal.models import PersonalTask
 
@@ -81,13 +83,15 @@ def pack(task: PersonalTask) -> None:
         for name, rows in _documents(task.user, wallet):
             archive.add(name, rows, compressed=True)
         jobs.update(task, step="Packing your images")
-        for generation in _with_files(wallet).iterator(chunk_size=ROWS_AT_ONCE):
+        for generation in by_pages(_with_files(wallet), ROWS_AT_ONCE):
+            let_go()
             archive.add_image(generation)
             progress.advance()
         archive.close()
         size = file.tell()
         jobs.update(task, step="Storing the file")
         file.seek(0)
+        let_go()
         try:
             jobs.private().save(task.file_path, File(file))
             _hand_over(task, wallet, size)
@@ -101,6 +105,7 @@ def _discard(task: PersonalTask) -> None:
     over = (PersonalTask.State.DROPPED, PersonalTask.State.FAILED)
     anothers = PersonalTask.objects.filter(pk=task.pk).exclude(state__in=over).exclude(claim=task.claim)
     if not anothers.exists():
+        let_go()
         jobs.private().delete(task.file_path)
 
 

@@ -26,6 +26,7 @@ from accounts.models import User
 from kit import due
 from kit.broker import tell_on_commit
 from kit.due import LostClaim
+from kit.threads import let_go
 from reveweb.personal.models import PersonalTask
 
 log = logging.getLogger(__name__)
@@ -193,6 +194,7 @@ def _give_up(task: PersonalTask, why: Exception | str) -> None:
 
 
 def _expire(task: PersonalTask) -> bool:
+    let_go()
     try:
         private().delete(task.file_path)
     except Exception:  # every kind of storage has its own errors; the next sweep tries again

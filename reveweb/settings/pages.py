@@ -45,11 +45,10 @@ INSTALLED_APPS = [
     "reveweb",
 ]
 
-# The API, images and health checks leave the chain at api_door: they know no cookies and pay for no page middleware.
+# What a page passes. One layer that is not async, and there are some, makes all of it run on a thread of the request's.
 MIDDLEWARE = [
     "reveweb.middleware.named_request",
-    "corsheaders.middleware.CorsMiddleware",
-    "reveweb.middleware.api_door",
+    "reveweb.middleware.in_utf8",
     "django.middleware.security.SecurityMiddleware",
     "reveweb.middleware.ContentSecurityPolicy",
     "reveweb.middleware.StaticFiles",
@@ -64,6 +63,12 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "reveweb.login.activity.session_activity",
+]
+
+# What the other lane passes (`reveweb.lanes`): all that may wait, and knows no page. Each layer must be async.
+API_MIDDLEWARE = [
+    "reveweb.middleware.named_request",
+    "corsheaders.middleware.CorsMiddleware",
 ]
 
 ROOT_URLCONF = "reveweb.urls"

@@ -1,9 +1,9 @@
 """Work: the queue, and the upstream that draws."""
 
-from kombu import Queue
+from kombu import Exchange, Queue
 
 from reveweb.run import embedded
-from reveweb.settings.data import REDIS_URL
+from reveweb.settings.data import REDIS_URL, TASK_THREADS
 from reveweb.settings.env import env
 from reveweb.settings.where import REVE_API_KEY, SANDBOX, VAR_DIR
 
@@ -21,13 +21,22 @@ CELERY_BROKER_TRANSPORT_OPTIONS = (
 )
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 # By urgency, so that nothing slow delays what is not: payments; what sends and what asks the upstream; all the rest.
-CELERY_TASK_QUEUES = [Queue(name) for name in ("money", "submit", "look", "rest")]
+# Each has a key of its own: under Celery's default they would share one, and each message would go to all four.
+CELERY_TASK_QUEUES = [
+    Queue(name, Exchange("reveweb"), routing_key=name) for name in ("money", "submit", "look", "rest")
+]
 CELERY_TASK_DEFAULT_QUEUE = "rest"
 CELERY_TASK_ROUTES = {
     "billing.tasks.handle_event": {"queue": "money"},
+    "billing.tasks.sweep_money": {"queue": "money"},
     "generator.jobs.tasks.submit": {"queue": "submit"},
     "generator.jobs.tasks.look": {"queue": "look"},
+    "generator.jobs.tasks.sweep": {"queue": "look"},
+    # The others are of the default queue: mails, notices, thumbnails, exports, deletions, what is tidied.
 }
+CELERY_WORKER_POOL = "threads"
+CELERY_WORKER_CONCURRENCY = TASK_THREADS
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1  # what one worker cannot begin now is another's
 
 SANDBOX_SECONDS = env.float("SANDBOX_SECONDS", 3.0)
 # The sandbox serves only when nothing else is named.
@@ -39,5 +48,5 @@ UPSTREAM_API_KEY = REVE_API_KEY or "sandbox"
 UPSTREAM_TIMEOUT_SECONDS = env.float("UPSTREAM_TIMEOUT_SECONDS", 30.0)
 UPSTREAM_TYPICAL_SECONDS = env.float("UPSTREAM_TYPICAL_SECONDS", SANDBOX_SECONDS if SANDBOX else 8.0)
 GENERATION_DEADLINE_SECONDS = env.int("GENERATION_DEADLINE_SECONDS", 600)
-SYNC_WAIT_SECONDS = env.float("SYNC_WAIT_SECONDS", 120.0)
+SYNC_WAIT_SECONDS = env.float("SYNC_WAIT_SECONDS", 90.0)  # the proxies that people have end at 100 and more
 CLAIM_SECONDS = env.float("CLAIM_SECONDS", 20.0)

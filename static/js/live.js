@@ -9,6 +9,8 @@ let source = null;
 let poller = null;
 let reconnect = null;
 
+// Somewhat more or less: pages that lost the same server are not to come back all at the same moment.
+const spread = (ms) => ms * (0.6 + 0.8 * Math.random());
 const say = (name, detail) => document.dispatchEvent(new CustomEvent(name, { detail }));
 
 function connect() {
@@ -25,7 +27,7 @@ function connect() {
     if (source?.readyState !== EventSource.CLOSED) return; // else the browser connects again by itself
     disconnect();
     startPolling();
-    reconnect = setTimeout(connect, RECONNECT_MS);
+    reconnect = setTimeout(connect, spread(RECONNECT_MS));
   });
 }
 
@@ -37,7 +39,7 @@ function disconnect() {
 }
 
 function startPolling() {
-  poller ??= setInterval(say, POLL_MS, "look", { polling: true });
+  poller ??= setInterval(say, spread(POLL_MS), "look", { polling: true });
 }
 
 function stopPolling() {

@@ -61,8 +61,9 @@ def draw(wallet: Wallet, give: Callable[[int], None]) -> Draw:
         generation = admission.admit(wallet=wallet, request=request).generation
         if until == "queued":
             return generation
-        lifecycle.claim_submission(generation.pk)
-        lifecycle.accepted(generation, upstream_id=f"up-{generation.pk}", poll_after=1)
+        claimed = lifecycle.claim_submission(generation.pk)
+        assert claimed is not None
+        lifecycle.accepted(claimed, upstream_id=f"up-{generation.pk}", poll_after=1)
         if until == "completed":
             stored = images.store(png(), generation.file_token)
             lifecycle.complete(generation, image=stored, model="test")

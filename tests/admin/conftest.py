@@ -104,8 +104,9 @@ def drawn(wallet: Wallet) -> Generation:
 
 
 def finish(generation: Generation) -> Generation:
-    assert lifecycle.claim_submission(generation.pk)
-    assert lifecycle.accepted(generation, upstream_id="up_1", poll_after=1)
+    claimed = lifecycle.claim_submission(generation.pk)
+    assert claimed is not None
+    assert lifecycle.accepted(claimed, upstream_id=f"up_{generation.pk}", poll_after=1)
     image = StoredImage(extension="png", size=10, width=64, height=64, colour="#336699")
     assert lifecycle.complete(generation, image=image, model="reve")
     generation.refresh_from_db()

@@ -296,12 +296,10 @@ def test_a_charset_changes_nothing_json_is_utf8(api: Api, charset: str) -> None:
 @pytest.fixture
 def _limiter_away(settings: Any) -> Iterator[None]:
     """Nothing listens where the limiter's server should be."""
-    for cached in (limits._storage, limits._limiter):
-        cached.cache_clear()
+    limits._client.cache_clear()
     settings.REDIS_URL = f"redis://127.0.0.1:{free_port()}/0"
     yield
-    for cached in (limits._storage, limits._limiter):
-        cached.cache_clear()
+    limits._client.cache_clear()
 
 
 @pytest.mark.usefixtures("_limiter_away")
@@ -320,8 +318,8 @@ def test_a_bug_of_ours_shows_nothing_of_our_code(
     def bug(*args: Any, **options: Any) -> Any:
         raise RuntimeError("secret detail in /srv/site")
 
-    monkeypatch.setattr(limits, "take_generate", bug)
-    monkeypatch.setattr(limits, "take_status", bug)
+    monkeypatch.setattr(limits, "generate_window", bug)
+    monkeypatch.setattr(limits, "take_status_soon", bug)
     response = api.post(PROMPT) if path == GENERATE[0] else api.get(path)
     assert "secret" not in assert_error(response, 500, "internal_error")
     assert audit(wallet) == 3

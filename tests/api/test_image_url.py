@@ -11,6 +11,7 @@ from django.test import AsyncClient, Client
 from PIL import Image
 
 from generator.files import images
+from generator.models import Generation
 from kit.http import parts
 from tests.api.answers import assert_json
 from tests.conftest import Api
@@ -32,6 +33,7 @@ def png(size: tuple[int, int] = (64, 48)) -> bytes:
 def url() -> str:
     """The path of a stored image."""
     images.store(png(), TOKEN)
+    images.keep_thumbnails(TOKEN, images.thumbnails(png()))
     return f"/images/{TOKEN}.png"
 
 
@@ -102,6 +104,21 @@ def test_thumbnails_are_served_alike(client: Client, url: str, side: int) -> Non
     response = client.get(url.replace(".png", f"_{side}.webp"))
     assert (response.status_code, response["Content-Type"]) == (200, "image/webp")
     assert "immutable" in response["Cache-Control"]
+
+
+@pytest.mark.parametrize("side", images.THUMBNAIL_SIDES)
+def test_the_original_stands_in_for_thumbnails_until_they_are_made(
+    client: Client, url: str, generation: Generation, side: int
+) -> None:
+    thumbnail = url.replace(".png", f"_{side}.webp")
+    default_storage.delete(images.thumbnail_name(TOKEN, side))
+    found = Generation.objects.filter(pk=generation.pk)
+    found.update(status="completed", file_token=TOKEN, file_extension="png", needs_thumbnails=True)
+    response = client.get(thumbnail)
+    assert (response.content, response["Content-Type"]) == (png(), "image/png")
+    assert response["Cache-Control"] == "no-store"
+    found.update(needs_thumbnails=False)
+    assert client.get(thumbnail).status_code == 404
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from accounts import keys
 from accounts.models import User
 from billing.models import Wallet
 from generator.models import Generation
+from kit import wakeups
 from tests.api.answers import GENERATE, STATUS, assert_error
 from tests.billing.books import audit
 from tests.conftest import Api
@@ -119,9 +120,9 @@ def test_a_refused_key_learns_nothing_about_credits(client: Client, wallet: Wall
     assert not [name for name in response.headers if name.startswith(("X-Credits", "RateLimit"))]
 
 
-def test_an_admitted_request_is_handed_to_a_worker_once(plain: Api, enqueued: list[int]) -> None:
-    plain.post(BODY)
-    assert enqueued == [Generation.objects.get().pk]
-    for _ in range(3):
+def test_a_worker_is_told_of_each_admitted_request_once(plain: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    woken: list[str] = []
+    monkeypatch.setattr(wakeups, "publish", lambda *topics: woken.extend(topics))
+    for _ in range(4):
         plain.post(BODY)
-    assert len(enqueued) == 3  # the fourth had no credit
+    assert woken.count(wakeups.WORK) == 3  # the fourth had no credit

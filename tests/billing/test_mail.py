@@ -522,7 +522,8 @@ def test_the_sweep_sees_to_it_also_when_credits_expired(buyer: Wallet, mailoutbo
     soon = timezone.now() + timedelta(milliseconds=1)
     source = CreditGrant.Source.PLAN
     ledger.grant(wallet=buyer, credits=50, source=source, reference="y", cause="y", expires_at=soon)
-    tasks.sweep()
-    tasks.sweep()
+    for _ in range(2):
+        tasks.sweep_money()
+        tasks.sweep_mails()
     assert len(mailoutbox) == 1
     assert "your credits are used up" in mailoutbox[0].body

@@ -1,5 +1,6 @@
 """A server on a real socket that answers as a test tells it to."""
 
+import contextlib
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -21,13 +22,17 @@ def _one_ssl_context() -> Iterator[None]:
 
 @dataclass
 class Reply:
-    """What the server answers. With `silent` it never does; with `chunked` it names no length."""
+    """What the server answers. With `silent` it never does; with `chunked` it names no length.
+
+    With `drip` there are so many seconds between the body's bytes.
+    """
 
     status: int = 200
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
     silent: bool = False
     chunked: bool = False
+    drip: float = 0.0
 
 
 class CannedServer(ThreadingHTTPServer):
@@ -40,6 +45,7 @@ class CannedServer(ThreadingHTTPServer):
         self.replies: dict[str, Reply] = {}
         self.default = Reply(404)
         self.requests: list[tuple[str, str, dict[str, str], bytes]] = []
+        self.callers: set[tuple[str, int]] = set()  # each connection's other end
         self.closing = threading.Event()
         self.port = int(self.server_address[1])
         self.url = f"http://127.0.0.1:{self.port}"
@@ -51,6 +57,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def handle_one(self) -> None:
         length = int(self.headers.get("Content-Length") or 0)
+        self.server.callers.add(self.client_address)
         headers = {name.lower(): value for name, value in self.headers.items()}
         self.server.requests.append((self.command, self.path, headers, self.rfile.read(length)))
         reply = self.server.replies.get(self.path, self.server.default)
@@ -67,7 +74,14 @@ class _Handler(BaseHTTPRequestHandler):
         elif "Content-Length" not in reply.headers:
             self.send_header("Content-Length", str(len(reply.body)))
         self.end_headers()
-        self.wfile.write(reply.body)
+        if not reply.drip:
+            self.wfile.write(reply.body)
+            return
+        with contextlib.suppress(OSError):  # whoever asked has had enough
+            for byte in reply.body:
+                self.wfile.write(bytes([byte]))
+                if self.server.closing.wait(reply.drip):
+                    break
 
     do_GET = do_POST = handle_one  # noqa: N815 (the base class looks for these names)
 

@@ -13,9 +13,11 @@ from billing.models import CreditEntry, Plan, Wallet
 from generator.ask import admission
 from generator.ask.admission import Admission, ImageRequest
 from generator.errors import IdempotencyConflict, OutOfCredits, RateLimited, TooManyAtOnce
-from generator.jobs import lifecycle, tell
+from generator.jobs import lifecycle
 from generator.models import Generation
+from kit import wakeups
 from tests.billing.books import audit
+from tests.conftest import Api
 
 pytestmark = pytest.mark.services
 
@@ -55,18 +57,35 @@ def at_once(times: int, work: Callable[[int], Any]) -> list[Any]:
         return list(pool.map(one, range(times)))
 
 
-def test_all_are_queued_together(rich: Wallet, enqueued: list[int]) -> None:
+@pytest.fixture
+def woken(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
+    """What is published: the topics of each message."""
+    sent: list[tuple[str, ...]] = []
+    monkeypatch.setattr(wakeups, "publish", lambda *topics: sent.append(topics))
+    return sent
+
+
+def test_all_are_queued_together(rich: Wallet, woken: list[tuple[str, ...]]) -> None:
     admitted = ask(rich, 1)
     assert (admitted.credits_charged, admitted.credits_remaining) == (4, 49)
-    assert enqueued == [generation.pk for generation in admitted.generations]
+    assert [set(topics) for topics in woken] == [{wakeups.WORK, wakeups.wallet_topic(rich.pk)}]
     assert len({generation.created_at for generation in admitted.generations}) == 1
 
 
 def test_a_worker_is_told_once_the_rows_are_there_to_be_found(rich: Wallet, monkeypatch: pytest.MonkeyPatch) -> None:
     early: list[bool] = []
-    monkeypatch.setattr(tell, "enqueue", lambda pk: early.append(connection.in_atomic_block))
+    monkeypatch.setattr(wakeups, "publish", lambda *topics: early.append(connection.in_atomic_block))
     ask(rich)
-    assert early == [False] * 4
+    assert early == [False]
+
+
+@pytest.mark.parametrize(("through_a_key", "wait"), [(False, False), (True, False), (True, True)])
+def test_somebody_waits_for_what_the_studio_asks_for_and_for_a_call_that_is_held(
+    rich: Wallet, api: Api, through_a_key: bool, wait: bool
+) -> None:
+    request = ImageRequest("a lighthouse", wait=wait)
+    admitted = admission.admit(wallet=rich, request=request, api_key=api.key if through_a_key else None)
+    assert admitted.generation.is_awaited == (wait or not through_a_key)
 
 
 def test_each_one_ends_alone(rich: Wallet) -> None:

@@ -16,6 +16,7 @@ from billing.models import Wallet
 from generator.ask import admission
 from generator.files.images import StoredImage
 from generator.jobs import lifecycle
+from generator.jobs.lifecycle import Acceptance, Pause
 from generator.models import Generation
 from tests.billing.books import audit, history
 
@@ -33,7 +34,7 @@ def submitting(generation: Generation) -> Generation:
 
 def drawing(generation: Generation) -> Generation:
     claimed = submitting(generation)
-    assert lifecycle.accepted(claimed, upstream_id="img_up", poll_after=0)
+    assert lifecycle.accepted(claimed, upstream_id=f"img_up_{generation.pk}", poll_after=0)
     return Generation.objects.get(pk=generation.pk)
 
 
@@ -72,25 +73,12 @@ def test_a_queued_generation_is_claimed_by_one_sender(generation: Generation) ->
 def test_a_generation_is_not_sent_before_it_is_due(generation: Generation) -> None:
     due_in(generation, 5)
     assert lifecycle.claim_submission(generation.pk) is None
-    assert lifecycle.due_submissions(10) == []
     due_in(generation, -1)
-    assert lifecycle.due_submissions(10) == [generation.pk]
     assert lifecycle.claim_submission(generation.pk) is not None
-    assert lifecycle.due_submissions(10) == []
 
 
 def test_claiming_what_does_not_exist_gives_nothing(transactional_db: None) -> None:
     assert lifecycle.claim_submission(1) is None
-
-
-def test_due_submissions_come_oldest_first_and_no_more_than_asked(wallet: Wallet, give: Callable[[int], None]) -> None:
-    give(10)
-    made = [
-        admission.admit(wallet=wallet, request=admission.ImageRequest(prompt=str(number))).generation
-        for number in range(4)
-    ]
-    due_in(made[2], -100)
-    assert lifecycle.due_submissions(3) == [made[2].pk, made[0].pk, made[1].pk]
 
 
 def test_a_claim_lapses_after_a_while(generation: Generation) -> None:
@@ -105,11 +93,10 @@ def test_a_lapsed_submission_is_not_sent_again(generation: Generation) -> None:
     submitting(generation)
     due_in(generation, -1)
     assert lifecycle.claim_submission(generation.pk) is None
-    assert lifecycle.due_submissions(10) == []
 
 
 def test_what_was_not_accepted_waits_in_the_queue(generation: Generation) -> None:
-    lifecycle.requeue(submitting(generation), after=7)
+    lifecycle.requeue([Pause(submitting(generation), 7)])
     assert status(generation) == Status.QUEUED
     assert 6 < in_seconds(generation) <= 7
     due_in(generation, 0)
@@ -121,12 +108,14 @@ def test_what_has_ended_is_not_queued_again(generation: Generation, end: Callabl
     claimed = drawing(generation)
     assert end(claimed)
     ended = status(generation)
-    lifecycle.requeue(claimed, after=0)
+    lifecycle.requeue([Pause(claimed, 0)])
     assert status(generation) == ended
 
 
 def test_a_drawing_is_not_queued_again(generation: Generation) -> None:
-    lifecycle.requeue(drawing(generation), after=0)
+    lifecycle.requeue([Pause(drawing(generation), 0)])
+    [claimed] = lifecycle.claim_looks(1)
+    lifecycle.requeue([Pause(claimed, 0)])
     assert status(generation) == Status.DRAWING
 
 
@@ -151,17 +140,17 @@ def test_an_acceptance_that_comes_after_the_end_changes_nothing(generation: Gene
 
 def test_a_due_drawing_is_claimed_by_one_looker(generation: Generation) -> None:
     drawing(generation)
-    assert lifecycle.claim_due_polls(10) == [generation]
-    assert lifecycle.claim_due_polls(10) == []
+    assert lifecycle.claim_looks(10) == [generation]
+    assert lifecycle.claim_looks(10) == []
     assert Generation.objects.get().polls == 1
 
 
 def test_a_drawing_whose_looker_died_is_looked_at_again(generation: Generation) -> None:
     drawing(generation)
-    lifecycle.claim_due_polls(10)
+    lifecycle.claim_looks(10)
     assert 0 < in_seconds(generation) <= 60
     due_in(generation, -1)
-    assert lifecycle.claim_due_polls(10) == [generation]
+    assert lifecycle.claim_looks(10) == [generation]
 
 
 def test_looks_are_claimed_in_batches_longest_overdue_first(wallet: Wallet, give: Callable[[int], None]) -> None:
@@ -172,19 +161,19 @@ def test_looks_are_claimed_in_batches_longest_overdue_first(wallet: Wallet, give
     ]
     for number, generation in enumerate(made):
         due_in(generation, -100 if number == 2 else -10 + number)
-    assert lifecycle.claim_due_polls(3) == [made[2], made[0], made[1]]
-    assert lifecycle.claim_due_polls(3) == [made[3]]
+    assert lifecycle.claim_looks(3) == [made[2], made[0], made[1]]
+    assert lifecycle.claim_looks(3) == [made[3]]
 
 
 def test_only_drawings_are_looked_at(generation: Generation) -> None:
-    assert lifecycle.claim_due_polls(10) == []
+    assert lifecycle.claim_looks(10) == []
     claimed = submitting(generation)
     due_in(generation, -1)
-    assert lifecycle.claim_due_polls(10) == []
+    assert lifecycle.claim_looks(10) == []
     lifecycle.accepted(claimed, upstream_id="img_up", poll_after=0)
     complete(Generation.objects.get())
     due_in(generation, -1)
-    assert lifecycle.claim_due_polls(10) == []
+    assert lifecycle.claim_looks(10) == []
 
 
 def test_pollers_that_come_at_once_share_the_drawings(wallet: Wallet, give: Callable[[int], None]) -> None:
@@ -203,7 +192,7 @@ def test_pollers_that_come_at_once_share_the_drawings(wallet: Wallet, give: Call
             connection.ensure_connection()  # which would set them apart
             start.wait(10)
             with connection.execute_wrapper(slow):
-                return [generation.pk for generation in lifecycle.claim_due_polls(8)]
+                return [generation.pk for generation in lifecycle.claim_looks(8)]
         finally:
             connection.close()
 
@@ -215,32 +204,44 @@ def test_pollers_that_come_at_once_share_the_drawings(wallet: Wallet, give: Call
 
 def test_looking_again_waits_and_may_count_a_strike(generation: Generation) -> None:
     found = drawing(generation)
-    lifecycle.poll_again(found, after=5)
+    lifecycle.look_again([Pause(found, 5)])
     assert 4 < in_seconds(generation) <= 5
     assert Generation.objects.get().failed_polls == 0
-    lifecycle.poll_again(found, after=6, is_failed=True)
+    lifecycle.look_again([Pause(found, 6, is_failed=True)])
     assert 5 < in_seconds(generation) <= 6
     assert Generation.objects.get().failed_polls == 1
 
 
-def test_a_claim_that_is_renewed_does_not_lapse(generation: Generation) -> None:
-    for claimed in (submitting(generation), drawing_again(generation)):
-        due_in(generation, 1)
-        lifecycle.renew(claimed)
-        assert in_seconds(generation) > 10
+def looked_at(generation: Generation) -> Generation:
+    drawing(generation)
+    [claimed] = lifecycle.claim_looks(1)
+    return claimed
 
 
-def drawing_again(generation: Generation) -> Generation:
-    lifecycle.accepted(generation, upstream_id="img_up", poll_after=0)
-    return Generation.objects.get(pk=generation.pk)
+@pytest.mark.parametrize("claimed_by", [submitting, looked_at])
+def test_a_claim_that_is_renewed_does_not_lapse(
+    generation: Generation, claimed_by: Callable[[Generation], Generation]
+) -> None:
+    claimed = claimed_by(generation)
+    due_in(generation, 1)
+    lifecycle.renew([claimed])
+    assert in_seconds(generation) > 10
+
+
+def test_what_is_let_go_is_not_renewed(generation: Generation) -> None:
+    """A renewal that comes late would overwrite the moment that the next look was just set to."""
+    claimed = looked_at(generation)
+    lifecycle.look_again([Pause(claimed, 1)])
+    lifecycle.renew([claimed])
+    assert in_seconds(generation) <= 1
 
 
 @pytest.mark.parametrize("prepare", [lambda generation: generation, lambda generation: ended(generation)])
 def test_nothing_is_renewed_that_nobody_works_on(generation: Generation, prepare: Any) -> None:
     found = prepare(generation)
     due_in(generation, 1)
-    lifecycle.renew(found)
-    lifecycle.poll_again(found, after=100, is_failed=True)
+    lifecycle.renew([found])
+    lifecycle.look_again([Pause(found, 100, is_failed=True)])
     assert in_seconds(generation) <= 1
     assert Generation.objects.get().failed_polls == 0
 
@@ -251,18 +252,128 @@ def ended(generation: Generation) -> Generation:
     return found
 
 
-def test_the_first_look_comes_when_an_image_is_usually_ready(settings: Any) -> None:
-    settings.UPSTREAM_TYPICAL_SECONDS = 8.0
-    assert lifecycle.first_poll_after() == 8.0
-    settings.UPSTREAM_TYPICAL_SECONDS = 0.0
-    assert 0 < lifecycle.first_poll_after() < 1
+# --- Ids of the upstream's -------------------------------------------------------------------------------------
 
 
-def test_looks_come_quickly_at_first_and_at_least_every_15_seconds_later() -> None:
-    pauses = [lifecycle.next_poll_after(polls) for polls in range(200)]
-    assert pauses[0] < 1
-    assert pauses == sorted(pauses)
-    assert pauses[-1] == 15.0
+def two(wallet: Wallet) -> list[Generation]:
+    """Two that are being sent, claimed in one go."""
+    requests = [admission.ImageRequest(prompt=prompt) for prompt in ("a lighthouse", "a harbour")]
+    made = [admission.admit(wallet=wallet, request=request).generation.pk for request in requests]
+    claimed = lifecycle.claim_submissions(made)
+    assert [generation.pk for generation in claimed] == made
+    assert len({generation.claim for generation in claimed}) == 1
+    return claimed
+
+
+def refused(generation: Generation) -> bool:
+    found = Generation.objects.get(pk=generation.pk)
+    return (found.status, found.error_code, found.upstream_id) == (Status.FAILED, "upstream_failed", "")
+
+
+def test_an_id_that_another_one_has_is_refused(wallet: Wallet) -> None:
+    """Else somebody is given, and charged for, another customer's picture."""
+    first, second = two(wallet)
+    assert lifecycle.accepted(first, upstream_id="img_up", poll_after=0)
+    assert not lifecycle.accepted(second, upstream_id="img_up", poll_after=0)
+    assert refused(second)
+    assert audit(wallet) == 2
+
+
+def test_an_id_that_one_had_whose_image_is_done_is_refused(wallet: Wallet) -> None:
+    first, second = two(wallet)
+    assert lifecycle.accepted(first, upstream_id="img_up", poll_after=0)
+    assert complete(Generation.objects.get(pk=first.pk))
+    assert not lifecycle.accepted(second, upstream_id="img_up", poll_after=0)
+    assert refused(second)
+
+
+def test_an_id_that_comes_twice_in_one_go_is_the_first_ones(wallet: Wallet) -> None:
+    first, second = two(wallet)
+    assert lifecycle.accept([Acceptance(one, "img_up", 0) for one in (first, second)]) == {first.pk}
+    assert status(first) == Status.DRAWING
+    assert refused(second)
+
+
+def test_an_id_that_two_are_given_in_one_moment_is_one_of_theirs(
+    wallet: Wallet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither sees the other's row: the database decides."""
+    first, second = two(wallet)
+    assert lifecycle.accepted(first, upstream_id="img_up", poll_after=0)
+    monkeypatch.setattr(lifecycle, "_known_ids", lambda ids: set())
+    [third] = lifecycle.claim_submissions([admitted(wallet).pk])
+    accepted = lifecycle.accept([Acceptance(second, "img_up", 0), Acceptance(third, "img_other", 0)])
+    assert accepted == {third.pk}
+    assert refused(second)
+
+
+def admitted(wallet: Wallet) -> Generation:
+    return admission.admit(wallet=wallet, request=admission.ImageRequest(prompt="a beach")).generation
+
+
+# --- A worker that comes late ----------------------------------------------------------------------------------
+
+
+def slept(claimed: Generation) -> Generation:
+    """Let the claim of a looker lapse, and another one take the row; return the first as it woke up."""
+    due_in(claimed, -1)
+    [other] = lifecycle.claim_looks(1)
+    assert other.claim != claimed.claim
+    return claimed
+
+
+@pytest.mark.parametrize(
+    "late",
+    [
+        complete,
+        fail,
+        lambda generation: lifecycle.look_again([Pause(generation, 100, is_failed=True)]),
+        lambda generation: lifecycle.renew([generation]),
+    ],
+)
+def test_who_lost_its_claim_changes_nothing(generation: Generation, late: Callable[[Generation], Any]) -> None:
+    claimed = slept(looked_at(generation))
+    before = Generation.objects.values().get()
+    assert not late(claimed)
+    assert Generation.objects.values().get() == before
+
+
+@pytest.mark.parametrize(
+    "late",
+    [
+        lambda generation: lifecycle.requeue([Pause(generation, 0)]),
+        lambda generation: lifecycle.accepted(generation, upstream_id="img_late", poll_after=0),
+        fail,
+    ],
+)
+def test_a_sender_that_lost_its_claim_changes_nothing(generation: Generation, late: Callable[..., Any]) -> None:
+    claimed = submitting(generation)
+    lifecycle.requeue([Pause(claimed, 0)])
+    submitting(generation)
+    before = Generation.objects.values().get()
+    assert not late(claimed)
+    assert Generation.objects.values().get() == before
+
+
+def test_a_sender_that_came_back_is_not_failed_by_the_sweep(generation: Generation, wallet: Wallet) -> None:
+    """It paused for longer than its lease and renewed just after the sweep had read its row."""
+    claimed = submitting(generation)
+    due_in(generation, -1)
+    [lapsed] = lifecycle.lapsed_submissions()
+    lifecycle.renew([claimed])
+    assert not fail(lapsed, only_if=lifecycle.still_lapsed(lapsed))
+    assert lifecycle.accepted(claimed, upstream_id="img_up", poll_after=0)
+    assert audit(wallet) == 2
+
+
+def test_another_sender_is_not_failed_for_the_one_that_lapsed(generation: Generation) -> None:
+    first = submitting(generation)
+    due_in(generation, -1)
+    [lapsed] = lifecycle.lapsed_submissions()
+    lifecycle.requeue([Pause(first, 0)])
+    submitting(generation)
+    due_in(generation, -1)
+    assert not fail(lapsed, only_if=lifecycle.still_lapsed(lapsed))
 
 
 # --- Ending ----------------------------------------------------------------------------------------------------
@@ -338,7 +449,8 @@ def test_completing_what_has_failed_spends_no_credit(generation: Generation, wal
 def test_failing_from_one_state_leaves_the_others_alone(generation: Generation, wallet: Wallet) -> None:
     """The sweep's own case: a submission lapsed, but was accepted before the sweep came to it."""
     found = drawing(generation)
-    assert not fail(found, only_from=[Status.SUBMITTING])
+    due_in(generation, -1)
+    assert not fail(found, only_if=lifecycle.still_lapsed(found))
     assert status(generation) == Status.DRAWING
     assert audit(wallet) == 2
 
@@ -393,21 +505,25 @@ def test_what_is_past_its_deadline_is_found_in_every_unfinished_state(generation
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("change", "is_its_end"),
     [
-        lambda generation: lifecycle.claim_submission(generation.pk),
-        lambda generation: drawing(generation),
-        lambda generation: complete(drawing(generation)),
-        fail,
+        (lambda generation: lifecycle.claim_submission(generation.pk), False),
+        (lambda generation: drawing(generation), False),
+        (lambda generation: complete(drawing(generation)), True),
+        (fail, True),
     ],
 )
-def test_every_visible_change_wakes_whoever_waits(
-    generation: Generation, monkeypatch: pytest.MonkeyPatch, change: Callable[[Generation], Any]
+def test_every_visible_change_wakes_open_pages_and_its_end_whoever_waits(
+    generation: Generation,
+    monkeypatch: pytest.MonkeyPatch,
+    change: Callable[[Generation], Any],
+    is_its_end: bool,
 ) -> None:
     woken: list[str] = []
     monkeypatch.setattr("kit.wakeups.publish", lambda *topics: woken.extend(topics))
     change(generation)
-    assert {f"generation:{generation.public_id}", f"account:{generation.wallet_id}"} == set(woken)
+    ended = {f"generation:{generation.public_id}"} if is_its_end else set()
+    assert ended | {f"account:{generation.wallet_id}"} == set(woken)
 
 
 def test_a_change_that_did_nothing_wakes_nobody(generation: Generation, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,11 +1,15 @@
 """Rate limits: how many requests the last minute had, counted on the shared server."""
 
+import asyncio
+import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import redis
 
 from accounts import keys
 from accounts.models import ApiKey, User
@@ -39,12 +43,10 @@ def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
 @pytest.fixture
 def _limiter_away(settings: Any) -> Iterator[None]:
     """Nothing listens where the limiter's server should be."""
-    for cached in (limits._storage, limits._limiter):
-        cached.cache_clear()
+    limits._client.cache_clear()
     settings.REDIS_URL = f"redis://127.0.0.1:{free_port()}/0"
     yield
-    for cached in (limits._storage, limits._limiter):
-        cached.cache_clear()
+    limits._client.cache_clear()
 
 
 def take(wallet: Wallet, api_key: ApiKey | None = None, times: int = 1) -> RateLimit:
@@ -193,3 +195,52 @@ def test_without_its_server_nothing_is_admitted_uncounted(wallet: Wallet) -> Non
 @pytest.mark.usefixtures("_limiter_away")
 def test_without_its_server_whoever_paid_still_gets_to_see_their_image(wallet: Wallet) -> None:
     limits.take_status(wallet)
+
+
+@pytest.mark.services
+def test_a_limit_is_taken_and_told_in_one_round_trip(wallet: Wallet) -> None:
+    server: Any = redis.Redis.from_url(os.environ["REDIS_URL"])
+    take(wallet)  # by now the server knows the script
+    with server.monitor() as seen:
+        take(wallet)
+        server.ping()
+        asked = []
+        for command in seen.listen():
+            if command["command"] == "PING":
+                break
+            if command["client_type"] != "lua":
+                asked.append(command["command"].partition(" ")[0])
+        asked = [name for name in asked if name not in ("CLIENT", "SELECT")]  # of the connection that pings
+    assert asked == ["EVALSHA"]
+
+
+@pytest.mark.services
+def test_on_an_event_loop_the_same_window_is_counted(wallet: Wallet) -> None:
+    async def take_some() -> list[int]:
+        window = limits.generate_window(wallet, None)
+        return [(await limits.take_soon(window, images)).remaining for images in (1, 3)]
+
+    take(wallet, times=4)
+    assert asyncio.run(take_some()) == [5, 2]
+    assert take(wallet).remaining == 1
+    with pytest.raises(RateLimited) as error:
+        asyncio.run(take_some())
+    assert error.value.rate.remaining == 0
+
+
+@pytest.mark.usefixtures("_limiter_away")
+def test_on_an_event_loop_too_nothing_is_admitted_uncounted(wallet: Wallet) -> None:
+    with pytest.raises(LimiterUnavailable):
+        asyncio.run(limits.take_soon(limits.generate_window(wallet, None)))
+    asyncio.run(limits.take_status_soon(wallet))
+
+
+def test_a_server_that_only_stalls_is_given_up_soon(wallet: Wallet, settings: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        limits._client.cache_clear()
+        settings.REDIS_URL = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
+        began = time.monotonic()
+        with pytest.raises(LimiterUnavailable):
+            limits.take_generate(wallet, None)
+        assert time.monotonic() - began < 3
+    limits._client.cache_clear()

@@ -10,11 +10,13 @@ from typing import Any, TypeVar
 import pytest
 import redis
 from django.db import connections, transaction
+from django.utils import timezone
 
 from generator import live
 from generator.jobs import lifecycle
 from generator.models import Generation
 from kit import wakeups
+from kit.threads import in_thread
 from tests.environment import free_port
 from tests.generator.test_lifecycle import drawing, fail
 
@@ -208,6 +210,82 @@ def test_waiting_holds_no_thread(generation: Generation) -> None:
         await asyncio.gather(*(live.wait_until_final(generation, 0.5) for _ in range(100)))
 
     assert timed(wait())[1] < 5
+
+
+def test_many_who_wait_cost_one_query_for_all_of_them(
+    generation: Generation, statements: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "RECHECK_SECONDS", 0.3)
+    Generation.objects.bulk_create(
+        Generation(
+            wallet=generation.wallet,
+            prompt="a lighthouse",
+            aspect_ratio="1:1",
+            request_digest="",
+            deadline_at=generation.deadline_at,
+        )
+        for _ in range(199)
+    )
+    everything = list(Generation.objects.all())
+
+    async def wait() -> list[Generation]:
+        waiting = [asyncio.create_task(live.wait_until_final(one, 20)) for one in everything]
+        await asyncio.sleep(0.5)
+        statements.clear()
+        await asyncio.sleep(1.0)
+        assert 2 <= len(statements) <= 4  # one look for all in 0.3 s
+        statements.clear()
+        await in_thread(lambda: Generation.objects.update(status=Generation.Status.FAILED))
+        wakeups.publish(*(live.generation_topic(one.public_id) for one in everything))
+        ended = await asyncio.gather(*waiting)
+        assert len(statements) <= 5
+        return ended
+
+    assert {one.status for one in timed(wait())[0]} == {Generation.Status.FAILED}
+
+
+def test_whoever_is_held_is_answered_when_the_process_ends(generation: Generation, statements: list[str]) -> None:
+    async def wait() -> None:
+        waiting = [asyncio.create_task(live.wait_until_final(generation, 60)) for _ in range(200)]
+        await asyncio.sleep(0.3)
+        statements.clear()
+        live.answer_held()
+        for one in await asyncio.gather(*waiting):
+            assert one.status == Generation.Status.QUEUED
+        assert len(statements) <= 2
+        await live.wait_until_final(generation, 60)
+
+    assert timed(wait())[1] < 5
+
+
+def test_a_call_that_begins_now_is_not_looked_for_without_a_reason(
+    generation: Generation, statements: list[str]
+) -> None:
+    async def wait() -> None:
+        await live.ready()
+        generation.created_at = timezone.now()
+        waiting = asyncio.create_task(live.wait_until_final(generation, 0.5))
+        await asyncio.sleep(0.2)
+        assert statements == []
+        await waiting
+        assert len(statements) == 1  # that gave up
+
+    timed(wait())
+
+
+@pytest.mark.usefixtures("_never_looks")
+def test_what_ended_while_nobody_waited_yet_is_found_at_once(generation: Generation) -> None:
+    found = drawing(generation)
+
+    async def wait() -> None:
+        await live.ready()
+        await in_thread(lambda: Generation.objects.filter(pk=found.pk).update(created_at=timezone.now()))
+        await in_thread(found.refresh_from_db)
+        await in_thread(lambda: fail(found))
+        await asyncio.sleep(0.2)
+        assert (await live.wait_until_final(found, 20)).is_final
+
+    assert timed(wait())[1] < 3
 
 
 def test_nobody_is_woken_by_what_was_rolled_back(generation: Generation, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -131,8 +131,7 @@ def download(url: str, *, base: str) -> bytes:
         try:
             return await client.download(url)
         finally:
-            await client._api.aclose()
-            await client._images.aclose()
+            await client.aclose()
 
     return asyncio.run(get())
 

@@ -1,16 +1,19 @@
 """The sweep: what was left behind is sent, what is stuck ends with its credit returned."""
 
+import io
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import kombu.exceptions
 import pytest
 import redis
 from django.utils import timezone
+from PIL import Image
 
 from billing.models import Wallet
+from generator.files import images as stored_images
 from generator.jobs import lifecycle, tasks
-from generator.jobs.tell import enqueue  # the real one: the fixture replaces the module's
 from generator.models import Generation
 from reveweb import celery_app
 from tests.billing.books import audit
@@ -22,34 +25,22 @@ Status = Generation.Status
 LONG_AGO = timedelta(hours=1)
 
 
+def png() -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (64, 64)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
 def change(generation: Generation, **values: Any) -> None:
     Generation.objects.filter(pk=generation.pk).update(**values)
 
 
-def test_a_queued_generation_whose_message_was_lost_is_sent(generation: Generation, enqueued: list[int]) -> None:
-    enqueued.clear()
-    tasks.sweep()
-    assert enqueued == [generation.pk]
-
-
-def test_a_generation_that_waits_for_its_time_is_left_alone(generation: Generation, enqueued: list[int]) -> None:
-    enqueued.clear()
-    change(generation, due_at=timezone.now() + timedelta(seconds=30))
-    tasks.sweep()
-    assert enqueued == []
-    assert Generation.objects.get().status == Status.QUEUED
-
-
-def test_a_lapsed_submission_fails_and_returns_the_credit(
-    generation: Generation, wallet: Wallet, enqueued: list[int]
-) -> None:
+def test_a_lapsed_submission_fails_and_returns_the_credit(generation: Generation, wallet: Wallet) -> None:
     lifecycle.claim_submission(generation.pk)
     change(generation, due_at=timezone.now() - timedelta(seconds=1))
-    enqueued.clear()
     tasks.sweep()
     found = Generation.objects.get()
     assert (found.status, found.error_code) == (Status.FAILED, "upstream_failed")
-    assert enqueued == []
     assert audit(wallet) == 3
 
 
@@ -88,14 +79,12 @@ def test_a_deadline_counts_from_the_request(generation: Generation, settings: An
 
 
 @pytest.mark.parametrize("status", [Status.COMPLETED, Status.FAILED])
-def test_what_has_ended_is_left_alone(generation: Generation, wallet: Wallet, status: str, enqueued: list[int]) -> None:
+def test_what_has_ended_is_left_alone(generation: Generation, wallet: Wallet, status: str) -> None:
     change(generation, status=status, due_at=timezone.now() - LONG_AGO, deadline_at=timezone.now() - LONG_AGO)
-    enqueued.clear()
     tasks.sweep()
-    tasks.submit(generation.pk)
-    tasks.poll_due()
+    tasks.submit()
+    tasks.look()
     assert Generation.objects.get().status == status
-    assert enqueued == []
     assert audit(wallet) == 2
 
 
@@ -106,26 +95,66 @@ def test_sweeping_twice_does_nothing_more(generation: Generation, wallet: Wallet
     assert audit(wallet) == 3
 
 
-# --- The broker ------------------------------------------------------------------------------------------------
+def test_the_sweep_tells_nobody(generation: Generation, settings: Any) -> None:
+    """What is due is found by the workers themselves: with 500 rows told every two seconds, messages piled up."""
+    for _ in range(3):
+        tasks.sweep()
+    broker = redis.Redis.from_url(settings.REDIS_URL)
+    assert [broker.llen(queue.name) for queue in settings.CELERY_TASK_QUEUES] == [0, 0, 0, 0]
 
 
-def test_an_admitted_generation_is_handed_to_the_broker(generation: Generation, settings: Any) -> None:
-    enqueue(generation.pk)
-    assert redis.Redis.from_url(settings.REDIS_URL).llen(settings.CELERY_TASK_DEFAULT_QUEUE) == 1
+# --- Files of what failed --------------------------------------------------------------------------------------
 
 
-def test_with_the_broker_away_nothing_is_lost(
-    generation: Generation, enqueued: list[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def away(*args: Any, **options: Any) -> None:
-        raise kombu.exceptions.OperationalError("connection refused")
-
-    monkeypatch.setattr(tasks.submit, "delay", away)
-    monkeypatch.setattr(tasks.poll_due, "apply_async", away)
-    enqueue(generation.pk)
-    enqueued.clear()
+@pytest.fixture
+def orphan(generation: Generation, images: None) -> Generation:
+    """Its worker died between storing the image and completing it, and then its time was up."""
+    claimed = lifecycle.claim_submission(generation.pk)
+    assert claimed is not None
+    lifecycle.accepted(claimed, upstream_id="img_up", poll_after=0)
+    stored_images.store(png(), generation.file_token)
+    change(generation, deadline_at=timezone.now())
     tasks.sweep()
-    assert enqueued == [generation.pk]
+    return Generation.objects.get()
+
+
+def stored(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def test_files_of_what_failed_are_deleted_once_no_worker_can_be_storing_them(
+    orphan: Generation, tmp_path: Path
+) -> None:
+    assert orphan.may_have_files
+    tasks.purge_trash()
+    assert len(stored(tmp_path)) == 1
+    change(orphan, finished_at=timezone.now() - LONG_AGO)
+    tasks.purge_trash()
+    assert stored(tmp_path) == []
+    assert not Generation.objects.get().may_have_files
+
+
+def test_files_that_the_storage_keeps_are_deleted_later(
+    orphan: Generation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unlogged: None
+) -> None:
+    def away(token: str) -> None:
+        raise OSError("no route to host")
+
+    change(orphan, finished_at=timezone.now() - LONG_AGO)
+    with monkeypatch.context() as patch:
+        patch.setattr(stored_images, "delete", away)
+        tasks.purge_trash()
+    assert Generation.objects.get().may_have_files
+    tasks.purge_trash()
+    assert stored(tmp_path) == []
+
+
+def test_what_was_never_drawn_has_no_files(generation: Generation) -> None:
+    lifecycle.fail(generation, code="timed_out", message="Too late.")
+    assert not Generation.objects.get().may_have_files
+
+
+# --- The broker ------------------------------------------------------------------------------------------------
 
 
 def test_a_broker_that_refuses_connections_is_noticed_soon(generation: Generation) -> None:
@@ -133,5 +162,5 @@ def test_a_broker_that_refuses_connections_is_noticed_soon(generation: Generatio
     with celery_app.connection_for_write(f"redis://127.0.0.1:{free_port()}/0") as nowhere:
         began = timezone.now()
         with pytest.raises((kombu.exceptions.OperationalError, OSError)):
-            tasks.submit.apply_async((generation.pk,), connection=nowhere)  # type: ignore[call-arg]  # the stubs forget it
+            tasks.submit.apply_async((), connection=nowhere)  # type: ignore[call-arg]  # the stubs forget it
         assert timezone.now() - began < timedelta(seconds=5)

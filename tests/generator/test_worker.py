@@ -1,27 +1,24 @@
 """A generation's way through the real sandbox upstream, which misbehaves in every way that it knows."""
 
-import asyncio
 import io
-import threading
 import uuid
 from collections.abc import Callable, Iterator
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from django.db import OperationalError
 from django.utils import timezone
 from PIL import Image
 
 from billing.models import Wallet
 from generator.ask import admission
 from generator.files import images as stored_images
-from generator.jobs import lifecycle, tasks, tell, worker
+from generator.jobs import engine, lifecycle, tasks, worker
 from generator.models import Generation
 from generator.upstreams import reve_art
-from kit.threads import in_loop
+from generator.upstreams.words import Kind
+from kit.threads import in_loop, in_thread
 from tests.billing.books import audit
 from tests.driver import finish, step
 from tests.environment import free_port
@@ -40,11 +37,9 @@ def _upstream(sandbox: str, images: None) -> Iterator[None]:
 
 
 def forget_client() -> None:
-    if worker._client.cache_info().currsize:
-        client = worker._client()
-        in_loop(client._api.aclose())
-        in_loop(client._images.aclose())
-    worker._client.cache_clear()
+    if engine._in_passing.cache_info().currsize:
+        in_loop(engine._in_passing().client.aclose())
+    engine._in_passing.cache_clear()
 
 
 @pytest.fixture
@@ -112,6 +107,9 @@ def test_an_image_is_drawn_fetched_and_kept(ask: Callable[..., Generation], sand
     assert "sandbox" in generation.model
     assert generation.submits == 1
     assert len(jobs(sandbox, generation)) == 1
+    assert generation.needs_thumbnails
+    assert len(files(tmp_path)) == 1
+    tasks.thumbnails()
     assert len(files(tmp_path)) == 3  # itself and two thumbnails
 
 
@@ -131,10 +129,10 @@ def test_an_image_of_another_kind_is_kept_as_it_comes(
     assert generation.file_extension == extension
 
 
-def test_an_upstream_that_answers_at_once_is_looked_at_at_once(ask: Callable[..., Generation], sandbox: str) -> None:
+def test_an_image_that_is_there_at_once_is_fetched_at_once(ask: Callable[..., Generation], sandbox: str) -> None:
     generation = step(ask("sync-anyway"))
-    assert in_seconds(generation) <= 0
-    assert_completed(finish(generation))
+    assert_completed(generation)
+    assert generation.polls == 0
     assert len(jobs(sandbox, generation)) == 1
 
 
@@ -146,33 +144,25 @@ def test_a_negative_prompt_and_any_unicode_reach_the_upstream(wallet: Wallet, sa
     assert [job["prompt"] for job in jobs(sandbox, generation)] == [prompt]
 
 
-def test_a_sent_generation_asks_for_its_look_at_the_right_moment(
-    ask: Callable[..., Generation], monkeypatch: pytest.MonkeyPatch, settings: Any
-) -> None:
+def test_a_sent_generation_is_looked_at_when_it_is_usually_ready(ask: Callable[..., Generation], settings: Any) -> None:
     settings.UPSTREAM_TYPICAL_SECONDS = 3.0
-    woken: list[float] = []
-    monkeypatch.setattr(tell, "wake_poller", woken.append)
-    generation = step(ask())
-    assert 2 < in_seconds(generation) <= 3
-    assert woken == [pytest.approx(3.0, abs=0.1)]
-    assert woken[0] > 3.0  # never a moment before the row is due
+    assert 2 < in_seconds(step(ask())) <= 3
 
 
 # --- The submission goes wrong ---------------------------------------------------------------------------------
 
 
-def test_a_refused_prompt_fails_with_the_upstreams_words(ask: Callable[..., Generation], sandbox: str) -> None:
+def test_a_refused_prompt_fails_with_our_own_words_for_it(ask: Callable[..., Generation], sandbox: str) -> None:
     generation = finish(ask("refuse"))
-    assert_failed(generation, "The prompt was refused by our content policy.", code="invalid_request")
+    assert_failed(generation, Kind.CONTENT, code="invalid_request")
     assert jobs(sandbox, generation) == []
 
 
-@pytest.mark.parametrize("mode", ["unauthorized", "payment", "forbidden", "error500"])
 def test_trouble_between_us_and_the_upstream_is_not_the_users_to_read(
-    ask: Callable[..., Generation], sandbox: str, mode: str
+    ask: Callable[..., Generation], sandbox: str
 ) -> None:
     before = generate_calls(sandbox)
-    assert_failed(finish(ask(mode)), UNAVAILABLE)
+    assert_failed(finish(ask("error500")), UNAVAILABLE)
     assert generate_calls(sandbox) == before + 1
 
 
@@ -181,9 +171,9 @@ def test_a_job_that_may_have_been_accepted_is_never_sent_again(ask: Callable[...
     generation = finish(ask("error500-accepted"))
     assert_failed(generation, UNAVAILABLE)
     for _ in range(3):
-        tasks.submit(generation.pk)
+        tasks.submit()
         tasks.sweep()
-        tasks.poll_due()
+        tasks.look()
     assert len(jobs(sandbox, generation)) == 1
     assert audit(generation.wallet) == 3
 
@@ -194,7 +184,7 @@ def test_a_job_whose_acceptance_got_no_answer_is_never_sent_again(
     settings.UPSTREAM_TIMEOUT_SECONDS = 0.4
     generation = finish(ask("timeout-submit"))
     assert_failed(generation, UNAVAILABLE)
-    tasks.submit(generation.pk)
+    tasks.submit()
     assert len(jobs(sandbox, generation)) == 1
 
 
@@ -231,21 +221,25 @@ def test_an_upstream_that_cannot_be_reached_is_tried_again_later(
 def test_a_doubled_message_sends_once(ask: Callable[..., Generation], sandbox: str) -> None:
     generation = ask()
     for _ in range(3):
-        tasks.submit(generation.pk)
+        tasks.submit()
     assert len(jobs(sandbox, generation)) == 1
 
 
-def test_an_acceptance_that_comes_too_late_schedules_no_look(
+def test_an_acceptance_that_comes_too_late_changes_nothing(
     ask: Callable[..., Generation], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    woken: list[float] = []
-    monkeypatch.setattr(tell, "wake_poller", woken.append)
+    submit = reve_art.ReveClient.submit
+
+    async def overtaken(self: reve_art.ReveClient, **what: str) -> reve_art.Job:
+        job = await submit(self, **what)
+        await in_thread(
+            lambda: lifecycle.fail(generation, code="timed_out", message="Too late.", only_if=lifecycle.WHOEVER_HAS_IT)
+        )
+        return job
+
     generation = ask()
-    claimed = lifecycle.claim_submission(generation.pk)
-    assert claimed is not None
-    lifecycle.fail(claimed, code="timed_out", message="Too late.")
-    assert worker.send(claimed) is None
-    assert_failed(Generation.objects.get(), "Too late.", code="timed_out")
+    monkeypatch.setattr(reve_art.ReveClient, "submit", overtaken)
+    assert_failed(step(generation), "Too late.", code="timed_out")
 
 
 # --- The drawing goes wrong ------------------------------------------------------------------------------------
@@ -319,13 +313,19 @@ def test_an_image_that_is_too_large_is_not_kept(ask: Callable[..., Generation], 
     assert files(tmp_path) == []
 
 
-def test_an_image_that_drips_in_too_slowly_is_given_up(
+def test_an_image_that_drips_in_too_slowly_is_tried_again_until_its_deadline(
     ask: Callable[..., Generation], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reve_art, "DOWNLOAD_SECONDS", 0.2)
-    generation = finish(ask("slow-image"))
-    assert_failed(generation, NO_IMAGE)
-    assert generation.failed_polls == worker.MAX_FAILED_POLLS - 1
+    generation = step(ask("slow-image"))
+    for _ in range(worker.MAX_FAILED_POLLS + 1):
+        generation = step(generation)
+        assert (generation.status, generation.failed_polls) == (Status.DRAWING, 0)
+        assert in_seconds(generation) > 0
+    Generation.objects.update(deadline_at=timezone.now())
+    tasks.sweep()
+    assert Generation.objects.get().error_code == "timed_out"
+    assert audit(generation.wallet) == 3
     assert files(tmp_path) == []
 
 
@@ -333,12 +333,12 @@ def test_an_image_that_drips_in_too_slowly_is_given_up(
 
 
 def test_a_full_disk_keeps_the_job_waiting(ask: Callable[..., Generation], monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(data: bytes, token: str) -> Any:
+    def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
     generation = ask()
     with monkeypatch.context() as patch:
-        patch.setattr(stored_images, "store", full)
+        patch.setattr(stored_images, "keep", full)
         for _ in range(12):
             generation = step(generation)
     assert (generation.status, generation.failed_polls) == (Status.DRAWING, 0)
@@ -349,15 +349,15 @@ def test_one_look_that_breaks_does_not_stop_the_others(
     ask: Callable[..., Generation], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken, fine = step(ask()), step(ask())
-    store = stored_images.store
+    keep = stored_images.keep
 
-    def store_or_break(data: bytes, token: str) -> Any:
+    def keep_or_break(data: bytes, token: str, image: stored_images.StoredImage) -> None:
         if token == broken.file_token:
             raise RuntimeError("a bug")
-        return store(data, token)
+        keep(data, token, image)
 
     with monkeypatch.context() as patch:
-        patch.setattr(stored_images, "store", store_or_break)
+        patch.setattr(stored_images, "keep", keep_or_break)
         Generation.objects.update(due_at=timezone.now())
         finish(fine)
     broken.refresh_from_db()
@@ -370,18 +370,20 @@ def test_many_drawings_are_looked_at_in_one_go(
     ask: Callable[..., Generation], give: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     give(10)
-    monkeypatch.setattr(worker, "POLL_BATCH", 2)
+    monkeypatch.setattr(engine, "CLAIMS_AT_ONCE", 2)
     made = [step(ask("fail")) for _ in range(5)]
     Generation.objects.update(due_at=timezone.now())
-    tasks.poll_due()
+    tasks.look()
     assert {Generation.objects.get(pk=generation.pk).status for generation in made} == {Status.FAILED}
 
 
 def test_a_worker_that_comes_late_does_not_undo_an_end(ask: Callable[..., Generation]) -> None:
     """The sweep ended it while the image was on its way: the credit is back, and stays back."""
-    claimed = step(ask())
-    lifecycle.fail(claimed, code="timed_out", message="Too late.")
-    worker.poll([claimed])
+    generation = step(ask())
+    Generation.objects.update(due_at=timezone.now())
+    [claimed] = lifecycle.claim_looks(1)
+    lifecycle.fail(generation, code="timed_out", message="Too late.", only_if=lifecycle.WHOEVER_HAS_IT)
+    in_loop(engine._in_passing().worker.look(claimed))
     assert_failed(Generation.objects.get(), "Too late.", code="timed_out")
 
 
@@ -390,66 +392,13 @@ def test_an_image_that_fails_while_it_is_fetched_leaves_no_files(
 ) -> None:
     """As when its account is deleted: nobody would ever find them again."""
     generation = ask()
-    store = stored_images.store
+    complete = lifecycle.complete
 
-    def overtaken(data: bytes, token: str) -> stored_images.StoredImage:
-        stored = store(data, token)
+    def overtaken(drawing: Generation, **what: Any) -> bool:
         assert files(tmp_path)
-        lifecycle.fail(generation, code="cancelled", message="The account was deleted.")
-        return stored
+        lifecycle.fail(drawing, code="cancelled", message="The account was deleted.", only_if=lifecycle.WHOEVER_HAS_IT)
+        return complete(drawing, **what)
 
-    monkeypatch.setattr(stored_images, "store", overtaken)
+    monkeypatch.setattr(lifecycle, "complete", overtaken)
     assert_failed(finish(generation), "The account was deleted.", code="cancelled")
     assert files(tmp_path) == []
-
-
-# --- Keeping a claim -------------------------------------------------------------------------------------------
-
-
-async def held(generation: Generation, seconds: float) -> None:
-    async with worker._renewing(generation):
-        await asyncio.sleep(seconds)
-
-
-def test_a_claim_is_renewed_for_as_long_as_the_work_takes(
-    generation: Generation, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    renewed: list[Generation] = []
-    monkeypatch.setattr(lifecycle, "LEASE", timedelta(seconds=0.15))
-    monkeypatch.setattr(lifecycle, "renew", renewed.append)
-    in_loop(held(generation, 0.4))
-    assert len(renewed) >= 3
-
-
-def test_no_renewal_comes_after_the_work(generation: Generation, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It would overwrite the moment that the next look was just set to."""
-    events: list[str] = []
-    started, may_end = threading.Event(), threading.Event()
-
-    def renew(generation: Generation) -> None:
-        started.set()
-        may_end.wait(5)
-        events.append("renewed")
-
-    async def work() -> None:
-        async with worker._renewing(generation):
-            while not started.is_set():
-                await asyncio.sleep(0.01)
-            asyncio.get_running_loop().call_later(0.1, may_end.set)
-        events.append("went on")
-
-    monkeypatch.setattr(lifecycle, "LEASE", timedelta(seconds=0.03))
-    monkeypatch.setattr(lifecycle, "renew", renew)
-    in_loop(work())
-    assert events == ["renewed", "went on"]
-
-
-def test_a_renewal_that_fails_does_not_lose_the_answer(
-    ask: Callable[..., Generation], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def locked(generation: Generation) -> None:
-        raise OperationalError("database is locked")
-
-    monkeypatch.setattr(lifecycle, "LEASE", timedelta(seconds=0.003))
-    monkeypatch.setattr(lifecycle, "renew", locked)
-    assert step(ask()).upstream_id

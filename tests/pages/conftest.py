@@ -45,8 +45,9 @@ def draw(wallet: Wallet, give: Callable[[int], None]) -> Draw:
         ).generation
         if until == "queued":
             return generation
-        lifecycle.claim_submission(generation.pk)
-        lifecycle.accepted(generation, upstream_id=f"up-{generation.pk}", poll_after=1)
+        claimed = lifecycle.claim_submission(generation.pk)
+        assert claimed is not None
+        lifecycle.accepted(claimed, upstream_id=f"up-{generation.pk}", poll_after=1)
         if until == "completed":
             image = StoredImage("png", 1000, 1536, 1024, "#a1b2c3")
             lifecycle.complete(generation, image=image, model="test")

@@ -2,11 +2,14 @@
 
 import asyncio
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from allauth.usersessions.models import UserSession
+from django.conf import settings
+from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
 from django.test import AsyncClient, Client
 from django.utils import timezone
@@ -21,6 +24,7 @@ from generator.models import Generation
 from generator.pages import stream
 from generator.pages.stream import LogIn, Watch
 from kit import wakeups
+from kit.threads import in_thread
 
 
 def parse(events: list[str] | None) -> list[tuple[str, dict[str, Any]]]:
@@ -203,14 +207,14 @@ def test_open_pages_are_woken_when_a_browser_is_logged_out(
 
 
 def test_an_idle_stream_ends_within_15_seconds_of_logging_out() -> None:
-    assert stream.HEARTBEAT_SECONDS + live.RECHECK_SECONDS < 15
+    assert stream.CHECK_SECONDS + live.RECHECK_SECONDS < 15
 
 
 def test_an_open_stream_ends_when_its_browser_logs_out(
     alice: User, wallet: Wallet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stream, "HEARTBEAT_SECONDS", 0.0)
-    monkeypatch.setattr("generator.live.RECHECK_SECONDS", 0.1)
+    monkeypatch.setattr(stream, "CHECK_SECONDS", 0.1)
+    monkeypatch.setattr(wakeups, "publish", lambda *topics: None)
 
     async def listen() -> None:
         client = AsyncClient()
@@ -256,13 +260,156 @@ def test_a_page_hears_of_its_account(alice: User, wallet: Wallet, generation: Ge
 
 
 def test_a_silent_stream_shows_that_it_lives_and_ends(wallet: Wallet, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "HEARTBEAT_SECONDS", 0.0)
-    monkeypatch.setattr("generator.live.RECHECK_SECONDS", 0.1)
+    monkeypatch.setattr(stream, "HEARTBEAT_SECONDS", 0.1)
     log_in = log_in_of(wallet.user)
 
     async def listen() -> list[str]:
         return [part async for part in stream.events(wallet.pk, log_in, seconds=0.5)]
 
     parts = asyncio.run(listen())
-    assert parts[0] == "retry: 1000\n\n"
+    assert re.fullmatch(r"retry: [1-4][0-9]{3}\n\n", parts[0])
     assert ": still here\n\n" in parts
+
+
+# --- Many at once
+
+
+class Pages:
+    """Open pages of one event loop, each with a stream."""
+
+    def __init__(self, log_ins: list[tuple[int, LogIn]]) -> None:
+        self.heard = ["" for _ in log_ins]
+        self.tasks = [asyncio.create_task(self.listen(number, *one)) for number, one in enumerate(log_ins)]
+
+    async def listen(self, number: int, wallet_id: int, log_in: LogIn) -> None:
+        async for part in stream.events(wallet_id, log_in):
+            self.heard[number] += part
+
+    async def all_hear(self, words: str) -> None:
+        async with asyncio.timeout(20):
+            while not all(words in heard for heard in self.heard):
+                await asyncio.sleep(0.02)
+
+    async def close(self) -> None:
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+
+
+@pytest.fixture
+def log_ins(wallet: Wallet) -> list[tuple[int, LogIn]]:
+    """Two hundred pages that Alice has open in as many browsers."""
+    auth_hash = wallet.user.get_session_auth_hash()
+    found = []
+    for _ in range(200):
+        session = SessionStore()
+        session.update({"_auth_user_id": str(wallet.user_id), "_auth_user_backend": "x", "_auth_user_hash": auth_hash})
+        session.create()
+        assert session.session_key
+        found.append((wallet.pk, LogIn(session.session_key, auth_hash)))
+    return found
+
+
+def test_idle_streams_cost_a_few_queries_for_all_of_them(
+    log_ins: list[tuple[int, LogIn]],
+    draw: Callable[..., Generation],
+    statements: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(live, "RECHECK_SECONDS", 0.2)
+    monkeypatch.setattr(stream, "CHECK_SECONDS", 0.6)
+    monkeypatch.setattr(stream, "HEARTBEAT_SECONDS", 0.3)
+    draw(until="drawing")
+
+    async def listen() -> None:
+        pages = Pages(log_ins)
+        await pages.all_hear("event: balance")
+        statements.clear()
+        await pages.all_hear("still here")
+        await asyncio.sleep(1.3)
+        assert 5 < len(statements) < 15  # one every 0.2 s for the image, two every 0.6 s for the log-ins
+        await pages.close()
+
+    asyncio.run(listen())
+
+
+def test_what_happens_is_told_to_all_pages_in_few_queries(
+    log_ins: list[tuple[int, LogIn]], draw: Callable[..., Generation], statements: list[str]
+) -> None:
+    generation = draw(until="drawing")
+
+    async def listen() -> None:
+        pages = Pages(log_ins)
+        await pages.all_hear("event: balance")
+        statements.clear()
+        await in_thread(lambda: lifecycle.fail(generation, code="upstream_failed", message="The brush broke."))
+        own = len(statements)
+        await pages.all_hear("The brush broke.")
+        assert len(statements) - own < 20
+        await pages.close()
+
+    asyncio.run(listen())
+
+
+def test_a_lost_wake_up_costs_a_moment(
+    wallet: Wallet, draw: Callable[..., Generation], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "RECHECK_SECONDS", 0.1)
+    monkeypatch.setattr(stream, "CHECK_SECONDS", 0.3)
+    monkeypatch.setattr(wakeups, "publish", lambda *topics: None)
+    drawing, log_in = draw(until="drawing"), log_in_of(wallet.user)
+
+    async def listen() -> None:
+        pages = Pages([(wallet.pk, log_in)])
+        await pages.all_hear("event: balance")
+        await in_thread(lambda: lifecycle.fail(drawing, code="upstream_failed", message="The brush broke."))
+        await pages.all_hear("The brush broke.")
+        later = await in_thread(lambda: draw("another", until="queued"))
+        await pages.all_hear(later.public_id)
+        await pages.close()
+
+    asyncio.run(listen())
+
+
+def test_an_account_has_no_more_than_a_few_streams(browser: Client, wallet: Wallet) -> None:
+    log_in = log_in_of(wallet.user)
+    cookie = {settings.SESSION_COOKIE_NAME: browser.cookies[settings.SESSION_COOKIE_NAME].value}
+
+    async def ask() -> Any:
+        client = AsyncClient()
+        client.cookies.load(cookie)
+        response = await client.get("/events/")
+        response.close()
+        return response
+
+    async def crowd() -> list[Any]:
+        pages = Pages([(wallet.pk, log_in)] * (stream.STREAMS_OF_ONE_ACCOUNT - 1))
+        await pages.all_hear("event: balance")
+        answers = [await ask()]
+        more = Pages([(wallet.pk, log_in)])
+        await more.all_hear("event: balance")
+        answers.append(await ask())
+        await pages.close()
+        answers.append(await ask())
+        await more.close()
+        return answers
+
+    first, refused, again = asyncio.run(crowd())
+    assert [first.status_code, refused.status_code, again.status_code] == [200, 429, 200]
+    assert int(refused["Retry-After"]) > 0
+
+
+def test_streams_of_a_process_that_ends_end_at_once_and_say_when_to_come_back(
+    log_ins: list[tuple[int, LogIn]],
+) -> None:
+    async def listen() -> list[str]:
+        pages = Pages(log_ins)
+        await pages.all_hear("event: balance")
+        stream.close()
+        async with asyncio.timeout(5):
+            await asyncio.gather(*pages.tasks)
+        return pages.heard
+
+    times = {heard.rstrip().rpartition("retry: ")[2] for heard in asyncio.run(listen())}
+    assert len(times) > 100
+    assert all(1000 <= int(time) <= 4000 for time in times)

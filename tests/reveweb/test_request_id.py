@@ -130,6 +130,7 @@ def test_a_task_logs_with_the_id_of_the_request_that_told_of_it(
     monkeypatch.setattr(current_app, "send_task", lambda *_, **options: sent.append(options))
     id = request_id.begin()
     broker.tell("tests.log", "for a request")
+    assert broker.flush(10)
     request_id.current.set("")
     without: dict[str, Any] = {}
     for headers in (sent[0]["headers"], without):  # as a worker has them, where headers of a message become its request

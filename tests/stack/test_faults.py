@@ -51,7 +51,7 @@ def test_a_worker_killed_in_any_phase_leaves_one_image_for_one_credit_or_neither
         wait_until(lambda: frail.upstream()["image_calls"] > fetched)
         drawing = begin(api, DRAWING)
         wait_until(lambda: look(api, drawing)["stage"] == "drawing")
-        frail.kill("celery")
+        frail.kill("manage.py work")
         queued = begin(api, QUEUED)
 
         ends = {one: wait_until(partial(finished, api, one), 90) for one in (saving, sending, drawing, queued)}

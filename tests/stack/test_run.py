@@ -45,8 +45,12 @@ def test_from_nothing_to_a_real_image_and_once_more(tmp_path: Path) -> None:
     assert image.format == "PNG"
     assert image.width * 9 == image.height * 16
     assert len(image.convert("RGB").resize((64, 36)).getcolors(64 * 36) or []) > 100  # painted, not one plain sheet
-    pids = [pid for needle in ("celery", "granian", "sandbox", "valkey-server") for pid in first.pids(needle)]
-    assert len(pids) >= 4
+    pids = [
+        pid
+        for needle in ("manage.py work", "manage.py schedule", "granian", "sandbox", "valkey-server")
+        for pid in first.pids(needle)
+    ]
+    assert len(pids) >= 6
     assert first.pids("valkey-server")
     first.stop()
     wait_until(lambda: not any(is_running(pid) for pid in pids), 5)

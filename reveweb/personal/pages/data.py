@@ -18,7 +18,7 @@ from accounts.viewer import user_of
 from billing import ledger
 from billing.stripe import checkout
 from kit.http import signed
-from kit.threads import in_thread
+from kit.threads import Pool, in_thread
 from reveweb.personal import jobs
 from reveweb.personal.forms import CloseForm
 from reveweb.personal.models import PersonalTask
@@ -62,7 +62,8 @@ async def download(request: HttpRequest, token: str) -> HttpResponseBase:
     user = await request.auser()
     assert user.pk is not None
     user_id = user.pk
-    return await in_thread(lambda: _sent(request, user_id, token))
+    task = await in_thread(lambda: _ready(user_id, token))
+    return await in_thread(lambda: _sent(request, task), Pool.FILES)
 
 
 @login_required
@@ -121,8 +122,7 @@ def _deletion(token: str) -> PersonalTask:
     return get_object_or_404(PersonalTask, token=token, kind=PersonalTask.Kind.DELETION)
 
 
-def _sent(request: HttpRequest, user_id: int, token: str) -> HttpResponseBase:
-    task = _ready(user_id, token)
+def _sent(request: HttpRequest, task: PersonalTask) -> HttpResponseBase:
     disposition = f'attachment; filename="export-{task.created_at:%Y-%m-%d}.zip"'
     if signed.stands_in(request):
         return signed.redirect(
@@ -154,7 +154,7 @@ def _ready(user_id: int, token: str) -> PersonalTask:
 
 async def _pieces(file: "File[bytes]") -> AsyncIterator[bytes]:
     try:
-        while piece := await in_thread(lambda: file.read(CHUNK)):
+        while piece := await in_thread(lambda: file.read(CHUNK), Pool.FILES):
             yield piece
     finally:
         file.close()

@@ -1,0 +1,81 @@
+"""`python -m benchmarks.load [quick]`: measure, print, and write what came out into docs/performance.md.
+
+Everything runs one after the other, on a machine that has nothing else to do: about twelve minutes, `quick` under two.
+`--checkout DIR` measures another checkout of reveweb, `--only PART` some parts; these, as `quick` does, leave the
+document alone. `--keep FILE` keeps the figures as JSON.
+"""
+
+import argparse
+import dataclasses
+import json
+import signal
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from benchmarks.load import flight, report, throughput, waiting
+from benchmarks.load.bench import Bench, bench
+from benchmarks.load.contestants import LiteLLM, Portkey
+from tests import ROOT
+
+CLIENTS, QUICK_CLIENTS = (1, 8, 32, 128), (1, 32)
+FLIGHTS = (100, 1_000, 10_000)
+CROWDS = (500, 2_000)
+PARTS = ("gateways", "throughput", "flight", "waiting", "payments")
+
+
+def measure(run: Bench, parts: list[str], *, quick: bool) -> dict[str, Any]:
+    """Return the figures of `parts`, as JSON holds them."""
+    clients = QUICK_CLIENTS if quick else CLIENTS
+    found: dict[str, Any] = {}
+    if "gateways" in parts:
+        found["LiteLLM"] = throughput.gateway(run, LiteLLM, clients)
+    if "gateways" in parts and not quick:
+        found["Portkey"] = throughput.gateway(run, Portkey, clients)
+    if "throughput" in parts:
+        found["reveweb"] = throughput.reveweb(run, clients)
+    if quick:
+        return found
+    if {"flight", "payments"} & set(parts):
+        with run.installation() as site:
+            if "flight" in parts:
+                found["flight"] = [flight.in_flight(run, site, count) for count in FLIGHTS]
+            if "payments" in parts:
+                found["payments"] = flight.payments(run, site)
+    if "waiting" in parts:
+        with run.installation() as site:
+            crowd = site.crowd(max(CROWDS) // waiting.PER_ACCOUNT)
+            found["waiting"] = [waiting.wait(run, site, crowd, count) for count in CROWDS]
+    return found
+
+
+def main() -> None:
+    """Measure what the arguments say."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.load", description=__doc__)
+    parser.add_argument("quick", nargs="?", choices=["quick"], help="admission and sync calls beside LiteLLM only")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), metavar="PART")
+    parser.add_argument("--checkout", type=Path, default=ROOT, metavar="DIR", help="with a .venv of its own")
+    parser.add_argument("--keep", type=Path, metavar="FILE")
+    parser.add_argument("--database", default="reveweb_bench", help="is dropped and made anew")
+    parser.add_argument("--redis", type=int, default=15, metavar="NUMBER", help="its database, which is emptied")
+    asked = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was started ends too
+    checkout = asked.checkout.resolve()
+    with (
+        tempfile.TemporaryDirectory(prefix="reveweb-bench-") as folder,
+        bench(Path(folder), checkout, asked.database, asked.redis) as run,
+    ):
+        found = measure(run, asked.only, quick=asked.quick is not None)
+    figures = json.loads(json.dumps(found, default=dataclasses.asdict)) | report.circumstances(checkout)
+    if asked.keep:
+        asked.keep.write_text(json.dumps(figures, indent=1))
+    tables = report.tables(figures)
+    print(f"\n{tables}")
+    whole = checkout == ROOT and set(asked.only) == set(PARTS) and not asked.quick
+    if whole:
+        report.write(tables)
+
+
+if __name__ == "__main__":
+    main()

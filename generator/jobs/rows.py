@@ -1,0 +1,47 @@
+"""Many generations, each with values of its own, changed by one statement.
+
+A row is changed only while it is as the caller has claimed it: in that status, under that claim.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from django.db import connection
+
+from generator.models import Generation
+
+_TABLE = Generation._meta.db_table
+_MOST = 400  # rows in a statement: SQLite takes some thousand parameters in one
+
+
+def change_each(rows: Sequence[tuple[Generation, Sequence[Any]]], *, status: str, assign: str) -> set[int]:
+    """Change each claimed row that is still in `status`, and return the keys of those that were.
+
+    `assign` is the SQL behind SET. It names a row's own values `v.column4` and so on; its claim ends with it.
+    """
+    changed: set[int] = set()
+    for start in range(0, len(rows), _MOST):
+        changed |= _change(rows[start : start + _MOST], status, assign)
+    return changed
+
+
+def _change(rows: Sequence[tuple[Generation, Sequence[Any]]], status: str, assign: str) -> set[int]:
+    width = 2 + len(rows[0][1])
+    values = ", ".join([f"({', '.join(['%s'] * width)})"] * len(rows))
+    parameters: list[Any] = []
+    for generation, own in rows:
+        parameters += [generation.pk, generation.claim, *map(_stored, own)]
+    with connection.cursor() as cursor:
+        # Both databases call the columns of VALUES column1, column2, …
+        cursor.execute(
+            f"UPDATE {_TABLE} SET {assign} FROM (VALUES {values}) AS v"  # noqa: S608 (names and marks of our own)
+            f" WHERE {_TABLE}.id = v.column1 AND {_TABLE}.claim = v.column2 AND {_TABLE}.status = %s"
+            f" RETURNING {_TABLE}.id",
+            [*parameters, status],
+        )
+        return {pk for (pk,) in cursor.fetchall()}
+
+
+def _stored(value: Any) -> Any:
+    return connection.ops.adapt_datetimefield_value(value) if isinstance(value, datetime) else value

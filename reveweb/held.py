@@ -1,0 +1,149 @@
+"""Requests that may wait for minutes: the handler of `Lane.HELD`, async from the server to the view."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial, wraps
+from tempfile import SpooledTemporaryFile
+from typing import Any
+
+from asgiref.sync import iscoroutinefunction
+from django.conf import settings
+from django.core.exceptions import DisallowedHost, ImproperlyConfigured, RequestAborted
+from django.core.handlers.asgi import ASGIHandler, get_script_prefix
+from django.core.handlers.exception import response_for_exception
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.urls import resolve, set_script_prefix, set_urlconf
+from django.utils.log import log_response
+from django.utils.module_loading import import_string
+
+from kit.http.requests import site_of
+from kit.threads import in_thread
+from reveweb.api import ANSWERS, MAX_BODY_BYTES, METHOD_NOT_ALLOWED, error_response
+from reveweb.lanes import Lane, lane_of
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+Answering = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
+
+
+class HeldHandler(ASGIHandler):
+    """Django's handler without its threads: neither one for each request's whole life nor one that all of them share.
+
+    It passes `settings.API_MIDDLEWARE` and nothing else. Its views are async and take what blocks to a pool
+    (`kit.threads`). Django's signals of a request's beginning and end are not sent: they would run on a thread that all
+    share, and what listens to them by default closes connections, which the pools do themselves.
+    """
+
+    def load_middleware(self, is_async: bool = True) -> None:
+        """Build the chain, and refuse a layer that is not async: it would put all before it on one shared thread."""
+        chain = _never_raises(self.answer)
+        for path in reversed(settings.API_MIDDLEWARE):
+            layer = import_string(path)(chain)
+            if not iscoroutinefunction(layer):
+                raise ImproperlyConfigured(f"{path} is not async, so it cannot be in API_MIDDLEWARE.")
+            chain = _never_raises(layer)
+        self._middleware_chain = chain
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            body = await self.read_body(receive)
+        except RequestAborted:
+            return
+        with body:
+            set_script_prefix(get_script_prefix(scope))
+            request, refusal = self.create_request(scope, body)
+            if request is not None:
+                await self._serve(request, receive, send)
+            elif refusal is not None:
+                await self.send_response(refusal, send)
+
+    async def get_response_async(self, request: HttpRequest) -> Any:
+        """Answer a request; what goes wrong becomes an answer too."""
+        set_urlconf(settings.ROOT_URLCONF)
+        response: Any = await self._middleware_chain(request)
+        response._resource_closers.append(request.close)
+        if response.status_code >= 400:
+            log_response("%s: %s", response.reason_phrase, request.path, response=response, request=request)
+        return response
+
+    async def read_body(self, receive: Receive) -> Any:
+        """Keep no more of a body than shows that it is too large; the rest is read and discarded."""
+        body = SpooledTemporaryFile(max_size=2 * MAX_BODY_BYTES, mode="w+b")  # noqa: SIM115 (the caller closes it)
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                body.close()
+                raise RequestAborted
+            if body.tell() <= MAX_BODY_BYTES:
+                body.write(message.get("body", b"")[: MAX_BODY_BYTES + 1])
+            if not message.get("more_body", False):
+                break
+        body.seek(0)
+        return body
+
+    async def answer(self, request: HttpRequest) -> HttpResponseBase:
+        """Take a request to its view, and let no answer of `/v1` out that is not JSON."""
+        is_api = Lane.API in lane_of(request.path_info)
+        try:
+            if is_api:
+                site_of(request)  # an answer names it: better refused now than after something was charged
+            response = await self._view(request)
+        except Http404:
+            return error_response(ANSWERS[Http404]) if is_api else HttpResponse(status=404)
+        except DisallowedHost:
+            return error_response(ANSWERS[DisallowedHost])
+        if is_api and response.status_code == 405:
+            allowed = response.get("Allow", "")
+            response = error_response(METHOD_NOT_ALLOWED)
+            response["Allow"] = allowed
+        return response
+
+    async def _view(self, request: HttpRequest) -> HttpResponseBase:
+        match = request.resolver_match = resolve(request.path_info)
+        view = partial(match.func, request, *match.args, **match.kwargs)
+        response: HttpResponseBase = await (view() if iscoroutinefunction(match.func) else in_thread(view))
+        return response
+
+    async def _serve(self, request: HttpRequest, receive: Receive, send: Send) -> None:
+        """Answer, unless the caller hangs up first."""
+        answering = asyncio.create_task(self._answer_to(request, send))
+        listening = asyncio.create_task(self._until_disconnect(receive))
+        try:
+            await asyncio.wait({answering, listening}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            listening.cancel()
+            if not answering.done():
+                answering.cancel()  # views may want to tidy up
+            await asyncio.wait({answering, listening})
+        if not answering.cancelled():
+            answering.result()
+
+    async def _answer_to(self, request: HttpRequest, send: Send) -> None:
+        response = await self.run_get_response(request)
+        try:
+            await self.send_response(response, send)
+        finally:
+            response.close()
+
+    async def _until_disconnect(self, receive: Receive) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+
+def _never_raises(layer: Answering) -> Answering:
+    @wraps(layer)
+    async def inner(request: HttpRequest) -> HttpResponseBase:
+        try:
+            return await layer(request)
+        except Exception as error:
+            return await in_thread(partial(_response_for, request, error))
+
+    return inner
+
+
+def _response_for(request: HttpRequest, error: Exception) -> HttpResponseBase:
+    try:
+        raise error  # Django asks `sys.exc_info`, which each thread has of its own
+    except Exception:
+        return response_for_exception(request, error)
