@@ -26,6 +26,7 @@ MAX_FAILED_POLLS = 5  # useless answers about one job before it is given up
 IMAGES_AT_ONCE = 12  # bounds what images take in memory: so many times IMAGE_MAX_BYTES, and a decoded one per thread
 BUSY_SECONDS = 2.0
 REFUSED_SECONDS = 1.0  # until a job that our own trouble kept from being sent may go; the trouble decides when it does
+REFUSED_AGAIN_SECONDS = 30.0  # … that was a trial before: it may be the job that is refused, so others get to be one
 
 NO_IMAGE = "The image service did not deliver a usable image."
 
@@ -77,7 +78,7 @@ class Worker:
             await self._note_success()
         except reve_art.OperatorTrouble as error:
             await self._note_trouble(error)
-            await self._requeue(generation, REFUSED_SECONDS)
+            await self._requeue(generation, REFUSED_SECONDS if generation.submits < 2 else REFUSED_AGAIN_SECONDS)
         except reve_art.UpstreamError as error:
             # Unclear: it may have been accepted, but without an id nobody can ask for it, and it is never sent twice.
             log.error("%s could not be sent: %r", generation, error)

@@ -32,7 +32,7 @@ from generator.errors import BadImage, ImageUnreachable
 from generator.models import UpstreamTrouble
 from generator.upstreams import words
 from kit.http.network import ForbiddenAddress, GuardedTransport
-from kit.http.places import Places
+from kit.http.places import Places, make_room
 
 if importlib.util.find_spec("sniffio") is None:
     # httpcore tries to import it several times in each request, and each time all of the path is searched: a third of
@@ -121,6 +121,7 @@ class ReveClient:
         is_secret = not (settings.SANDBOX and api_key == settings.UPSTREAM_API_KEY)  # the sandbox's is "sandbox"
         self._hidden = words.Hidden([api_key] if is_secret else [], base_url)
         headers = {"User-Agent": "reveweb", "Accept-Encoding": "identity"}
+        make_room(CONNECTIONS + IMAGE_CONNECTIONS)
         # Apart, so that an upstream that lets submissions hang keeps nobody from asking for what is drawn.
         self._submits, self._looks = (
             httpx.AsyncClient(
