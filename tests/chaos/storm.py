@@ -64,8 +64,9 @@ async def _rage(site: Site, report: Report, weather: Weather, seconds: float, mo
     report.faults = len(weather.faults)
     report.violations += weather.troubles + list(_judged(records, weather))
     report.calls = Counter(f"{call.what} {call.status or 'none'}" for call in records.calls)
-    weather.say("  calm")
+    weather.say(f"  calm after {time.monotonic() - end + seconds:.0f} s")
     report.violations += await _epilogue(site)
+    weather.say(f"  takes new work after {time.monotonic() - end + seconds:.0f} s")
     (site.folder / "storm.json").write_text(
         json.dumps(
             {
@@ -78,6 +79,7 @@ async def _rage(site: Site, report: Report, weather: Weather, seconds: float, mo
     found = await asyncio.to_thread(_audit, site)
     report.violations += found.pop("violations")
     report.ends = found
+    weather.say(f"  audited after {time.monotonic() - end + seconds:.0f} s")
 
 
 def _move_in(site: Site, records: Records) -> tuple[list[Customer], Customer, Person]:

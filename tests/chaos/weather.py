@@ -70,12 +70,13 @@ class Weather:
         name = " and ".join(chosen)
         fault = Fault(name, time.time())
         self.faults.append(fault)
-        self.say(f"  {name}")
         mends = [await self._strike(*kind.split(" ", 1)) for kind in chosen]
         await asyncio.sleep(self.dice.uniform(0.5, 3.0))
         for mend in mends:
             await asyncio.to_thread(mend)
+        mended = time.time()
         await self._until_ready(fault)
+        self.say(f"  {name}: {mended - fault.start:.1f} s, ready {fault.end - mended:.1f} s later")
 
     async def _until_ready(self, fault: Fault) -> None:
         began, said = time.monotonic(), ""
