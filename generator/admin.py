@@ -16,7 +16,7 @@ from accounts.models import User
 from accounts.read_only import ReadOnlyAdmin, link, person
 from billing.staff.acts import REASON_MAX_LENGTH
 from generator.library import showcase
-from generator.models import Generation, GenerationQuerySet
+from generator.models import Generation, GenerationQuerySet, UpstreamTrouble
 from generator.pages.cards import picture_of
 
 STATUSES = {
@@ -123,6 +123,16 @@ class GenerationAdmin(ReadOnlyAdmin):
             return found
         back = reverse("admin:person_return_credit", args=[generation.wallet.user_id, generation.public_id])
         return format_html("{} · {}", found, link(back, "Return it …"))
+
+
+@admin.register(UpstreamTrouble)
+class UpstreamTroubleAdmin(ReadOnlyAdmin):
+    list_display = ["upstream", "state", "since", "told_at", "next_try_at"]
+    ordering = ["since"]
+
+    @display(description="Trouble", label=dict.fromkeys(UpstreamTrouble.Kind, "danger"))
+    def state(self, trouble: UpstreamTrouble) -> tuple[str, str]:
+        return trouble.kind, trouble.get_kind_display()
 
 
 def _picture(generation: Generation, css_class: str) -> SafeString | str:

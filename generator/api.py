@@ -1,6 +1,7 @@
 """The image endpoints of `/v1`: translate HTTP in and out, call one domain function each."""
 
 import re
+from functools import partial
 from typing import Any, cast
 
 from django.conf import settings
@@ -10,14 +11,15 @@ from ninja.security import HttpBearer
 
 from accounts import keys
 from accounts.models import ApiKey
-from billing import ledger
 from billing.models import Wallet
 from generator import live
-from generator.ask import admission, limits
+from generator.ask import admission, callers, limits, one_statement
 from generator.ask.admission import Admission, ImageRequest
+from generator.ask.callers import Caller
 from generator.ask.schemas import ErrorBody, GenerateBody, GenerationBody, describe
 from generator.errors import GenerationNotFound, InvalidIdempotencyKey, LimiterUnavailable, RateLimit
 from generator.models import PUBLIC_ID, Generation
+from kit import postgres
 from kit.http.requests import client_ip, site_of
 from kit.threads import in_thread
 
@@ -27,10 +29,11 @@ _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 
 class ApiRequest(HttpRequest):
-    """A request whose key was verified."""
+    """A request whose key was verified; what is known of it may be a moment old until something is refused."""
 
     api_key: ApiKey
     wallet: Wallet
+    is_remembered: bool
 
 
 class KeyAuth(HttpBearer):
@@ -39,14 +42,8 @@ class KeyAuth(HttpBearer):
     openapi_name = "API key"
 
     async def __call__(self, request: HttpRequest) -> Any:
-        secret = keys.from_header(request.headers.get("Authorization"))
-
-        def look_up() -> tuple[ApiKey, Wallet]:
-            key = keys.verify(secret, ip=client_ip(request))
-            return key, ledger.wallet_of(key.user_id)
-
         known = cast(ApiRequest, request)  # from here on it is one
-        known.api_key, known.wallet = await in_thread(look_up)
+        await in_thread(partial(look_up, known))
         return known.api_key
 
     async def authenticate(self, request: HttpRequest, token: str) -> Any:
@@ -77,26 +74,7 @@ IDEMPOTENCY_KEY_HEADER = {
 @router.post("/images/generate/", auth=auth, include_in_schema=False)
 async def generate(request: ApiRequest, body: GenerateBody) -> HttpResponse:
     """Draw an image for 1 credit. Waits for it, or answers at once when `async` is true; a failure costs nothing."""
-    wanted = ImageRequest(
-        prompt=body.prompt,
-        negative_prompt=body.negative_prompt,
-        aspect_ratio=body.aspect_ratio,
-        wait=not body.asynchronous,
-    )
-    idempotency_key = _idempotency_key(request)
-    admitted = await in_thread(
-        lambda: admission.admit(
-            wallet=request.wallet, api_key=request.api_key, request=wanted, idempotency_key=idempotency_key
-        )
-    )
-    generation = admitted.generation
-    if wanted.wait and not generation.is_final:
-        generation = await live.wait_until_final(generation, settings.SYNC_WAIT_SECONDS)
-    response = _generated(request, generation)
-    _add_headers(response, await _rate(request, admitted), *await _credits(request, generation, admitted))
-    if admitted.replayed:
-        response["Idempotent-Replayed"] = "true"
-    return response
+    return await draw(request, body)
 
 
 @router.get(
@@ -113,15 +91,80 @@ async def status(
     request: ApiRequest, image_id: PathEx[str, P(description="The id that generate answered with.")]
 ) -> HttpResponse:
     """Tell how a generation is doing. Poll once a second; it costs nothing."""
+    return await look(request, image_id)
 
-    def look_up() -> Generation:
-        limits.take_status(request.wallet)
-        found = PUBLIC_ID.fullmatch(image_id) and request.wallet.generations.kept().filter(public_id=image_id).first()
-        if not found:
+
+# --- What both handlers of these endpoints do: the framework's, and the lean one ----------------------------------
+
+
+def look_up(request: ApiRequest) -> Caller:
+    """Note on `request` who calls, as the database has it now. Raises MissingApiKey, InvalidApiKey."""
+    vars(request).pop("wallet", None)  # whoever is refused learns nothing of credits
+    secret = keys.from_header(request.headers.get("Authorization"))
+    caller = callers.look_up(secret, client_ip(request))
+    _note(request, caller, is_remembered=False)
+    return caller
+
+
+def recall(request: ApiRequest) -> bool:
+    """Note on `request` who calls, where that was known a moment ago. Raises MissingApiKey."""
+    caller = callers.remembered(keys.from_header(request.headers.get("Authorization")))
+    if caller is not None:
+        _note(request, caller, is_remembered=True)
+    return caller is not None
+
+
+def _known(request: ApiRequest) -> Caller:
+    """Return who calls, as the database had it during this request."""
+    return look_up(request) if request.is_remembered else Caller(request.api_key, request.wallet)
+
+
+def _note(request: ApiRequest, caller: Caller, *, is_remembered: bool) -> None:
+    request.api_key, request.wallet, request.is_remembered = caller.api_key, caller.wallet, is_remembered
+
+
+async def draw(request: ApiRequest, body: GenerateBody) -> HttpResponse:
+    """Admit what is asked for, wait for it unless it is asynchronous, and describe it."""
+    wanted = ImageRequest(
+        prompt=body.prompt,
+        negative_prompt=body.negative_prompt,
+        aspect_ratio=body.aspect_ratio,
+        wait=not body.asynchronous,
+    )
+    admitted = await admission.admit_soon(
+        caller=Caller(request.api_key, request.wallet),
+        look_up=partial(_known, request),
+        request=wanted,
+        idempotency_key=idempotency_key(request),
+    )
+    generation = admitted.generation
+    if wanted.wait and not generation.is_final:
+        generation = await live.wait_until_final(generation, settings.SYNC_WAIT_SECONDS)
+    response = _generated(request, generation)
+    _add_headers(response, await _rate(request, admitted), *await _credits(request, generation, admitted))
+    if admitted.replayed:
+        response["Idempotent-Replayed"] = "true"
+    return response
+
+
+async def look(request: ApiRequest, image_id: str) -> HttpResponse:
+    """Describe a generation of the caller's."""
+    await limits.take_status_soon(request.wallet)
+    found: Generation | None = None
+    if postgres.is_used() and PUBLIC_ID.fullmatch(image_id):
+        found = await one_statement.find(Caller(request.api_key, request.wallet), image_id)
+
+    def find() -> Generation:
+        if request.is_remembered:
+            look_up(request)
+        mine = PUBLIC_ID.fullmatch(image_id) and request.wallet.generations.kept().filter(public_id=image_id).first()
+        if not mine:
             raise GenerationNotFound
-        return found
+        return mine
 
-    return JsonResponse(describe(await in_thread(look_up), site_of(request), with_model=True))
+    if found is None:
+        found = await in_thread(find)
+    return JsonResponse(describe(found, site_of(request), with_model=True))
 
 
 def describe_standing(request: HttpRequest, response: HttpResponse, rate: RateLimit | None) -> None:
@@ -147,7 +190,7 @@ async def _rate(request: ApiRequest, admitted: Admission) -> RateLimit | None:
     if admitted.rate is not None:
         return admitted.rate
     try:
-        return await in_thread(lambda: limits.peek_generate(request.wallet, request.api_key))
+        return await limits.peek_soon(limits.generate_window(request.wallet, request.api_key))
     except LimiterUnavailable:
         return None
 
@@ -170,7 +213,8 @@ def _add_headers(response: HttpResponse, rate: RateLimit | None, charged: int, r
         response["RateLimit-Policy"] = f"{rate.limit};w=60"
 
 
-def _idempotency_key(request: HttpRequest) -> str | None:
+def idempotency_key(request: HttpRequest) -> str | None:
+    """Return the Idempotency-Key of a request. Raises InvalidIdempotencyKey."""
     key = request.headers.get("Idempotency-Key")
     if key is None:
         return None

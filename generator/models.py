@@ -21,12 +21,21 @@ _ALPHABET = string.digits + string.ascii_letters
 
 def new_public_id() -> str:
     """Return a fresh `img_…` with 142 random bits."""
-    return "img_" + "".join(secrets.choice(_ALPHABET) for _ in range(24))
+    return "img_" + _random(24)
 
 
 def new_file_token() -> str:
     """Return an unguessable name for an image file, 190 random bits."""
-    return "".join(secrets.choice(_ALPHABET) for _ in range(32))
+    return _random(32)
+
+
+def _random(length: int) -> str:
+    """Return as many random characters, from one draw: one for each would take longer than all the rest of a row."""
+    number, characters = secrets.randbelow(len(_ALPHABET) ** length), ""
+    for _ in range(length):
+        number, digit = divmod(number, len(_ALPHABET))
+        characters += _ALPHABET[digit]
+    return characters
 
 
 class GenerationQuerySet(models.QuerySet["Generation"]):
@@ -159,6 +168,11 @@ class Generation(models.Model):
     def credit_reference(self) -> str:
         """The ledger's reference of this generation's hold."""
         return f"generation:{self.public_id}"
+
+    @property
+    def credit_cause(self) -> str:
+        """Why that hold was made, for people."""
+        return f"Image {self.public_id}"
 
     @property
     def file_name(self) -> str:

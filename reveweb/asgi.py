@@ -1,25 +1,53 @@
 """The ASGI application: each request goes to the handler of its lane."""
 
+import multiprocessing
 import os
+import signal
 
 import django
+from asgiref.sync import sync_to_async
 from django.core.handlers.asgi import ASGIHandler
+from django.http import HttpResponseBase
+
+if multiprocessing.parent_process() is not None:
+    # A worker inherits what the server's main process does on SIGTERM, which would be to note it and to start anyway.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "reveweb.settings")
 django.setup(set_prefix=False)
 
-from reveweb.held import HeldHandler, Receive, Scope, Send  # noqa: E402 (settings must be there first)
+from kit.threads import let_go  # noqa: E402 (settings must be there first)
+from reveweb import drain, lean  # noqa: E402 (likewise)
+from reveweb.held import HeldHandler, Receive, Scope, Send  # noqa: E402 (likewise)
 from reveweb.lanes import Lane, lane_of  # noqa: E402 (likewise)
 
-pages = ASGIHandler()
+
+class PageHandler(ASGIHandler):
+    """Django's handler. A request has a thread of its own here, which keeps no database connection for slow readers."""
+
+    async def send_response(self, response: HttpResponseBase, send: Send) -> None:
+        if response.streaming:
+            await sync_to_async(let_go)()  # on that thread
+        await super().send_response(response, send)
+
+
+pages = PageHandler()
 held = HeldHandler()
 
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
-    """Serve one HTTP request; the server's lifespan messages are acknowledged."""
+    """Serve one HTTP request, or a process's whole life."""
     if scope["type"] == "lifespan":
+        drain.watch()
         await _acknowledge(receive, send)
     elif scope["type"] == "http":
+        if scope["path"] == "/readyz":
+            drain.note_asked()
+        if drain.is_on() and scope["http_version"].startswith("1"):
+            send = drain.closing(send)
+        if lean.takes(scope):
+            await lean.serve(scope, receive, send, otherwise=held)
+            return
         handler = held if Lane.HELD in lane_of(scope["path"]) else pages
         await handler(scope, receive, send)
 

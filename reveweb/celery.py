@@ -16,7 +16,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "reveweb.settings")
 
 app = Celery("reveweb")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.autodiscover_tasks(["billing", "generator.jobs", "reveweb.personal"])
+app.autodiscover_tasks(["billing", "generator.files", "generator.jobs", "reveweb.personal"])
 app.steps["consumer"].add("reveweb.run.pulse:Pulse")
 
 
@@ -36,6 +36,7 @@ app.conf.beat_schedule = {
     "mails": _tick("billing.tasks.sweep_mails", 5),
     "personal": _tick("reveweb.personal.tasks.sweep", 5),
     "night": _tick("billing.tasks.nightly", 60),
+    "storage": _tick("generator.files.tasks.compare_storage", 60),
 }
 
 

@@ -24,8 +24,8 @@ from billing import ledger
 from billing.models import CreditGrant, Wallet
 from billing.outbox import mail
 from generator.ask import admission
-from generator.jobs import tell
 from generator.models import Generation
+from generator.upstreams import trouble
 from reveweb.held import HeldHandler
 from reveweb.lanes import Lane, lane_of
 from tests import environment, prepared
@@ -42,6 +42,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(autouse=True)
 def _fresh_redis() -> None:
     environment.empty_redis()
+
+
+@pytest.fixture(autouse=True)
+def _no_trouble() -> None:
+    """Forget what an earlier test's upstream was like."""
+    trouble.forget()
 
 
 @pytest.fixture(scope="session")
@@ -140,14 +146,6 @@ def sandbox() -> str:
     """The address of the running sandbox upstream."""
     environment.SANDBOX.ensure()
     return f"http://127.0.0.1:{SANDBOX_PORT}"
-
-
-@pytest.fixture(autouse=True)
-def enqueued(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> list[int]:
-    """What was handed to the broker; no worker runs in this process, tests drive the tasks themselves."""
-    sent: list[int] = []
-    monkeypatch.setattr(tell, "enqueue", sent.append)
-    return sent
 
 
 @dataclass

@@ -22,7 +22,7 @@ LOOK_AT_PEOPLE = {
     "billing.view_outgoingmail",
     "billing.view_subscription",
 }
-LOOK_AT_WORK = {"accounts.view_apikey", "generator.view_generation"}
+LOOK_AT_WORK = {"accounts.view_apikey", "generator.view_generation", "generator.view_upstreamtrouble"}
 MODERATE = {"generator.change_generation"}  # only: to take an image off Explore
 LOOK_AT_STRIPE = {"billing.view_order", "billing.view_stripeevent"}
 SUPPORT = {"billing.grant_few", "billing.resend_mail", "billing.return_credit", "billing.revoke_key"}

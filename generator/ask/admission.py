@@ -1,9 +1,9 @@
 """The one door for API and studio alike: replay → limit → hold a credit → create the row → hand it to a worker."""
 
+import asyncio
 import hashlib
 import json
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -15,11 +15,23 @@ from accounts.models import ApiKey
 from billing import ledger
 from billing.errors import InsufficientCredits
 from billing.models import Wallet
-from generator.ask import limits
-from generator.errors import IdempotencyConflict, KeyLimitReached, OutOfCredits, RateLimit, RateLimited, TooManyAtOnce
+from generator.ask import limits, one_statement
+from generator.ask.callers import Caller
+from generator.errors import (
+    IdempotencyConflict,
+    KeyLimitReached,
+    LimiterUnavailable,
+    OutOfCredits,
+    RateLimit,
+    RateLimited,
+    TooManyAtOnce,
+    UpstreamPaused,
+)
 from generator.jobs import caps
 from generator.models import Generation, new_public_id
+from generator.upstreams import trouble
 from kit import wakeups
+from kit.threads import in_thread
 
 CREDITS_PER_IMAGE = 1
 MOMENT = 0.25  # seconds
@@ -68,22 +80,36 @@ class Admission:
         return self.generations[0]
 
 
+@dataclass(frozen=True)
+class Taken:
+    """What an attempt has taken of a rate limit, for the next one to go on with."""
+
+    window: limits.Window
+    rate: RateLimit
+
+
 def admit(
-    *, wallet: Wallet, request: ImageRequest, api_key: ApiKey | None = None, idempotency_key: str | None = None
+    *,
+    wallet: Wallet,
+    request: ImageRequest,
+    api_key: ApiKey | None = None,
+    idempotency_key: str | None = None,
+    taken: Taken | None = None,
 ) -> Admission:
     """Turn a request into queued generations with their credits held, or return those that it became before.
 
-    All of them or none. Raises IdempotencyConflict, RateLimited, LimiterUnavailable, TooManyAtOnce, KeyLimitReached,
-    OutOfCredits; nothing is charged then.
+    All of them or none. Raises IdempotencyConflict, UpstreamPaused, RateLimited, LimiterUnavailable, TooManyAtOnce,
+    KeyLimitReached, OutOfCredits; nothing is charged then.
     """
     if idempotency_key and (earlier := _replay(wallet, request, idempotency_key)):
         return earlier
-    try:
-        rate = limits.take_generate(wallet, api_key, request.count)
-    except RateLimited:
-        if idempotency_key and (earlier := _replay_soon(wallet, request, idempotency_key)):
+    if trouble.closes_intake():
+        raise UpstreamPaused
+    rate = _rate(limits.generate_window(wallet, api_key), request, taken)
+    if isinstance(rate, RateLimited):
+        if idempotency_key and (earlier := _replay_in_turn(wallet, request, idempotency_key)):
             return earlier
-        raise
+        raise rate
     try:
         generations, balance = _create(wallet, request, api_key, idempotency_key)
     except (_Full, _Capped, InsufficientCredits, IntegrityError) as error:
@@ -101,6 +127,69 @@ def admit(
     return Admission(generations, request.credits, balance, rate)
 
 
+async def admit_soon(
+    *, caller: Caller, look_up: Callable[[], Caller], request: ImageRequest, idempotency_key: str | None
+) -> Admission:
+    """Do as `admit` for a caller of the API, on an event loop: in one statement where that can be, or else in a thread.
+
+    `caller` may be as it was a moment ago; `look_up` tells how it is, and is called before anything is refused.
+    """
+    taken = None
+    if request.count == 1 and one_statement.fits(caller):
+        window = limits.generate_window(caller.wallet, caller.api_key)
+        try:
+            if idempotency_key is None or not await one_statement.is_known(caller.wallet.pk, idempotency_key):
+                taken = Taken(window, await limits.take_soon(window))
+                if admitted := await _admit_at_once(caller, request, idempotency_key, taken.rate):
+                    return admitted
+        except RateLimited:
+            pass  # unless the limit is another one by now
+        except LimiterUnavailable:
+            await in_thread(look_up)
+            raise
+
+    def plainly() -> Admission:
+        known = look_up()
+        return admit(
+            wallet=known.wallet, api_key=known.api_key, request=request, idempotency_key=idempotency_key, taken=taken
+        )
+
+    try:
+        return await in_thread(plainly)
+    except RateLimited:
+        if idempotency_key is None:
+            raise
+        # The same request, sent twice at once, may just be on its way through the door.
+        await asyncio.sleep(MOMENT)
+        earlier = await in_thread(lambda: _replay(caller.wallet, request, idempotency_key))
+        if earlier is None:
+            raise
+        return earlier
+
+
+async def _admit_at_once(
+    caller: Caller, request: ImageRequest, idempotency_key: str | None, rate: RateLimit
+) -> Admission | None:
+    [generation] = _drafts(caller.wallet, request, caller.api_key, idempotency_key)
+    try:
+        balance = await one_statement.admit(caller, generation)
+    except IntegrityError:  # the same key came twice at the same moment
+        return None
+    if balance is None:
+        return None
+    wakeups.publish(wakeups.WORK, wakeups.wallet_topic(caller.wallet.pk))
+    return Admission((generation,), request.credits, balance, rate)
+
+
+def _rate(window: limits.Window, request: ImageRequest, taken: Taken | None) -> RateLimit | RateLimited:
+    if taken is not None and taken.window == window:
+        return taken.rate
+    try:
+        return limits.take(window, request.count)
+    except RateLimited as error:
+        return error
+
+
 @transaction.atomic
 def _create(
     wallet: Wallet, request: ImageRequest, api_key: ApiKey | None, idempotency_key: str | None
@@ -110,8 +199,8 @@ def _create(
     balance = _hold_all(wallet, generations)
     _check_room(wallet, request.count)
     _count_against_cap(api_key, request.credits, at=generations[0].created_at)
-    for generation in reversed(generations):  # so that a list with the newest first begins with a group's first image
-        generation.save(force_insert=True)
+    # The last one first, so that a list with the newest first begins with a group's first image.
+    Generation.objects.bulk_create(reversed(generations))
     wakeups.publish_on_commit(wakeups.WORK)
     return generations, balance
 
@@ -138,18 +227,8 @@ def _drafts(
 
 def _hold_all(wallet: Wallet, generations: tuple[Generation, ...]) -> int:
     """Hold each generation's credit on its own, so that each can settle or return alone; return the balance."""
-    for number, generation in enumerate(generations):
-        try:
-            held = ledger.hold(
-                wallet=wallet,
-                credits=CREDITS_PER_IMAGE,
-                reference=generation.credit_reference,
-                cause=f"Image {generation.public_id}",
-            )
-        except InsufficientCredits as error:
-            before = error.balance + number * CREDITS_PER_IMAGE  # what was held above is about to be undone
-            raise InsufficientCredits(balance=before, needed=len(generations) * CREDITS_PER_IMAGE) from error
-    return held.balance_after
+    holds = [(generation.credit_reference, generation.credit_cause) for generation in generations]
+    return ledger.hold_each(wallet=wallet, holds=holds)
 
 
 class _Full(Exception):
@@ -193,10 +272,11 @@ def _replay(wallet: Wallet, request: ImageRequest, idempotency_key: str) -> Admi
     return Admission(earlier, 0, balance, None, replayed=True)
 
 
-def _replay_soon(wallet: Wallet, request: ImageRequest, idempotency_key: str) -> Admission | None:
-    """Look once more after a moment: the same request, sent twice at once, may just be on its way through the door."""
-    time.sleep(MOMENT)
-    return _replay(wallet, request, idempotency_key)
+def _replay_in_turn(wallet: Wallet, request: ImageRequest, idempotency_key: str) -> Admission | None:
+    """Look once more behind those who hold the wallet now: the same request, sent twice at once, may be among them."""
+    with transaction.atomic():
+        ledger.lock(wallet)
+        return _replay(wallet, request, idempotency_key)
 
 
 def _keys(idempotency_key: str | None, count: int) -> list[str | None]:

@@ -16,6 +16,7 @@ FORMATS = ("PNG", "JPEG", "WEBP")
 EXTENSIONS = {"PNG": "png", "JPEG": "jpg", "MPO": "jpg", "WEBP": "webp"}  # an MPO is a JPEG with a second picture in it
 CONTENT_TYPES = {"png": "image/png", "jpg": "image/jpeg", "webp": "image/webp"}
 THUMBNAIL_SIDES = (480, 960)  # pixels of the longer side
+NEARLY = 1.1  # times its side a thumbnail may have: making it that little smaller costs more than it saves
 MIN_SIDE = 16
 CONVERTED_QUALITY = 92
 
@@ -54,11 +55,14 @@ def store(data: bytes, token: str) -> StoredImage:
 
 def thumbnails(data: bytes) -> dict[int, bytes]:
     """Return a verified image in the sizes that pages show, by their longer side."""
-    image, _ = _decoded(data)
-    small = image.convert("RGBA" if image.has_transparency_data else "RGB")
+    small, _ = _decoded(data)
+    mode = "RGBA" if small.has_transparency_data else "RGB"
+    if small.mode != mode:
+        small = small.convert(mode)
     made = {}
     for side in sorted(THUMBNAIL_SIDES, reverse=True):  # each is made of the larger one
-        small.thumbnail((side, side), Image.Resampling.LANCZOS)
+        if max(small.size) > side * NEARLY:
+            small.thumbnail((side, side), Image.Resampling.BILINEAR, reducing_gap=1.0)
         made[side] = _webp(small)
     return made
 
@@ -123,7 +127,9 @@ def _decoded(data: bytes) -> tuple[Image.Image, str]:
         if min(image.size) < MIN_SIDE:
             raise BadImage(f"the image has only {image.width} x {image.height} pixels")
         image.load()
-        return _eight_bits(ImageOps.exif_transpose(image)), EXTENSIONS[image.format or ""]
+        extension = EXTENSIONS[image.format or ""]
+        ImageOps.exif_transpose(image, in_place=True)
+        return _eight_bits(image), extension
     except (BadImage, MemoryError):
         raise
     except Exception as error:  # on broken files Pillow raises nearly anything
@@ -141,7 +147,7 @@ def _eight_bits(image: Image.Image) -> Image.Image:
 
 def _webp(image: Image.Image) -> bytes:
     buffer = io.BytesIO()
-    image.save(buffer, "WEBP", quality=80, method=2)  # 2: half the time of 4 for 4 % more bytes
+    image.save(buffer, "WEBP", quality=80, method=0)  # 0: half the time of 2 for a tenth more bytes
     return buffer.getvalue()
 
 

@@ -33,6 +33,19 @@ def take(api_key: ApiKey, credits: int, at: datetime) -> None:
         KeyMonth.objects.create(api_key=api_key, month=month, credits=credits)
 
 
+def counted(*, source: str) -> str:
+    """Return `take` of 1 credit as a part of a statement for PostgreSQL: it gives the row of `source` where it counted.
+
+    It does not where the key's month has no row yet, or no room below the cap. Parameters: `key`, `month`, `cap`.
+    """
+    table = f'"{KeyMonth._meta.db_table}"'
+    return (
+        f"UPDATE {table} SET credits = credits + 1 FROM {source} "  # noqa: S608 (names of tables)
+        f"WHERE {table}.api_key_id = %(key)s::bigint AND {table}.month = %(month)s::date "
+        f"AND (%(cap)s::int IS NULL OR {table}.credits + 1 <= %(cap)s::int) RETURNING {source}.id"
+    )
+
+
 def give_back(generation: Generation, credits: int) -> None:
     """Count `credits` of `generation` no longer: they returned. They leave the month that they were counted in."""
     if generation.api_key_id is not None:

@@ -84,16 +84,25 @@ async def download(request: HttpRequest, token: str) -> HttpResponseBase:
 
 
 async def _answer(request: HttpRequest, look_up: Callable[[], Generation | None], name: str) -> HttpResponseBase:
-    def find() -> Stored:
+    def find(name: str = name, **changed: str) -> Stored:
         generation = look_up()
         if generation is None:
             raise Http404
         headers = {"Cache-Control": CACHED, "Cross-Origin-Resource-Policy": "cross-origin"}  # link cards show it
         if not _is_public(generation):
             headers["X-Robots-Tag"] = "noindex"
-        return _stored(generation, name, headers)
+        return _stored(generation, name, {**headers, **changed})
 
-    return await _sent(request, find)
+    def find_original() -> Stored:
+        generation = look_up()
+        if generation is None or not generation.needs_thumbnails or not _THUMBNAIL.fullmatch(name):
+            raise Http404
+        return find(f"image.{generation.file_extension}", **{"Cache-Control": "no-store"})
+
+    try:
+        return await parts.answer(request, find)
+    except FileNotFoundError:  # it stands in for thumbnails until they are made
+        return await _sent(request, find_original)
 
 
 async def _sent(request: HttpRequest, find: Callable[[], Stored]) -> HttpResponseBase:
@@ -109,8 +118,6 @@ def _stored(generation: Generation, name: str, headers: dict[str, str]) -> Store
         if file[1] != generation.file_extension:
             raise Http404
         path, kind = images.path_of(generation.file_name), images.CONTENT_TYPES[file[1]]
-    elif _THUMBNAIL.fullmatch(name) and generation.needs_thumbnails:  # until they are made the original does
-        return _stored(generation, f"image.{generation.file_extension}", {**headers, "Cache-Control": "no-store"})
     elif thumbnail := _THUMBNAIL.fullmatch(name):
         path, kind = images.thumbnail_name(generation.file_token, int(thumbnail[1])), images.CONTENT_TYPES["webp"]
     else:

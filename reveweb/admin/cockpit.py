@@ -13,7 +13,9 @@ from django.utils import timezone
 
 from billing.models import CreditEntry, Dispute, StripeEvent
 from billing.outbox import mail
+from generator.files import leftovers
 from generator.models import Generation
+from generator.upstreams import trouble
 from kit import pulse
 from reveweb import health
 
@@ -98,6 +100,7 @@ def _numbers() -> list[tuple[str, Number]]:
     entries = f"{reverse('admin:billing_creditentry_changelist')}?{since}"
     failures = f"{reverse('admin:generator_generation_changelist')}?status__exact=failed"
     return [
+        *_troubles(),
         (
             "billing.view_stripeevent",
             Number(
@@ -132,3 +135,17 @@ def _numbers() -> list[tuple[str, Number]]:
         ),
         ("billing.view_creditentry", Number("Credits spent today", spent, f"{entries}&kind__exact=hold")),
     ]
+
+
+def _troubles() -> list[tuple[str, Number]]:
+    """What is worth a place only while there is any."""
+    images = reverse("admin:generator_generation_changelist")
+    found = []
+    if trouble.current():
+        url = reverse("admin:generator_upstreamtrouble_changelist")
+        number = Number("Upstreams that draw nothing", 1, url, alarming=True)
+        found.append(("generator.view_upstreamtrouble", number))
+    if (report := leftovers.last_report()) and report.missing:
+        url = f"{images}?id__in={','.join(map(str, report.missing_ids))}"
+        found.append(("generator.view_generation", Number("Images without their file", report.missing, url, True)))
+    return found

@@ -39,6 +39,7 @@ GROUPS: dict[str, list[tuple[str, str, str]]] = {
         ("Packs", "inventory_2", "billing_pack"),
     ],
     "Machinery": [
+        ("Upstream trouble", "cloud_off", "generator_upstreamtrouble"),
         ("Stripe events", "webhook", "billing_stripeevent"),
         ("Mails", "mail", "billing_outgoingmail"),
         ("Audit records", "history_edu", "billing_auditrecord"),

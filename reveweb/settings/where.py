@@ -13,6 +13,7 @@ VAR_DIR = Path(env.str("VAR_DIR", str(BASE_DIR / "var"))).resolve()
 HOST = env.str("HOST", "127.0.0.1")
 PORT = env.int("PORT", 8000)
 WEB_WORKERS = env.int("WEB_WORKERS", 1)
+DRAIN_SECONDS = env.float("DRAIN_SECONDS", 3.0)
 PUBLIC_URL = env.str("PUBLIC_URL", "").rstrip("/")
 
 REVE_API_KEY = env.str("REVE_API_KEY", "")

@@ -10,7 +10,7 @@ from accounts.models import ApiKey
 from billing import ledger
 from billing.models import AuditRecord, CreditEntry, Dispute, Order, OutgoingMail, StripeEvent, Subscription, Wallet
 from billing.staff import acts
-from generator.models import Generation
+from generator.models import Generation, UpstreamTrouble
 from tests.admin.conftest import REASON, Staff
 from tests.billing.books import audit
 
@@ -33,6 +33,7 @@ def _one_of_each(
     key: tuple[ApiKey, str],
 ) -> None:
     ledger.wallet_of(boss.user.pk)  # the page that refuses shows whoever asked their balance
+    UpstreamTrouble.objects.create(upstream="api.reve-art.com", kind="key_refused")
     Order.objects.create(wallet=wallet, stripe_session_id="cs_1", plan=subscription.plan)
     OutgoingMail.objects.create(wallet=wallet, template="receipt", reference="receipt:1")
     acts.grant(actor=boss.user, wallet=wallet, credits=5, reason=REASON, reference="staff:1")

@@ -16,6 +16,8 @@ from accounts.models import User
 from billing.models import Wallet
 from generator.ask import limits
 from generator.models import Generation
+from generator.upstreams import trouble
+from generator.upstreams.reve_art import OperatorTrouble
 from tests.api.answers import GENERATE, STATUS, assert_error, assert_json
 from tests.billing.books import audit
 from tests.conftest import Api
@@ -311,6 +313,28 @@ def test_without_the_limiters_server_nothing_is_taken_on_or_charged(api: Api, wa
     assert audit(wallet) == 3
 
 
+@pytest.mark.services
+@pytest.mark.parametrize("path", GENERATE)
+def test_while_nothing_can_be_drawn_nothing_is_taken_on_or_charged(
+    serve: Callable[..., httpx.Response], wallet: Wallet, monkeypatch: pytest.MonkeyPatch, unlogged: None, path: str
+) -> None:
+    body, headers = {"prompt": "x", "async": True}, {"Idempotency-Key": "one"}
+    first = serve("POST", path, json=body, headers=headers)
+    monkeypatch.setattr(trouble, "CACHE_SECONDS", -1.0)
+    trouble.note(OperatorTrouble("402"))
+    for key in ("two", "one"):
+        answer = serve("POST", path, json=body, headers={"Idempotency-Key": key})
+        if key == "two":
+            assert_error(answer, 503, "unavailable")
+            assert answer.headers["Retry-After"] == "60"
+            assert (answer.headers["X-Credits-Charged"], answer.headers["X-Credits-Remaining"]) == ("0", "2")
+        else:  # what was taken on before is told of as ever
+            assert (answer.status_code, answer.json()) == (202, first.json())
+    assert audit(wallet) == 2
+    trouble.clear()
+    assert serve("POST", path, json=body).status_code == 202
+
+
 @pytest.mark.parametrize("path", [GENERATE[0], "/v1/images/status/img_1"])
 def test_a_bug_of_ours_shows_nothing_of_our_code(
     api: Api, wallet: Wallet, monkeypatch: pytest.MonkeyPatch, path: str
@@ -318,8 +342,8 @@ def test_a_bug_of_ours_shows_nothing_of_our_code(
     def bug(*args: Any, **options: Any) -> Any:
         raise RuntimeError("secret detail in /srv/site")
 
-    monkeypatch.setattr(limits, "take_generate", bug)
-    monkeypatch.setattr(limits, "take_status", bug)
+    monkeypatch.setattr(limits, "generate_window", bug)
+    monkeypatch.setattr(limits, "take_status_soon", bug)
     response = api.post(PROMPT) if path == GENERATE[0] else api.get(path)
     assert "secret" not in assert_error(response, 500, "internal_error")
     assert audit(wallet) == 3

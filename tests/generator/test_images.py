@@ -83,12 +83,12 @@ def test_the_content_decides_on_the_kind_not_a_name() -> None:
 
 
 @pytest.mark.parametrize("size", [(1600, 900), (900, 1600), (1000, 1000), (4000, 40)])
-def test_thumbnails_keep_the_shape_and_their_longer_side_is_as_named(size: tuple[int, int]) -> None:
+def test_thumbnails_keep_the_shape_and_their_longer_side_is_nearly_as_named(size: tuple[int, int]) -> None:
     store(encoded(picture(size=size)), TOKEN)
     for side in images.THUMBNAIL_SIDES:
         small = thumbnail(side)
         assert small.format == "WEBP"
-        assert max(small.size) == side
+        assert side <= max(small.size) <= side * images.NEARLY
         assert small.width / small.height == pytest.approx(size[0] / size[1], rel=0.15)
 
 

@@ -313,13 +313,19 @@ def test_an_image_that_is_too_large_is_not_kept(ask: Callable[..., Generation], 
     assert files(tmp_path) == []
 
 
-def test_an_image_that_drips_in_too_slowly_is_given_up(
+def test_an_image_that_drips_in_too_slowly_is_tried_again_until_its_deadline(
     ask: Callable[..., Generation], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reve_art, "DOWNLOAD_SECONDS", 0.2)
-    generation = finish(ask("slow-image"))
-    assert_failed(generation, NO_IMAGE)
-    assert generation.failed_polls == worker.MAX_FAILED_POLLS - 1
+    generation = step(ask("slow-image"))
+    for _ in range(worker.MAX_FAILED_POLLS + 1):
+        generation = step(generation)
+        assert (generation.status, generation.failed_polls) == (Status.DRAWING, 0)
+        assert in_seconds(generation) > 0
+    Generation.objects.update(deadline_at=timezone.now())
+    tasks.sweep()
+    assert Generation.objects.get().error_code == "timed_out"
+    assert audit(generation.wallet) == 3
     assert files(tmp_path) == []
 
 

@@ -150,10 +150,12 @@ def test_each_picture_is_the_file_it_names(client: Client, filed: Generation) ->
 
 
 def test_the_original_stands_in_for_thumbnails_until_they_are_made(client: Client, filed: Generation) -> None:
-    Generation.objects.filter(pk=filed.pk).update(needs_thumbnails=True)
+    default_storage.delete(pictures.thumbnail_name(filed.file_token, 480))
     original, thumbnail = client.get(picture_of(filed)), client.get(picture_of(filed, "480.webp"))
     assert (thumbnail.content, thumbnail["Content-Type"]) == (original.content, "image/png")
     assert thumbnail["Cache-Control"] == "no-store"
+    Generation.objects.filter(pk=filed.pk).update(needs_thumbnails=False)
+    assert client.get(picture_of(filed, "480.webp")).status_code == 404
 
 
 def end_by_unsharing(browser: Client, generation: Generation) -> None:

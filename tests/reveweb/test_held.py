@@ -1,6 +1,8 @@
 """Requests that may wait: nothing between the server and their view puts them on a thread that others share."""
 
 import asyncio
+import threading
+from collections.abc import AsyncIterator
 from inspect import getclosurevars, isfunction
 from typing import Any
 
@@ -8,6 +10,8 @@ import httpx
 import pytest
 from asgiref.sync import AsyncToSync, SyncToAsync, iscoroutinefunction
 from django.core.exceptions import ImproperlyConfigured
+from django.core.files.storage import default_storage
+from django.http import HttpResponse, StreamingHttpResponse
 from django.test import Client
 
 from accounts.models import User
@@ -101,3 +105,53 @@ def test_a_stream_opens_without_a_shared_thread(alice: User, client: Client, hop
 
     assert b'data: {"balance": 3}' in asyncio.run(listen())
     assert hops == []
+
+
+def test_storage_that_stalls_holds_up_only_files(
+    api: Api, generation: Generation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from reveweb.asgi import application
+
+    back = threading.Event()
+
+    def stall(*_: Any) -> None:
+        back.wait(20)
+        raise FileNotFoundError
+
+    monkeypatch.setattr(default_storage, "open", stall)
+    headers = {"Authorization": f"Bearer {api.secret}"}
+
+    async def ask() -> list[int]:
+        transport = httpx.ASGITransport(app=application)  # type: ignore[arg-type]  # Django insists on a dict
+        async with httpx.AsyncClient(transport=transport, base_url="http://testserver", headers=headers) as client:
+            files = [asyncio.create_task(client.get(f"/images/{number:032}.png")) for number in range(50)]
+            await asyncio.sleep(0.1)
+            async with asyncio.timeout(5):
+                answers = [
+                    await client.get(f"/v1/reve-image/status/{generation.public_id}"),
+                    await client.get("/healthz"),
+                ]
+            back.set()
+            return [answer.status_code for answer in (*answers, *await asyncio.gather(*files))]
+
+    assert asyncio.run(ask()) == [200, 200, *[404] * 50]
+
+
+def test_a_page_that_sends_for_long_keeps_no_connection_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    from reveweb import asgi
+
+    events: list[str] = []
+    monkeypatch.setattr(asgi, "let_go", lambda: events.append("let go"))
+
+    async def pieces() -> AsyncIterator[bytes]:
+        events.append("piece")
+        yield b"piece"
+
+    async def send(message: Any) -> None:
+        events.append(message["type"])
+
+    asyncio.run(asgi.pages.send_response(StreamingHttpResponse(pieces()), send))
+    assert events[:2] == ["let go", "http.response.start"]
+    events.clear()
+    asyncio.run(asgi.pages.send_response(HttpResponse(b"page"), send))
+    assert "let go" not in events

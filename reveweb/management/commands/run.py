@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import math
 import os
 import shlex
 import sys
@@ -23,6 +24,7 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
 from billing.staff import roles
+from reveweb import drain
 from reveweb.run import demo, embedded
 
 NOT_SERVED = {"benchmarks", "sandbox", "tests", "tools"}  # packages that neither web nor worker imports
@@ -149,9 +151,7 @@ def _environment(ports: dict[str, int], bin_dir: str) -> dict[str, str]:
         "VAR_DIR": str(settings.VAR_DIR),
         "WATCH_CODE": "",
         "WATCH_SANDBOX": "",
-        "WEB_LOG_LEVEL": "warning",
-        "WEB_PATIENCE": "5",
-        "WEB_WORKERS": str(settings.WEB_WORKERS),
+        "WEB_PATIENCE": str(math.ceil(drain.seconds()) + 1),
     }
 
 
@@ -161,14 +161,14 @@ def _reloading(bin_dir: str) -> dict[str, str]:
     code = [str(settings.BASE_DIR / name) for name in sorted(packages - NOT_SERVED)]
     watch = f"{bin_dir}/python -m tools.reload"
     return {
+        "DRAIN_SECONDS": "0",
         "GRANIAN_LOG_ACCESS_ENABLED": "true",
+        "GRANIAN_LOG_LEVEL": "info",
         "GRANIAN_RELOAD": "true",
         "GRANIAN_RELOAD_IGNORE_WORKER_FAILURE": "true",  # it waits for the change that fixes it
         "GRANIAN_RELOAD_PATHS": os.pathsep.join(code),
         "WATCH_CODE": f"{watch} {shlex.join(code)} -- ",
         "WATCH_SANDBOX": f"{watch} {shlex.quote(str(settings.BASE_DIR / 'sandbox'))} -- ",
-        "WEB_LOG_LEVEL": "info",
-        "WEB_PATIENCE": "1",  # pages that listen to events would hold up each reload
     }
 
 

@@ -1,0 +1,138 @@
+"""One statement on PostgreSQL, from an event loop: no thread, no transaction around it, one round trip.
+
+For the few paths where that counts; everything else goes through the ORM. A statement commits by itself, so whoever
+loses the connection while it runs cannot know whether it did: that comes out as the driver's error and not as a retry.
+"""
+
+import asyncio
+import select
+from collections.abc import Mapping
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.db import DEFAULT_DB_ALIAS, IntegrityError, connections
+from django.db.models import NOT_PROVIDED, Model
+
+from kit.loops import PerLoop
+
+PLACE_SECONDS = 20.0  # how long a statement waits for a connection, as those of the ORM do
+CONNECT_SECONDS = 5
+
+Row = tuple[Any, ...]
+
+
+def is_used() -> bool:
+    """Whether the database is PostgreSQL."""
+    return bool(settings.DATABASES[DEFAULT_DB_ALIAS]["ENGINE"].endswith("postgresql"))
+
+
+async def row(statement: str, parameters: Mapping[str, Any]) -> Row | None:
+    """Run `statement` and return the first row that it gives, or None.
+
+    Raises IntegrityError when it violates a constraint, and nothing is changed then; other errors of psycopg come
+    through.
+    """
+    return await _connections.get().row(statement, parameters)
+
+
+def insert(model: type[Model], values: Mapping[str, str], *, source: str) -> str:
+    """Return the SQL that inserts a `model` for each row of `source`: `values` has an expression for some columns.
+
+    The others get their field's default, written out: whoever adds a field that needs more is told so.
+    """
+    columns, expressions = [], []
+    for field in model._meta.concrete_fields:
+        if field.column and field.column in values:
+            expression = values[field.column]
+        elif field.primary_key:
+            continue
+        elif field.default is not NOT_PROVIDED and callable(field.default):
+            raise ImproperlyConfigured(f"{model.__name__}.{field.name} has a default that only Python can make.")
+        else:
+            expression = _literal(field.get_default())
+        columns.append(f'"{field.column}"')
+        expressions.append(expression)
+    return f'INSERT INTO "{model._meta.db_table}" ({", ".join(columns)}) SELECT {", ".join(expressions)} FROM {source}'  # noqa: S608
+
+
+def _literal(value: object) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, bool):
+        return "TRUE" if value else "FALSE"
+    if isinstance(value, int):
+        return str(value)
+    text = str(value).replace("'", "''").replace("%", "%%")
+    return f"'{text}'"
+
+
+class _Connections:
+    """The connections of one event loop: opened as they are needed, never more than there is room for."""
+
+    def __init__(self) -> None:
+        self.room = asyncio.Semaphore(settings.API_CONNECTIONS)
+        self.idle: list[Any] = []
+        self.name = self._name()
+
+    @staticmethod
+    def _name() -> str:
+        return str(connections.settings[DEFAULT_DB_ALIAS]["NAME"])
+
+    async def row(self, statement: str, parameters: Mapping[str, Any]) -> Row | None:
+        from psycopg import IntegrityError as Violation  # here: only PostgreSQL needs it
+
+        async with asyncio.timeout(PLACE_SECONDS):
+            await self.room.acquire()
+        try:
+            connection = await self._take()
+            try:
+                cursor = await connection.execute(statement, parameters)
+                found: Row | None = await cursor.fetchone()
+            except Violation as error:
+                raise IntegrityError(*error.args) from error
+            finally:
+                await self._put_back(connection)
+        finally:
+            self.room.release()
+        return found
+
+    async def close(self) -> None:
+        while self.idle:
+            await self.idle.pop().close()
+
+    async def _take(self) -> Any:
+        if self.name != self._name():  # tests have databases of their own
+            await self.close()
+            self.name = self._name()
+        while self.idle:
+            connection = self.idle.pop()
+            # Whatever an idle connection has to say is that it is over.
+            if not connection.closed and not select.select([connection.fileno()], [], [], 0)[0]:
+                return connection
+            await connection.close()
+        return await self._open()
+
+    async def _put_back(self, connection: Any) -> None:
+        from psycopg.pq import TransactionStatus
+
+        if not connection.closed and connection.pgconn.transaction_status == TransactionStatus.IDLE:
+            self.idle.append(connection)
+        else:
+            await connection.close()
+
+    async def _open(self) -> Any:
+        from psycopg import AsyncConnection
+
+        wrapper = connections.create_connection(DEFAULT_DB_ALIAS)
+        options = wrapper.get_connection_params()
+        for name in ("context", "cursor_factory", "prepare_threshold"):
+            options.pop(name, None)
+        # Where a pooler gives each statement another connection, none can be prepared.
+        prepare = None if wrapper.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS") else 1
+        return await AsyncConnection.connect(
+            **{"connect_timeout": CONNECT_SECONDS, **options}, autocommit=True, prepare_threshold=prepare
+        )
+
+
+_connections = PerLoop(_Connections, _Connections.close)

@@ -1,0 +1,146 @@
+"""The two seed endpoints without Django's handler, which costs more than what they do: `generate` and image status.
+
+Everything that decides is shared with the framework's views (`generator.api`): who calls, what is valid, admission,
+waiting, answers and the table of errors. What is odd goes to Django's handler before anything was done for it, body and
+all, so that there is one place that says what is wrong with a request.
+"""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from io import BytesIO
+from typing import Any, cast
+
+from corsheaders.middleware import CorsMiddleware
+from django.core.exceptions import RequestAborted
+from django.core.handlers.asgi import ASGIRequest
+from django.http import HttpResponse, HttpResponseBase
+from django.utils.log import log_response
+
+from generator import api as images
+from generator.api import ApiRequest
+from generator.ask.schemas import GenerateBody
+from kit import request_id
+from kit.http.requests import site_of
+from kit.threads import in_thread
+from reveweb.api import MAX_BODY_BYTES, api
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+GENERATE = "/v1/reve-image/generate"
+_STATUS = re.compile(r"/v1/reve-image/status/([^/]+)")
+_cors = CorsMiddleware(lambda request: HttpResponse())
+
+
+class _Odd(Exception):
+    """Not for this handler."""
+
+
+def takes(scope: Scope) -> bool:
+    """Tell whether a request is one of the two that are served here, by its method and path."""
+    path, method = scope["path"], scope["method"]
+    if scope.get("root_path"):
+        return False
+    return (method == "POST" and path == GENERATE) or (method == "GET" and _STATUS.fullmatch(path) is not None)
+
+
+async def serve(scope: Scope, receive: Receive, send: Send, otherwise: Application) -> None:
+    """Answer one request that `takes` is true for; `otherwise` answers what is odd about it."""
+    try:
+        body, whole = await _read(receive)
+    except RequestAborted:
+        return
+    try:
+        if not whole:
+            raise _Odd
+        request = cast(ApiRequest, ASGIRequest(scope, BytesIO(body)))
+        work, waits = await _understood(request)
+    except Exception:
+        await otherwise(scope, _replay(body, whole, receive), send)
+        return
+    id = request_id.begin()
+    answering = _answer(request, work)
+    response = await (_unless_disconnected(answering, receive) if waits else answering)
+    if response is None:
+        return
+    _cors.add_response_headers(request, response)
+    response["X-Request-Id"] = id
+    if response.status_code >= 400:
+        log_response("%s: %s", response.reason_phrase, request.path, response=response, request=request)
+    await _send(response, send)
+
+
+async def _understood(request: ApiRequest) -> tuple[Callable[[], Awaitable[HttpResponse]], bool]:
+    """Return what is to be done for `request`, and whether that may take long.
+
+    Raises what is wrong with it; nothing has happened then.
+    """
+    site_of(request)  # an answer names it: better refused now than after something was charged
+    if not images.recall(request):
+        await in_thread(partial(images.look_up, request))
+    if request.method == "GET":
+        [image_id] = _STATUS.fullmatch(request.path).groups()  # type: ignore[union-attr]  # `takes` has seen to it
+        return partial(images.look, request, image_id), False
+    images.idempotency_key(request)
+    if not request.body:
+        raise _Odd  # the framework has its own words for that
+    body = GenerateBody.model_validate(api.parser.parse_body(request))
+    return partial(images.draw, request, body), not body.asynchronous
+
+
+async def _answer(request: ApiRequest, work: Callable[[], Awaitable[HttpResponse]]) -> HttpResponse:
+    try:
+        return await work()
+    except Exception as error:
+        return api.on_exception(request, error)
+
+
+async def _read(receive: Receive) -> tuple[bytes, bool]:
+    """Return the body, or as much of it as shows that it is too large, and whether that is all."""
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    while message["type"] != "http.disconnect":
+        if not message.get("more_body", False):
+            return body, True
+        if len(body) > MAX_BODY_BYTES:
+            return body, False
+        message = await receive()
+        body += message.get("body", b"")
+    raise RequestAborted
+
+
+def _replay(body: bytes, whole: bool, receive: Receive) -> Receive:
+    """Return a `receive` that begins with what was read already."""
+    read = iter([{"type": "http.request", "body": body, "more_body": not whole}])
+
+    async def again() -> Mapping[str, Any]:
+        return next(read, None) or await receive()
+
+    return again
+
+
+async def _unless_disconnected(work: Awaitable[HttpResponse], receive: Receive) -> HttpResponse | None:
+    """Return the result of `work`, or None once the caller has hung up, as somebody who waits for an image may."""
+    answering = asyncio.ensure_future(work)
+    listening = asyncio.create_task(_disconnection(receive))
+    try:
+        await asyncio.wait({answering, listening}, return_when=asyncio.FIRST_COMPLETED)
+        return answering.result() if answering.done() else None
+    finally:
+        for task in (answering, listening):
+            task.cancel()
+
+
+async def _disconnection(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _send(response: HttpResponseBase, send: Send) -> None:
+    headers = [(name.encode("ascii"), value.encode("latin-1")) for name, value in response.items()]
+    await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+    await send({"type": "http.response.body", "body": cast(HttpResponse, response).content})

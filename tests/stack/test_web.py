@@ -1,0 +1,262 @@
+"""The web process by itself: many calls that wait, two of them behind a balancer, and how one ends."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import httpx
+import pytest
+
+from reveweb.run import embedded
+from tests import ROOT
+from tests.environment import free_port, wait_for_port
+from tests.installation import Stack, wait_until
+
+pytestmark = pytest.mark.stack
+
+GENERATE = "/v1/reve-image/generate"
+LOG_IN = """
+from django.conf import settings
+from django.contrib.sessions.backends.db import SessionStore
+from accounts.models import User
+user = User.objects.get(email="{email}")
+session = SessionStore()
+session["_auth_user_id"], session["_auth_user_hash"] = str(user.pk), user.get_session_auth_hash()
+session["_auth_user_backend"] = settings.AUTHENTICATION_BACKENDS[0]
+session.create()
+print(session.session_key)
+"""
+
+
+class Web:
+    """One more web process of an installation, started by the documented command."""
+
+    def __init__(self, stack: Stack, **environment: str) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.environment = {**stack.environment, "PORT": str(self.port), **environment}
+
+    def start(self) -> None:
+        command = [sys.executable, "manage.py", "serve"]
+        self.process = subprocess.Popen(command, cwd=ROOT, env=self.environment, stderr=subprocess.DEVNULL)
+        wait_for_port(self.port, 60)
+        [self.worker] = wait_until(self.children)
+
+    def children(self) -> list[int]:
+        pid = self.process.pid
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+    def stop(self) -> float:
+        """Ask it to end, and return how many seconds that took."""
+        began = time.monotonic()
+        self.process.terminate()
+        self.process.wait(30)
+        return time.monotonic() - began
+
+    def discard(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+
+@pytest.fixture
+def serve(stack: Stack) -> Iterator[Callable[..., Web]]:
+    """Start web processes beside the installation's own."""
+    running: list[Web] = []
+
+    def start(**environment: str) -> Web:
+        web = Web(stack, **environment)
+        running.append(web)
+        web.start()
+        return web
+
+    yield start
+    for web in running:
+        web.discard()
+
+
+def session_of(stack: Stack, email: str) -> dict[str, str]:
+    """Log somebody in, and return the cookie."""
+    return {"sessionid": stack.manage("shell", "--no-imports", "-c", LOG_IN.format(email=email))}
+
+
+# --- Calls that wait
+
+
+@pytest.mark.parametrize("waiting", [3, 12])
+def test_calls_that_wait_hold_up_nobody_else(stack: Stack, waiting: int) -> None:
+    email = f"waits-{waiting}@example.com"
+    with stack.developer(email, credits=waiting) as api, ThreadPoolExecutor(waiting) as pool:
+        for number in range(waiting):
+            pool.submit(api.post, GENERATE, json={"prompt": f"{number} [sandbox:busy]"})  # some seconds each
+        found = "/v1/reve-image/status/img_nothing"
+        slowest = 0.0
+        wait_until(lambda: stack.balance(email) == 3)
+        for path, status in [("/healthz", 200), (found, 404), ("/images/nothing.png", 404), ("/v1/nothing", 404)] * 3:
+            began = time.monotonic()
+            assert api.get(path).status_code == status
+            slowest = max(slowest, time.monotonic() - began)
+        assert pool._work_queue.qsize() == 0
+        assert slowest < 1.0
+
+
+# --- How one ends
+
+
+def test_a_process_that_ends_says_so_at_once_and_goes_on_for_a_moment(serve: Callable[..., Web]) -> None:
+    web = serve(DRAIN_SECONDS="1.5")
+    with httpx.Client(base_url=web.url, timeout=20) as api:
+        assert api.get("/readyz").status_code == 200
+        began = time.monotonic()
+        web.process.terminate()
+        ready = wait_until(lambda: answer if (answer := api.get("/readyz")).status_code != 200 else None, 1)
+        assert (ready.status_code, ready.json()["checks"]) == (503, {"draining": "failed"})
+        answer = api.get("/healthz")
+        assert answer.status_code == 200
+        assert answer.headers["connection"] == "close"
+        web.process.wait(10)
+        assert 1.5 <= time.monotonic() - began < 8
+
+
+def test_whoever_is_there_when_a_process_ends_is_answered(stack: Stack, serve: Callable[..., Web]) -> None:
+    email = "there@example.com"
+    web = serve(DRAIN_SECONDS="0.5")
+    with (
+        stack.developer(email) as api,
+        httpx.Client(base_url=web.url, headers=api.headers, timeout=60) as held,
+        ThreadPoolExecutor() as pool,
+        httpx.stream("GET", f"{web.url}/events/", cookies=session_of(stack, email), timeout=60) as stream,
+    ):
+        never = pool.submit(held.post, GENERATE, json={"prompt": "never [sandbox:never]"})
+        soon = pool.submit(held.post, GENERATE, json={"prompt": "soon [sandbox:busy]"})
+        wait_until(lambda: stack.balance(email) == 1)
+        lines = stream.iter_lines()
+        assert next(lines).startswith("retry: ")
+        seconds = web.stop()
+        assert "retry: " in "".join(lines)  # to its end
+        assert soon.result().json()["status"] == "completed"
+        answer = never.result()
+        assert (answer.status_code, answer.json()["status"]) == (202, "pending")
+        assert seconds < 15
+
+
+def test_two_processes_are_restarted_under_load_and_no_request_fails(stack: Stack, serve: Callable[..., Web]) -> None:
+    webs = [serve(DRAIN_SECONDS="0.7") for _ in range(2)]
+    with stack.developer("balanced@example.com", credits=5000, rate_limit=100_000) as api:
+        headers = dict(api.headers)
+    failures, served = asyncio.run(restart_under_load(webs, headers))
+    assert failures == []
+    assert served["calls"] > 20
+    assert served["looks"] > 20
+
+
+async def restart_under_load(webs: list[Web], headers: dict[str, str]) -> tuple[list[str], dict[str, int]]:
+    failures: list[str] = []
+    served = {"calls": 0, "looks": 0}
+    over = asyncio.Event()
+
+    async def customer(client: httpx.AsyncClient, number: int) -> None:
+        while not over.is_set():
+            wanted = "calls" if number % 2 else "looks"
+            try:
+                if wanted == "calls":
+                    answer = await client.post(GENERATE, json={"prompt": "balanced"}, headers=headers)
+                else:
+                    answer = await client.get("/healthz")
+                if answer.status_code not in (200, 202):
+                    failures.append(f"{wanted}: {answer.status_code} {answer.text}")
+                served[wanted] += 1
+                await asyncio.sleep(0.05)
+            except httpx.HTTPError as error:
+                failures.append(f"{wanted}: {error!r}")
+
+    async with balancer([web.port for web in webs]) as (url, ready):
+        async with asyncio.timeout(30):
+            while len(ready) < 2:
+                await asyncio.sleep(0.05)
+        async with httpx.AsyncClient(base_url=url, timeout=60) as client:
+            customers = [asyncio.create_task(customer(client, number)) for number in range(12)]
+            await asyncio.sleep(0.5)
+            for web in webs:
+                await asyncio.to_thread(web.stop)
+                await asyncio.to_thread(web.start)
+                async with asyncio.timeout(30):
+                    while len(ready) < 2:
+                        await asyncio.sleep(0.05)
+            over.set()
+            await asyncio.gather(*customers)
+    return failures, served
+
+
+@contextlib.asynccontextmanager
+async def balancer(ports: list[int]) -> AsyncIterator[tuple[str, set[int]]]:
+    """Pass requests on to those of `ports` that say they are ready, in turns; try none again."""
+    ready: set[int] = set()
+    turn = 0
+
+    async def watch(port: int) -> None:
+        async with httpx.AsyncClient(timeout=5) as client:
+            while True:
+                try:
+                    is_ready = (await client.get(f"http://127.0.0.1:{port}/readyz")).status_code == 200
+                except httpx.HTTPError:
+                    is_ready = False
+                (ready.add if is_ready else ready.discard)(port)
+                await asyncio.sleep(0.2)
+
+    async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal turn
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = next(
+            (int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), 0
+        )
+        body = await reader.readexactly(length)
+        turn += 1
+        port = sorted(ready)[turn % len(ready)]
+        with contextlib.suppress(OSError):
+            answers, asks = await asyncio.open_connection("127.0.0.1", port)
+            asks.write(head.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1) + body)
+            writer.write(await answers.read())
+            asks.close()
+        writer.close()
+
+    server = await asyncio.start_server(pass_on, "127.0.0.1", 0)
+    watchers = [asyncio.create_task(watch(port)) for port in ports]
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", ready
+    for task in watchers:
+        task.cancel()
+    await asyncio.gather(*watchers, return_exceptions=True)
+
+
+def test_no_orphan_serves_on_when_the_main_process_is_killed(serve: Callable[..., Web]) -> None:
+    web = serve()
+    os.kill(web.process.pid, signal.SIGKILL)
+    web.process.wait()
+    wait_until(partial(is_gone, web.worker), 5)
+    wait_until(partial(embedded.is_free, web.port), 5)
+
+
+def is_gone(pid: int) -> bool:
+    """Whether a process has ended, also where nobody has collected it yet."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+def test_more_connections_than_the_usual_limit_of_files_are_served(serve: Callable[..., Web]) -> None:
+    web = serve()
+    with contextlib.ExitStack() as open_ones:
+        for _ in range(1100):
+            open_ones.enter_context(socket.create_connection(("127.0.0.1", web.port)))
+        assert httpx.get(f"{web.url}/healthz", timeout=5).status_code == 200
