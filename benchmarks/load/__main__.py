@@ -2,7 +2,7 @@
 
 Everything runs one after the other, on a machine that has nothing else to do: about twelve minutes, `quick` under two.
 `--checkout DIR` measures another checkout of reveweb, `--only PART` some parts; these, as `quick` does, leave the
-document alone. `--keep FILE` keeps the figures as JSON.
+document alone. `--keep FILE` says where the figures go as JSON, in place of var/bench.json.
 """
 
 import argparse
@@ -11,6 +11,8 @@ import json
 import signal
 import sys
 import tempfile
+import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,27 +28,29 @@ PARTS = ("gateways", "throughput", "flight", "waiting", "payments")
 
 
 def measure(run: Bench, parts: list[str], *, quick: bool) -> dict[str, Any]:
-    """Return the figures of `parts`, as JSON holds them."""
+    """Return the figures of `parts`; what fails is told and left out, and the others are measured all the same."""
     clients = QUICK_CLIENTS if quick else CLIENTS
     found: dict[str, Any] = {}
+
+    def keep(name: str, step: Callable[[], Any]) -> None:
+        try:
+            found[name] = step()
+        except Exception as error:
+            traceback.print_exc()
+            run.failed.append(f"{name}: {error!r}")
+
     if "gateways" in parts:
-        found["LiteLLM"] = throughput.gateway(run, LiteLLM, clients)
+        keep("LiteLLM", lambda: throughput.gateway(run, LiteLLM, clients))
     if "gateways" in parts and not quick:
-        found["Portkey"] = throughput.gateway(run, Portkey, clients)
+        keep("Portkey", lambda: throughput.gateway(run, Portkey, clients))
     if "throughput" in parts:
-        found["reveweb"] = throughput.reveweb(run, clients)
-    if quick:
-        return found
-    if {"flight", "payments"} & set(parts):
-        with run.installation() as site:
-            if "flight" in parts:
-                found["flight"] = [flight.in_flight(run, site, count) for count in FLIGHTS]
-            if "payments" in parts:
-                found["payments"] = flight.payments(run, site)
-    if "waiting" in parts:
-        with run.installation() as site:
-            crowd = site.crowd(max(CROWDS) // waiting.PER_ACCOUNT)
-            found["waiting"] = [waiting.wait(run, site, crowd, count) for count in CROWDS]
+        keep("reveweb", lambda: throughput.reveweb(run, clients))
+    if "flight" in parts and not quick:
+        keep("flight", lambda: flight.all_of(run, FLIGHTS))
+    if "waiting" in parts and not quick:
+        keep("waiting", lambda: waiting.all_of(run, CROWDS))
+    if "payments" in parts and not quick:
+        keep("payments", lambda: flight.payments(run))
     return found
 
 
@@ -56,7 +60,7 @@ def main() -> None:
     parser.add_argument("quick", nargs="?", choices=["quick"], help="admission and sync calls beside LiteLLM only")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS), metavar="PART")
     parser.add_argument("--checkout", type=Path, default=ROOT, metavar="DIR", help="with a .venv of its own")
-    parser.add_argument("--keep", type=Path, metavar="FILE")
+    parser.add_argument("--keep", type=Path, metavar="FILE", default=ROOT / "var" / "bench.json")
     parser.add_argument("--database", default="reveweb_bench", help="is dropped and made anew")
     parser.add_argument("--redis", type=int, default=15, metavar="NUMBER", help="its database, which is emptied")
     asked = parser.parse_args()
@@ -68,13 +72,15 @@ def main() -> None:
     ):
         found = measure(run, asked.only, quick=asked.quick is not None)
     figures = json.loads(json.dumps(found, default=dataclasses.asdict)) | report.circumstances(checkout)
-    if asked.keep:
-        asked.keep.write_text(json.dumps(figures, indent=1))
+    asked.keep.parent.mkdir(exist_ok=True)
+    asked.keep.write_text(json.dumps(figures, indent=1))
     tables = report.tables(figures)
     print(f"\n{tables}")
     whole = checkout == ROOT and set(asked.only) == set(PARTS) and not asked.quick
     if whole:
         report.write(tables)
+    if run.failed:
+        sys.exit(f"Not measured: {'; '.join(run.failed)}")
 
 
 if __name__ == "__main__":

@@ -46,9 +46,9 @@ def backends(database: str) -> list[int]:
     return [pid for pid, line in found if line.startswith("postgres:") and f" {database} " in line]
 
 
-def named(name: str) -> list[int]:
-    """Return the processes of that name, whoever started them."""
-    return [pid for entry in _processes() if _name(pid := int(entry.name)) == name]
+def named(*names: str) -> list[int]:
+    """Return the processes of these names, whoever started them."""
+    return [pid for entry in _processes() if _name(pid := int(entry.name)) in names]
 
 
 def end(process: subprocess.Popen[bytes], seconds: float = 20, grace: float = 5) -> None:
