@@ -114,6 +114,11 @@ def recall(request: ApiRequest) -> bool:
     return caller is not None
 
 
+def _known(request: ApiRequest) -> Caller:
+    """Return who calls, as the database had it during this request."""
+    return look_up(request) if request.is_remembered else Caller(request.api_key, request.wallet)
+
+
 def _note(request: ApiRequest, caller: Caller, *, is_remembered: bool) -> None:
     request.api_key, request.wallet, request.is_remembered = caller.api_key, caller.wallet, is_remembered
 
@@ -128,7 +133,7 @@ async def draw(request: ApiRequest, body: GenerateBody) -> HttpResponse:
     )
     admitted = await admission.admit_soon(
         caller=Caller(request.api_key, request.wallet),
-        look_up=partial(look_up, request),
+        look_up=partial(_known, request),
         request=wanted,
         idempotency_key=idempotency_key(request),
     )

@@ -6,6 +6,7 @@ GeneratorError
 ├─ TooManyAtOnce           as many unfinished images as the plan allows
 ├─ RateLimited             too many requests; carries when to come back
 ├─ LimiterUnavailable      the rate limiter's server cannot be reached
+├─ UpstreamPaused          the upstream draws for nobody until its operator has mended something
 ├─ IdempotencyConflict     the same Idempotency-Key came with another body
 └─ GenerationNotFound      no such generation of this account
 
@@ -67,6 +68,10 @@ class RateLimited(GeneratorError):
 
 class LimiterUnavailable(GeneratorError):
     """Limits cannot be counted now, so nothing is admitted."""
+
+
+class UpstreamPaused(GeneratorError):
+    """The upstream draws for nobody until our operator has mended something, so nothing is admitted."""
 
 
 class IdempotencyConflict(GeneratorError):

@@ -21,7 +21,7 @@ from django.db.models import QuerySet
 from generator.models import Generation
 from kit import wakeups
 from kit.batch import MOST, Batch
-from kit.threads import in_thread
+from kit.threads import Pool, in_thread
 from kit.wakeups import wallet_topic
 
 log = logging.getLogger(__name__)
@@ -231,7 +231,7 @@ class _Hub:
     async def look_at(self, pks: list[int]) -> None:
         for start in range(0, len(pks), MOST):
             ended = _ended().filter(pk__in=pks[start : start + MOST])
-            for generation in await in_thread(lambda: list(ended)):  # noqa: B023 (awaited here)
+            for generation in await in_thread(lambda: list(ended), Pool.WATCH):  # noqa: B023 (awaited here)
                 for future in self.waiters.get(generation.pk, ()):
                     if not future.done():
                         future.set_result(generation)

@@ -20,6 +20,7 @@ class Pool(Enum):
     """Threads for one kind of work each, so that what stalls in one holds up nothing else."""
 
     DATABASE = auto()  # never more threads than there are connections for
+    WATCH = auto()  # looks for what is waited for: they must not stand in line behind all that was asked for
     FILES = auto()  # local files, and storage that is not local
     PROCESSOR = auto()  # what computes
 
@@ -30,14 +31,20 @@ class Pool(Enum):
         return ThreadPoolExecutor(size, thread_name_prefix=self.name.lower())
 
 
-_SIZES = {"DATABASE": "DATABASE_THREADS", "FILES": "FILE_THREADS", "PROCESSOR": "PROCESSOR_THREADS"}
+_SIZES = {
+    "DATABASE": "DATABASE_THREADS",
+    "WATCH": "WATCH_THREADS",
+    "FILES": "FILE_THREADS",
+    "PROCESSOR": "PROCESSOR_THREADS",
+}
 
 
 async def in_thread(work: Callable[[], T], pool: Pool = Pool.DATABASE) -> T:
     """Run blocking `work` on the threads of `pool` and return what it returns.
 
     Unlike `sync_to_async` no thread stays bound to the caller: one that waits for minutes holds neither a thread nor a
-    database connection meanwhile. Only work for `Pool.DATABASE` may touch the database.
+    database connection meanwhile. Only work for `Pool.DATABASE` and `Pool.WATCH` may touch the
+    database.
     """
 
     def run() -> T:

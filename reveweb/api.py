@@ -24,6 +24,7 @@ from generator.errors import (
     OutOfCredits,
     RateLimited,
     TooManyAtOnce,
+    UpstreamPaused,
 )
 
 log = logging.getLogger(__name__)
@@ -89,6 +90,9 @@ ANSWERS: dict[type[Exception], Answer] = {
     LimiterUnavailable: Answer(
         503, "unavailable", "The service is restarting. Nothing was charged; try again shortly."
     ),
+    UpstreamPaused: Answer(
+        503, "unavailable", "No images can be drawn for the moment. Nothing was charged; try again in a minute."
+    ),
     GenerationNotFound: Answer(404, "not_found", "There is no image with this id in your account."),
     DisallowedHost: Answer(400, "invalid_host", "The Host header names another site or is malformed."),
     Http404: Answer(
@@ -149,6 +153,8 @@ def _on_domain_error(request: HttpRequest, error: Exception) -> HttpResponse:
         response["Retry-After"] = "2"
     elif isinstance(error, LimiterUnavailable):
         response["Retry-After"] = "5"
+    elif isinstance(error, UpstreamPaused):
+        response["Retry-After"] = "60"
     return response
 
 

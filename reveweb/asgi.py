@@ -5,7 +5,9 @@ import os
 import signal
 
 import django
+from asgiref.sync import sync_to_async
 from django.core.handlers.asgi import ASGIHandler
+from django.http import HttpResponseBase
 
 if multiprocessing.parent_process() is not None:
     # A worker inherits what the server's main process does on SIGTERM, which would be to note it and to start anyway.
@@ -14,11 +16,22 @@ if multiprocessing.parent_process() is not None:
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "reveweb.settings")
 django.setup(set_prefix=False)
 
-from reveweb import drain, lean  # noqa: E402 (settings must be there first)
+from kit.threads import let_go  # noqa: E402 (settings must be there first)
+from reveweb import drain, lean  # noqa: E402 (likewise)
 from reveweb.held import HeldHandler, Receive, Scope, Send  # noqa: E402 (likewise)
 from reveweb.lanes import Lane, lane_of  # noqa: E402 (likewise)
 
-pages = ASGIHandler()
+
+class PageHandler(ASGIHandler):
+    """Django's handler. A request has a thread of its own here, which keeps no database connection for slow readers."""
+
+    async def send_response(self, response: HttpResponseBase, send: Send) -> None:
+        if response.streaming:
+            await sync_to_async(let_go)()  # on that thread
+        await super().send_response(response, send)
+
+
+pages = PageHandler()
 held = HeldHandler()
 
 

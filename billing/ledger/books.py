@@ -6,8 +6,10 @@ and the change that rests on it cannot be torn apart.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from itertools import islice
 
 from django.conf import settings
 from django.contrib.auth import get_user_model
@@ -89,6 +91,26 @@ def hold(*, wallet: Wallet, credits: int, reference: str, cause: str) -> CreditE
     except InsufficientCredits:
         write_off_expired(wallet)  # the refusal has just undone it
         raise
+
+
+def hold_each(*, wallet: Wallet, holds: Sequence[tuple[str, str]]) -> int:
+    """Set one credit aside for each of `holds`, a new reference and its cause, so that each can end alone.
+
+    All or none, in the caller's transaction, which ends when this raises InsufficientCredits. Takes as many statements
+    for several as for one. Returns the balance.
+    """
+    with transaction.atomic(savepoint=False):
+        wallet = _lock(wallet)
+        grants = _spendable(wallet)
+        drawn = list(islice((grant for grant in grants for _ in range(grant.remaining)), len(holds)))
+        if len(drawn) < len(holds) or wallet.balance < len(holds):
+            raise InsufficientCredits(balance=wallet.balance, needed=len(holds))
+        for pk, credits in Counter(grant.pk for grant in drawn).items():
+            CreditGrant.objects.filter(pk=pk).update(remaining=F("remaining") - credits)
+        Wallet.objects.filter(pk=wallet.pk).update(balance=F("balance") - len(holds))
+        ways = zip(holds, drawn, strict=True)
+        _write_all(wallet, Kind.HOLD, [(reference, cause, [(grant, -1)]) for (reference, cause), grant in ways])
+    return wallet.balance
 
 
 @transaction.atomic
@@ -415,18 +437,30 @@ def _note_crossing(wallet: Wallet, kind: Kind, after: int) -> None:
 def _write(
     wallet: Wallet, kind: Kind, reference: str, cause: str, lines: Iterable[tuple[CreditGrant, int]]
 ) -> CreditEntry:
-    lines = list(lines)
-    amount = sum(credits for _, credits in lines)
-    entry = CreditEntry.objects.create(
-        wallet=wallet,
-        kind=kind,
-        amount=amount,
-        balance_after=wallet.balance + amount,
-        reference=reference,
-        cause=cause,
-    )
-    CreditLine.objects.bulk_create(CreditLine(entry=entry, grant=grant, amount=credits) for grant, credits in lines)
-    _note_crossing(wallet, kind, wallet.balance + amount)
-    wallet.balance += amount
-    wakeups.publish_on_commit(wakeups.wallet_topic(wallet.pk))
+    [entry] = _write_all(wallet, kind, [(reference, cause, list(lines))])
     return entry
+
+
+def _write_all(
+    wallet: Wallet, kind: Kind, entries: Iterable[tuple[str, str, list[tuple[CreditGrant, int]]]]
+) -> list[CreditEntry]:
+    """Write entries of one kind, one after the other, and bring `wallet` to the balance after them."""
+    written: list[CreditEntry] = []
+    lines: list[CreditLine] = []
+    after = wallet.balance
+    for reference, cause, parts in entries:
+        amount = sum(credits for _, credits in parts)
+        after += amount
+        entry = CreditEntry(
+            wallet=wallet, kind=kind, amount=amount, balance_after=after, reference=reference, cause=cause
+        )
+        written.append(entry)
+        lines += [CreditLine(entry=entry, grant=grant, amount=credits) for grant, credits in parts]
+    CreditEntry.objects.bulk_create(written)
+    for line in lines:
+        line.entry_id = line.entry.pk
+    CreditLine.objects.bulk_create(lines)
+    _note_crossing(wallet, kind, after)
+    wallet.balance = after
+    wakeups.publish_on_commit(wakeups.wallet_topic(wallet.pk))
+    return written

@@ -4,14 +4,15 @@ import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC
+from functools import partial
 
-from asgiref.sync import sync_to_async
 from django.db.models import F, Q, QuerySet
 from django.urls import reverse
 
 from billing.ledger import causes
 from billing.models import CreditEntry, CreditGrant, Dispute, Wallet
 from kit.http.csv_export import to_csv
+from kit.threads import in_thread
 
 PAGE_SIZE = 50
 RECENT = 10
@@ -100,7 +101,7 @@ async def csv_lines(wallet: Wallet) -> AsyncIterator[str]:
     yield to_csv([CSV_HEAD])
     before: int | None = None
     while True:
-        entries = await sync_to_async(_chunk)(wallet, before)
+        entries = await in_thread(partial(_chunk, wallet, before))
         if not entries:
             return
         yield to_csv(_csv_row(entry) for entry in entries)

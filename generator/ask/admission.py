@@ -25,9 +25,11 @@ from generator.errors import (
     RateLimit,
     RateLimited,
     TooManyAtOnce,
+    UpstreamPaused,
 )
 from generator.jobs import caps
 from generator.models import Generation, new_public_id
+from generator.upstreams import trouble
 from kit import wakeups
 from kit.threads import in_thread
 
@@ -96,11 +98,13 @@ def admit(
 ) -> Admission:
     """Turn a request into queued generations with their credits held, or return those that it became before.
 
-    All of them or none. Raises IdempotencyConflict, RateLimited, LimiterUnavailable, TooManyAtOnce, KeyLimitReached,
-    OutOfCredits; nothing is charged then.
+    All of them or none. Raises IdempotencyConflict, UpstreamPaused, RateLimited, LimiterUnavailable, TooManyAtOnce,
+    KeyLimitReached, OutOfCredits; nothing is charged then.
     """
     if idempotency_key and (earlier := _replay(wallet, request, idempotency_key)):
         return earlier
+    if trouble.closes_intake():
+        raise UpstreamPaused
     rate = _rate(limits.generate_window(wallet, api_key), request, taken)
     if isinstance(rate, RateLimited):
         if idempotency_key and (earlier := _replay_in_turn(wallet, request, idempotency_key)):
@@ -128,7 +132,7 @@ async def admit_soon(
 ) -> Admission:
     """Do as `admit` for a caller of the API, on an event loop: in one statement where that can be, or else in a thread.
 
-    `caller` may be as it was a moment ago; `look_up` has it as it is, and is called before anything is refused.
+    `caller` may be as it was a moment ago; `look_up` tells how it is, and is called before anything is refused.
     """
     taken = None
     if request.count == 1 and one_statement.fits(caller):
@@ -195,8 +199,8 @@ def _create(
     balance = _hold_all(wallet, generations)
     _check_room(wallet, request.count)
     _count_against_cap(api_key, request.credits, at=generations[0].created_at)
-    for generation in reversed(generations):  # so that a list with the newest first begins with a group's first image
-        generation.save(force_insert=True)
+    # The last one first, so that a list with the newest first begins with a group's first image.
+    Generation.objects.bulk_create(reversed(generations))
     wakeups.publish_on_commit(wakeups.WORK)
     return generations, balance
 
@@ -223,18 +227,8 @@ def _drafts(
 
 def _hold_all(wallet: Wallet, generations: tuple[Generation, ...]) -> int:
     """Hold each generation's credit on its own, so that each can settle or return alone; return the balance."""
-    for number, generation in enumerate(generations):
-        try:
-            held = ledger.hold(
-                wallet=wallet,
-                credits=CREDITS_PER_IMAGE,
-                reference=generation.credit_reference,
-                cause=generation.credit_cause,
-            )
-        except InsufficientCredits as error:
-            before = error.balance + number * CREDITS_PER_IMAGE  # what was held above is about to be undone
-            raise InsufficientCredits(balance=before, needed=len(generations) * CREDITS_PER_IMAGE) from error
-    return held.balance_after
+    holds = [(generation.credit_reference, generation.credit_cause) for generation in generations]
+    return ledger.hold_each(wallet=wallet, holds=holds)
 
 
 class _Full(Exception):

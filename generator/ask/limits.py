@@ -104,34 +104,16 @@ async def take_soon(window: Window, images: int = 1) -> RateLimit:
     return rate
 
 
-def take_generate(wallet: Wallet, api_key: ApiKey | None, images: int = 1) -> RateLimit:
-    """Count `images` that `wallet` asks for (`api_key`, when that has a limit of its own). Raises as `take`."""
-    return take(generate_window(wallet, api_key), images)
-
-
-def peek_generate(wallet: Wallet, api_key: ApiKey | None) -> RateLimit:
-    """Tell where `wallet` stands without counting a request. Raises LimiterUnavailable."""
-    return _asked(generate_window(wallet, api_key), 0)[1]
-
-
 async def peek_soon(window: Window) -> RateLimit:
     """Tell where `window` stands without counting anything, on an event loop. Raises LimiterUnavailable."""
     return (await _asked_soon(window, 0))[1]
 
 
-def take_status(wallet: Wallet) -> None:
-    """Count one status look-up of `wallet`. Raises RateLimited.
+async def take_status_soon(wallet: Wallet) -> None:
+    """Count one status look-up of `wallet`, on an event loop. Raises RateLimited.
 
     While the limiter cannot be reached look-ups go uncounted: somebody who paid for an image gets to see it.
     """
-    try:
-        take(_status_window(wallet))
-    except LimiterUnavailable as error:
-        log.warning("Status look-ups are not counted: %s", error.__cause__)
-
-
-async def take_status_soon(wallet: Wallet) -> None:
-    """Do as `take_status`, for a caller on an event loop."""
     try:
         await take_soon(_status_window(wallet))
     except LimiterUnavailable as error:

@@ -22,7 +22,7 @@ from generator import live
 from generator.jobs import lifecycle
 from generator.jobs.pacing import Bell
 from generator.jobs.turns import Turns
-from generator.jobs.worker import Worker
+from generator.jobs.worker import Drawn, Worker
 from generator.models import Generation
 from generator.upstreams import reve_art, trouble
 from kit import pulse, wakeups
@@ -151,15 +151,15 @@ class Engine:
         task.add_done_callback(ended)
 
     async def _send(self, generation: Generation) -> None:
-        if job := await self.worker.send(generation):
-            self._fetch(generation, job)
+        if drawn := await self.worker.send(generation):
+            self._fetch(generation, drawn)
 
     async def _look(self, generation: Generation) -> None:
-        if job := await self.worker.look(generation):
-            self._fetch(generation, job)
+        if drawn := await self.worker.look(generation):
+            self._fetch(generation, drawn)
 
-    def _fetch(self, generation: Generation, job: reve_art.Job) -> None:
-        self._start(self.worker.keep(generation, job), generation, self.fetching, self.looks)
+    def _fetch(self, generation: Generation, drawn: Drawn) -> None:
+        self._start(self.worker.keep(generation, drawn), generation, self.fetching, self.looks)
 
     # --- Beside the work
 

@@ -20,14 +20,14 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
-from django.db.models import Case, F, Q, QuerySet, Value, When
+from django.db.models import Case, Q, QuerySet, Value, When
 from django.utils import timezone
 
 from billing import ledger
 from generator import live
 from generator.files.images import StoredImage
 from generator.jobs import caps
-from generator.jobs.rows import change_each
+from generator.jobs.rows import change_each, claim_due
 from generator.models import Generation
 
 log = logging.getLogger(__name__)
@@ -63,8 +63,17 @@ class Pause:
 
 def claim_submissions(pks: Sequence[int]) -> list[Generation]:
     """Take those of these generations that are queued and due, in this order, for sending."""
-    waiting = Generation.objects.filter(pk__in=pks, status=Status.QUEUED, due_at__lte=timezone.now())
-    taken = _claim(waiting, status=Status.SUBMITTING, counted="submits")
+    now = timezone.now()
+    taken = claim_due(
+        status=Status.QUEUED,
+        at=now,
+        limit=len(pks),
+        pks=pks,
+        assign="status = %s, claim = %s, due_at = %s, submits = submits + 1",
+        values=[Status.SUBMITTING, secrets.token_hex(8), now + LEASE],
+    )
+    for generation in taken:
+        live.publish_on_commit(generation, ended=False)
     return sorted(taken, key=lambda generation: pks.index(generation.pk))
 
 
@@ -75,10 +84,16 @@ def claim_submission(pk: int) -> Generation | None:
 
 def claim_looks(limit: int) -> list[Generation]:
     """Take up to `limit` drawings that are due for a look, the longest overdue first."""
-    due = Generation.objects.filter(status=Status.DRAWING, due_at__lte=timezone.now()).order_by("due_at")
-    if not due.exists():  # the usual answer, and on SQLite one that needs no write lock
-        return []
-    return _claim(due, limit, status=Status.DRAWING, counted="polls")
+    now = timezone.now()
+    if not Generation.objects.filter(status=Status.DRAWING, due_at__lte=now).exists():
+        return []  # the usual answer, and on SQLite one that needs no write lock
+    return claim_due(
+        status=Status.DRAWING,
+        at=now,
+        limit=limit,
+        assign="claim = %s, due_at = %s, polls = polls + 1",
+        values=[secrets.token_hex(8), now + LEASE],
+    )
 
 
 def requeue(pauses: Sequence[Pause]) -> set[int]:
@@ -196,28 +211,6 @@ def still_lapsed(generation: Generation) -> Q:
 def past_deadline() -> QuerySet[Generation]:
     """The unfinished generations whose time is up."""
     return Generation.objects.filter(status__in=Generation.UNFINISHED, deadline_at__lte=timezone.now())
-
-
-def _claim(
-    waiting: QuerySet[Generation], limit: int | None = None, *, status: Status, counted: str
-) -> list[Generation]:
-    """Move rows to `status` under a token of their own, and count that; each row is taken by one worker only."""
-    token = secrets.token_hex(8)
-    with transaction.atomic():
-        if connection.features.has_select_for_update_skip_locked:
-            waiting = waiting.select_for_update(skip_locked=True)
-        taken = list(waiting[:limit])
-        if taken:
-            until = _in(LEASE.total_seconds())
-            Generation.objects.filter(pk__in=[generation.pk for generation in taken]).update(
-                status=status, claim=token, due_at=until, **{counted: F(counted) + 1}
-            )
-        for generation in taken:
-            if generation.status != status:
-                live.publish_on_commit(generation, ended=False)
-            generation.status, generation.claim, generation.due_at = status, token, until
-            setattr(generation, counted, getattr(generation, counted) + 1)
-    return taken
 
 
 @transaction.atomic

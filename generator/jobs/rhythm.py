@@ -17,7 +17,7 @@ REMEMBERED = 64  # drawings
 ENOUGH = 5  # of them to go by
 SCOUTS = 16
 LEAST, MOST = 0.25, 15.0  # seconds between two looks
-CLOSE, WIDE = 0.07, 0.25  # of a drawing's age
+CLOSE, WIDE = 0.065, 0.25  # of a drawing's age
 
 
 class Rhythm:

@@ -1,4 +1,4 @@
-"""Many generations, each with values of its own, changed by one statement.
+"""Many generations claimed, or changed to values of their own, by one statement.
 
 A row is changed only while it is as the caller has claimed it: in that status, under that claim.
 """
@@ -12,7 +12,26 @@ from django.db import connection
 from generator.models import Generation
 
 _TABLE = Generation._meta.db_table
+_COLUMNS = ", ".join(f"{_TABLE}.{field.column}" for field in Generation._meta.concrete_fields)
 _MOST = 400  # rows in a statement: SQLite takes some thousand parameters in one
+
+
+def claim_due(
+    *, status: str, at: datetime, limit: int, pks: Sequence[int] | None = None, assign: str, values: Sequence[Any]
+) -> list[Generation]:
+    """Change up to `limit` rows in `status` that are due `at` that moment, and return them as they are then.
+
+    The longest overdue first, only some `pks` where they are named. Each row is taken by one caller only.
+    """
+    among = f"AND id IN ({', '.join(['%s'] * len(pks))})" if pks is not None else ""
+    lock = "FOR UPDATE SKIP LOCKED" if connection.features.has_select_for_update_skip_locked else ""
+    found = Generation.objects.raw(
+        f"WITH due AS (SELECT id FROM {_TABLE} WHERE status = %s AND due_at <= %s {among}"  # noqa: S608 (as below)
+        f" ORDER BY due_at LIMIT %s {lock})"
+        f" UPDATE {_TABLE} SET {assign} FROM due WHERE {_TABLE}.id = due.id RETURNING {_COLUMNS}",
+        [status, _stored(at), *(pks or ()), limit, *map(_stored, values)],
+    )
+    return list(found)
 
 
 def change_each(rows: Sequence[tuple[Generation, Sequence[Any]]], *, status: str, assign: str) -> set[int]:

@@ -6,6 +6,7 @@ Every step ends with a write that repeats the claim, so whoever comes late chang
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from django.conf import settings
 
@@ -25,8 +26,21 @@ MAX_FAILED_POLLS = 5  # useless answers about one job before it is given up
 IMAGES_AT_ONCE = 12  # bounds what images take in memory: so many times IMAGE_MAX_BYTES, and a decoded one per thread
 BUSY_SECONDS = 2.0
 REFUSED_SECONDS = 1.0  # until a job that our own trouble kept from being sent may go; the trouble decides when it does
+REFUSED_AGAIN_SECONDS = 30.0  # … that was a trial before: it may be the job that is refused, so others get to be one
 
 NO_IMAGE = "The image service did not deliver a usable image."
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A job that is drawn. `accepting` is the write that makes its generation a drawing, where that is to come yet."""
+
+    job: reve_art.Job
+    accepting: asyncio.Task[bool] | None = None
+
+
+class _NotOurs(Exception):
+    """The claim was lost, or the generation has ended."""
 
 
 class Worker:
@@ -44,8 +58,8 @@ class Worker:
         # What ends holds a thread each, and the claims and batches that all others wait for need one as well.
         self._ending = asyncio.Semaphore(max(1, settings.DATABASE_THREADS // 2))
 
-    async def send(self, generation: Generation) -> reve_art.Job | None:
-        """Submit a claimed generation; return its job when it is drawn already."""
+    async def send(self, generation: Generation) -> Drawn | None:
+        """Submit a claimed generation; return what was drawn when it is drawn already."""
         try:
             job = await self.client.submit(
                 prompt=generation.prompt,
@@ -63,7 +77,7 @@ class Worker:
             await self._note_success()
         except reve_art.OperatorTrouble as error:
             await self._note_trouble(error)
-            await self._requeue(generation, REFUSED_SECONDS)
+            await self._requeue(generation, REFUSED_SECONDS if generation.submits < 2 else REFUSED_AGAIN_SECONDS)
         except reve_art.UpstreamError as error:
             # Unclear: it may have been accepted, but without an id nobody can ask for it, and it is never sent twice.
             log.error("%s could not be sent: %r", generation, error)
@@ -73,8 +87,8 @@ class Worker:
             return await self._accept(generation, job)
         return None
 
-    async def look(self, generation: Generation) -> reve_art.Job | None:
-        """Ask the upstream about a claimed drawing; return its job when it is drawn."""
+    async def look(self, generation: Generation) -> Drawn | None:
+        """Ask the upstream about a claimed drawing; return what was drawn when it is."""
         try:
             job = await self.client.poll(generation.upstream_id)
         except reve_art.Busy as error:
@@ -90,13 +104,15 @@ class Worker:
             return await self._act_on(generation, job)
         return None
 
-    async def keep(self, generation: Generation, job: reve_art.Job) -> None:
+    async def keep(self, generation: Generation, drawn: Drawn) -> None:
         """Fetch, verify and store the image of a claimed drawing, and complete it."""
         try:
             async with self._images:
-                data = await self.client.download(job.url)
+                data = await self._fetch(drawn)
                 image = await in_thread(lambda: images.verify(data), Pool.PROCESSOR)
                 await in_thread(lambda: images.keep(data, generation.file_token, image), Pool.FILES)
+        except _NotOurs:
+            log.warning("%s ended, or another worker has it", generation)
         except ImageUnreachable as error:
             # Its host is busy or away. The image is there, so it is worth the whole deadline.
             log.warning("%s: %r", generation, error)
@@ -108,7 +124,7 @@ class Worker:
             log.error("%s: the image could not be saved: %r", generation, error)
             await self.pause(generation, max(1.0, step_at(age_of(generation))))
         else:
-            if not await self._end(lambda: lifecycle.complete(generation, image=image, model=job.model)):
+            if not await self._end(lambda: lifecycle.complete(generation, image=image, model=drawn.job.model)):
                 await self._drop_unwanted(generation)
 
     async def pause(self, generation: Generation, after: float, *, is_failed: bool = False) -> None:
@@ -116,15 +132,28 @@ class Worker:
         if await self._pausing.add(Pause(generation, after, is_failed)):
             self._looks.ring_in(after)
 
-    async def _accept(self, generation: Generation, job: reve_art.Job) -> reve_art.Job | None:
-        is_drawn = job.state == "completed" and bool(job.url)
+    async def _accept(self, generation: Generation, job: reve_art.Job) -> Drawn | None:
+        if job.state == "completed" and job.url:
+            return Drawn(job, asyncio.create_task(self._accepting.add(Acceptance(generation, job.id, None))))
         after = self.rhythm.usual if job.state == "pending" else 0.0
-        moved = await self._accepting.add(Acceptance(generation, job.id, None if is_drawn else after))
-        if moved and not is_drawn:
+        if await self._accepting.add(Acceptance(generation, job.id, after)):
             self._looks.ring_in(after)
-        return job if moved and is_drawn else None
+        return None
 
-    async def _act_on(self, generation: Generation, job: reve_art.Job) -> reve_art.Job | None:
+    async def _fetch(self, drawn: Drawn) -> bytes:
+        """Return the image's bytes. What its upstream calls it is written down meanwhile, and before anything else is.
+
+        Raises _NotOurs when it is not this worker's any more.
+        """
+        if drawn.accepting is None:
+            return await self.client.download(drawn.job.url)
+        download = asyncio.create_task(self.client.download(drawn.job.url))
+        await asyncio.wait([drawn.accepting, download])
+        if not drawn.accepting.result():
+            raise _NotOurs
+        return download.result()
+
+    async def _act_on(self, generation: Generation, job: reve_art.Job) -> Drawn | None:
         if job.state == "failed":
             self.rhythm.forget(generation)
             message = job.message or "The image service could not make this image."
@@ -135,7 +164,7 @@ class Worker:
             await self._count_failed_poll(generation, BadImage("completed without a URL"))
         else:
             self.rhythm.found(generation)
-            return job
+            return Drawn(job)
         return None
 
     async def _requeue(self, generation: Generation, after: float) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from itertools import groupby
+from math import log
 
 from django.conf import settings
 from django.template.loader import render_to_string
@@ -11,7 +12,7 @@ from django.utils import timezone
 
 from generator.ask.forms import STUDIO_KEY
 from generator.files.images import THUMBNAIL_SIDES
-from generator.models import Generation
+from generator.models import ASPECT_RATIOS, Generation
 
 ROW_HEIGHT = 240  # CSS pixels of a row of tiles, as static/css/tiles.css has it
 
@@ -26,6 +27,11 @@ class Picture:
     sizes: str
     width: int
     height: int
+
+    @property
+    def ratio(self) -> str:
+        """The shape that it has, as near as ours come; an upstream may have drawn another than was asked for."""
+        return min(ASPECT_RATIOS, key=lambda ratio: abs(log(_across(ratio) * self.height / self.width)))
 
 
 @dataclass(frozen=True)
@@ -96,6 +102,11 @@ def shared_picture_of(generation: Generation) -> Picture:
 def large_picture_of(generation: Generation) -> Picture:
     """Return a completed generation's image for a page of its own: as large as the window lets it be."""
     return _large(picture_of(generation))
+
+
+def _across(ratio: str) -> float:
+    width, height = map(int, ratio.split(":"))
+    return width / height
 
 
 def _picture(generation: Generation, url: str, thumbnail: Callable[[int], str]) -> Picture:

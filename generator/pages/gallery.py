@@ -3,11 +3,9 @@
 import re
 from urllib.parse import urlencode, urlsplit
 
-from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import BadRequest
-from django.db import close_old_connections
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, QueryDict, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -79,8 +77,6 @@ async def gallery_zip(request: HttpRequest) -> HttpResponseBase:
     found = [generation async for generation in mine.select_related("api_key").order_by("-pk")]
     if not found:
         raise Http404
-    # What was asked of the database so far was on this request's thread, which waits until everything is sent.
-    await sync_to_async(close_old_connections)()
     response = StreamingHttpResponse(archive.stream_async(found), content_type="application/zip")
     response["Content-Disposition"] = f'attachment; filename="{_archive_name(len(found))}"'
     response["Cache-Control"] = "no-store"

@@ -1,5 +1,6 @@
 """One image's own page, and the image as a file."""
 
+from asgiref.sync import sync_to_async
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import BadRequest
 from django.http import Http404, HttpRequest, HttpResponse
@@ -18,7 +19,7 @@ from generator.pages.cards import card_of, large_picture_of
 from generator.pages.owner import kept_generation, own_generation
 from kit.http import signed
 from kit.http.requests import site_of
-from kit.threads import Pool, in_thread
+from kit.threads import Pool, in_thread, let_go
 
 RETRY_AFTER = 2  # seconds: about what a conversion takes
 
@@ -55,6 +56,7 @@ async def download(request: HttpRequest, public_id: str) -> HttpResponse:
     """One of the viewer's images as a file: `?format=` png, jpeg or webp, else as it is stored."""
     user_id = (await request.auser()).pk
     assert user_id is not None
+    await sync_to_async(let_go)()  # the request's own thread asked for the user, and a conversion waits for its turn
     generation = await in_thread(lambda: kept_generation(user_id, public_id))
     try:
         return await saved_as(request, generation, request.GET.get("format", ""))

@@ -10,6 +10,7 @@ from generator.errors import (
     RateLimit,
     RateLimited,
     TooManyAtOnce,
+    UpstreamPaused,
 )
 
 
@@ -39,6 +40,9 @@ def refusal_of(error: GeneratorError, count: int) -> Refusal:
             return Refusal(429, f"{words} Nothing was charged; {then}.", 2)
         case LimiterUnavailable():
             return Refusal(503, "New images can't be accepted for a moment. Nothing was charged; try again shortly.", 5)
+        case UpstreamPaused():
+            words = "No images can be drawn for the moment; we have been told."
+            return Refusal(503, f"{words} Nothing was charged. Try again in a few minutes.", 60)
         case IdempotencyConflict():
             return Refusal(
                 409, "This page had already started another image. Press Generate again to start this one as well."

@@ -13,8 +13,10 @@ Messages of all of them hold only what `words` lets through. Every call ends wit
 """
 
 import asyncio
+import importlib.util
 import json
 import ssl
+import sys
 import zlib
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -30,7 +32,12 @@ from generator.errors import BadImage, ImageUnreachable
 from generator.models import UpstreamTrouble
 from generator.upstreams import words
 from kit.http.network import ForbiddenAddress, GuardedTransport
-from kit.http.places import Places
+from kit.http.places import Places, make_room
+
+if importlib.util.find_spec("sniffio") is None:
+    # httpcore tries to import it several times in each request, and each time all of the path is searched: a third of
+    # what a call costs. This says at once that it is not there.
+    sys.modules["sniffio"] = None  # type: ignore[assignment]
 
 # The document knows `pending` and `completed`; the other words are those that APIs of this kind use. Any word that is
 # in neither list means that the upstream is still at it.
@@ -114,6 +121,7 @@ class ReveClient:
         is_secret = not (settings.SANDBOX and api_key == settings.UPSTREAM_API_KEY)  # the sandbox's is "sandbox"
         self._hidden = words.Hidden([api_key] if is_secret else [], base_url)
         headers = {"User-Agent": "reveweb", "Accept-Encoding": "identity"}
+        make_room(CONNECTIONS + IMAGE_CONNECTIONS)
         # Apart, so that an upstream that lets submissions hang keeps nobody from asking for what is drawn.
         self._submits, self._looks = (
             httpx.AsyncClient(

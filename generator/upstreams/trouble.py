@@ -41,8 +41,10 @@ def note(error: "OperatorTrouble") -> None:
     """Put down that the upstream refuses us, and tell the operator unless they know."""
     now = timezone.now()
     known = current()
-    if known and known.kind == error.kind and known.told_at and known.next_try_at > now + TRY_AGAIN / 2:
-        return  # all that was under way comes back at once, and says the same
+    if known and known.kind == error.kind and known.told_at:
+        pause = known.next_try_at - now  # longer while a trial is under way
+        if TRY_AGAIN / 2 < pause <= TRY_AGAIN:
+            return  # all that was under way comes back at once, and says the same
     with transaction.atomic():
         trouble, is_new = UpstreamTrouble.objects.select_for_update().get_or_create(
             upstream=_upstream(), defaults={"kind": error.kind, "since": now, "next_try_at": now + TRY_AGAIN}

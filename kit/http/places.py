@@ -1,9 +1,21 @@
 """Many connections to one host at once, at the price of one each."""
 
 import asyncio
+import resource
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import httpx
+
+OTHER_FILES = 256  # what a process has open beside its connections
+
+
+def make_room(connections: int) -> None:
+    """Raise this process's limit of open files, as far as one may, for so many connections: the usual one is 1,024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + OTHER_FILES
+    most = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 class Places(httpx.AsyncBaseTransport):

@@ -16,6 +16,7 @@ from generator.errors import (
     OutOfCredits,
     RateLimited,
     TooManyAtOnce,
+    UpstreamPaused,
 )
 from reveweb.api import (
     ANSWERS,
@@ -90,6 +91,10 @@ GUIDANCE: dict[type[Exception], tuple[str, str]] = {
     LimiterUnavailable: (
         "The service is restarting. The request was not accepted.",
         "Wait `Retry-After` seconds, then send it again.",
+    ),
+    UpstreamPaused: (
+        "No images can be drawn until we have mended something. The request was not accepted.",
+        "Wait `Retry-After` seconds, then send it again. Images that were accepted before are kept waiting.",
     ),
     GenerationNotFound: (
         "No image of your account has this id. Images of others are not found either.",

@@ -11,7 +11,7 @@ from kit import pulse
 log = logging.getLogger(__name__)
 
 EVERY_SECONDS = 2.0
-NAMES = {"money": "money", "submit": "worker", "rest": "rest"}  # what a worker is called that listens to a queue
+NAMES = {"money": "money", "rest": "rest"}  # what a worker is called that listens to a queue; drawing has its own
 
 
 class Pulse(bootsteps.StartStopStep):

@@ -19,17 +19,19 @@ API_CONNECTIONS = max(1, DATABASE_CONNECTIONS // 3)  # of the API's asynchronous
 ORM_CONNECTIONS = DATABASE_CONNECTIONS - API_CONNECTIONS
 DATABASE_THREADS = max(1, ORM_CONNECTIONS // 2)  # of `kit.threads`
 TASK_THREADS = max(1, min(env.int("WORKER_THREADS", 16), ORM_CONNECTIONS - DATABASE_THREADS))  # of Celery
+WATCH_THREADS = 1  # of `kit.threads` too, in web processes, where there are no tasks
 FILE_THREADS = 8  # local files, and storage that is not local: it may stall
 PROCESSOR_THREADS = os.cpu_count() or 2  # of what computes, such as decoding images
 
 DATABASE_URL = env.str("DATABASE_URL", f"sqlite:///{VAR_DIR / 'reveweb.sqlite3'}")
 DATABASES = {"default": env.db_url_config(DATABASE_URL)}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    DATABASES["default"]["ENGINE"] = "kit.sqlite3"  # whose writers queue
     DATABASES["default"]["OPTIONS"] = {
         # A transaction takes the write lock when it begins: two that read first and write later would
         # otherwise deadlock, and SQLite answers that with an error at once instead of waiting.
         "transaction_mode": "IMMEDIATE",
-        "timeout": 20,
+        "timeout": 60,  # seconds until "database is locked"; nobody who writes takes a second
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-16000;",
     }
     DATABASES["default"]["TEST"] = {"NAME": VAR_DIR / "test.sqlite3"}  # on disk: tests use several connections

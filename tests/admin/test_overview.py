@@ -1,8 +1,11 @@
 """The first page and the roles themselves."""
 
+import time
 from datetime import timedelta
 
 import pytest
+import redis
+from django.conf import settings
 from django.contrib.auth.models import Group, Permission
 from django.core.management import call_command
 from django.db import connection
@@ -13,6 +16,7 @@ from billing.models import Dispute, OutgoingMail, StripeEvent, Wallet
 from billing.staff import roles
 from generator.jobs import lifecycle
 from generator.models import Generation
+from kit import pulse
 from tests.admin.conftest import Staff
 
 
@@ -37,6 +41,38 @@ def test_it_counts_what_an_operator_wants_to_know(
     }
     for number in boss.get("index").context["numbers"]:
         assert boss.client.get(number.url).status_code == 200, number.url
+
+
+def processes(who: Staff) -> dict[str, tuple[str, bool]]:
+    return {each.label: (each.words, each.alarming) for each in who.get("index").context["processes"]}
+
+
+def test_it_says_when_each_process_was_last_heard(boss: Staff) -> None:
+    for name in ("scheduler", "worker", "money"):
+        pulse.beat(name)
+    redis.Redis.from_url(settings.REDIS_URL).hset(pulse._key(), "money", str(time.time() - 150))
+    assert processes(boss) == {
+        "Scheduler": ("heard 0 seconds ago", False),
+        "Drawing": ("heard 0 seconds ago", False),
+        "Payments": ("not heard for 2 minutes", True),
+        "Mails and the rest": ("never heard", True),
+        "Images": ("none is late", False),
+    }
+
+
+def test_it_says_what_is_due_and_whether_anything_gets_done(boss: Staff, generation: Generation) -> None:
+    Generation.objects.update(due_at=timezone.now() - timedelta(seconds=90))
+    assert processes(boss)["Images"] == ("oldest due for 90 seconds, and nothing gets done", True)
+    pulse.beat("progress")
+    assert processes(boss)["Images"] == ("oldest due for 90 seconds", False)
+
+
+def test_without_redis_it_says_so(boss: Staff, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away() -> dict[str, float]:
+        raise redis.ConnectionError("away")
+
+    monkeypatch.setattr(pulse, "heard", away)
+    assert processes(boss) == {"Redis": ("cannot be reached, so no process was heard", True)}
 
 
 def test_it_asks_the_database_little(boss: Staff, drawn: Generation) -> None:

@@ -16,6 +16,8 @@ from accounts.models import User
 from billing.models import Wallet
 from generator.ask import limits
 from generator.models import Generation
+from generator.upstreams import trouble
+from generator.upstreams.reve_art import OperatorTrouble
 from tests.api.answers import GENERATE, STATUS, assert_error, assert_json
 from tests.billing.books import audit
 from tests.conftest import Api
@@ -309,6 +311,28 @@ def test_without_the_limiters_server_nothing_is_taken_on_or_charged(api: Api, wa
     assert int(response["Retry-After"]) > 0
     assert not Generation.objects.exists()
     assert audit(wallet) == 3
+
+
+@pytest.mark.services
+@pytest.mark.parametrize("path", GENERATE)
+def test_while_nothing_can_be_drawn_nothing_is_taken_on_or_charged(
+    serve: Callable[..., httpx.Response], wallet: Wallet, monkeypatch: pytest.MonkeyPatch, unlogged: None, path: str
+) -> None:
+    body, headers = {"prompt": "x", "async": True}, {"Idempotency-Key": "one"}
+    first = serve("POST", path, json=body, headers=headers)
+    monkeypatch.setattr(trouble, "CACHE_SECONDS", -1.0)
+    trouble.note(OperatorTrouble("402"))
+    for key in ("two", "one"):
+        answer = serve("POST", path, json=body, headers={"Idempotency-Key": key})
+        if key == "two":
+            assert_error(answer, 503, "unavailable")
+            assert answer.headers["Retry-After"] == "60"
+            assert (answer.headers["X-Credits-Charged"], answer.headers["X-Credits-Remaining"]) == ("0", "2")
+        else:  # what was taken on before is told of as ever
+            assert (answer.status_code, answer.json()) == (202, first.json())
+    assert audit(wallet) == 2
+    trouble.clear()
+    assert serve("POST", path, json=body).status_code == 202
 
 
 @pytest.mark.parametrize("path", [GENERATE[0], "/v1/images/status/img_1"])

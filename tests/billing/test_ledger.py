@@ -128,13 +128,13 @@ def test_a_grant_that_comes_many_times_at_once_is_granted_once(wallet: Wallet) -
 
 def test_a_grant_that_stops_half_way_never_was(wallet: Wallet, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(CreditEntry.objects, "create", _dies)
+        patch.setattr(CreditEntry.objects, "bulk_create", _dies)
         with pytest.raises(KeyboardInterrupt):
             grant(wallet, 5)
     assert audit(wallet) == 3
 
 
-def _dies(**_: object) -> None:
+def _dies(*_: object) -> None:
     raise KeyboardInterrupt
 
 

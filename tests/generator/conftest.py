@@ -1,6 +1,7 @@
 """A server on a real socket that answers as a test tells it to."""
 
 import contextlib
+import json
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -9,6 +10,11 @@ from typing import Any
 
 import httpx
 import pytest
+
+from generator.jobs import engine
+from kit.threads import in_loop
+
+KEY = "rv-live-Zk39dkQp20sdkLLpq8"  # ours, at the upstream
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -100,3 +106,28 @@ def server() -> Iterator[CannedServer]:
     server.shutdown()
     thread.join(5)
     server.server_close()
+
+
+# --- As the upstream of a worker -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def upstream(server: CannedServer, settings: Any, images: None) -> Iterator[CannedServer]:
+    """An upstream with our key that takes the job `up_1`; what it says of it is the test's to set."""
+    settings.SANDBOX = False
+    settings.REVE_API_URL, settings.UPSTREAM_API_KEY = server.url, KEY
+    settings.UPSTREAM_TYPICAL_SECONDS = 0.0
+    says(server, "/v1/reve-image/generate", {"id": "up_1", "status": "pending"}, 202)
+    forget_client()
+    yield server
+    forget_client()
+
+
+def forget_client() -> None:
+    if engine._in_passing.cache_info().currsize:
+        in_loop(engine._in_passing().client.aclose())
+    engine._in_passing.cache_clear()
+
+
+def says(server: CannedServer, path: str, body: Any, status: int = 200, **options: Any) -> None:
+    server.replies[path] = Reply(status, json.dumps(body).encode(), **options)

@@ -9,7 +9,7 @@ import pytest
 from django.db import connection, connections
 
 from billing import ledger
-from billing.models import CreditEntry, Plan, Wallet
+from billing.models import CreditEntry, CreditLine, Plan, Wallet
 from generator.ask import admission
 from generator.ask.admission import Admission, ImageRequest
 from generator.errors import IdempotencyConflict, OutOfCredits, RateLimited, TooManyAtOnce
@@ -175,6 +175,20 @@ def test_the_last_places_go_to_one_form(rich: Wallet) -> None:
     assert Generation.objects.count() == 4
 
 
-def test_one_image_costs_no_query_more_than_it_did(rich: Wallet, django_assert_max_num_queries: Any) -> None:
-    with django_assert_max_num_queries(13):  # BEGIN and COMMIT, the replay, the hold's eight, the row
-        admission.admit(wallet=rich, request=ImageRequest("a lighthouse"), idempotency_key="one")
+@pytest.mark.parametrize("images", [1, 4])
+def test_several_images_take_as_many_statements_as_one(
+    rich: Wallet, django_assert_max_num_queries: Any, images: int
+) -> None:
+    # BEGIN and COMMIT, the replay; the wallet and its grants, each read and changed; the entry, its line and the row
+    with django_assert_max_num_queries(10 if images == 1 else 11):  # four draw on two grants
+        admission.admit(wallet=rich, request=ImageRequest("a lighthouse", count=images), idempotency_key="one")
+
+
+def test_several_images_draw_on_one_grant_after_the_other(rich: Wallet) -> None:
+    admitted = admission.admit(wallet=rich, request=FOUR)
+    lines = CreditLine.objects.filter(entry__kind=CreditEntry.Kind.HOLD).order_by("entry_id")
+    references = [line.entry.reference for line in lines]
+    assert references == [generation.credit_reference for generation in admitted.generations]
+    assert [line.grant.amount for line in lines] == [3, 3, 3, 50]
+    assert [line.entry.balance_after for line in lines] == [52, 51, 50, 49]
+    audit(rich)

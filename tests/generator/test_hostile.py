@@ -19,17 +19,15 @@ from hypothesis import strategies as st
 
 from billing.models import CreditEntry
 from generator.errors import BadImage
-from generator.jobs import engine, tasks
+from generator.jobs import tasks
 from generator.models import Generation
 from generator.upstreams import reve_art
 from generator.upstreams.reve_art import Job, ReveClient
-from kit.threads import in_loop
 from tests.billing.books import audit
 from tests.conftest import Api
 from tests.driver import finish, step
-from tests.generator.conftest import CannedServer, Reply
+from tests.generator.conftest import KEY, CannedServer, says
 
-KEY = "rv-live-Zk39dkQp20sdkLLpq8"
 ADDRESS = "https://api.reve-art.com"
 GENERATE, STATUS = "/v1/reve-image/generate", "/v1/reve-image/status/up_1"
 
@@ -186,28 +184,6 @@ def test_any_address_is_an_image_or_none(url: str) -> None:
 
 
 # --- Through a worker, up to what people see -------------------------------------------------------------------
-
-
-@pytest.fixture
-def upstream(server: CannedServer, settings: Any, images: None) -> Iterator[CannedServer]:
-    """An upstream with our key that takes the job `up_1`; what it says of it is the test's to set."""
-    settings.SANDBOX = False
-    settings.REVE_API_URL, settings.UPSTREAM_API_KEY = server.url, KEY
-    settings.UPSTREAM_TYPICAL_SECONDS = 0.0
-    says(server, GENERATE, {"id": "up_1", "status": "pending"}, 202)
-    forget_client()
-    yield server
-    forget_client()
-
-
-def forget_client() -> None:
-    if engine._in_passing.cache_info().currsize:
-        in_loop(engine._in_passing().client.aclose())
-    engine._in_passing.cache_clear()
-
-
-def says(server: CannedServer, path: str, body: Any, status: int = 200, **options: Any) -> None:
-    server.replies[path] = Reply(status, json.dumps(body).encode(), **options)
 
 
 def everything_shown(api: Api, generation: Generation, caplog: pytest.LogCaptureFixture) -> str:

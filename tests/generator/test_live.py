@@ -288,6 +288,24 @@ def test_what_ended_while_nobody_waited_yet_is_found_at_once(generation: Generat
     assert timed(wait())[1] < 3
 
 
+@pytest.mark.usefixtures("_never_looks")
+def test_whoever_waits_is_answered_though_every_thread_for_requests_is_held_up(generation: Generation) -> None:
+    found, back = drawing(generation), threading.Event()
+
+    async def wait() -> Generation:
+        held_up = [asyncio.create_task(in_thread(lambda: back.wait(20))) for _ in range(100)]
+        waiting = asyncio.create_task(live.wait_until_final(found, 60))
+        await asyncio.sleep(0.2)
+        await asyncio.to_thread(after(0, lambda: fail(found)).join)
+        async with asyncio.timeout(10):
+            ended = await waiting
+        back.set()
+        await asyncio.gather(*held_up)
+        return ended
+
+    assert timed(wait())[0].is_final
+
+
 def test_nobody_is_woken_by_what_was_rolled_back(generation: Generation, monkeypatch: pytest.MonkeyPatch) -> None:
     found = drawing(generation)
     woken: list[str] = []

@@ -29,12 +29,12 @@ def again(wallet: Wallet) -> Wallet:
 
 def test_the_nearest_rate_limit_counts(wallet: Wallet, plan: Plan, settings: Any) -> None:
     key, _ = keys.mint(user=wallet.user, name="k", rate_limit=55)
-    assert limits.peek_generate(again(wallet), key).limit == 55
-    assert limits.peek_generate(again(wallet), None).limit == 33
+    assert limits.generate_window(again(wallet), key).per_minute == 55
+    assert limits.generate_window(again(wallet), None).per_minute == 33
     Wallet.objects.update(rate_limit=44)
-    assert limits.peek_generate(again(wallet), None).limit == 44
+    assert limits.generate_window(again(wallet), None).per_minute == 44
     Wallet.objects.update(rate_limit=None, plan=None)
-    assert limits.peek_generate(again(wallet), None).limit == settings.RATE_LIMIT_PER_MINUTE
+    assert limits.generate_window(again(wallet), None).per_minute == settings.RATE_LIMIT_PER_MINUTE
 
 
 @pytest.mark.services

@@ -13,10 +13,14 @@ from django.utils import timezone
 
 from accounts.models import User
 from billing.models import OutgoingMail
-from generator.models import UpstreamTrouble
+from generator.models import Generation, UpstreamTrouble
 from generator.upstreams import trouble
 from generator.upstreams.reve_art import Kind, OperatorTrouble
+from tests.billing.books import audit
+from tests.driver import step
+from tests.generator.conftest import CannedServer, says
 
+GENERATE = "/v1/reve-image/generate"
 KEY = OperatorTrouble("401: no", Kind.KEY_REFUSED)
 FUNDS = OperatorTrouble("402: no", Kind.OUT_OF_FUNDS)
 
@@ -152,7 +156,7 @@ def test_a_trial_is_given_to_one() -> None:
     assert [trouble.may_try() for _ in range(3)] == [True, False, False]
 
 
-def test_a_trial_that_fails_is_followed_by_another_after_a_while() -> None:
+def test_a_trial_that_fails_is_followed_by_another_after_a_while(sam: User) -> None:
     trouble.note(KEY)
     later(15)
     assert trouble.may_try()
@@ -251,3 +255,63 @@ def test_an_admin_sees_it_while_there_is_any(
     trouble.note(KEY)
     assert "Upstreams that draw nothing" in client.get("/admin/").content.decode()
     assert "It refuses our key" in client.get(page).content.decode()
+
+
+# --- Through a worker ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("status", "kind"), [(401, "key_refused"), (402, "out_of_funds"), (403, "key_refused")])
+def test_our_own_trouble_fails_nobodys_image(
+    generation: Generation, upstream: CannedServer, sam: User, mailoutbox: list[Any], status: int, kind: str
+) -> None:
+    accepted = upstream.replies[GENERATE]
+    says(upstream, GENERATE, {"error": {"message": "No."}}, status)
+    for _ in range(3):
+        generation = step(generation)
+    assert (generation.status, generation.error_code) == (Generation.Status.QUEUED, "")
+    assert audit(generation.wallet) == 2  # its credit is still set aside
+    assert UpstreamTrouble.objects.get().kind == kind
+    assert sent_to(upstream) == 1
+    assert len(mailoutbox) == 1
+
+    later(15)
+    generation = step(generation)
+    assert sent_to(upstream) == 2  # one trial, which failed
+    generation = step(generation)
+    assert sent_to(upstream) == 2
+
+    upstream.replies[GENERATE] = accepted
+    later(15)
+    generation = step(generation)
+    assert generation.status == Generation.Status.DRAWING
+    assert not UpstreamTrouble.objects.exists()
+    assert len(mailoutbox) == 2
+
+
+def test_one_job_that_is_refused_is_not_the_only_one_that_is_ever_tried(
+    generation: Generation, upstream: CannedServer
+) -> None:
+    """An upstream may answer 403 to what somebody wrote: nobody else could ever find out that the key is fine."""
+    says(upstream, GENERATE, {}, 403)
+    generation = step(generation)
+    later(15)
+    generation = step(generation)
+    assert sent_to(upstream) == 2
+    assert timezone.now() + timedelta(seconds=20) < generation.due_at
+    later(19)
+    assert not trouble.closes_intake()
+
+
+def test_a_drawing_whose_look_is_refused_goes_on_when_that_is_over(
+    generation: Generation, upstream: CannedServer
+) -> None:
+    says(upstream, "/v1/reve-image/status/up_1", {}, 401)
+    generation = step(step(step(generation)))
+    assert generation.status == Generation.Status.DRAWING
+    assert UpstreamTrouble.objects.exists()
+    says(upstream, "/v1/reve-image/status/up_1", {"id": "up_1", "status": "failed"})
+    assert step(generation).status == Generation.Status.FAILED
+
+
+def sent_to(upstream: CannedServer) -> int:
+    return [path for _, path, _, _ in upstream.requests].count(GENERATE)

@@ -16,6 +16,8 @@ from generator.ask import limits
 from generator.errors import LimiterUnavailable
 from generator.library import sharing
 from generator.models import Generation
+from generator.upstreams import trouble
+from generator.upstreams.reve_art import OperatorTrouble
 from tests.conftest import PASSWORD
 
 SEND = "/create/generate/"
@@ -227,11 +229,25 @@ def test_without_the_limiter_nothing_is_charged(
     def away(*_: Any) -> None:
         raise LimiterUnavailable
 
-    monkeypatch.setattr(limits, "take_generate", away)
+    monkeypatch.setattr(limits, "take", away)
     response = browser.post(SEND, fields())
     assert response.status_code == 503
     assert "Nothing was charged" in response.content.decode()
     assert balance(wallet) == 3
+
+
+def test_while_nothing_can_be_drawn_nothing_is_taken_on(
+    browser: Client, wallet: Wallet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trouble, "CACHE_SECONDS", -1.0)
+    trouble.note(OperatorTrouble("402"))
+    response = browser.post(SEND, fields(), headers=SCRIPT)
+    assert response.status_code == 503
+    assert response["Retry-After"] == "60"
+    assert "Nothing was charged" in response.json()["errors"]["__all__"][0]
+    assert balance(wallet) == 3
+    trouble.clear()
+    assert browser.post(SEND, fields(), headers=SCRIPT).status_code == 201
 
 
 def test_a_session_that_ended_keeps_the_words(client: Client, alice: User) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections.abc import AsyncIterator
 from inspect import getclosurevars, isfunction
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from asgiref.sync import AsyncToSync, SyncToAsync, iscoroutinefunction
 from django.core.exceptions import ImproperlyConfigured
 from django.core.files.storage import default_storage
+from django.http import HttpResponse, StreamingHttpResponse
 from django.test import Client
 
 from accounts.models import User
@@ -133,3 +135,23 @@ def test_storage_that_stalls_holds_up_only_files(
             return [answer.status_code for answer in (*answers, *await asyncio.gather(*files))]
 
     assert asyncio.run(ask()) == [200, 200, *[404] * 50]
+
+
+def test_a_page_that_sends_for_long_keeps_no_connection_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    from reveweb import asgi
+
+    events: list[str] = []
+    monkeypatch.setattr(asgi, "let_go", lambda: events.append("let go"))
+
+    async def pieces() -> AsyncIterator[bytes]:
+        events.append("piece")
+        yield b"piece"
+
+    async def send(message: Any) -> None:
+        events.append(message["type"])
+
+    asyncio.run(asgi.pages.send_response(StreamingHttpResponse(pieces()), send))
+    assert events[:2] == ["let go", "http.response.start"]
+    events.clear()
+    asyncio.run(asgi.pages.send_response(HttpResponse(b"page"), send))
+    assert "let go" not in events
