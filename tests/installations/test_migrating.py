@@ -56,7 +56,7 @@ def _moment(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> Iter
     at = datetime.fromisoformat(installation.facts["at"])
     monkeypatch.setattr(timezone, "now", lambda: at)
     block = transaction.atomic()
-    block._from_testcase = True  # as in Django's own: what is tested may wait for others within it
+    vars(block)["_from_testcase"] = True  # as in Django's own: what is tested may wait for others within it
     with block:
         yield
         transaction.set_rollback(True)
