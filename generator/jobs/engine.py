@@ -187,7 +187,7 @@ class Engine:
             names = ["worker", *(["progress"] if self._got_something_done else [])]
             self._got_something_done = False
             for name in names:
-                with contextlib.suppress(redis.RedisError):
+                with contextlib.suppress(redis.RedisError, OSError):
                     await asyncio.to_thread(pulse.beat, name)
             await asyncio.sleep(PULSE_SECONDS)
 
