@@ -107,8 +107,7 @@ class _Connections:
             self.name = self._name()
         while self.idle:
             connection = self.idle.pop()
-            # Whatever an idle connection has to say is that it is over.
-            if not connection.closed and not select.select([connection.fileno()], [], [], 0)[0]:
+            if not connection.closed and not _has_something_to_say(connection.fileno()):
                 return connection
             await connection.close()
         return await self._open()
@@ -136,3 +135,13 @@ class _Connections:
 
 
 _connections = PerLoop(_Connections, _Connections.close)
+
+
+def _has_something_to_say(descriptor: int) -> bool:
+    """Whether an idle connection has something to say, and that is only ever that it is over.
+
+    Not by `select`, which knows no descriptor above 1,023: a web process that holds thousands of calls has them.
+    """
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(0))
