@@ -138,13 +138,3 @@ def _has_something_to_say(socket: int) -> bool:
 
 
 _connections = PerLoop(_Connections, _Connections.close)
-
-
-def _has_something_to_say(descriptor: int) -> bool:
-    """Whether an idle connection has something to say, and that is only ever that it is over.
-
-    Not by `select`, which knows no descriptor above 1,023: a web process that holds thousands of calls has them.
-    """
-    poll = select.poll()
-    poll.register(descriptor, select.POLLIN)
-    return bool(poll.poll(0))
