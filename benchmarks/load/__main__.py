@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.load import flight, report, throughput, waiting
+from benchmarks.load import flight, processes, report, throughput, waiting
 from benchmarks.load.bench import Bench, bench
 from benchmarks.load.contestants import LiteLLM, Portkey
 from tests import ROOT
@@ -24,6 +24,7 @@ from tests import ROOT
 CLIENTS, QUICK_CLIENTS = (1, 8, 32, 128), (1, 32)
 FLIGHTS = (100, 1_000, 10_000)
 CROWDS = (500, 2_000)
+BUSY = 0.2  # cores that others may take
 PARTS = ("gateways", "throughput", "flight", "waiting", "payments")
 
 
@@ -65,13 +66,15 @@ def main() -> None:
     parser.add_argument("--redis", type=int, default=15, metavar="NUMBER", help="its database, which is emptied")
     asked = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was started ends too
-    checkout = asked.checkout.resolve()
+    checkout, busy = asked.checkout.resolve(), processes.busy()
+    if busy > BUSY:
+        print(f"Something else keeps {busy:.1f} cores busy: what follows is not worth much.", flush=True)
     with (
         tempfile.TemporaryDirectory(prefix="reveweb-bench-") as folder,
         bench(Path(folder), checkout, asked.database, asked.redis) as run,
     ):
         found = measure(run, asked.only, quick=asked.quick is not None)
-    figures = json.loads(json.dumps(found, default=dataclasses.asdict)) | report.circumstances(checkout)
+    figures = json.loads(json.dumps(found, default=dataclasses.asdict)) | report.circumstances(checkout, busy)
     asked.keep.parent.mkdir(exist_ok=True)
     asked.keep.write_text(json.dumps(figures, indent=1))
     tables = report.tables(figures)

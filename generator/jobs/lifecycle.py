@@ -144,6 +144,13 @@ def look_again(pauses: Sequence[Pause]) -> set[int]:
     return change_each(rows, status=Status.DRAWING, assign=assign)
 
 
+def look_sooner(*, age: float, beyond: float) -> int:
+    """Have drawings that are `age` seconds old looked at now that would not be for `beyond` seconds."""
+    now = timezone.now()
+    waiting = Generation.objects.filter(status=Status.DRAWING, claim="", due_at__gt=_in(beyond))
+    return waiting.filter(submitted_at__lte=now - timedelta(seconds=age)).update(due_at=now)
+
+
 def renew(generations: Sequence[Generation]) -> None:
     """Hold on to claimed generations for another `LEASE`, all at once."""
     for start in range(0, len(generations), 500):

@@ -75,7 +75,6 @@ class Worker:
         except reve_art.PromptRefused as error:
             message = str(error) or "The image service refused this prompt."
             await self._end(lambda: lifecycle.fail(generation, code="invalid_request", message=message))
-            await self._note_success()
         except reve_art.OperatorTrouble as error:
             await self._note_trouble(error)
             await self._requeue(generation, REFUSED_SECONDS if generation.submits < 2 else REFUSED_AGAIN_SECONDS)

@@ -239,6 +239,26 @@ def test_a_claim_that_is_renewed_does_not_lapse(
     assert in_seconds(generation) > 10
 
 
+@pytest.mark.parametrize(
+    ("age", "due", "is_brought_forward"),
+    [(21, 5, True), (21, 1, False), (15, 5, False)],
+)
+def test_a_look_that_was_set_too_late_is_brought_forward(
+    generation: Generation, age: float, due: float, is_brought_forward: bool
+) -> None:
+    drawing(generation)
+    due_in(generation, due)
+    Generation.objects.update(submitted_at=timezone.now() - timedelta(seconds=age))
+    assert lifecycle.look_sooner(age=20, beyond=2) == is_brought_forward
+    assert (lifecycle.claim_looks(1) == [generation]) == is_brought_forward
+
+
+def test_a_look_under_way_is_not_brought_forward(generation: Generation) -> None:
+    looked_at(generation)
+    Generation.objects.update(submitted_at=timezone.now() - timedelta(seconds=60))
+    assert not lifecycle.look_sooner(age=20, beyond=2)
+
+
 def test_what_is_let_go_is_not_renewed(generation: Generation) -> None:
     """A renewal that comes late would overwrite the moment that the next look was just set to."""
     claimed = looked_at(generation)
