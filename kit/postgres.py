@@ -16,7 +16,7 @@ from django.db.models import NOT_PROVIDED, Model
 
 from kit.loops import PerLoop
 
-PLACE_SECONDS = 20.0  # how long a statement waits for a connection, as those of the ORM do
+PATIENCE_SECONDS = 20.0  # how long a statement may wait for a connection and take, all in all
 CONNECT_SECONDS = 5
 
 Row = tuple[Any, ...]
@@ -82,9 +82,7 @@ class _Connections:
     async def row(self, statement: str, parameters: Mapping[str, Any]) -> Row | None:
         from psycopg import IntegrityError as Violation  # here: only PostgreSQL needs it
 
-        async with asyncio.timeout(PLACE_SECONDS):
-            await self.room.acquire()
-        try:
+        async with asyncio.timeout(PATIENCE_SECONDS), self.room:
             connection = await self._take()
             try:
                 cursor = await connection.execute(statement, parameters)
@@ -93,8 +91,6 @@ class _Connections:
                 raise IntegrityError(*error.args) from error
             finally:
                 await self._put_back(connection)
-        finally:
-            self.room.release()
         return found
 
     async def close(self) -> None:
@@ -107,8 +103,7 @@ class _Connections:
             self.name = self._name()
         while self.idle:
             connection = self.idle.pop()
-            # Whatever an idle connection has to say is that it is over.
-            if not connection.closed and not select.select([connection.fileno()], [], [], 0)[0]:
+            if not connection.closed and not _has_something_to_say(connection.fileno()):
                 return connection
             await connection.close()
         return await self._open()
@@ -133,6 +128,13 @@ class _Connections:
         return await AsyncConnection.connect(
             **{"connect_timeout": CONNECT_SECONDS, **options}, autocommit=True, prepare_threshold=prepare
         )
+
+
+def _has_something_to_say(socket: int) -> bool:
+    """Tell whether there is something to read: of an idle connection, that it is over."""
+    poller = select.poll()  # `select` itself knows no more than 1,024 files, and a web process has thousands
+    poller.register(socket, select.POLLIN)
+    return bool(poller.poll(0))
 
 
 _connections = PerLoop(_Connections, _Connections.close)
