@@ -6,7 +6,6 @@ within `ANSWER_SECONDS`, else 202 with its id. Where nobody has asked `/readyz` 
 """
 
 import asyncio
-import contextlib
 import logging
 import multiprocessing
 import os
@@ -67,8 +66,11 @@ def watch() -> None:
     leash()
     if server.pid != os.getppid():  # it was killed while this process started
         os.kill(os.getpid(), signal.SIGKILL)
-    with contextlib.suppress(NotImplementedError):
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, begin)
+    loop = asyncio.get_running_loop()
+    loop.remove_signal_handler(signal.SIGTERM)
+    # Not by the loop's own handlers: they read signals from a pipe that is full, and loses them, while a loop is busy.
+    signal.signal(signal.SIGTERM, lambda *_: loop.call_soon_threadsafe(begin))
+    signal.set_wakeup_fd(signal.set_wakeup_fd(-1), warn_on_full_buffer=False)
 
 
 def closing(send: Send) -> Send:
@@ -86,6 +88,14 @@ async def _end() -> None:
     if time.monotonic() - _drain["asked_at"] < ASKED_LATELY_SECONDS:
         await asyncio.sleep(settings.DRAIN_SECONDS)
     stream.close()
-    os.kill(os.getpid(), signal.SIGINT)
+    stopping = asyncio.create_task(_take_no_more())
     await asyncio.sleep(ANSWER_SECONDS if settings.DRAIN_SECONDS else 0)
     live.answer_held()
+    await stopping
+
+
+async def _take_no_more() -> None:
+    """Tell the server, which listens by a handler of the loop's, until it must have heard."""
+    for _ in range(10):
+        os.kill(os.getpid(), signal.SIGINT)
+        await asyncio.sleep(0.5)
