@@ -25,6 +25,7 @@ from tests.installation import Stack
 
 QUICK = {  # what makes waits and deadlines short enough for a storm of a minute
     "CLAIM_SECONDS": "5",
+    "DRAIN_SECONDS": "1",
     "IMAGE_MAX_BYTES": str(2 * 1024 * 1024),
     "RATE_LIMIT_PER_MINUTE": "100000",
     "STATUS_RATE_LIMIT_PER_MINUTE": "100000",
