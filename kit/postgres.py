@@ -16,7 +16,7 @@ from django.db.models import NOT_PROVIDED, Model
 
 from kit.loops import PerLoop
 
-PLACE_SECONDS = 20.0  # how long a statement waits for a connection, as those of the ORM do
+PATIENCE_SECONDS = 20.0  # how long a statement may wait for a connection and take, all in all
 CONNECT_SECONDS = 5
 
 Row = tuple[Any, ...]
@@ -82,9 +82,7 @@ class _Connections:
     async def row(self, statement: str, parameters: Mapping[str, Any]) -> Row | None:
         from psycopg import IntegrityError as Violation  # here: only PostgreSQL needs it
 
-        async with asyncio.timeout(PLACE_SECONDS):
-            await self.room.acquire()
-        try:
+        async with asyncio.timeout(PATIENCE_SECONDS), self.room:
             connection = await self._take()
             try:
                 cursor = await connection.execute(statement, parameters)
@@ -93,8 +91,6 @@ class _Connections:
                 raise IntegrityError(*error.args) from error
             finally:
                 await self._put_back(connection)
-        finally:
-            self.room.release()
         return found
 
     async def close(self) -> None:
@@ -134,14 +130,11 @@ class _Connections:
         )
 
 
+def _has_something_to_say(socket: int) -> bool:
+    """Tell whether there is something to read: of an idle connection, that it is over."""
+    poller = select.poll()  # `select` itself knows no more than 1,024 files, and a web process has thousands
+    poller.register(socket, select.POLLIN)
+    return bool(poller.poll(0))
+
+
 _connections = PerLoop(_Connections, _Connections.close)
-
-
-def _has_something_to_say(descriptor: int) -> bool:
-    """Whether an idle connection has something to say, and that is only ever that it is over.
-
-    Not by `select`, which knows no descriptor above 1,023: a web process that holds thousands of calls has them.
-    """
-    poll = select.poll()
-    poll.register(descriptor, select.POLLIN)
-    return bool(poll.poll(0))

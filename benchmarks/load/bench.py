@@ -26,6 +26,7 @@ class Bench:
     redis: int = 15
     began: float = field(default_factory=time.monotonic)
     installations: int = 0
+    failed: list[str] = field(default_factory=list)
 
     def say(self, words: str) -> None:
         """Tell how far it is."""

@@ -5,6 +5,7 @@ import hmac
 import json
 import time
 import urllib.request
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from benchmarks.load import pictures, processes
@@ -31,6 +32,12 @@ class Flight:
     seconds: float  # from the first admission to the last image
     memory: float  # of the worker, MiB at most
     cpu: dict[str, float]
+
+
+def all_of(bench: Bench, counts: Iterable[int]) -> list[Flight]:
+    """Measure each of `counts` on one installation."""
+    with bench.installation() as site:
+        return [in_flight(bench, site, count) for count in counts]
 
 
 def in_flight(bench: Bench, site: Reveweb, count: int) -> Flight:
@@ -77,11 +84,16 @@ def peak(spans: list[tuple[float, float]]) -> int:
     return most
 
 
-def payments(bench: Bench, site: Reveweb) -> list[float]:
+def payments(bench: Bench) -> list[float]:
     """Return after how many seconds each event of Stripe's was handled, while the upstream answers no submit.
 
     An event that is never handled counts as infinite.
     """
+    with bench.installation() as site:
+        return _payments(bench, site)
+
+
+def _payments(bench: Bench, site: Reveweb) -> list[float]:
     bench.upstream.configure(hang=HANG_SECONDS, picture=pictures.SMALL)
     player = Player(replace(site.generate(wait=False), clients=32, count=HANGING))
     try:

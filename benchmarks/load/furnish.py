@@ -7,11 +7,13 @@ from importlib import import_module
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.core.management import call_command
+from django.db import transaction
 
 from accounts import keys
 from accounts.models import User
 
 
+@transaction.atomic  # a thousand commits would take a minute
 def furnish(count: int) -> None:
     """Print, as one line of JSON, an API key and a session for each of `count` new accounts."""
     store = import_module(settings.SESSION_ENGINE).SessionStore

@@ -113,7 +113,11 @@ class Reveweb(Contestant):
         found: dict[str, list[int]] = {part: [] for part in [*(part for _, part in PARTS), "other"]}
         for pid in processes.tree(self.process.pid):
             found[part_of(processes.command(pid))].append(pid)
-        return {**found, "PostgreSQL": processes.backends(self.database), "Redis": processes.named("redis-server")}
+        return {
+            **found,
+            "PostgreSQL": processes.backends(self.database),
+            "Redis": processes.named("redis-server", "valkey-server"),
+        }
 
     def pause_worker(self) -> list[int]:
         """Stop what works beside the web process, between two of its transactions; return it for `processes.resume`."""

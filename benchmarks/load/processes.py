@@ -23,6 +23,13 @@ def memory(pids: Iterable[int]) -> float:
     return sum(_memory(pid) for pid in pids) / MIB
 
 
+def busy(seconds: float = 3.0) -> float:
+    """Return how many cores the whole machine kept busy over `seconds`."""
+    before, began = _busy_ticks(), time.monotonic()
+    time.sleep(seconds)
+    return (_busy_ticks() - before) / TICK / (time.monotonic() - began)
+
+
 def tree(root: int) -> list[int]:
     """Return `root` and all its descendants."""
     parents = {int(entry.name): int(stat[1]) for entry in _processes() if (stat := _stat(int(entry.name)))}
@@ -46,9 +53,9 @@ def backends(database: str) -> list[int]:
     return [pid for pid, line in found if line.startswith("postgres:") and f" {database} " in line]
 
 
-def named(name: str) -> list[int]:
-    """Return the processes of that name, whoever started them."""
-    return [pid for entry in _processes() if _name(pid := int(entry.name)) == name]
+def named(*names: str) -> list[int]:
+    """Return the processes of these names, whoever started them."""
+    return [pid for entry in _processes() if _name(pid := int(entry.name)) in names]
 
 
 def end(process: subprocess.Popen[bytes], seconds: float = 20, grace: float = 5) -> None:
@@ -92,6 +99,11 @@ def until(check: Callable[[], object], seconds: float, what: str) -> None:
 def _signal(pid: int, number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, number)
+
+
+def _busy_ticks() -> int:
+    user, nice, system, _idle, _wait, *rest = map(int, Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:8])
+    return user + nice + system + sum(rest)
 
 
 def _processes() -> list[Path]:

@@ -17,8 +17,8 @@ BEGIN, END = "<!-- what `make bench` writes -->", "<!-- the end of it -->"
 Figures = dict[str, Any]
 
 
-def circumstances(checkout: Path) -> Figures:
-    """Return what the figures hold for: the day, the machine, the versions."""
+def circumstances(checkout: Path, busy: float) -> Figures:
+    """Return what the figures hold for: the day, the machine and how many cores others kept `busy`, the versions."""
     cpuinfo = Path("/proc/cpuinfo").read_text()
     model = next((line.partition(": ")[2] for line in cpuinfo.splitlines() if line.startswith("model name")), "")
     git = ["git", "-C", str(checkout), "rev-parse", "--short", "HEAD"]
@@ -27,12 +27,16 @@ def circumstances(checkout: Path) -> Figures:
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "machine": f"{os.cpu_count()} cores ({model or platform.machine()}), Python {platform.python_version()}",
         "commit": commit,
+        "busy": busy,
     }
 
 
 def tables(figures: Figures) -> str:
     """Return all tables that there are figures for."""
-    parts = [f"{figures['date']}, {figures['machine']}, reveweb at {figures['commit']}."]
+    parts = [
+        f"{figures['date']}, {figures['machine']}, reveweb at {figures['commit']}. Before it began, others kept "
+        f"{figures['busy']:.2f} cores busy."
+    ]
     if "reveweb" in figures:
         parts += [_goals(figures), *_throughput(figures), _image(figures["reveweb"])]
     elif "LiteLLM" in figures:

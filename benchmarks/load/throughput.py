@@ -45,9 +45,12 @@ def reveweb(bench: Bench, clients: Iterable[int]) -> Throughput:
         found.idle = {part: processes.memory(pids) for part, pids in site.parts().items()}
         for count in clients:
             found.sync.append(_measure(bench, site, site.generate(wait=True), count, "sync call"))
-            settle(site, DRAIN_SECONDS)
-        found.idle_cores = idle(site)
-        found.image = _image(bench, site)
+            if count == clients[0]:  # while nothing is left to do, and after everything was done once
+                settle(site, DRAIN_SECONDS)
+                found.idle_cores = idle(site)
+                found.image = _image(bench, site)
+            elif count != clients[-1]:
+                settle(site, DRAIN_SECONDS)
         load = site.generate(wait=False)
         found.running = [_measure(bench, site, load, count, "admission, worker running") for count in clients]
         # Last: what they leave behind is never drawn.

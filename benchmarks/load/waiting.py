@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from benchmarks.load import pictures, processes
@@ -33,6 +34,14 @@ class Waiting:
     alone: float  # a neighbour's p95, ms
     beside_waiting: float
     beside_answers: float
+
+
+def all_of(bench: Bench, counts: Iterable[int]) -> list[Waiting]:
+    """Measure each of `counts` on one installation."""
+    counts = list(counts)
+    with bench.installation() as site:
+        crowd = site.crowd(max(counts) // PER_ACCOUNT)
+        return [wait(bench, site, crowd, count) for count in counts]
 
 
 def wait(bench: Bench, site: Reveweb, crowd: list[Visitor], count: int) -> Waiting:

@@ -7,7 +7,7 @@ and the change that rests on it cannot be torn apart.
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
 
@@ -121,6 +121,35 @@ def settle(*, reference: str) -> CreditEntry:
     """
     held, known = _held(reference)
     return known or _write(held.wallet, Kind.SETTLE, _outcome(reference), held.cause, [])
+
+
+@transaction.atomic(savepoint=False)
+def settle_all(references: Collection[str]) -> None:
+    """Do what `settle` does for each of `references`, of any wallets, in as many statements as for one."""
+    holds = {
+        held.reference: held
+        for held in CreditEntry.objects.filter(reference__in=references, kind=Kind.HOLD).order_by("wallet_id", "pk")
+    }
+    if missing := set(references) - holds.keys():
+        raise UnknownHold(min(missing))
+    # In one order, so that two who settle for the same wallets do not wait for each other.
+    wanted = Wallet.objects.filter(pk__in={held.wallet_id for held in holds.values()}).order_by("pk")
+    wallets = {wallet.pk: wallet for wallet in wanted.select_for_update(of=("self",))}
+    outcomes = CreditEntry.objects.filter(reference__in=[_outcome(reference) for reference in holds])
+    known = set(outcomes.values_list("reference", flat=True))
+    CreditEntry.objects.bulk_create(
+        CreditEntry(
+            wallet=wallets[held.wallet_id],
+            kind=Kind.SETTLE,
+            amount=0,
+            balance_after=wallets[held.wallet_id].balance,
+            reference=_outcome(reference),
+            cause=held.cause,
+        )
+        for reference, held in holds.items()
+        if _outcome(reference) not in known
+    )
+    wakeups.publish_on_commit(*map(wakeups.wallet_topic, wallets))
 
 
 @transaction.atomic

@@ -6,6 +6,7 @@ the key is looked up anew. A revoked key is refused on the next request, in ever
 """
 
 import hashlib
+import threading
 import time
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ from billing import ledger
 from billing.models import Wallet
 
 REMEMBERED_SECONDS = 5.0
-MOST_REMEMBERED = 10_000
+MOST_REMEMBERED = 2_000
 
 
 @dataclass(frozen=True)
@@ -28,16 +29,18 @@ class Caller:
 
 def look_up(secret: str, ip: str | None) -> Caller:
     """Return who calls with `secret`, as the database has it now. Raises InvalidApiKey."""
-    _remembered.pop(_digest(secret), None)
+    with _making_room:
+        _remembered.pop(_digest(secret), None)
     api_key = keys.verify(secret, ip=ip, also=("user__wallet__plan",))
     try:
         wallet = api_key.user.wallet
     except Wallet.DoesNotExist:
         wallet = ledger.wallet_of(api_key.user_id)
     caller = Caller(api_key, wallet)
-    while len(_remembered) >= MOST_REMEMBERED:
-        _remembered.pop(next(iter(_remembered)), None)
-    _remembered[_digest(secret)] = time.monotonic() + REMEMBERED_SECONDS, caller
+    with _making_room:
+        while len(_remembered) >= MOST_REMEMBERED:
+            del _remembered[next(iter(_remembered))]
+        _remembered[_digest(secret)] = time.monotonic() + REMEMBERED_SECONDS, caller
     return caller
 
 
@@ -47,6 +50,7 @@ def remembered(secret: str) -> Caller | None:
     return caller if time.monotonic() < until else None
 
 
+_making_room = threading.Lock()
 _remembered: dict[bytes, tuple[float, Caller]] = {}  # by digest: nobody who reads this memory finds a key in it
 
 

@@ -17,10 +17,12 @@ from typing import Any
 
 import redis
 from django.conf import settings
+from django.db import DatabaseError
 
 from generator import live
 from generator.jobs import lifecycle
 from generator.jobs.pacing import Bell
+from generator.jobs.rhythm import step_at
 from generator.jobs.turns import Turns
 from generator.jobs.worker import Drawn, Worker
 from generator.models import Generation
@@ -32,11 +34,12 @@ log = logging.getLogger(__name__)
 
 LOOKS_AT_ONCE = reve_art.LOOK_CONNECTIONS
 SUBMITS_AT_ONCE = reve_art.SUBMIT_CONNECTIONS
-FETCHES_IN_HAND = 2000  # that wait for their turn; each is a row and an address, not an image
+FETCHES_IN_HAND = 12_000  # that wait for their turn; each is a row and an address, not an image
 CLAIMS_AT_ONCE = 100
 SILENCE_SECONDS = 1.0
 BREATH_SECONDS = 0.005  # between two claims, so that what is due meanwhile comes in one; more while much is under way
 PULSE_SECONDS = 1.0
+CATCH_UP_SECONDS = 0.3
 ENDING_SECONDS = 10.0  # what is in hand has to end when the process does
 
 InHand = dict[int, Generation]
@@ -63,7 +66,7 @@ class Engine:
 
     async def run(self) -> None:
         """Work until `close`, then let what is in hand end, for a while."""
-        others = [asyncio.create_task(work) for work in (self._hear(), self._renew(), self._beat())]
+        others = [asyncio.create_task(work) for work in (self._hear(), self._renew(), self._beat(), self._catch_up())]
         pumps = [
             asyncio.create_task(self._pump(self.queue, self._send_some)),
             asyncio.create_task(self._pump(self.looks, self._look_at_some)),
@@ -181,13 +184,27 @@ class Engine:
             except Exception as error:
                 log.warning("Claims could not be renewed: %r", error)
 
+    async def _catch_up(self) -> None:
+        """Once it is known how long drawings take, bring forward the looks that were set before it was."""
+        rhythm = self.worker.rhythm
+        while not rhythm.is_learnt:
+            await asyncio.sleep(CATCH_UP_SECONDS)
+        until = asyncio.get_running_loop().time() + 2 * rhythm.usual
+        while asyncio.get_running_loop().time() < until:
+            usual = rhythm.usual
+            sooner = functools.partial(lifecycle.look_sooner, age=usual, beyond=step_at(usual) + CATCH_UP_SECONDS)
+            with contextlib.suppress(DatabaseError):
+                if await in_thread(sooner):
+                    self.looks.ring()
+            await asyncio.sleep(CATCH_UP_SECONDS)
+
     async def _beat(self) -> None:
         """Let it be known that this works, and whether anything gets done."""
         while True:
             names = ["worker", *(["progress"] if self._got_something_done else [])]
             self._got_something_done = False
             for name in names:
-                with contextlib.suppress(redis.RedisError):
+                with contextlib.suppress(redis.RedisError, OSError):
                     await asyncio.to_thread(pulse.beat, name)
             await asyncio.sleep(PULSE_SECONDS)
 

@@ -12,10 +12,11 @@ A worker that dies leaves rows whose `due_at` lapses. A lapsed QUEUED or DRAWING
 SUBMITTING row may have reached the upstream, so it is never sent again: it fails, and its credit returns.
 """
 
+import contextlib
 import logging
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -24,6 +25,7 @@ from django.db.models import Case, Q, QuerySet, Value, When
 from django.utils import timezone
 
 from billing import ledger
+from billing.errors import UnknownHold
 from generator import live
 from generator.files.images import StoredImage
 from generator.jobs import caps
@@ -50,6 +52,15 @@ class Acceptance:
     generation: Generation
     upstream_id: str
     look_after: float | None
+
+
+@dataclass(frozen=True)
+class Completion:
+    """`generation` is drawn: `image` is what is stored, `model` what drew it."""
+
+    generation: Generation
+    image: StoredImage
+    model: str
 
 
 @dataclass(frozen=True)
@@ -133,6 +144,13 @@ def look_again(pauses: Sequence[Pause]) -> set[int]:
     return change_each(rows, status=Status.DRAWING, assign=assign)
 
 
+def look_sooner(*, age: float, beyond: float) -> int:
+    """Have drawings that are `age` seconds old looked at now that would not be for `beyond` seconds."""
+    now = timezone.now()
+    waiting = Generation.objects.filter(status=Status.DRAWING, claim="", due_at__gt=_in(beyond))
+    return waiting.filter(submitted_at__lte=now - timedelta(seconds=age)).update(due_at=now)
+
+
 def renew(generations: Sequence[Generation]) -> None:
     """Hold on to claimed generations for another `LEASE`, all at once."""
     for start in range(0, len(generations), 500):
@@ -151,28 +169,27 @@ def renew(generations: Sequence[Generation]) -> None:
             held.update(due_at=_in(LEASE.total_seconds()))
 
 
-@transaction.atomic
+def complete_all(completions: Sequence[Completion]) -> set[int]:
+    """End drawings with their saved images and spend their credits, all together; return the keys of those that were.
+
+    Not those whose claim was lost, or that had ended.
+    """
+    try:
+        return _complete(completions)
+    except UnknownHold:
+        if len(completions) == 1:
+            raise
+        log.exception("One of %s images has no credit held for it", len(completions))
+    done: set[int] = set()
+    for completion in completions:
+        with contextlib.suppress(UnknownHold):
+            done |= _complete([completion])
+    return done
+
+
 def complete(generation: Generation, *, image: StoredImage, model: str) -> bool:
-    """End a drawing with its saved image and spend the credit, together; False when the claim was lost or it ended."""
-    now = timezone.now()
-    moved = Generation.objects.filter(pk=generation.pk, claim=generation.claim, status=Status.DRAWING).update(
-        status=Status.COMPLETED,
-        claim="",
-        due_at=now,
-        file_extension=image.extension,
-        file_size=image.size,
-        width=image.width,
-        height=image.height,
-        colour=image.colour,
-        needs_thumbnails=True,
-        model=model[:MODEL_MAX_LENGTH],
-        finished_at=now,
-    )
-    if not moved:
-        return False
-    ledger.settle(reference=generation.credit_reference)
-    live.publish_on_commit(generation)
-    return True
+    """End one drawing with its saved image and spend the credit; False when the claim was lost or it had ended."""
+    return bool(complete_all([Completion(generation, image, model)]))
 
 
 @transaction.atomic
@@ -233,6 +250,26 @@ def _accept(acceptances: Sequence[Acceptance]) -> tuple[set[int], list[Acceptanc
         if acceptance.generation.pk in moved:
             live.publish_on_commit(acceptance.generation, ended=False)
     return moved, refused
+
+
+@transaction.atomic
+def _complete(completions: Sequence[Completion]) -> set[int]:
+    now = timezone.now()
+    moved = change_each(
+        [(one.generation, [now, one.model[:MODEL_MAX_LENGTH], *astuple(one.image)]) for one in completions],
+        status=Status.DRAWING,
+        assign=(
+            f"status = '{Status.COMPLETED}', claim = '', due_at = v.column3, finished_at = v.column3,"
+            " model = v.column4, needs_thumbnails = TRUE, file_extension = v.column5, file_size = v.column6,"
+            " width = v.column7, height = v.column8, colour = v.column9"
+        ),
+    )
+    ended = [one.generation for one in completions if one.generation.pk in moved]
+    if ended:
+        ledger.settle_all([generation.credit_reference for generation in ended])
+    for generation in ended:
+        live.publish_on_commit(generation)
+    return moved
 
 
 def _known_ids(upstream_ids: Sequence[str]) -> set[str]:

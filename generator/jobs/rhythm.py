@@ -2,7 +2,7 @@
 
 The first look comes when the quickest twentieth of the latest drawings was ready, the next ones in steps of some
 hundredths of a drawing's age. What the upstream takes is learnt from the looks themselves; until it is known, a few
-drawings are looked at closely and the others wait for what they tell.
+drawings are looked at closely and the others wait for what they tell: then the engine brings their looks forward.
 """
 
 from collections import deque
@@ -14,10 +14,10 @@ from django.utils import timezone
 from generator.models import Generation
 
 REMEMBERED = 64  # drawings
-ENOUGH = 5  # of them to go by
+ENOUGH = 3  # of them to go by
 SCOUTS = 16
 LEAST, MOST = 0.25, 15.0  # seconds between two looks
-CLOSE, WIDE = 0.065, 0.25  # of a drawing's age
+CLOSE, WIDE = 0.065, 0.35  # of a drawing's age
 
 
 class Rhythm:
@@ -29,9 +29,14 @@ class Rhythm:
         self._pending: dict[int, float] = {}
 
     @property
+    def is_learnt(self) -> bool:
+        """Whether enough drawings were seen to go by."""
+        return len(self._ready) >= ENOUGH
+
+    @property
     def usual(self) -> float:
         """Seconds after which hardly any drawing was ready."""
-        if len(self._ready) < ENOUGH:
+        if not self.is_learnt:
             return max(0.15, float(settings.UPSTREAM_TYPICAL_SECONDS))
         return max(0.15, sorted(self._ready)[len(self._ready) // 20])
 
@@ -45,13 +50,16 @@ class Rhythm:
             self._scouts.add(generation.pk)
         if age + LEAST < usual:
             return usual - age
-        is_close = len(self._ready) >= ENOUGH or generation.pk in self._scouts
+        is_close = self.is_learnt or generation.pk in self._scouts
         return step_at(age, CLOSE if is_close else WIDE)
 
     def found(self, generation: Generation) -> None:
         """Learn from a drawing that was ready at this look."""
-        # One that was ready at its first look may have been so for a while.
-        self._ready.append(self._pending.get(generation.pk) or 0.9 * age_of(generation))
+        age, usual = age_of(generation), self.usual
+        if pending := self._pending.get(generation.pk):
+            self._ready.append(pending)
+        elif age < 1.1 * usual + 1:  # a look that came later says nothing
+            self._ready.append(0.9 * usual)  # it may have been ready for a while
         self.forget(generation)
 
     def forget(self, generation: Generation) -> None:

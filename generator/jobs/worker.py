@@ -13,7 +13,7 @@ from django.conf import settings
 from generator.errors import BadImage, ImageUnreachable
 from generator.files import images
 from generator.jobs import lifecycle
-from generator.jobs.lifecycle import UNAVAILABLE, Acceptance, Pause
+from generator.jobs.lifecycle import UNAVAILABLE, Acceptance, Completion, Pause
 from generator.jobs.pacing import Batch, Bell, T, persistently
 from generator.jobs.rhythm import Rhythm, age_of, step_at
 from generator.models import Generation
@@ -54,6 +54,7 @@ class Worker:
         self._accepting = Batch(lifecycle.accept)
         self._requeueing = Batch(lifecycle.requeue)
         self._pausing = Batch(lifecycle.look_again)
+        self._completing = Batch(lifecycle.complete_all)
         self._images = asyncio.Semaphore(IMAGES_AT_ONCE)
         # What ends holds a thread each, and the claims and batches that all others wait for need one as well.
         self._ending = asyncio.Semaphore(max(1, settings.DATABASE_THREADS // 2))
@@ -74,7 +75,6 @@ class Worker:
         except reve_art.PromptRefused as error:
             message = str(error) or "The image service refused this prompt."
             await self._end(lambda: lifecycle.fail(generation, code="invalid_request", message=message))
-            await self._note_success()
         except reve_art.OperatorTrouble as error:
             await self._note_trouble(error)
             await self._requeue(generation, REFUSED_SECONDS if generation.submits < 2 else REFUSED_AGAIN_SECONDS)
@@ -124,7 +124,7 @@ class Worker:
             log.error("%s: the image could not be saved: %r", generation, error)
             await self.pause(generation, max(1.0, step_at(age_of(generation))))
         else:
-            if not await self._end(lambda: lifecycle.complete(generation, image=image, model=drawn.job.model)):
+            if not await self._completing.add(Completion(generation, image, drawn.job.model)):
                 await self._drop_unwanted(generation)
 
     async def pause(self, generation: Generation, after: float, *, is_failed: bool = False) -> None:

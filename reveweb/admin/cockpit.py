@@ -71,7 +71,9 @@ def _processes() -> list[Process]:
 def _state(ago: float | None, limit: float) -> tuple[str, bool]:
     if ago is None:
         return "never heard", True
-    return (f"not heard for {_span(ago)}", True) if ago > limit else (f"heard {_span(ago)} ago", False)
+    if ago > limit:
+        return f"not heard for {_span(ago)}", True
+    return "heard just now" if ago < 3 else f"heard {_span(ago)} ago", False
 
 
 def _span(seconds: float) -> str:

@@ -134,6 +134,13 @@ def test_every_process_has_its_part(command: str, part: str) -> None:
     assert part_of(command) == part
 
 
+def test_a_busy_machine_is_told_from_an_idle_one() -> None:
+    burn = "import time\nend=time.time()+60\nwhile time.time()<end: pass"
+    with subprocess.Popen([sys.executable, "-c", burn]) as process:
+        assert processes.busy(0.3) > 0.3
+        processes.end(process, grace=0)
+
+
 def test_a_percentile_is_one_of_the_values() -> None:
     values = [float(number) for number in range(100, 0, -1)]
     assert (percentile(values, 0.5), percentile(values, 0.95), percentile([7.0], 0.95)) == (50, 95, 7)

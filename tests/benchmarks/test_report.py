@@ -43,7 +43,13 @@ def figures() -> dict[str, Any]:
         name: [asdict(one) for one in value] if isinstance(value, list) else asdict(value)
         for name, value in whole.items()
     }
-    return told | {"payments": [0.01] * 29 + [0.4], "date": "2026-11-27", "machine": "2 cores", "commit": "abc"}
+    return told | {
+        "payments": [0.01] * 29 + [0.4],
+        "date": "2026-11-27",
+        "machine": "2 cores",
+        "commit": "abc",
+        "busy": 0.01,
+    }
 
 
 @pytest.mark.parametrize(

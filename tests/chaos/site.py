@@ -34,6 +34,16 @@ QUICK = {  # what makes waits and deadlines short enough for a storm of a minute
 }
 
 
+ROLES = {  # by what their command line has, the first that fits
+    "valkey": "valkey-server",
+    "sandbox": "-m sandbox",
+    "rest": "manage.py work --rest",
+    "worker": "manage.py work",
+    "scheduler": "manage.py schedule",
+    "web": "-m granian",
+}
+
+
 @dataclass(frozen=True)
 class Process:
     """A process of this run: `started` tells it from a later one with the same id."""
@@ -69,20 +79,9 @@ def table() -> list[Process]:
 
 def role_of(process: Process, parent: str) -> str:
     """Name what a process of an installation does; `parent` is its parent's role."""
-    command = process.command
-    if "resource_tracker" in command or "supervisord" in command or "operator" in command:
-        return ""
-    if "valkey-server" in command:
-        return "valkey"
-    if "-m sandbox" in command:
-        return "sandbox"
-    if "celery" in command:
-        if " beat" in command or parent == "worker":  # with -B it is a child of the worker
-            return "scheduler"
-        return "rest" if "-Q rest" in command or "--queues rest" in command else "worker"
     if parent == "web":
-        return "web-child"
-    return "web" if "granian" in command else ""
+        return "" if "resource_tracker" in process.command else "web-child"
+    return next((role for role, needle in ROLES.items() if needle in process.command), "")
 
 
 class Site:
@@ -152,6 +151,8 @@ class Site:
         self.stack.start()
         self.stack.environment = self.direct  # for the operator's commands
         self.whole = set(self.roles())
+        missing = {*ROLES, "web-child"} - self.whole - ({"valkey"} if self.postgres else set())
+        assert not missing, f"nothing runs as {missing}"
 
     def raise_up(self, name: str) -> None:
         """Start the upstream or the Redis, on the port it always has."""

@@ -10,11 +10,15 @@ from functools import partial
 
 import httpx
 
+from tests.chaos.load import Call
 from tests.chaos.site import Process, Site
 from tests.chaos.upstream import SPELLS
 
 READY_WITHIN = 60.0  # seconds after a fault's end
 SPELL_SHADOW = 75.0  # for how long intake may stay closed after the upstream refused us: a trial comes every minute
+LOSES_ANSWERS = {"web", "web-child"}  # whose loss may cost a client the connection
+MAKES_ERRORS = {"database", "redis", "valkey"}  # and whose only an answer that says so
+SIGNALS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP, "end": signal.SIGTERM}
 SHADOW = 1.5  # for how long after everything is ready again a client may still see the end of a fault
 
 
@@ -22,13 +26,24 @@ SHADOW = 1.5  # for how long after everything is ready again a client may still 
 class Fault:
     """One of them, in seconds of the wall clock. `end` comes when the site is ready again."""
 
-    name: str
+    kinds: tuple[str, ...]
     start: float
     end: float = float("inf")
+
+    @property
+    def name(self) -> str:
+        return " and ".join(self.kinds)
 
     def touches(self, start: float, end: float, shadow: float = SHADOW) -> bool:
         """Whether anything between `start` and `end` may be its doing."""
         return start <= self.end + shadow and end >= self.start
+
+    def excuses(self, call: Call) -> bool:
+        """Whether a call that failed may be its doing."""
+        if not self.touches(call.start, call.end):
+            return False
+        whose = {kind.split()[1] for kind in self.kinds}
+        return bool(whose & LOSES_ANSWERS) or (bool(call.status) and bool(whose & MAKES_ERRORS))
 
 
 class Weather:
@@ -39,7 +54,19 @@ class Weather:
         self.dice = random.Random(f"weather:{seed}")
         self.faults: list[Fault] = []
         self.troubles: list[str] = []
-        self.kinds = ["kill web", "kill web-child", "kill worker", "kill rest", "kill scheduler", "kill sandbox"]
+        self.is_broken = False
+        self.kinds = [
+            "end worker",
+            "end rest",
+            "end scheduler",
+            "end web",
+            "kill web",
+            "kill web-child",
+            "kill worker",
+            "kill rest",
+            "kill scheduler",
+            "kill sandbox",
+        ]
         self.kinds += ["stop web-child", "stop worker", "stop rest", "stop scheduler", "kill upstream", "stop upstream"]
         self.kinds += ["cut upstream", "stall upstream", *(f"spell {spell}" for spell in SPELLS)]
         if site.postgres:
@@ -55,7 +82,7 @@ class Weather:
         """Break things for about `seconds`."""
         end = time.monotonic() + seconds
         await asyncio.sleep(1.5)
-        while time.monotonic() < end and not self.troubles:
+        while time.monotonic() < end and not self.is_broken:
             chosen = {self._next(), self._next()} if self.dice.random() < 0.3 else {self._next()}
             await self._break(sorted(chosen))
             await asyncio.sleep(self.dice.uniform(0.5, 2.0))
@@ -67,8 +94,7 @@ class Weather:
         return self._coming.pop()
 
     async def _break(self, chosen: list[str]) -> None:
-        name = " and ".join(chosen)
-        fault = Fault(name, time.time())
+        fault = Fault(tuple(chosen), time.time())
         self.faults.append(fault)
         mends = [await self._strike(*kind.split(" ", 1)) for kind in chosen]
         await asyncio.sleep(self.dice.uniform(0.5, 3.0))
@@ -76,7 +102,7 @@ class Weather:
             await asyncio.to_thread(mend)
         mended = time.time()
         await self._until_ready(fault)
-        self.say(f"  {name}: {mended - fault.start:.1f} s, ready {fault.end - mended:.1f} s later")
+        self.say(f"  {fault.name}: {mended - fault.start:.1f} s, ready {fault.end - mended:.1f} s later")
 
     async def _until_ready(self, fault: Fault) -> None:
         began, said = time.monotonic(), ""
@@ -91,7 +117,7 @@ class Weather:
                 except httpx.HTTPError as error:
                     said = repr(error)
                 await asyncio.sleep(0.1)
-        fault.end = time.time()
+        fault.end, self.is_broken = time.time(), True
         roles = {role: [one.pid for one in them] for role, them in self.site.roles().items()}
         self.troubles.append(f"not ready {READY_WITHIN:.0f} s after “{fault.name}”: {said}; running: {roles}")
 
@@ -115,14 +141,14 @@ class Weather:
         if not processes:
             self.troubles.append(f"no process is {whom}")
         for process in processes:
-            process.signal(signal.SIGKILL if how == "kill" else signal.SIGSTOP)
-        if how == "kill":
+            process.signal(SIGNALS[how])
+        if how != "stop":
             return lambda: None  # the supervisor sees to it
         return partial(_continue, processes)
 
     def _strike_own(self, how: str, whom: str) -> Callable[[], object]:
         process = self.site.own[whom]
-        process.send_signal(signal.SIGKILL if how == "kill" else signal.SIGSTOP)
+        process.send_signal(SIGNALS[how])
         if how == "stop":
             return lambda: process.send_signal(signal.SIGCONT)
         process.wait()

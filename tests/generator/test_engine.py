@@ -202,13 +202,16 @@ def test_with_two_connections_a_burst_of_500_ends(wallet: Wallet, give: Callable
 def test_what_is_in_hand_stays_so_for_as_long_as_it_takes(
     wallet: Wallet, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lifecycle, "LEASE", timedelta(seconds=0.3))
-    upstream.submit_seconds = lambda prompt: 1.2
+    monkeypatch.setattr(lifecycle, "LEASE", timedelta(seconds=1.5))
+    upstream.submit_seconds = lambda prompt: 2.5
     generation = ask(wallet)
+
+    def looked_at() -> bool:
+        tasks.sweep()
+        return bool(upstream.looks)
+
     with drawing_with(upstream):
-        while not upstream.looks:
-            tasks.sweep()
-            time.sleep(0.05)
+        wait_until(looked_at)
         wait_until(has_ended(generation))
     assert reload(generation).status == Status.COMPLETED
     assert upstream.sent == [generation.prompt]
@@ -270,9 +273,9 @@ AFTERWARDS = {
     "fetched and not verified": (stored_images, "verify", lambda step: crash),
     "verified and not stored": (stored_images, "keep", lambda step: crash),
     "stored and not completed": (stored_images, "keep", then_crash),
-    "about to be completed": (lifecycle, "complete", lambda step: crash),
-    "completed without its credit": (ledger, "settle", lambda step: crash),
-    "completed and not told": (lifecycle, "complete", then_crash),
+    "about to be completed": (lifecycle, "complete_all", lambda step: crash),
+    "completed without its credit": (ledger, "settle_all", lambda step: crash),
+    "completed and not told": (lifecycle, "complete_all", then_crash),
 }
 
 

@@ -9,14 +9,16 @@ from typing import Any
 
 import pytest
 from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from accounts.models import User
 from billing import ledger
-from billing.models import Wallet
+from billing.models import CreditEntry, Wallet
 from generator.ask import admission
 from generator.files.images import StoredImage
 from generator.jobs import lifecycle
-from generator.jobs.lifecycle import Acceptance, Pause
+from generator.jobs.lifecycle import Acceptance, Completion, Pause
 from generator.models import Generation
 from tests.billing.books import audit, history
 
@@ -235,6 +237,26 @@ def test_a_claim_that_is_renewed_does_not_lapse(
     due_in(generation, 1)
     lifecycle.renew([claimed])
     assert in_seconds(generation) > 10
+
+
+@pytest.mark.parametrize(
+    ("age", "due", "is_brought_forward"),
+    [(21, 5, True), (21, 1, False), (15, 5, False)],
+)
+def test_a_look_that_was_set_too_late_is_brought_forward(
+    generation: Generation, age: float, due: float, is_brought_forward: bool
+) -> None:
+    drawing(generation)
+    due_in(generation, due)
+    Generation.objects.update(submitted_at=timezone.now() - timedelta(seconds=age))
+    assert lifecycle.look_sooner(age=20, beyond=2) == is_brought_forward
+    assert (lifecycle.claim_looks(1) == [generation]) == is_brought_forward
+
+
+def test_a_look_under_way_is_not_brought_forward(generation: Generation) -> None:
+    looked_at(generation)
+    Generation.objects.update(submitted_at=timezone.now() - timedelta(seconds=60))
+    assert not lifecycle.look_sooner(age=20, beyond=2)
 
 
 def test_what_is_let_go_is_not_renewed(generation: Generation) -> None:
@@ -464,7 +486,7 @@ def test_failing_from_one_state_leaves_the_others_alone(generation: Generation, 
     assert audit(wallet) == 2
 
 
-@pytest.mark.parametrize(("end", "credits", "left"), [(complete, "settle", 2), (fail, "release", 3)])
+@pytest.mark.parametrize(("end", "credits", "left"), [(complete, "settle_all", 2), (fail, "release", 3)])
 def test_an_end_that_stops_half_way_never_was(
     generation: Generation,
     wallet: Wallet,
@@ -475,7 +497,7 @@ def test_an_end_that_stops_half_way_never_was(
 ) -> None:
     """An image and its credit end together: whoever dies between them leaves a drawing that is taken up again."""
 
-    def dies(**_: object) -> None:
+    def dies(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     found = drawing(generation)
@@ -486,6 +508,30 @@ def test_an_end_that_stops_half_way_never_was(
     assert status(generation) == Status.DRAWING
     assert end(found)
     assert audit(wallet) == left
+
+
+def test_images_of_several_people_are_completed_in_one_go(wallet: Wallet, bob: User) -> None:
+    """In as many statements as one, and each for its own credit."""
+    theirs = ledger.wallet_of(bob.pk)
+    made = [looked_at(admitted(owner)) for owner in (wallet, theirs, wallet)]
+    lost = slept(looked_at(admitted(theirs)))
+    with CaptureQueriesContext(connection) as queries:
+        done = lifecycle.complete_all([Completion(one, IMAGE, "reve-1") for one in [*made, lost]])
+    assert done == {generation.pk for generation in made}
+    assert len(queries) <= 8
+    assert status(lost) == Status.DRAWING
+    assert (audit(wallet), audit(theirs)) == (1, 1)
+    assert [entry.reference for entry in CreditEntry.objects.filter(kind="settle", wallet=theirs)] == [
+        f"{made[1].credit_reference}:outcome"
+    ]
+
+
+def test_an_image_without_its_hold_keeps_no_other_from_completing(wallet: Wallet, unlogged: None) -> None:
+    fine, broken = (looked_at(admitted(wallet)) for _ in range(2))
+    Generation.objects.filter(pk=broken.pk).update(public_id="img_withoutahold")
+    broken.public_id = "img_withoutahold"
+    assert lifecycle.complete_all([Completion(one, IMAGE, "reve-1") for one in (broken, fine)]) == {fine.pk}
+    assert (status(fine), status(broken)) == (Status.COMPLETED, Status.DRAWING)
 
 
 def test_an_overlong_message_from_upstream_is_cut_and_the_credit_returned(

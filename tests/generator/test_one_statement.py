@@ -1,6 +1,8 @@
 """Admission in one statement: to the same books as step by step, and of nobody who may not."""
 
 import asyncio
+import os
+import resource
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from functools import partial
@@ -405,3 +407,21 @@ def test_no_more_connections_are_open_than_there_may_be(twenty: Api, loop: async
     callers.look_up(twenty.secret, None)
     assert loop.run(many()) == 2
     assert Generation.objects.count() == 12
+
+
+@pytest.mark.usefixtures("_postgresql")
+def test_thousands_of_open_files_are_no_obstacle(twenty: Api, loop: asyncio.Runner) -> None:
+    """`select` would refuse what has a number above 1,023, as sockets have where thousands wait."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < 2000:
+        pytest.skip("this machine opens no 2,000 files")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2000), hard))
+    held = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+    try:
+        for _ in range(2):
+            loop.run(soon(twenty.secret))
+    finally:
+        for file in held:
+            os.close(file)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert Generation.objects.count() == 2

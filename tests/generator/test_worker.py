@@ -392,13 +392,16 @@ def test_an_image_that_fails_while_it_is_fetched_leaves_no_files(
 ) -> None:
     """As when its account is deleted: nobody would ever find them again."""
     generation = ask()
-    complete = lifecycle.complete
+    complete = lifecycle.complete_all
 
-    def overtaken(drawing: Generation, **what: Any) -> bool:
+    def overtaken(drawn: Any) -> set[int]:
         assert files(tmp_path)
-        lifecycle.fail(drawing, code="cancelled", message="The account was deleted.", only_if=lifecycle.WHOEVER_HAS_IT)
-        return complete(drawing, **what)
+        [one] = drawn
+        message, anyway = "The account was deleted.", lifecycle.WHOEVER_HAS_IT
+        lifecycle.fail(one.generation, code="cancelled", message=message, only_if=anyway)
+        return complete(drawn)
 
-    monkeypatch.setattr(lifecycle, "complete", overtaken)
+    monkeypatch.setattr(lifecycle, "complete_all", overtaken)
+    forget_client()
     assert_failed(finish(generation), "The account was deleted.", code="cancelled")
     assert files(tmp_path) == []

@@ -55,7 +55,9 @@ def _moment(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> Iter
     """It is the moment at which the installation was stopped, and what a test changes there is undone."""
     at = datetime.fromisoformat(installation.facts["at"])
     monkeypatch.setattr(timezone, "now", lambda: at)
-    with transaction.atomic():
+    block = transaction.atomic()
+    vars(block)["_from_testcase"] = True  # as in Django's own: what is tested may wait for others within it
+    with block:
         yield
         transaction.set_rollback(True)
 

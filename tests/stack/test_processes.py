@@ -1,38 +1,58 @@
 """Processes that die alone come back alone, and none outlives its supervisor."""
 
-import os
-import signal
+import contextlib
+import time
 from collections.abc import Callable
 
 import httpx
 import pytest
 
 from tests.installation import Stack, wait_until
+from tests.stack.test_customer_life import Life
+from tests.stack.test_first_image import sign_up
 from tests.stack.test_run import is_running
 
 pytestmark = pytest.mark.stack
 
-OWN = ("valkey-server", "-m sandbox", "manage.py work", "manage.py schedule")
+OWN = ("valkey-server", "-m sandbox", "manage.py work", "manage.py schedule", "granian")
 
 
-def test_whatever_is_killed_comes_back_and_nothing_outlives_the_supervisor(start_stack: Callable[..., Stack]) -> None:
-    stack = start_stack(SANDBOX_SECONDS="0.2", SANDBOX_PICTURES="plain")
+@pytest.fixture(scope="module")
+def mortal(start_stack: Callable[..., Stack]) -> Stack:
+    """An installation whose upstream may hang for a minute, and whose last test ends it."""
+    return start_stack(SANDBOX_SECONDS="0.2", SANDBOX_PICTURES="plain", UPSTREAM_TIMEOUT_SECONDS="60")
+
+
+def test_whatever_is_killed_alone_comes_back(mortal: Stack) -> None:
     for needle in ("manage.py schedule", "manage.py work --rest", "valkey-server"):
-        before = stack.pids(needle)
+        before = mortal.pids(needle)
         assert len(before) == 1, needle
-        stack.kill(needle)
-        wait_until(lambda needle=needle, before=before: set(stack.pids(needle)) - set(before))  # type: ignore[misc]
+        mortal.kill(needle)
+        wait_until(lambda needle=needle, before=before: set(mortal.pids(needle)) - set(before))  # type: ignore[misc]
     # The broker was killed while the workers were idle: whether Celery lived through that or not, they work again.
-    wait_until(lambda: httpx.get(f"{stack.url}/readyz").status_code == 200)
-    with stack.developer("phoenix@example.com") as api:
+    wait_until(lambda: httpx.get(f"{mortal.url}/readyz").status_code == 200)
+    with mortal.developer("phoenix@example.com") as api:
         assert api.post("/v1/reve-image/generate", json={"prompt": "a phoenix"}).status_code == 200
 
-    pids, serving = [pid for needle in OWN for pid in stack.pids(needle)], stack.pids("granian")
-    assert len(pids) == 5
-    stack.process.kill()
-    stack.stop()
-    try:
-        wait_until(lambda: not any(map(is_running, pids)), 5)
-    finally:
-        for pid in filter(is_running, serving):
-            os.kill(pid, signal.SIGKILL)
+
+def test_a_payment_waits_for_no_upstream_that_hangs(mortal: Stack) -> None:
+    with (
+        mortal.developer("hangs@example.com", credits=100) as api,
+        contextlib.closing(sign_up(mortal, "pays@example.com")) as browser,
+    ):
+        body = {"prompt": "a parcel on its way [sandbox:timeout-submit]", "async": True}
+        for _ in range(100):
+            assert api.post("/v1/reve-image/generate", json=body).status_code == 202
+        wait_until(lambda: mortal.upstream()["generate_calls"] >= 20)
+        began = time.monotonic()
+        Life(mortal, browser).buy("pack", "pack-50")
+        wait_until(lambda: mortal.balance("pays@example.com") == 53)
+        assert time.monotonic() - began < 10  # a second on an idle machine; one thread for all took a minute
+
+
+def test_nothing_outlives_a_killed_supervisor(mortal: Stack) -> None:
+    pids = [pid for needle in OWN for pid in mortal.pids(needle)]
+    assert len(pids) >= 7
+    mortal.process.kill()
+    mortal.stop()
+    wait_until(lambda: not any(map(is_running, pids)), 5)
