@@ -6,7 +6,6 @@ within `ANSWER_SECONDS`, else 202 with its id. Where nobody has asked `/readyz` 
 """
 
 import asyncio
-import contextlib
 import logging
 import multiprocessing
 import os
@@ -67,8 +66,11 @@ def watch() -> None:
     leash()
     if server.pid != os.getppid():  # it was killed while this process started
         os.kill(os.getpid(), signal.SIGKILL)
-    with contextlib.suppress(NotImplementedError):
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, begin)
+    loop = asyncio.get_running_loop()
+    loop.remove_signal_handler(signal.SIGTERM)
+    # Not by the loop's own handlers: they read signals from a pipe that is full, and loses them, while a loop is busy.
+    signal.signal(signal.SIGTERM, lambda *_: loop.call_soon_threadsafe(begin))
+    signal.set_wakeup_fd(signal.set_wakeup_fd(-1), warn_on_full_buffer=False)
 
 
 def closing(send: Send) -> Send:
@@ -85,7 +87,10 @@ def closing(send: Send) -> Send:
 async def _end() -> None:
     if time.monotonic() - _drain["asked_at"] < ASKED_LATELY_SECONDS:
         await asyncio.sleep(settings.DRAIN_SECONDS)
-    stream.close()
+    # Once only, for a second signal has the server hang; and before the loop has thousands of streams to end, for it is
+    # told by a handler of the loop's.
+    await asyncio.sleep(0)
     os.kill(os.getpid(), signal.SIGINT)
+    stream.close()
     await asyncio.sleep(ANSWER_SECONDS if settings.DRAIN_SECONDS else 0)
     live.answer_held()
