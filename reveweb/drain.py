@@ -87,15 +87,10 @@ def closing(send: Send) -> Send:
 async def _end() -> None:
     if time.monotonic() - _drain["asked_at"] < ASKED_LATELY_SECONDS:
         await asyncio.sleep(settings.DRAIN_SECONDS)
+    # Once only, for a second signal has the server hang; and before the loop has thousands of streams to end, for it is
+    # told by a handler of the loop's.
+    await asyncio.sleep(0)
+    os.kill(os.getpid(), signal.SIGINT)
     stream.close()
-    stopping = asyncio.create_task(_take_no_more())
     await asyncio.sleep(ANSWER_SECONDS if settings.DRAIN_SECONDS else 0)
     live.answer_held()
-    await stopping
-
-
-async def _take_no_more() -> None:
-    """Tell the server, which listens by a handler of the loop's, until it must have heard."""
-    for _ in range(10):
-        os.kill(os.getpid(), signal.SIGINT)
-        await asyncio.sleep(0.5)

@@ -48,6 +48,7 @@ class Reveweb(Contestant):
             "DATABASE_URL": f"{POSTGRES}/{database}",
             "REDIS_URL": f"{REDIS}/{redis}",
             "REVE_API_URL": upstream.url,
+            "UPSTREAM_TYPICAL_SECONDS": "8",  # the default with a real upstream
             "STATUS_RATE_LIMIT_PER_MINUTE": "1000000",
             "STRIPE_WEBHOOK_SECRET": WEBHOOK_SECRET,
         }

@@ -54,8 +54,11 @@ def reveweb(bench: Bench, clients: Iterable[int]) -> Throughput:
         load = site.generate(wait=False)
         found.running = [_measure(bench, site, load, count, "admission, worker running") for count in clients]
         # Last: what they leave behind is never drawn.
-        site.pause_worker()
-        found.stopped = [_measure(bench, site, load, count, "admission, worker stopped") for count in clients]
+        paused = site.pause_worker()
+        try:
+            found.stopped = [_measure(bench, site, load, count, "admission, worker stopped") for count in clients]
+        finally:
+            processes.resume(paused)  # or they could not end
     return found
 
 

@@ -43,7 +43,7 @@ async def admit(caller: Caller, generation: Generation) -> int | None:
         "month": caps.month_of(generation.created_at),
         "reference": generation.credit_reference,
         "cause": generation.credit_cause,
-        "upstream": trouble._upstream(),
+        "upstream": trouble.upstream_name(),
         "low": str(settings.LOW_BALANCE_CREDITS),
     }
     found = await postgres.row(_statement(), parameters)

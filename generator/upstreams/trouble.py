@@ -47,7 +47,7 @@ def note(error: "OperatorTrouble") -> None:
             return  # all that was under way comes back at once, and says the same
     with transaction.atomic():
         trouble, is_new = UpstreamTrouble.objects.select_for_update().get_or_create(
-            upstream=_upstream(), defaults={"kind": error.kind, "since": now, "next_try_at": now + TRY_AGAIN}
+            upstream=upstream_name(), defaults={"kind": error.kind, "since": now, "next_try_at": now + TRY_AGAIN}
         )
         is_other = trouble.kind != error.kind
         trouble.kind, trouble.next_try_at = error.kind, now + TRY_AGAIN
@@ -62,7 +62,7 @@ def note(error: "OperatorTrouble") -> None:
 def clear() -> None:
     """Put down that it draws again, because a submission was accepted. Asks the database each time."""
     with transaction.atomic():
-        trouble = UpstreamTrouble.objects.select_for_update().filter(upstream=_upstream()).first()
+        trouble = UpstreamTrouble.objects.select_for_update().filter(upstream=upstream_name()).first()
         if trouble is not None:
             trouble_pk = trouble.pk
             trouble.delete()
@@ -77,7 +77,7 @@ def current() -> UpstreamTrouble | None:
     """Return the trouble that there is, as it was a second ago at most. One query a second."""
     global _seen
     if _seen is None or time.monotonic() - _seen[0] > CACHE_SECONDS:
-        _seen = time.monotonic(), UpstreamTrouble.objects.filter(upstream=_upstream()).first()
+        _seen = time.monotonic(), UpstreamTrouble.objects.filter(upstream=upstream_name()).first()
     return _seen[1]
 
 
@@ -112,7 +112,8 @@ def forget() -> None:
     _seen = None
 
 
-def _upstream() -> str:
+def upstream_name() -> str:
+    """Return what trouble with the upstream is kept under: its host."""
     return (urlsplit(settings.REVE_API_URL).netloc.rpartition("@")[2] or settings.REVE_API_URL)[:255]
 
 

@@ -182,12 +182,12 @@ class Customer:
 
 acts = st.one_of(
     st.tuples(st.just("image"), st.sampled_from(["a", "b"]), st.sampled_from([None, None, None, "one", "two"])),
-    st.tuples(st.just("image"), st.just("a"), st.none()),
+    *[st.tuples(st.just("image"), st.just("a"), st.none())] * 3,
     st.tuples(st.just("fail"), st.integers(0, 5)),
-    st.tuples(st.just("grant"), st.integers(1, 4), st.sampled_from([None, 1, 2, 30])),
+    st.tuples(st.just("grant"), st.integers(1, 6), st.sampled_from([None, 1, 2, 30])),
     st.tuples(st.just("run_out"), st.integers(0, 3)),
     st.tuples(st.just("cap"), st.sampled_from([None, 1, 3, 5])),
-    st.tuples(st.just("suspend"), st.sampled_from([False, False, True])),
+    st.tuples(st.just("suspend"), st.sampled_from([False, False, False, True])),
 )
 
 
@@ -222,7 +222,7 @@ def test_both_ways_in_lead_to_the_same_books(
 
     tell()
     if connection.vendor == "postgresql":
-        assert len(at_one_go) > told / 20  # it was not always the other way
+        assert len(at_one_go) > told / 50  # it was not always the other way
 
 
 # --- At the same moment ----------------------------------------------------------------------------------------
@@ -387,7 +387,7 @@ def test_a_connection_that_ended_while_it_was_idle_is_not_noticed(twenty: Api, l
     loop.run(soon(twenty.secret))
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+            "SELECT count(pg_terminate_backend(pid, 10000)) FROM pg_stat_activity "
             "WHERE datname = current_database() AND query LIKE '%%opened AS%%' AND pid <> pg_backend_pid()"
         )
         assert cursor.fetchone()[0] >= 1

@@ -77,4 +77,5 @@ def drawing_with(upstream: Upstream) -> Iterator[Running]:
         yield running
     finally:
         running.close()
-        running.join()
+        running.join(60)  # one that was left would take the next test's images
+        assert not running._thread.is_alive()
