@@ -59,7 +59,7 @@ class Contestant:
 
     def stop(self) -> None:
         """End it and all that it started."""
-        processes.end(self.process, 30)
+        processes.end(self.process, 60)
         self._log.close()
 
 

@@ -21,6 +21,7 @@ class Throughput:
 
     sync: list[Row] = field(default_factory=list)
     image: dict[str, float] = field(default_factory=dict)
+    decoding: float = 0.0  # ms, of that image alone
     running: list[Row] = field(default_factory=list)
     stopped: list[Row] = field(default_factory=list)
     start_seconds: float = 0.0
@@ -49,6 +50,7 @@ def reveweb(bench: Bench, clients: Iterable[int]) -> Throughput:
                 settle(site, DRAIN_SECONDS)
                 found.idle_cores = idle(site)
                 found.image = _image(bench, site)
+                found.decoding = pictures.decoding((bench.folder / "large.png").read_bytes())
             elif count != clients[-1]:
                 settle(site, DRAIN_SECONDS)
         load = site.generate(wait=False)
