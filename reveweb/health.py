@@ -50,7 +50,9 @@ async def readyz(request: HttpRequest) -> HttpResponse:
         "status": "ok" if ready else "unavailable",
         "checks": {k: "ok" if v else "failed" for k, v in results.items()},
     }
-    return _uncached(JsonResponse(body, status=200 if ready else 503))
+    response = _uncached(JsonResponse(body, status=200 if ready else 503))
+    vars(response)["_has_been_logged"] = True  # who asks every second while something starts needs no error each
+    return response
 
 
 @dataclass(frozen=True)

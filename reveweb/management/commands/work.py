@@ -9,7 +9,7 @@ from reveweb.celery import app
 from reveweb.checks import CAPACITY
 
 # The web process goes first, then what draws, then mails and thumbnails: admission and answers wait for neither.
-NICENESS, NICENESS_OF_THE_REST = 5, 10
+NICENESS, NICENESS_OF_THE_REST = 10, 15
 
 
 class Command(BaseCommand):
