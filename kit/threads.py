@@ -98,6 +98,8 @@ def _release_connection() -> None:
     """Give a PostgreSQL connection back to its pool; keep a healthy SQLite one: opening it costs more than a query."""
     if connection.vendor != "sqlite" or connection.errors_occurred:
         close_old_connections()
+    elif not (connection.autocommit or connection.in_atomic_block):  # something went wrong as a transaction ended
+        connection.close()
 
 
 @lru_cache(maxsize=1)

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import secrets
+import time
 from datetime import timedelta
 from unittest.mock import patch
 
@@ -145,6 +146,8 @@ def gallery(many: int) -> None:
 
 def _copy(pictures: list[Generation], many: int) -> None:
     """Give `many@` that many images: rows of their own, their files hard links."""
+    while Generation.objects.filter(pk__in=[one.pk for one in pictures], needs_thumbnails=True).exists():
+        time.sleep(0.1)
     wallet = ledger.wallet_of(User.objects.get(email="many@example.com").pk)
     now = timezone.now()
     rows = []
@@ -158,6 +161,7 @@ def _copy(pictures: list[Generation], many: int) -> None:
             "idempotency_key": None,
             "public_id": new_public_id(),
             "file_token": token,
+            "needs_thumbnails": False,
             "created_at": now - timedelta(minutes=many - number),
         }
         kept = {field.attname: getattr(source, field.attname) for field in Generation._meta.concrete_fields}
