@@ -17,7 +17,6 @@ from billing.ledger.books import (
     release,
     restore,
     settle,
-    settle_all,
     take,
     thaw,
     undo_refunds,
@@ -26,6 +25,7 @@ from billing.ledger.books import (
     write_off,
     write_off_expired,
 )
+from billing.ledger.settling import settle_all
 
 __all__ = [
     "PERIOD_GRACE",

@@ -7,7 +7,7 @@ and the change that rests on it cannot be torn apart.
 
 import hashlib
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
 
@@ -120,36 +120,7 @@ def settle(*, reference: str) -> CreditEntry:
     Raises UnknownHold.
     """
     held, known = _held(reference)
-    return known or _write(held.wallet, Kind.SETTLE, _outcome(reference), held.cause, [])
-
-
-@transaction.atomic(savepoint=False)
-def settle_all(references: Collection[str]) -> None:
-    """Do what `settle` does for each of `references`, of any wallets, in as many statements as for one."""
-    holds = {
-        held.reference: held
-        for held in CreditEntry.objects.filter(reference__in=references, kind=Kind.HOLD).order_by("wallet_id", "pk")
-    }
-    if missing := set(references) - holds.keys():
-        raise UnknownHold(min(missing))
-    # In one order, so that two who settle for the same wallets do not wait for each other.
-    wanted = Wallet.objects.filter(pk__in={held.wallet_id for held in holds.values()}).order_by("pk")
-    wallets = {wallet.pk: wallet for wallet in wanted.select_for_update(of=("self",))}
-    outcomes = CreditEntry.objects.filter(reference__in=[_outcome(reference) for reference in holds])
-    known = set(outcomes.values_list("reference", flat=True))
-    CreditEntry.objects.bulk_create(
-        CreditEntry(
-            wallet=wallets[held.wallet_id],
-            kind=Kind.SETTLE,
-            amount=0,
-            balance_after=wallets[held.wallet_id].balance,
-            reference=_outcome(reference),
-            cause=held.cause,
-        )
-        for reference, held in holds.items()
-        if _outcome(reference) not in known
-    )
-    wakeups.publish_on_commit(*map(wakeups.wallet_topic, wallets))
+    return known or _write(held.wallet, Kind.SETTLE, outcome_of(reference), held.cause, [])
 
 
 @transaction.atomic
@@ -163,7 +134,7 @@ def release(*, reference: str, cause: str) -> CreditEntry:
     if known:
         return known
     _spendable(held.wallet)  # writes off what has expired first, so that only what comes back gets more time
-    return _give_back(held, Kind.RELEASE, _outcome(reference), cause)
+    return _give_back(held, Kind.RELEASE, outcome_of(reference), cause)
 
 
 @transaction.atomic
@@ -348,7 +319,7 @@ def _entry(reference: str) -> CreditEntry | None:
     return CreditEntry.objects.filter(reference=reference).first()
 
 
-def _outcome(reference: str) -> str:
+def outcome_of(reference: str) -> str:
     """A settlement and a release share this reference, so that a hold ends in only one of them."""
     return f"{reference}:outcome"
 
@@ -358,7 +329,7 @@ def _held(reference: str) -> tuple[CreditEntry, CreditEntry | None]:
     if held is None:
         raise UnknownHold(reference)
     held.wallet = _lock(held.wallet)
-    return held, _entry(_outcome(reference))
+    return held, _entry(outcome_of(reference))
 
 
 def _spendable(wallet: Wallet) -> list[CreditGrant]:
