@@ -1,5 +1,6 @@
 """Stored images, and the stream that pages listen to."""
 
+import contextlib
 import re
 
 from django.conf import settings
@@ -41,13 +42,21 @@ async def image(request: HttpRequest, file_name: str) -> HttpResponseBase:
         headers=_HEADERS,
         signed_for=_signed_for(),
     )
+
+    def instead() -> parts.Stored:
+        """The original, if this is a thumbnail that is still to be made."""
+        if not is_thumbnail:
+            raise FileNotFoundError
+        return _until_there_are_thumbnails(token)
+
     try:
+        if is_thumbnail and settings.S3_REDIRECT:  # a bucket would only say that it has none
+            with contextlib.suppress(FileNotFoundError):
+                return await parts.answer(request, instead)
         try:
             return await parts.answer(request, stored)
         except FileNotFoundError:
-            if not is_thumbnail:
-                raise
-            return await parts.answer(request, lambda: _until_there_are_thumbnails(token))
+            return await parts.answer(request, instead)
     except FileNotFoundError:
         return HttpResponse(status=404)
 

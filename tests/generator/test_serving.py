@@ -200,6 +200,24 @@ def test_a_script_that_reads_an_image_gets_the_bytes_from_here(reader: dict[str,
 
 
 @pytest.mark.usefixtures("redirects")
+def test_a_thumbnail_that_is_still_to_be_made_is_not_looked_for_in_the_bucket(
+    generation: Generation, client: Client
+) -> None:
+    found = Generation.objects.filter(pk=generation.pk)
+    found.update(status="completed", file_token=TOKEN, file_extension="png", needs_thumbnails=True)
+    thumbnail = PATH.replace(".png", "_480.webp")
+    response = client.get(thumbnail)
+    assert (response.status_code, response["Cache-Control"]) == (200, "no-store")
+
+    async def size() -> int:
+        return sum([len(piece) async for piece in pieces_of(response)])
+
+    assert asyncio.run(size()) == len(DATA)
+    found.update(needs_thumbnails=False)
+    assert client.get(thumbnail).status_code == 302
+
+
+@pytest.mark.usefixtures("redirects")
 def test_asking_for_the_headers_alone_is_answered_here() -> None:
     response = asyncio.run(AsyncClient().head(PATH))
     assert (response.status_code, response["Content-Length"]) == (200, str(len(DATA)))
