@@ -33,7 +33,7 @@ def tell_on_commit(task: str, argument: int | str) -> None:
 
 
 def tell(task: str, *arguments: int | str, after: float | None = None) -> None:
-    """Send a task its arguments, to be done in `after` seconds. Without a broker the beat finds the row."""
+    """Send a task its arguments, to be done in `after` seconds. Without a broker the scheduler finds the row."""
     _aside.put(Message(task, arguments, after, request_id.current.get()))
 
 
@@ -51,7 +51,7 @@ def _send(batch: list[Message]) -> None:
             )
         except (OperationalError, OSError) as error:
             log.warning(
-                "The broker cannot be reached, the beat will run %s %s: %s", message.task, message.arguments, error
+                "The broker cannot be reached, the scheduler will run %s %s: %s", message.task, message.arguments, error
             )
 
 

@@ -13,7 +13,7 @@ CELERY_TASK_STORE_ERRORS_EVEN_IF_IGNORED = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_TASK_PUBLISH_RETRY = False
-# A publish must fail fast: the row is already committed and the beat finds it.
+# A publish must fail fast: the row is already committed and the scheduler finds it.
 CELERY_BROKER_TRANSPORT_OPTIONS = (
     {"socket_connect_timeout": 2, "socket_timeout": 30, "max_retries": 0}
     if CELERY_BROKER_URL.startswith("redis")

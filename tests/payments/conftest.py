@@ -93,7 +93,7 @@ class Desk:
 
 
 def deliver(events: list[Event], tries: int = 12) -> None:
-    """Store the events in this order and handle them until all are handled, as the beat would."""
+    """Store the events in this order and handle them until all are handled, as the scheduler would."""
     for event in events:
         inbox.store(event)
     for _ in range(tries):
