@@ -54,21 +54,21 @@ def _computing(folder: str) -> list[Check]:
     else:
         two = [*PYTEST, *spread(min(CORES, 5)), *PLAIN, "-m", "services and not stack"]
         servers = POSTGRES | {"REDIS_URL": REDIS}
-        checks.append(Check("tests on PostgreSQL and Redis", two, servers, ON_POSTGRES))
+        three = [*PYTEST, *spread(1), *PLAIN, "-m", "services and stack"]
+        servers_of_installations = servers | {"REDIS_URL": REDIS_OF_INSTALLATIONS}
+        checks += [
+            Check("tests on PostgreSQL and Redis", two, servers, ON_POSTGRES),
+            Check("tests of an installation on PostgreSQL and Redis", three, servers_of_installations, ON_POSTGRES),
+        ]
     return checks
 
 
 def _waiting() -> list[Check]:
     """The passes that mostly wait for servers and a browser."""
-    checks = [
+    return [
         Check("tests of whole installations", [*PYTEST, *spread(CORES // 2, "loadfile"), *PLAIN, "-m", "stack"]),
         Check("tests in Chromium", [*PYTEST, *spread(CORES // 2, "loadfile"), BROWSER]),
     ]
-    if not _away():
-        three = [*PYTEST, *spread(1), *PLAIN, "-m", "services and stack"]
-        servers = POSTGRES | {"REDIS_URL": REDIS_OF_INSTALLATIONS}
-        checks.append(Check("tests of an installation on PostgreSQL and Redis", three, servers, ON_POSTGRES))
-    return checks
 
 
 def static_checks() -> list[Check]:
