@@ -4,7 +4,8 @@ import asyncio
 import contextlib
 import heapq
 import logging
-from collections.abc import Callable, Sequence
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Generic, Protocol, TypeVar
 
 from django.db import DatabaseError
@@ -51,6 +52,63 @@ class Bell:
         self._event.clear()
         while self._moments and self._moments[0] <= clock():
             heapq.heappop(self._moments)
+
+
+class Places:
+    """So many at a time, in turns: whoever has fewest of the places is next, and of one account what is waited for.
+
+    A backlog of one account therefore holds up nobody else for longer than one of its images takes.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._free = count
+        self._taken: Counter[int] = Counter()  # by account
+        self._waiting: dict[int, tuple[_Queue, _Queue]] = {}  # by account: what is awaited, and the rest
+
+    @contextlib.asynccontextmanager
+    async def place_for(self, generation: Generation) -> AsyncIterator[None]:
+        """Wait for a place, and have it."""
+        if self._free:
+            self._take(generation.wallet_id)
+        else:
+            await self._turn_of(generation)
+        try:
+            yield
+        finally:
+            self._give_back(generation.wallet_id)
+
+    async def _turn_of(self, generation: Generation) -> None:
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        queues = self._waiting.setdefault(generation.wallet_id, (deque(), deque()))
+        queues[0 if generation.is_awaited else 1].append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():  # it came in this moment
+                self._give_back(generation.wallet_id)
+            raise
+
+    def _take(self, wallet_id: int) -> None:
+        self._free -= 1
+        self._taken[wallet_id] += 1
+
+    def _give_back(self, wallet_id: int) -> None:
+        self._free += 1
+        self._taken[wallet_id] -= 1
+        if not self._taken[wallet_id]:
+            del self._taken[wallet_id]
+        while self._waiting and self._free:
+            chosen = min(self._waiting, key=lambda wallet: (self._taken[wallet], not self._waiting[wallet][0]))
+            awaited, others = self._waiting[chosen]
+            turn = (awaited or others).popleft()
+            if not awaited and not others:
+                del self._waiting[chosen]
+            if not turn.done():  # whoever gave up has cancelled it
+                self._take(chosen)
+                turn.set_result(None)
+
+
+_Queue = deque[asyncio.Future[None]]
 
 
 class OfGeneration(Protocol):

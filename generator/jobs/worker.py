@@ -14,7 +14,7 @@ from generator.errors import BadImage, ImageUnreachable
 from generator.files import images
 from generator.jobs import lifecycle
 from generator.jobs.lifecycle import UNAVAILABLE, Acceptance, Completion, Pause
-from generator.jobs.pacing import Batch, Bell, T, persistently
+from generator.jobs.pacing import Batch, Bell, Places, T, persistently
 from generator.jobs.rhythm import Rhythm, age_of, step_at
 from generator.models import Generation
 from generator.upstreams import reve_art, trouble
@@ -55,7 +55,7 @@ class Worker:
         self._requeueing = Batch(lifecycle.requeue)
         self._pausing = Batch(lifecycle.look_again)
         self._completing = Batch(lifecycle.complete_all)
-        self._images = asyncio.Semaphore(IMAGES_AT_ONCE)
+        self._images = Places(IMAGES_AT_ONCE)
         # What ends holds a thread each, and the claims and batches that all others wait for need one as well.
         self._ending = asyncio.Semaphore(max(1, settings.DATABASE_THREADS // 2))
 
@@ -107,7 +107,7 @@ class Worker:
     async def keep(self, generation: Generation, drawn: Drawn) -> None:
         """Fetch, verify and store the image of a claimed drawing, and complete it."""
         try:
-            async with self._images:
+            async with self._images.place_for(generation):
                 data = await self._fetch(drawn)
                 image = await in_thread(lambda: images.verify(data), Pool.PROCESSOR)
                 await in_thread(lambda: images.keep(data, generation.file_token, image), Pool.FILES)
