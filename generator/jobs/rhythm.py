@@ -15,7 +15,7 @@ from generator.models import Generation
 
 REMEMBERED = 64  # drawings
 ENOUGH = 3  # of them to go by
-SCOUTS = 16
+SCOUTS = 8
 LEAST, MOST = 0.25, 15.0  # seconds between two looks
 CLOSE, WIDE = 0.065, 0.35  # of a drawing's age
 
