@@ -68,4 +68,4 @@ paid AS (
     FROM drawn WHERE {_WALLET}.id = %(wallet)s::bigint RETURNING {_WALLET}.balance
 ),
 entry AS ({entry} RETURNING id),
-line AS ({line})"""  # noqa: S608
+line AS ({line})"""  # noqa: S608 (names of tables)

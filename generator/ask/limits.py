@@ -142,7 +142,7 @@ async def _asked_soon(window: Window, images: int) -> tuple[bool, RateLimit]:
         try:
             answer: Any = await client.evalsha(_SHA, *command)  # type: ignore[misc]  # typed as both kinds of client
         except redis.exceptions.NoScriptError:
-            answer = await client.eval(_SCRIPT, *command)  # type: ignore[misc]
+            answer = await client.eval(_SCRIPT, *command)  # type: ignore[misc]  # likewise
     except _AWAY as error:
         raise LimiterUnavailable from error
     return window.read(answer)

@@ -57,7 +57,7 @@ async def admit(caller: Caller, generation: Generation) -> int | None:
 async def is_known(wallet_id: int, idempotency_key: str) -> bool:
     """Tell whether `wallet_id` has a generation under this idempotency key."""
     table = Generation._meta.db_table
-    statement = f'SELECT 1 FROM "{table}" WHERE wallet_id = %(wallet)s::bigint AND idempotency_key = %(key)s'  # noqa: S608
+    statement = f'SELECT 1 FROM "{table}" WHERE wallet_id = %(wallet)s::bigint AND idempotency_key = %(key)s'  # noqa: S608 (names of tables)
     return await postgres.row(statement, {"wallet": str(wallet_id), "key": idempotency_key}) is not None
 
 
@@ -96,7 +96,7 @@ def _finding() -> str:
 SELECT {columns} FROM {table} g JOIN {key} k ON k.id = %(key)s::bigint JOIN {user} u ON u.id = k.user_id
 WHERE g.public_id = %(id)s AND g.wallet_id = %(wallet)s::bigint AND g.deleted_at IS NULL
     AND k.revoked_at IS NULL AND u.is_active AND (k.expires_at IS NULL OR k.expires_at > %(now)s::timestamptz)
-"""  # noqa: S608
+"""  # noqa: S608 (names of tables)
 
 
 @cache

@@ -145,7 +145,7 @@ class Batch(Generic[W]):
             some, self._waiting = self._waiting[:MOST_AT_ONCE], self._waiting[MOST_AT_ONCE:]
             try:
                 items = [item for item, _ in some]
-                changed = await persistently(lambda items=items: self._write(items))  # type: ignore[misc]
+                changed = await persistently(lambda items=items: self._write(items))  # type: ignore[misc]  # mypy infers no such default
             except Exception as error:
                 for _, done in some:
                     if not done.done():

@@ -28,14 +28,14 @@ _ACCOUNTS = f"""
         FROM turn WHERE turn.wallet_id IS NOT NULL
     )
     SELECT wallet_id FROM turn WHERE wallet_id IS NOT NULL LIMIT %s
-"""  # noqa: S608
+"""  # noqa: S608 (names of tables)
 _OF_ACCOUNT = f"""
     SELECT * FROM (
         SELECT wallet_id, is_awaited, id FROM {_TABLE}
         WHERE status = 'queued' AND wallet_id = %s AND due_at <= %s
         ORDER BY wallet_id, is_awaited DESC, id LIMIT %s
     ) AS waiting
-"""  # noqa: S608
+"""  # noqa: S608 (names of tables)
 
 
 class Turns:
