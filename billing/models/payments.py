@@ -1,0 +1,138 @@
+"""What Stripe told us: subscriptions, checkouts, payments, disputes, and its events as they came in."""
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from billing.models.catalogue import Pack, Plan
+from billing.models.credits import CreditGrant
+from billing.models.wallets import Wallet
+
+
+class Subscription(models.Model):
+    """A Stripe subscription as it last stood there. A wallet has at most one that is live."""
+
+    # Stripe's statuses; those of LIVE hold the wallet's place.
+    LIVE = ("trialing", "active", "past_due", "unpaid", "paused", "incomplete")
+    ENTITLED = ("trialing", "active", "past_due")  # these give the plan's limits
+
+    wallet = models.ForeignKey(Wallet, on_delete=models.PROTECT, related_name="subscriptions")
+    stripe_id = models.CharField(max_length=255, unique=True)
+    plan = models.ForeignKey(Plan, on_delete=models.PROTECT, null=True, related_name="subscriptions")
+    price_id = models.CharField(max_length=255, blank=True)
+    item_id = models.CharField(max_length=255, blank=True)
+    status = models.CharField(max_length=32)
+    period_start = models.DateTimeField(null=True, blank=True)
+    period_end = models.DateTimeField(null=True, blank=True)
+    cancel_at = models.DateTimeField(null=True, blank=True, help_text="When it ends, if it was cancelled.")
+    changing_at = models.DateTimeField(
+        null=True, blank=True, help_text="A change of plan has been under way at Stripe since then."
+    )
+    read_at = models.DateTimeField(null=True, blank=True, help_text="When Stripe was asked for what stands here.")
+    created_at = models.DateTimeField(default=timezone.now)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["wallet"],
+                condition=Q(status__in=("trialing", "active", "past_due", "unpaid", "paused")),
+                name="subscription_one_live",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.plan or 'Unknown plan'}, {self.status}"
+
+
+class Order(models.Model):
+    """One hosted checkout, from the click to its end."""
+
+    class Status(models.TextChoices):
+        OPEN = "open", "Open"
+        PENDING = "pending", "Paid, money on its way"
+        PAID = "paid", "Paid"
+        FAILED = "failed", "Failed"
+        EXPIRED = "expired", "Expired"
+
+    wallet = models.ForeignKey(Wallet, on_delete=models.PROTECT, related_name="orders")
+    plan = models.ForeignKey(Plan, on_delete=models.PROTECT, null=True, blank=True, related_name="orders")
+    pack = models.ForeignKey(Pack, on_delete=models.PROTECT, null=True, blank=True, related_name="orders")
+    stripe_session_id = models.CharField(max_length=255, null=True, blank=True, unique=True)
+    url = models.TextField(blank=True)
+    status = models.CharField(max_length=8, choices=Status, default=Status.OPEN)
+    stripe_invoice_id = models.CharField(max_length=255, blank=True, help_text="The first invoice of a plan.")
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["wallet"], condition=Q(status="open", pack=None), name="order_one_open_for_a_plan"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.plan or self.pack}, {self.get_status_display()}"
+
+
+class Payment(models.Model):
+    """Money that arrived: what refunds and disputes are matched with. Amounts are in minor units."""
+
+    wallet = models.ForeignKey(Wallet, on_delete=models.PROTECT, related_name="payments")
+    reference = models.CharField(max_length=255, unique=True, help_text="`checkout:cs_…` or `invoice:in_…`")
+    payment_intent = models.CharField(max_length=255, null=True, blank=True, unique=True)
+    amount = models.PositiveIntegerField()
+    currency = models.CharField(max_length=3)
+    refunded = models.PositiveIntegerField(default=0)
+    read_at = models.DateTimeField(null=True, blank=True, help_text="When Stripe was asked what is refunded.")
+    description = models.CharField(max_length=200)
+    grant = models.OneToOneField(CreditGrant, on_delete=models.PROTECT, null=True, blank=True, related_name="payment")
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.description}: {self.amount / 100:.2f} {self.currency.upper()}"
+
+
+class Dispute(models.Model):
+    """A payment that its payer's bank questions."""
+
+    stripe_id = models.CharField(max_length=255, unique=True)
+    payment = models.ForeignKey(Payment, on_delete=models.PROTECT, related_name="disputes")
+    status = models.CharField(max_length=40)
+    reason = models.CharField(max_length=80, blank=True)
+    amount = models.PositiveIntegerField(help_text="Minor units.")
+    created_at = models.DateTimeField(default=timezone.now)
+    closed_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.stripe_id}, {self.status}"
+
+
+class StripeEvent(models.Model):
+    """A webhook as it came in; handled when the books have followed it."""
+
+    id = models.CharField(primary_key=True, max_length=255)
+    type = models.CharField(max_length=100)
+    api_version = models.CharField(max_length=40, blank=True)
+    payload = models.JSONField()
+    received_at = models.DateTimeField(default=timezone.now)
+    handled_at = models.DateTimeField(null=True, blank=True)
+    claim = models.CharField(max_length=16, blank=True, help_text="The token of the worker that has it.")
+    attempts = models.PositiveIntegerField(default=0)
+    due_at = models.DateTimeField(default=timezone.now, help_text="When it is tried next.")
+    last_error = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["-received_at"]
+        indexes = [models.Index(fields=["due_at"], condition=Q(handled_at=None), name="event_unhandled")]
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.id}"
