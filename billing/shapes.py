@@ -208,6 +208,7 @@ class Customer(TypedDict):
     """Whoever pays."""
 
     id: str
+    metadata: NotRequired[dict[str, str]]
 
 
 class Product(TypedDict):
