@@ -73,11 +73,10 @@ class ProductAdmin(ModelAdmin):
 
     def get_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
         price = ["price", "currency", *(["interval"] if self.limits else [])]
-        shown = ["stripe_product_id"] if obj else []
-        return ["name", "slug", "credits", *price, *self.limits, "active", "order", "reason", *shown]
+        return ["name", "slug", "credits", *price, *self.limits, "active", "order", "reason"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
-        return ["slug", "stripe_product_id"] if obj else []
+        return ["slug"] if obj else []
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False

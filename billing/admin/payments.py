@@ -97,13 +97,13 @@ class SubscriptionAdmin(ReadOnlyAdmin):
     list_display = ["created_at", "whose", "plan", "state", "period_end", "cancel_at", "ended_at"]
     list_filter = ["status", "plan"]
     list_select_related = ["wallet__user", "plan"]
-    search_fields = ["=stripe_id", "=wallet__user__email", "=wallet__stripe_customer_id"]
+    search_fields = ["=stripe_id", "=wallet__user__email", "=wallet__customers__stripe_id"]
     fields = [
         "whose",
         "plan",
         "status",
         "stripe_id",
-        "price_id",
+        "price",
         "period_start",
         "period_end",
         "cancel_at",

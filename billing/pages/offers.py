@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from billing.catalogue import money, products
-from billing.models import Pack, Plan, StripePrice, Subscription, Wallet
+from billing.models import Pack, Plan, Price, Subscription, Wallet
 from billing.stripe import checkout
 
 MONTHS = ["No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten", "Eleven"]
@@ -104,9 +104,9 @@ def changes(wallet: Wallet) -> list[Offer]:
     return [offer for offer in plans(wallet) if offer.action == "change"]
 
 
-def paid_price(subscription: Subscription) -> StripePrice | None:
+def paid_price(subscription: Subscription) -> Price | None:
     """Return the price that a subscription runs at, which may be older than its plan's."""
-    return StripePrice.objects.filter(stripe_id=subscription.price_id).first()
+    return subscription.price
 
 
 def time_left(subscription: Subscription) -> tuple[int, int]:
