@@ -13,7 +13,7 @@ SEEDED = {  # as 0003 put it in: slug → name, credits, price in US cents, inte
     "pack-200": ("200 credits", 200, 1800, None, 1),
     "pack-1000": ("1,000 credits", 1000, 8000, None, 2),
 }
-PLANS = {"free": {"max_in_flight": 10}, "basic": {"rate_limit": 30}}
+PLANS = {"basic": {"rate_limit": 30}}
 YEARLY = {"name": "Basic yearly", "credits": 1200, "price": 9000, "interval": "year", "order": 2, "rate_limit": 30}
 PACKS = {"pack-50": {"price": 600}, "pack-200": {"price": 2200}, "pack-1000": {"price": 9500}}
 
@@ -26,6 +26,8 @@ def renew(apps, schema_editor):
     for model, changes in ((plan, PLANS), (pack, PACKS)):
         for slug, values in changes.items():
             model.objects.filter(slug=slug).update(**values)
+    if not apps.get_model("billing", "Wallet").objects.exists():  # whoever is here already keeps what they may do
+        plan.objects.filter(slug="free").update(max_in_flight=10)
     plan.objects.create(slug="basic-yearly", **YEARLY)
 
 
@@ -33,16 +35,21 @@ def _is_untouched(apps, row):
     """Tell whether a plan or pack is as it was put in, nothing names it, and no member of staff ever changed it."""
     values = (row.name, row.credits, row.price, getattr(row, "interval", None), row.order)
     limits = (getattr(row, "rate_limit", None), getattr(row, "max_in_flight", None))
-    rest = (row.currency, row.active, row.stripe_product_id, *limits)
-    if values != SEEDED[row.slug] or rest != ("usd", True, "", None, None):
+    if values != SEEDED[row.slug] or (row.currency, row.active, *limits) != ("usd", True, None, None):
         return False
-    naming = (one for one in row._meta.related_objects if not one.many_to_many)
-    if any(one.related_model._base_manager.filter(**{one.field.name: row.pk}).exists() for one in naming):
+    if any(_names(one, row) for one in row._meta.related_objects):
         return False
     records = apps.get_model("billing", "AuditRecord").objects
     return not records.filter(Q(before__slug=row.slug) | Q(after__slug=row.slug)).exists()
 
 
+def _names(relation, row):
+    """Tell whether there is a price, checkout, subscription … of `row`. Everybody has the free plan who has no other."""
+    if row.slug == "free" and relation.related_model._meta.model_name == "wallet":
+        return False
+    return relation.related_model._base_manager.filter(**{relation.field.name: row.pk}).exists()
+
+
 class Migration(migrations.Migration):
-    dependencies = [("billing", "0011_claims")]
+    dependencies = [("billing", "0016_not_one_in_all")]
     operations = [migrations.RunPython(renew, migrations.RunPython.noop)]

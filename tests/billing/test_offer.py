@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from billing import ledger
-from billing.models import Order, Pack, Plan, Subscription, Wallet
+from billing.models import Order, Pack, Plan, Price, StripeAccount, Subscription, Wallet
 from billing.staff import acts
 from tests.payments.conftest import seed_catalogue
 
@@ -32,8 +32,10 @@ RENEWED = {
 
 
 def catalogue() -> dict[str, tuple[Any, ...]]:
-    plans = Plan.objects.values_list("slug", "credits", "price", "rate_limit", "max_in_flight")
-    return {row[0]: row[1:] for row in [*plans, *Pack.objects.values_list("slug", "credits", "price")]}
+    found: dict[str, tuple[Any, ...]] = {
+        plan.slug: (plan.credits, plan.price, plan.rate_limit, plan.max_in_flight) for plan in Plan.objects.all()
+    }
+    return found | {pack.slug: (pack.credits, pack.price) for pack in Pack.objects.all()}
 
 
 def renew() -> None:
@@ -57,9 +59,23 @@ def reprice_and_back(_: Wallet) -> None:
     reprice(Plan.objects.get(slug="basic"), 900)
 
 
+def account() -> StripeAccount:
+    return StripeAccount.objects.create(stripe_id="acct_1", livemode=False, key_digest="x")
+
+
+def at_stripe(plan: Plan) -> None:
+    terms = {"amount": plan.price, "currency": plan.currency, "interval": plan.interval, "credits": plan.credits}
+    Price.objects.create(plan=plan, account=account(), stripe_id="price_1", stripe_product_id="prod_1", **terms)
+
+
+def begin(wallet: Wallet) -> None:
+    Order.objects.create(wallet=wallet, account=account(), pack=Pack.objects.get(slug="pack-50"))
+
+
 def subscribe(wallet: Wallet) -> None:
     plan = Plan.objects.get(slug="basic")
-    Subscription.objects.create(wallet=wallet, plan=plan, stripe_id="sub_1", status="canceled", ended_at=timezone.now())
+    ended = {"status": "canceled", "ended_at": timezone.now()}
+    Subscription.objects.create(wallet=wallet, account=account(), plan=plan, stripe_id="sub_1", **ended)
 
 
 TOUCHES: dict[str, Callable[[Wallet], object]] = {
@@ -71,16 +87,23 @@ TOUCHES: dict[str, Callable[[Wallet], object]] = {
     "a pack is no longer sold": lambda _: Pack.objects.filter(slug="pack-200").update(active=False),
     "a plan was added": lambda _: Plan.objects.create(slug="pro", name="Pro", credits=400, price=2900),
     "a pack was removed": lambda _: Pack.objects.filter(slug="pack-200").delete(),
-    "Stripe knows a product": lambda _: Plan.objects.filter(slug="basic").update(stripe_product_id="prod_1"),
-    "a checkout was begun": lambda wallet: Order.objects.create(wallet=wallet, pack=Pack.objects.get(slug="pack-50")),
+    "Stripe knows a price": lambda _: at_stripe(Plan.objects.get(slug="basic")),
+    "a checkout was begun": begin,
     "somebody once subscribed": subscribe,
     "a plan was given": lambda wallet: Wallet.objects.filter(pk=wallet.pk).update(plan=Plan.objects.get(slug="basic")),
 }
 
 
-def test_an_untouched_catalogue_is_renewed(wallet: Wallet) -> None:
-    renew()
+def test_a_new_installation_has_the_new_offer(db: None) -> None:
+    seed_catalogue(renewed=True)
     assert catalogue() == RENEWED
+
+
+def test_an_untouched_catalogue_is_renewed_and_whoever_is_there_may_do_what_they_could(wallet: Wallet) -> None:
+    assert wallet.plan is not None
+    assert wallet.plan.slug == "free"
+    renew()
+    assert catalogue() == {**RENEWED, "free": SEEDED["free"]}
     yearly = Plan.objects.get(slug="basic-yearly")
     assert (yearly.name, yearly.interval, yearly.currency, yearly.active) == ("Basic yearly", "year", "usd", True)
 
