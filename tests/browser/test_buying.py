@@ -106,7 +106,7 @@ def test_going_back_after_paying_pays_nothing_again(visit: Visit) -> None:
 def test_a_double_click_on_buy_opens_one_checkout(visit: Visit, site: Stack) -> None:
     visitor = visit(signed_in=True)
     visitor.page.goto(BILLING)
-    visitor.page.get_by_role("button", name="Choose Basic").dblclick()
+    visitor.page.get_by_role("button", name="Choose Basic", exact=True).dblclick()
     expect(visitor.page.get_by_role("note")).to_contain_text("Simulated payment")
     orders = f"Order.objects.filter(wallet__user__email='{visitor.email}')"
     assert site.manage("shell", "-v", "0", "-c", f"from billing.models import Order; print({orders}.count())") == "1"
