@@ -14,7 +14,8 @@ import pytest
 from tests.chaos.site import Site
 from tests.chaos.storm import storm
 
-pytestmark = [pytest.mark.stack, pytest.mark.services, pytest.mark.timeout(180)]
+# A storm's own limits say what is wrong; this one is beyond their sum on a busy machine.
+pytestmark = [pytest.mark.stack, pytest.mark.services, pytest.mark.timeout(400)]
 
 SECONDS = 15
 SEEDS = (17, 29, 58, 83)
