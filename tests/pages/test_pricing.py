@@ -4,12 +4,10 @@ import re
 from typing import Any
 from urllib.parse import unquote
 
-import pytest
 from django.test import Client
 
 from accounts.models import User
 from billing import ledger
-from billing.catalogue import money
 from billing.models import Pack, Plan, Wallet
 from tests.payments.conftest import Customer
 
@@ -132,28 +130,3 @@ def test_pricing_is_linked_for_everybody_and_the_balance_leads_to_billing(client
 def test_an_empty_catalogue_is_a_page_too(client: Client, alice: User) -> None:
     ledger.wallet_of(alice.pk)
     assert client.get(PAGE).status_code == 200
-
-
-@pytest.mark.parametrize(
-    ("amount", "currency", "tag", "in_full"),
-    [
-        (900, "usd", "$9", "$9.00 USD"),
-        (950, "usd", "$9.50", "$9.50 USD"),
-        (123456789, "eur", "€1,234,567.89", "€1,234,567.89 EUR"),
-        (900, "jpy", "¥900", "¥900 JPY"),
-        (9500, "kwd", "9.500", "9.500 KWD"),
-        (1000, "chf", "10", "10.00 CHF"),
-        (-500, "gbp", "−£5", "−£5.00 GBP"),
-        (0, "usd", "$0", "$0.00 USD"),
-    ],
-)
-def test_money_is_written_as_its_currency_counts(amount: int, currency: str, tag: str, in_full: str) -> None:
-    assert money.figure(amount, currency) == tag
-    assert money.full(amount, currency) == in_full
-
-
-@pytest.mark.parametrize(
-    ("amount", "count", "one"), [(900, 100, "$0.09"), (2900, 400, "$0.0725"), (850, 100, "$0.085"), (100, 3, "$0.3333")]
-)
-def test_the_price_of_one_image_is_not_rounded_away(amount: int, count: int, one: str) -> None:
-    assert money.each(amount, "usd", count) == one
