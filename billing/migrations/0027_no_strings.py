@@ -11,7 +11,7 @@ def spell(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("billing", "0019_each_ends_once")]
+    dependencies = [("billing", "0026_each_ends_once")]
 
     operations = [
         migrations.AlterField("refund", "reference", models.CharField(max_length=200, null=True, unique=True)),

@@ -12,7 +12,7 @@ def foreign_key(to, related_name, **options):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("billing", "0016_not_one_in_all")]
+    dependencies = [("billing", "0020_renew_the_offer")]
 
     operations = [
         migrations.AlterField(

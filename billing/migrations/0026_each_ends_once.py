@@ -8,7 +8,7 @@ from kit.migrations import AddIndexConcurrently, AddUniqueConcurrently
 
 class Migration(migrations.Migration):
     atomic = False
-    dependencies = [("billing", "0018_fill_relations")]
+    dependencies = [("billing", "0025_fill_relations")]
 
     operations = [
         AddUniqueConcurrently(

@@ -99,11 +99,13 @@ def _refund(models, entry, charge, refunded):
 
 
 def _claims(models):
-    """A refund claims what it took and what it is owed."""
-    taken = models["CreditEntry"].objects.filter(kind="claw_back", ends=None).exclude(refund=None).order_by()
-    for refund, credits in taken.values_list("refund").annotate(credits=Sum("amount")):
-        models["Refund"].objects.filter(pk=refund, failed_at=None).update(credits=F("owed") - credits)
-    models["Refund"].objects.filter(failed_at=None, credits__lt=F("owed")).update(credits=F("owed"))
+    """A refund claims what it took and what it is owed; one that failed claimed what it had taken."""
+    refunds, taken = models["Refund"].objects, models["CreditEntry"].objects.filter(kind="claw_back").order_by()
+    for failed, entries in ((False, taken.filter(ends=None)), (True, taken)):
+        of_these = entries.filter(refund__isnull=False, refund__failed_at__isnull=not failed)
+        for refund, credits in of_these.values_list("refund").annotate(credits=Sum("amount")):
+            refunds.filter(pk=refund).update(credits=F("owed") - credits)
+    refunds.filter(credits__lt=F("owed")).update(credits=F("owed"))
 
 
 def _frozen(models):
@@ -135,5 +137,5 @@ def _spelled(entries, entry):
 
 class Migration(migrations.Migration):
     atomic = False
-    dependencies = [("billing", "0017_relations")]
+    dependencies = [("billing", "0024_relations")]
     operations = [migrations.RunPython(fill, spell)]
