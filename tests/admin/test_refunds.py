@@ -28,12 +28,14 @@ def customer(alice: User, desk: Desk) -> Customer:
 @pytest.fixture
 def paid(customer: Customer) -> Payment:
     """9.00 that Alice paid for 100 credits, of which 57 are left."""
-    ledger.take(wallet=customer.wallet, credits=3, reference="staff:welcome", cause="so that the pack's are spent")
+    with ledger.books(customer.wallet) as books:
+        books.take(credits=3, reference="staff:welcome", cause="so that the pack's are spent")
     Pack.objects.filter(slug="pack-50").update(price=900, credits=100)
     customer.pay(Pack.objects.get(slug="pack-50"))
     customer.follow()
-    ledger.hold(wallet=customer.wallet, credits=43, reference="generation:1", cause="images")
-    ledger.settle(reference="generation:1")
+    with ledger.books(customer.wallet) as books:
+        books.hold(credits=43, reference="generation:1", cause="images")
+    ledger.settle(["generation:1"])
     return customer.wallet.payments.get()
 
 
@@ -92,7 +94,8 @@ def test_a_second_click_refunds_nothing_more(finance: Staff, customer: Customer,
 
 def test_what_has_changed_since_is_shown_anew(finance: Staff, customer: Customer, paid: Payment) -> None:
     shown = finance.act(REFUND, paid.wallet.user_id, paid.pk, amount="4.50")
-    ledger.take(wallet=customer.wallet, credits=7, reference="staff:1", cause="x")
+    with ledger.books(customer.wallet) as books:
+        books.take(credits=7, reference="staff:1", cause="x")
     again = confirm(finance, paid, shown)
     assert again.status_code == 200
     assert "Of the 50 credits left of the 100 that this payment brought, 25 are taken back." in again.content.decode()

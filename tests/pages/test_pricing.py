@@ -4,11 +4,13 @@ import re
 from typing import Any
 from urllib.parse import unquote
 
+import pytest
 from django.test import Client
 
 from accounts.models import User
 from billing import ledger
 from billing.models import Pack, Plan, Wallet
+from billing.pages import offers
 from tests.payments.conftest import Customer
 
 PAGE = "/pricing/"
@@ -28,9 +30,71 @@ def card_of(html: str, slug: str) -> str:
 
 def test_plans_and_packs_come_from_the_catalogue_with_their_prices(client: Client, catalogue: None) -> None:
     text = words(client.get(PAGE).content.decode())
-    assert "Basic $9 USD a month 100 credits each month 1 credit an image, so $0.09 each 10 requests a minute" in text
-    assert "200 credits 200 images, $0.09 each $18 USD" in text
-    assert "1,000 credits 1,000 images, $0.08 each $80 USD" in text
+    assert (
+        "Basic $9 USD a month Cancel any time 100 credits each month 1 credit an image, so $0.09 each "
+        "30 requests a minute As many images at a time as you have credits Use each month’s credits within the month"
+    ) in text
+    assert "200 credits 200 images, $0.11 each $22 USD" in text
+    assert "1,000 credits 1,000 images, $0.095 each $95 USD" in text
+
+
+def test_a_credit_of_a_plan_is_cheaper_than_one_of_any_pack(catalogue: None) -> None:
+    plans = {plan.slug: plan.price / plan.credits for plan in Plan.objects.filter(price__gt=0)}
+    packs = {pack.slug: pack.price / pack.credits for pack in Pack.objects.all()}
+    assert plans == {"basic": 9.0, "basic-yearly": 7.5}
+    assert packs == {"pack-50": 12.0, "pack-200": 11.0, "pack-1000": 9.5}
+    assert max(plans.values()) < min(packs.values())
+
+
+def test_a_plan_that_is_paid_for_lets_one_do_more(catalogue: None) -> None:
+    limits = {plan.slug: (plan.rate_limit, plan.max_in_flight) for plan in Plan.objects.all()}
+    assert limits == {"free": (None, 10), "basic": (30, None), "basic-yearly": (30, None)}
+
+
+def test_a_year_says_what_it_saves_beside_its_month(
+    client: Client, browser: Client, customer: Customer, catalogue: None
+) -> None:
+    html = client.get(PAGE).content.decode()
+    assert "Basic yearly Two months free $90 USD a year $7.50 a month, paid once a year" in words(html)
+    assert html.index('id="plan-basic"') < html.index('id="plan-basic-yearly"')
+    assert "free" not in words(card_of(html, "basic"))
+    customer.pay(Plan.objects.get(slug="basic"))
+    customer.follow()
+    card = card_of(browser.get(PAGE).content.decode(), "basic-yearly")
+    assert "Two months free" in words(card)
+    assert "/dashboard/billing/change-plan/?slug=basic-yearly" in card
+
+
+@pytest.mark.parametrize(
+    ("price", "credits", "words"),
+    [
+        (9000, 1200, "Two months free"),
+        (9900, 1200, "One month free"),
+        (9500, 1200, "12% less"),
+        (10800, 1200, ""),
+        (12000, 1200, ""),
+        (10790, 1200, ""),
+        (9000, 1000, ""),
+    ],
+)
+def test_a_saving_is_told_only_where_a_year_brings_the_same(
+    catalogue: None, price: int, credits: int, words: str
+) -> None:
+    Plan.objects.filter(slug="basic-yearly").update(price=price, credits=credits)
+    assert {offer.product.slug: offer.saving for offer in offers.plans(None)} == {
+        "free": "",
+        "basic": "",
+        "basic-yearly": words,
+    }
+
+
+def test_a_catalogue_in_yen_or_dinars_is_shown_in_yen_and_dinars(client: Client, catalogue: None) -> None:
+    Pack.objects.filter(slug="pack-200").update(price=3000, currency="jpy")
+    Plan.objects.filter(slug="basic").update(price=2800, currency="kwd")
+    text = words(client.get(PAGE).content.decode())
+    assert "200 images, ¥15 each ¥3,000 JPY" in text
+    assert "Basic 2.800 KWD a month" in text
+    assert "1 credit an image, so 0.028 each" in text
 
 
 def test_what_an_operator_edits_is_on_the_page_at_once(client: Client, catalogue: None) -> None:
@@ -40,7 +104,7 @@ def test_what_an_operator_edits_is_on_the_page_at_once(client: Client, catalogue
     )
     text = words(client.get(PAGE).content.decode())
     assert "200 images" not in text
-    assert "€12.50 EUR a year 100 credits each year" in text
+    assert "€12.50 EUR a year €1.0417 a month, paid once a year 100 credits each year" in text
     assert "25 requests a minute 4 images at a time" in text
 
 

@@ -25,7 +25,7 @@ PERMISSIONS = [
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("billing", "0016_not_one_in_all"),
+        ("billing", "0027_no_strings"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
