@@ -66,14 +66,15 @@ T = TypeVar("T")
 class PaymentError(Exception):
     """Root of what can go wrong with payments (the module draws the tree).
 
-    `code` is Stripe's. With `is_final` the same request under the same idempotency key is not answered otherwise for a
-    day: Stripe has kept the answer, errors of its own included (https://docs.stripe.com/api/idempotent_requests).
+    `code` and `param` are Stripe's, if it gives any. With `is_final` the same request under the same idempotency key is
+    not answered otherwise for a day: Stripe has kept the answer, errors of its own included
+    (https://docs.stripe.com/api/idempotent_requests). Try again under another one, once it is known that nothing was
+    done.
     """
 
-    def __init__(self, message: str = "", *, code: str = "", is_final: bool = False) -> None:
+    def __init__(self, message: str = "", *, code: str = "", param: str = "", is_final: bool = False) -> None:
         super().__init__(message)
-        self.code = code
-        self.is_final = is_final
+        self.code, self.param, self.is_final = code, param, is_final
 
 
 class PaymentUnavailable(PaymentError):
@@ -223,18 +224,22 @@ def retrieve_charge(charge_id: str) -> Charge:
     return _ask(Charge, _client().v1.charges.retrieve, charge_id)
 
 
-def refund_payment(payment_intent: str, *, idempotency_key: str) -> Refund:
-    """Pay a whole payment back. Asked again it is paid back once, whatever the key: Stripe refuses a second time.
-
-    Raises PaymentRefused with the code `charge_already_refunded` then.
-    """
+def refund_payment(
+    payment_intent: str, *, idempotency_key: str, amount: int | None = None, metadata: dict[str, str] | None = None
+) -> Refund:
+    """Pay `amount` minor units of a payment back, or all that is left of it. Raises Unclear when no answer comes."""
     params: RefundParams = {"payment_intent": payment_intent}
-    try:
+    if amount is not None:
+        params["amount"] = amount
+    if metadata:
+        params["metadata"] = metadata
+    with _unclear_without_answer():
         return _ask(Refund, _client().v1.refunds.create, params, {"idempotency_key": idempotency_key})
-    except PaymentUnavailable as error:
-        if not error.is_final:
-            raise
-    return _ask(Refund, _client().v1.refunds.create, params, {"idempotency_key": new_key()})
+
+
+def refunds_of(payment_intent: str) -> list[Refund]:
+    """Return every refund of a payment, whatever became of it."""
+    return list(_pages(Refund, _client().v1.refunds.list, {"payment_intent": payment_intent, "limit": 100}))
 
 
 def upsert_product(product_id: str, *, name: str, metadata: dict[str, str]) -> str:
@@ -315,7 +320,8 @@ def _ours(error: stripe.StripeError) -> PaymentError:
         details = error.error
         return CardRefused(words, code=(details and details.decline_code) or error.code or "", is_final=True)
     if isinstance(error, (stripe.InvalidRequestError, stripe.IdempotencyError)):
-        return PaymentRefused(words, code=error.code or "", is_final=True)
+        param = getattr(error, "param", None) or ""
+        return PaymentRefused(words, code=error.code or "", param=param, is_final=True)
     # 409: the first request under this key is still being worked on; 429: too many, and 502 to 504 came from a machine
     # that stands before Stripe's: none of them is kept. Where Stripe itself says whether to try again, that decides.
     advice = (error.headers or {}).get("stripe-should-retry", "")

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from billing import ledger
 from billing.outbox import mail, notices
+from billing.staff import refunds
 from billing.stripe import closing, inbox
 from billing.stripe import reconcile as comparison
 from kit import nights
@@ -32,9 +33,10 @@ def handle_event(event_id: str) -> None:
 @shared_task
 @one_at_a_time
 def sweep_money() -> None:
-    """Write off what has expired, retry the events that were left behind: Stripe may keep those waiting."""
+    """Write off what has expired, retry the events and refunds that were left behind: Stripe may keep those waiting."""
     ledger.expire_due()
     inbox.handle_due()
+    refunds.ask_due()
 
 
 @shared_task
