@@ -210,6 +210,7 @@ class Customer(TypedDict):
     """Whoever pays."""
 
     id: str
+    metadata: NotRequired[dict[str, str]]
 
 
 class Product(TypedDict):
