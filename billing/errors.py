@@ -11,6 +11,7 @@ BillingError
 ├─ NothingToTake         credits were to be taken from an empty balance
 ├─ NotSpent              a credit was to be returned that was never spent
 ├─ SubscriptionDecides   a plan was to be changed that a subscription decides on
+├─ NotOurs               what an event is about was not sold by this installation
 └─ NotYet                an event came before the one it builds on: try again later
 """
 
@@ -62,6 +63,10 @@ class NotSpent(BillingError):
 
 class SubscriptionDecides(BillingError):
     """The account has a running subscription, and that says which plan it has."""
+
+
+class NotOurs(BillingError):
+    """What Stripe tells of is none of this installation's; the message says why, and goes on record."""
 
 
 class NotYet(BillingError):

@@ -7,6 +7,7 @@ What comes back has the types of `shapes`; what is sent, those of the SDK, which
 PaymentError
 ├─ PaymentUnavailable   Stripe cannot be reached or is in trouble: try again
 ├─ PaymentRefused       Stripe understood and said no; the message is its own
+│  └─ Missing           Stripe knows no such object, or no more
 └─ BadSignature         a webhook that Stripe did not sign, or not lately
 """
 
@@ -15,7 +16,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, Literal, ParamSpec, TypeVar, cast
 
 import stripe
 from django.conf import settings
@@ -29,6 +30,7 @@ from billing.shapes import (
     Customer,
     Event,
     Invoice,
+    InvoicePayment,
     PortalSession,
     Price,
     Product,
@@ -47,6 +49,8 @@ CheckoutParams = SessionCreateParams
 PriceParams = PriceCreateParams
 SubscriptionParams = SubscriptionUpdateParams
 
+Kind = Literal["price", "customer", "subscription", "checkout"]
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -61,6 +65,14 @@ class PaymentUnavailable(PaymentError):
 
 class PaymentRefused(PaymentError):
     """Stripe will not do what was asked; the message is its own."""
+
+
+class Missing(PaymentRefused):
+    """Stripe knows no such object (any more). `param` names the parameter that named it, or is empty."""
+
+    def __init__(self, message: str, param: str = "") -> None:
+        super().__init__(message)
+        self.param = param
 
 
 class BadSignature(PaymentError):
@@ -89,15 +101,47 @@ def account_id() -> str:
     return _ask(Account, _client().v1.accounts.retrieve_current)["id"]
 
 
-def create_customer(*, email: str, name: str, wallet_id: int, installation: str) -> str:
-    """Create the account's customer and return its id; asked again it is the same one."""
+def knows(kind: Kind, stripe_id: str) -> bool:
+    """Tell whether the account that the key in use opens has such an object, or had."""
+    api = _client().v1
+    retrieve: dict[Kind, Callable[..., Any]] = {
+        "price": api.prices.retrieve,
+        "customer": api.customers.retrieve,
+        "subscription": api.subscriptions.retrieve,
+        "checkout": api.checkout.sessions.retrieve,
+    }
+    try:
+        _call(retrieve[kind], stripe_id)
+    except Missing:
+        return False
+    return True
+
+
+def create_customer(
+    *, email: str, name: str, wallet_id: int, installation: str, idempotency_key: str | None = None
+) -> str:
+    """Create the wallet's customer and return its id; asked again under the same key it is the same one."""
     customer = _ask(
         Customer,
         _client().v1.customers.create,
         {"email": email, "name": name or email, "metadata": {"account": str(wallet_id), "installation": installation}},
-        {"idempotency_key": f"customer:{installation}:{wallet_id}"},
+        {"idempotency_key": idempotency_key} if idempotency_key else {},
     )
     return customer["id"]
+
+
+def find_customer(*, email: str, wallet_id: int, installation: str) -> str:
+    """Return the id of the customer that was made for the wallet under this address, or the empty string."""
+    for customer in _pages(Customer, _client().v1.customers.list, {"email": email, "limit": 100}):
+        metadata = customer.get("metadata") or {}
+        if (metadata.get("installation"), metadata.get("account")) == (installation, str(wallet_id)):
+            return customer["id"]
+    return ""
+
+
+def update_customer(customer_id: str, *, email: str, name: str) -> None:
+    """Tell Stripe somebody's address and name. Raises Missing for a customer that is gone."""
+    _call(_client().v1.customers.update, customer_id, {"email": email, "name": name or email})
 
 
 def has_dealings(customer_id: str) -> bool:
@@ -168,6 +212,20 @@ def cancel_subscription(subscription_id: str) -> Subscription:
 def retrieve_invoice(invoice_id: str) -> Invoice:
     """Return an invoice with its payments."""
     return _ask(Invoice, _client().v1.invoices.retrieve, invoice_id, {"expand": ["payments"]})
+
+
+def checkout_of(payment_intent: str) -> Session | None:
+    """Return the checkout in which a payment was made, if it was made in one."""
+    params = {"payment_intent": payment_intent, "limit": 1}
+    return next(_pages(Session, _client().v1.checkout.sessions.list, params), None)
+
+
+def invoice_of(payment_intent: str) -> Invoice | None:
+    """Return the invoice that a payment is for, if it is for one."""
+    payment = {"type": "payment_intent", "payment_intent": payment_intent}
+    found = _pages(InvoicePayment, _client().v1.invoice_payments.list, {"payment": payment, "limit": 1})
+    paid = next(found, None)
+    return _ask(Invoice, _client().v1.invoices.retrieve, paid["invoice"]) if paid else None
 
 
 def retrieve_charge(charge_id: str) -> Charge:
@@ -249,7 +307,12 @@ def _call(method: Callable[P, stripe.StripeObject], *arguments: P.args, **named:
     let_go()
     try:
         return method(*arguments, **named).to_dict(for_json=True)
-    except (stripe.CardError, stripe.InvalidRequestError, stripe.IdempotencyError) as error:
+    except stripe.InvalidRequestError as error:
+        words = error.user_message or str(error)
+        if error.code == "resource_missing":
+            raise Missing(words, error.param or "") from error
+        raise PaymentRefused(words) from error
+    except (stripe.CardError, stripe.IdempotencyError) as error:
         raise PaymentRefused(error.user_message or str(error)) from error
     except stripe.StripeError as error:
         raise PaymentUnavailable(str(error)) from error

@@ -4,12 +4,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from django.db.models import Q
 from django.utils import timezone
 
-from billing import gateway
+from billing import gateway, identity
+from billing.errors import NotOurs
 from billing.models import Payment, StripeEvent, Wallet
 from billing.shapes import Invoice, Session
-from billing.stripe import customers, events, inbox
+from billing.stripe import events, inbox, ours
 from kit.pages import by_pages
 
 
@@ -95,7 +97,8 @@ def _grant(money: _Paid) -> bool:
 
 
 def _granted_without_payment(since: int, paid: dict[str, _Paid]) -> Iterator[Drift]:
-    recent = Payment.objects.filter(created_at__gte=datetime.fromtimestamp(since, UTC)).select_related("wallet__user")
+    here = Payment.objects.filter(Q(account=None) | Q(account=identity.account()))  # another's cannot be asked for
+    recent = here.filter(created_at__gte=datetime.fromtimestamp(since, UTC)).select_related("wallet__user")
     for payment in by_pages(recent):
         if payment.reference not in paid and not _is_paid(payment.reference):
             yield Drift(f"{payment.reference} of {payment.wallet} is in the books and not paid at Stripe")
@@ -113,4 +116,8 @@ def _is_paid(reference: str) -> bool:
 
 
 def _wallet(paid: Session | Invoice) -> Wallet | None:
-    return customers.wallet_of(paid["customer"])
+    """Return whose wallet it was paid for; None for what another site sold through the same Stripe account."""
+    try:
+        return ours.wallet_of_session(paid) if paid["object"] == "checkout.session" else ours.wallet_of_invoice(paid)
+    except NotOurs:
+        return None

@@ -27,6 +27,7 @@ from billing.models import (
     Wallet,
 )
 from billing.staff import roles
+from billing.stripe import customers
 from generator.models import Generation
 from generator.pages.cards import Picture, picture_of
 from kit.http.requests import without_nul
@@ -95,8 +96,7 @@ class Person:
     @property
     def customer(self) -> str:
         """Who they are at Stripe, "" where they are nobody."""
-        row = self.wallet.customers.filter(gone_at=None).first() if self.wallet else None
-        return row.stripe_id if row else ""
+        return customers.on_record(self.wallet) if self.wallet else ""
 
     @property
     def stripe_url(self) -> str:

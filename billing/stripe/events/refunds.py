@@ -7,13 +7,12 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from billing import gateway, ledger, shapes
-from billing.errors import NotYet
 from billing.models import (
     CreditEntry,
     Dispute,
     Payment,
 )
-from billing.stripe import customers
+from billing.stripe import ours
 from billing.stripe.events.shared import Books, moment
 
 log = logging.getLogger(__name__)
@@ -35,9 +34,7 @@ def refund_changed(refund: shapes.Refund) -> Books | None:
 def _refunds_of(charge_id: str) -> Books | None:
     read_at = moment()
     charge = gateway.retrieve_charge(charge_id)
-    payment = _payment_of(charge)
-    if payment is None:
-        return None
+    payment = ours.payment_of(charge)
     return lambda: _follow_refunds(payment, charge, read_at)
 
 
@@ -72,8 +69,8 @@ def _claw_backs(charge: shapes.Charge) -> QuerySet[CreditEntry]:
 
 def dispute_opened(dispute: shapes.Dispute) -> Books | None:
     """Freeze what is left of the disputed payment's credits; inquiries (`warning_…`) are only looked at by people."""
-    payment = _payment_of(dispute)
-    if payment is None or dispute["status"].startswith("warning_"):
+    payment = ours.payment_of(dispute)
+    if dispute["status"].startswith("warning_"):
         return None
     return lambda: _follow_dispute(payment, dispute)
 
@@ -105,16 +102,3 @@ def _follow_dispute(payment: Payment, data: shapes.Dispute) -> None:
         ledger.thaw(grant=payment.grant, reference=f"dispute:{won.stripe_id}", cause=cause)
     if payment.refunded >= payment.amount:  # meanwhile, and `freeze` stood in the way
         ledger.keep_returns(grant=payment.grant, by=f"refunded:{data['charge']}")
-
-
-def _payment_of(data: shapes.Charge | shapes.Dispute) -> Payment | None:
-    """Find the payment of a charge or dispute. Raises NotYet for one of our customers' that is not in the books."""
-    payment = (
-        Payment.objects.select_related("grant", "wallet").filter(payment_intent=data.get("payment_intent")).first()
-    )
-    if payment is None or not data.get("payment_intent"):
-        charge = data if data["object"] == "charge" else gateway.retrieve_charge(data["charge"])
-        if customers.wallet_of(charge.get("customer")):
-            raise NotYet(f"the payment of {charge['id']} is not in the books")
-        return None
-    return payment
