@@ -6,6 +6,8 @@ and never by a number that another site could have chosen too, as `client_refere
 the account that the key in use opens. What raises NotOurs is noted so and otherwise left alone.
 """
 
+from django.db.models import Q
+
 from billing import gateway, identity, shapes
 from billing.errors import NotOurs, NotYet
 from billing.models import Order, Payment, StripeCustomer, StripeEvent, Subscription, Wallet
@@ -61,7 +63,8 @@ def payment_of(data: shapes.Charge | shapes.Dispute) -> Payment:
     intent = data["payment_intent"]
     if not intent:
         raise NotOurs("Not a payment that was made in a checkout or for a subscription")
-    payments = Payment.objects.select_related("grant", "wallet").filter(account=identity.account())
+    here = Q(account=identity.account()) | Q(account=None)
+    payments = Payment.objects.select_related("grant", "wallet").filter(here)
     if payment := payments.filter(payment_intent=intent).first():
         return payment
     if session := gateway.checkout_of(intent):

@@ -9,7 +9,7 @@ def fill(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("billing", "0016_not_one_in_all")]
+    dependencies = [("billing", "0027_no_strings")]
 
     operations = [
         migrations.AddField(
