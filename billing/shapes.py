@@ -36,6 +36,7 @@ class Session(TypedDict):
     currency: str | None
     payment_intent: str | None
     invoice: str | None
+    subscription: str | None
 
 
 # --- Subscriptions and their invoices ----------------------------------------------------------------------------
@@ -73,6 +74,7 @@ class Subscription(TypedDict):
     id: str
     status: str
     customer: str
+    metadata: dict[str, str]
     items: Listed[SubscriptionItem]
     cancel_at: int | None
     cancel_at_period_end: bool
@@ -128,6 +130,7 @@ class Paid(TypedDict):
 class InvoicePayment(TypedDict):
     """A payment of an invoice, made or tried."""
 
+    invoice: str
     status: str
     payment: Paid
 
@@ -136,6 +139,7 @@ class Invoice(TypedDict):
     """An invoice; its payments are there only where they are asked for."""
 
     id: str
+    object: Literal["invoice"]
     status: str | None
     customer: str | None
     parent: InvoiceParent | None
@@ -192,10 +196,12 @@ class EventData(TypedDict):
 
 
 class Event(TypedDict):
-    """Something that happened at Stripe."""
+    """Something that happened at Stripe; `account` is there only when it happened to one that is connected to ours."""
 
     id: str
     type: str
+    livemode: bool
+    account: NotRequired[str]
     api_version: str | None
     data: EventData
 

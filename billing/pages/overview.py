@@ -7,12 +7,13 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from billing import identity
 from billing.catalogue import products
 from billing.ledger import statement
 from billing.models import Order, Subscription
 from billing.pages import offers
 from billing.pages.wallet import wallet_of
-from billing.stripe import checkout
+from billing.stripe import checkout, customers
 
 RECENT_PAYMENTS = 12
 
@@ -34,9 +35,10 @@ def overview(request: HttpRequest) -> HttpResponse:
     wallet = wallet_of(request)
     subscription = checkout.live_subscription(wallet)
     offered = offers.plans(wallet)
+    pending = wallet.orders.filter(status=Order.Status.PENDING, account=identity.presumed())
     context = {
         "wallet": wallet,
-        "is_customer": wallet.customers.filter(gone_at=None).exists(),
+        "is_customer": bool(customers.on_record(wallet)),
         "balance": wallet.balance,
         "plan": products.plan_of(wallet),
         "rate": wallet.requests_per_minute,
@@ -47,7 +49,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         "grants": statement.open_grants(wallet),
         "plans": [offer for offer in offered if offer.action in ("buy", "change")],
         "packs": offers.packs(),
-        "pending": wallet.orders.filter(status=Order.Status.PENDING).select_related("plan", "pack"),
+        "pending": pending.select_related("plan", "pack"),
         "payments": wallet.payments.filter(amount__gt=0).prefetch_related("disputes")[:RECENT_PAYMENTS],
         "history": statement.page(wallet, size=statement.RECENT),
         "state": _state(subscription),

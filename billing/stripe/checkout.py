@@ -116,8 +116,9 @@ def costs_more(plan: Plan, subscription: Subscription) -> bool:
 
 
 def live_subscription(wallet: Wallet) -> Subscription | None:
-    """Return the wallet's subscription that has not ended, if there is one."""
-    return wallet.subscriptions.filter(status__in=Subscription.LIVE).select_related("plan").first()
+    """Return the wallet's subscription that has not ended at the Stripe account in use, if there is one."""
+    live = wallet.subscriptions.filter(status__in=Subscription.LIVE, account=identity.presumed())
+    return live.select_related("plan").first()
 
 
 def _is_closed(wallet: Wallet) -> bool:
@@ -157,7 +158,7 @@ def _create_order(wallet: Wallet, price: Price) -> Order:
 def _plan_order(wallet: Wallet, price: Price) -> Order:
     if live_subscription(wallet):
         raise AlreadySubscribed
-    earlier = wallet.orders.filter(status=Order.Status.OPEN, pack=None).first()
+    earlier = wallet.orders.filter(account=price.account, status=Order.Status.OPEN, pack=None).first()
     if earlier:
         if earlier.price_id == price.pk and earlier.created_at > timezone.now() - REUSED_FOR:
             return earlier
