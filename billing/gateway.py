@@ -24,6 +24,7 @@ from stripe.params.billing_portal import SessionCreateParams as PortalParams
 from stripe.params.checkout import SessionCreateParams
 
 from billing.shapes import (
+    Account,
     Charge,
     Customer,
     Event,
@@ -83,18 +84,18 @@ def verify_webhook(payload: bytes, signature: str) -> Event:
     return cast(Event, data)
 
 
-def installation() -> str:
-    """Return what tells this installation's idempotency keys from another's on the same Stripe account."""
-    return str(settings.INSTALLATION_ID)
+def account_id() -> str:
+    """Return the id of the account that the key in use opens."""
+    return _ask(Account, _client().v1.accounts.retrieve_current)["id"]
 
 
-def create_customer(*, email: str, name: str, wallet_id: int) -> str:
+def create_customer(*, email: str, name: str, wallet_id: int, installation: str) -> str:
     """Create the account's customer and return its id; asked again it is the same one."""
     customer = _ask(
         Customer,
         _client().v1.customers.create,
-        {"email": email, "name": name or email, "metadata": {"account": str(wallet_id)}},
-        {"idempotency_key": f"customer:{installation()}:{wallet_id}"},
+        {"email": email, "name": name or email, "metadata": {"account": str(wallet_id), "installation": installation}},
+        {"idempotency_key": f"customer:{installation}:{wallet_id}"},
     )
     return customer["id"]
 

@@ -62,6 +62,7 @@ class SubscriptionItem(TypedDict):
 
     id: str
     price: Price
+    quantity: NotRequired[int]
     current_period_start: int
     current_period_end: int
 
@@ -195,6 +196,12 @@ class Event(TypedDict):
     type: str
     api_version: str | None
     data: EventData
+
+
+class Account(TypedDict):
+    """Whose Stripe account it is."""
+
+    id: str
 
 
 class Customer(TypedDict):

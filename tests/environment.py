@@ -236,25 +236,30 @@ class Report:
 
     def __init__(self, config: pytest.Config) -> None:
         self.path = "" if WORKER else os.environ.get("TEST_REPORT", "")
-        self.failed: dict[str, None] = {}
+        self.failed: dict[str, str] = {}  # by what was said of it
         self.seconds: dict[str, float] = defaultdict(float)
         self.tests: dict[str, int] = defaultdict(int)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed:
-            self.failed[report.nodeid] = None
+            self.failed[report.nodeid] = _reason(report)
         file = report.nodeid.partition("::")[0]
         self.seconds[file] += report.duration
         self.tests[file] += report.when == "call"
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:
-            self.failed[report.nodeid] = None
+            self.failed[report.nodeid] = _reason(report)
 
     def pytest_sessionfinish(self) -> None:
         if self.path:
-            found = {"failed": list(self.failed), "seconds": self.seconds, "tests": self.tests}
+            found = {"failed": self.failed, "seconds": self.seconds, "tests": self.tests}
             Path(self.path).write_text(json.dumps(found))
+
+
+def _reason(report: pytest.TestReport | pytest.CollectReport) -> str:
+    crash = getattr(report.longrepr, "reprcrash", None)
+    return str(crash.message) if crash else report.longreprtext.strip().rpartition("\n")[2]
 
 
 class Branches:

@@ -22,6 +22,7 @@ from tests import ROOT
 OWN = {"DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL"}  # what each check gets from here and not from outside
 PYTEST = [sys.executable, "-m", "pytest", "-q", "--durations=10", "--durations-min=1"]
 SHOWN = 12  # failed tests, and folders in the table of times
+REASON_LINES, REASON_WIDTH = 6, 300  # of each: the end of the output is what a service shows for certain
 GRACE_SECONDS = 20  # that a pass has for ending what it started once it is interrupted
 
 
@@ -153,14 +154,17 @@ def _sum_up(checks: list[Check], seconds: float) -> None:
     print(f"checks: {len(checks) - len(failed)} passed, {len(failed)} failed, in {seconds:.0f} s")
     for check in failed:
         print(f"\nFAILED: {check.name}")
-        ids = check.tests.get("failed", [])
+        reasons = check.tests.get("failed", {})
+        ids = list(reasons)
         for name in ids[:SHOWN]:
             print(f"  {name}")
+            for line in reasons[name].splitlines()[:REASON_LINES]:
+                print(f"    | {line[:REASON_WIDTH]}")
         if len(ids) > SHOWN:
             print(f"  and {len(ids) - SHOWN} more")
         print(f"  again: {_again(check, ids)}")
     sys.stdout.flush()
-    _remember([name for check in failed if check.again == "make t" for name in check.tests.get("failed", [])])
+    _remember([name for check in failed if check.again == "make t" for name in check.tests.get("failed", {})])
 
 
 def _print_times(checks: list[Check]) -> None:

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 
 from django.utils import timezone
 
-from billing import gateway
-from billing.models import Pack, Plan, StripePrice, Wallet
-from billing.shapes import Price
+from billing import gateway, identity, shapes
+from billing.models import Pack, Plan, Price, StripeAccount, Wallet
 
 Product = Plan | Pack
 
@@ -35,18 +34,19 @@ def lookup_key(product: Product) -> str:
     return f"reveweb_{'plan' if isinstance(product, Plan) else 'pack'}_{product.slug}"
 
 
-def current_price(product: Product) -> StripePrice:
+def current_price(product: Product) -> Price:
     """Return the price that the product sells at now, made at Stripe if it is not there yet.
 
     Raises PaymentUnavailable, PaymentRefused.
     """
-    at_this_price = product.stripe_prices.filter(retired_at=None, amount=product.price, currency=product.currency)
-    return at_this_price.order_by("-id").first() or _sync(product)[0]
+    account = identity.account()
+    at_these_terms = product.prices.filter(account=account, retired_at=None, **_terms(product))
+    return at_these_terms.order_by("-id").first() or _sync(product, account)[0]
 
 
 def product_of(price_id: str) -> Product | None:
     """Return what a Stripe price sells, also one that is no longer current."""
-    price = StripePrice.objects.select_related("plan", "pack").filter(stripe_id=price_id).first()
+    price = Price.objects.select_related("plan", "pack").filter(stripe_id=price_id).first()
     return (price.plan or price.pack) if price else None
 
 
@@ -57,21 +57,34 @@ def sync() -> Iterator[Change]:
     PaymentUnavailable, PaymentRefused.
     """
     products: list[Product] = [*Plan.objects.filter(active=True, price__gt=0), *Pack.objects.filter(active=True)]
+    account = identity.account()
     for product in products:
-        yield Change(product, _sync(product)[1])
+        yield Change(product, _sync(product, account)[1])
 
 
-def _sync(product: Product) -> tuple[StripePrice, str]:
+def _terms(product: Product) -> dict[str, object]:
+    """Return what `product` is sold at today."""
+    interval = product.interval if isinstance(product, Plan) else ""
+    return {
+        "amount": product.price,
+        "currency": product.currency,
+        "interval": interval,
+        "credits": product.credits,
+    }
+
+
+def _sync(product: Product, account: StripeAccount) -> tuple[Price, str]:
     kind = "plan" if isinstance(product, Plan) else "pack"
     key = lookup_key(product)
     found = gateway.find_prices(key)
-    stripe_product = product.stripe_product_id or (found[0]["product"] if found else "")
+    earlier = product.prices.filter(account=account).exclude(stripe_product_id="").order_by("-id").first()
+    stripe_product = earlier.stripe_product_id if earlier else (found[0]["product"] if found else "")
     stripe_product = gateway.upsert_product(
         stripe_product, name=product.name, metadata={"reveweb": kind, "slug": product.slug}
     )
-    type(product).objects.filter(pk=product.pk).update(stripe_product_id=stripe_product)
-    if found and (found[0]["unit_amount"], found[0]["currency"]) == (product.price, product.currency):
-        return _known(product, found[0]), f"{found[0]['id']} is up to date"
+    known = Price.objects.filter(stripe_id=found[0]["id"], **_terms(product)).first() if found else None
+    if known:
+        return known, f"{known.stripe_id} is up to date"
     params: gateway.PriceParams = {
         "product": stripe_product,
         "unit_amount": product.price,
@@ -84,12 +97,12 @@ def _sync(product: Product) -> tuple[StripePrice, str]:
     price = gateway.create_price(params)
     if found:
         gateway.retire_price(found[0]["id"])
-        StripePrice.objects.filter(stripe_id=found[0]["id"]).update(retired_at=timezone.now())
-        return _known(product, price), f"{price['id']} replaces {found[0]['id']}"
-    return _known(product, price), f"{price['id']} is new"
+        Price.objects.filter(stripe_id=found[0]["id"]).update(retired_at=timezone.now())
+        return _written(product, price, account), f"{price['id']} replaces {found[0]['id']}"
+    return _written(product, price, account), f"{price['id']} is new"
 
 
-def _known(product: Product, price: Price) -> StripePrice:
+def _written(product: Product, price: shapes.Price, account: StripeAccount) -> Price:
     owner = {"plan": product} if isinstance(product, Plan) else {"pack": product}
-    values = {**owner, "amount": price["unit_amount"], "currency": price["currency"]}
-    return StripePrice.objects.get_or_create(stripe_id=price["id"], defaults=values)[0]
+    values = {**owner, **_terms(product), "stripe_product_id": price["product"], "account": account}
+    return Price.objects.get_or_create(stripe_id=price["id"], defaults=values)[0]

@@ -1,11 +1,13 @@
 """Billing's rows, by what they are about."""
 
 from billing.models.audit import AuditRecord
-from billing.models.catalogue import Pack, Plan, Product, StripePrice
+from billing.models.catalogue import Pack, Plan, Product
 from billing.models.credits import CreditEntry, CreditGrant, CreditLine, Refund
 from billing.models.history import AppendOnly, Written
+from billing.models.identity import Installation, StripeAccount, StripeCustomer
 from billing.models.mails import OutgoingMail
 from billing.models.payments import Dispute, Order, Payment, StripeEvent, Subscription
+from billing.models.prices import Price
 from billing.models.wallets import Wallet
 
 __all__ = [
@@ -15,15 +17,18 @@ __all__ = [
     "CreditGrant",
     "CreditLine",
     "Dispute",
+    "Installation",
     "Order",
     "OutgoingMail",
     "Pack",
     "Payment",
     "Plan",
+    "Price",
     "Product",
     "Refund",
+    "StripeAccount",
+    "StripeCustomer",
     "StripeEvent",
-    "StripePrice",
     "Subscription",
     "Wallet",
     "Written",

@@ -1,8 +1,7 @@
-"""What is sold: plans, packs, and the prices that Stripe knows."""
+"""What is for sale: plans and packs, as they stand now."""
 
 from django.db import models
 from django.db.models import Q
-from django.utils import timezone
 
 
 class Product(models.Model):
@@ -15,7 +14,6 @@ class Product(models.Model):
     currency = models.CharField(max_length=3, default="usd", help_text="ISO 4217, lower case.")
     active = models.BooleanField(default=True, help_text="Off: no longer sold; whoever has it keeps it.")
     order = models.PositiveSmallIntegerField(default=0)
-    stripe_product_id = models.CharField(max_length=255, blank=True, editable=False)
 
     class Meta:
         abstract = True
@@ -55,23 +53,3 @@ class Pack(Product):
 
     class Meta(Product.Meta):
         constraints = [models.CheckConstraint(condition=Q(price__gt=0), name="pack_has_a_price")]
-
-
-class StripePrice(models.Model):
-    """A price that Stripe knows. A changed price is a new row; subscribers stay on the row they came in at."""
-
-    stripe_id = models.CharField(max_length=255, unique=True)
-    plan = models.ForeignKey(Plan, on_delete=models.PROTECT, null=True, blank=True, related_name="stripe_prices")
-    pack = models.ForeignKey(Pack, on_delete=models.PROTECT, null=True, blank=True, related_name="stripe_prices")
-    amount = models.PositiveIntegerField(help_text="Minor units.")
-    currency = models.CharField(max_length=3)
-    retired_at = models.DateTimeField(null=True, blank=True, help_text="Since then nothing is sold at it.")
-    created_at = models.DateTimeField(default=timezone.now)
-
-    class Meta:
-        constraints = [
-            models.CheckConstraint(condition=Q(plan=None) ^ Q(pack=None), name="price_of_a_plan_or_a_pack"),
-        ]
-
-    def __str__(self) -> str:
-        return self.stripe_id

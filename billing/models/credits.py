@@ -25,6 +25,11 @@ class CreditGrant(models.Model):
     source = models.CharField(max_length=16, choices=Source)
     amount = models.PositiveIntegerField()
     remaining = models.PositiveIntegerField()
+    subscription = models.ForeignKey(
+        "billing.Subscription", on_delete=models.PROTECT, null=True, blank=True, related_name="grants", db_index=False
+    )
+    period_start = models.DateTimeField(null=True, blank=True, help_text="Of the plan's period that brought them.")
+    period_end = models.DateTimeField(null=True, blank=True, help_text="Without the days of grace.")
     expires_at = models.DateTimeField(null=True, blank=True)
     frozen_by = models.CharField(
         max_length=120, blank=True, help_text="The dispute that keeps its credits back, as an entry's reference."

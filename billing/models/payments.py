@@ -6,20 +6,25 @@ from django.utils import timezone
 
 from billing.models.catalogue import Pack, Plan
 from billing.models.credits import CreditGrant
+from billing.models.identity import StripeAccount
+from billing.models.prices import Price
 from billing.models.wallets import Wallet
 
 
 class Subscription(models.Model):
-    """A Stripe subscription as it last stood there. A wallet has at most one that is live."""
+    """A Stripe subscription as it last stood there. A wallet has at most one that is live at an account."""
 
     # Stripe's statuses; those of LIVE hold the wallet's place.
     LIVE = ("trialing", "active", "past_due", "unpaid", "paused", "incomplete")
     ENTITLED = ("trialing", "active", "past_due")  # these give the plan's limits
 
     wallet = models.ForeignKey(Wallet, on_delete=models.PROTECT, related_name="subscriptions")
+    account = models.ForeignKey(StripeAccount, on_delete=models.PROTECT, related_name="subscriptions", db_index=False)
     stripe_id = models.CharField(max_length=255, unique=True)
     plan = models.ForeignKey(Plan, on_delete=models.PROTECT, null=True, related_name="subscriptions")
-    price_id = models.CharField(max_length=255, blank=True)
+    price = models.ForeignKey(Price, on_delete=models.PROTECT, null=True, related_name="subscriptions", db_index=False)
+    quantity = models.PositiveIntegerField(default=1)
+    stripe_price_id = models.CharField(max_length=255, blank=True)
     item_id = models.CharField(max_length=255, blank=True)
     status = models.CharField(max_length=32)
     period_start = models.DateTimeField(null=True, blank=True)
@@ -36,9 +41,9 @@ class Subscription(models.Model):
         ordering = ["-created_at"]
         constraints = [
             models.UniqueConstraint(
-                fields=["wallet"],
+                fields=["wallet", "account"],
                 condition=Q(status__in=("trialing", "active", "past_due", "unpaid", "paused")),
-                name="subscription_one_live",
+                name="subscription_one_live_at_account",
             )
         ]
 
@@ -57,8 +62,14 @@ class Order(models.Model):
         EXPIRED = "expired", "Expired"
 
     wallet = models.ForeignKey(Wallet, on_delete=models.PROTECT, related_name="orders")
+    account = models.ForeignKey(StripeAccount, on_delete=models.PROTECT, related_name="orders", db_index=False)
     plan = models.ForeignKey(Plan, on_delete=models.PROTECT, null=True, blank=True, related_name="orders")
     pack = models.ForeignKey(Pack, on_delete=models.PROTECT, null=True, blank=True, related_name="orders")
+    price = models.ForeignKey(
+        Price, on_delete=models.PROTECT, null=True, blank=True, related_name="orders", db_index=False
+    )
+    idempotency_key = models.CharField(max_length=64, blank=True, help_text="Under which Stripe was asked last.")
+    params = models.JSONField(default=dict, blank=True, help_text="What Stripe was asked under that key.")
     stripe_session_id = models.CharField(max_length=255, null=True, blank=True, unique=True)
     url = models.TextField(blank=True)
     status = models.CharField(max_length=8, choices=Status, default=Status.OPEN)
@@ -69,7 +80,9 @@ class Order(models.Model):
         ordering = ["-id"]
         constraints = [
             models.UniqueConstraint(
-                fields=["wallet"], condition=Q(status="open", pack=None), name="order_one_open_for_a_plan"
+                fields=["wallet", "account"],
+                condition=Q(status="open", pack=None),
+                name="order_one_open_plan_at_account",
             )
         ]
 
@@ -78,13 +91,28 @@ class Order(models.Model):
 
 
 class Payment(models.Model):
-    """Money that arrived: what refunds and disputes are matched with. Amounts are in minor units."""
+    """Money that arrived: what refunds and disputes are matched with. Amounts are in minor units.
+
+    `price`, `quantity` and `credits` are as sold; they are empty where that is not known any more.
+    """
 
     wallet = models.ForeignKey(Wallet, on_delete=models.PROTECT, related_name="payments")
+    account = models.ForeignKey(
+        StripeAccount, on_delete=models.PROTECT, null=True, related_name="payments", db_index=False
+    )
     reference = models.CharField(max_length=255, unique=True, help_text="`checkout:cs_…` or `invoice:in_…`")
     payment_intent = models.CharField(max_length=255, null=True, blank=True, unique=True)
     amount = models.PositiveIntegerField()
     currency = models.CharField(max_length=3)
+    price = models.ForeignKey(
+        Price, on_delete=models.PROTECT, null=True, blank=True, related_name="payments", db_index=False
+    )
+    quantity = models.PositiveIntegerField(default=1)
+    credits = models.PositiveIntegerField(null=True, blank=True, help_text="That were sold for it.")
+    subscription = models.ForeignKey(
+        Subscription, on_delete=models.PROTECT, null=True, blank=True, related_name="payments", db_index=False
+    )
+    stripe_invoice_id = models.CharField(max_length=255, blank=True)
     refunded = models.PositiveIntegerField(default=0)
     read_at = models.DateTimeField(null=True, blank=True, help_text="When Stripe was asked what is refunded.")
     description = models.CharField(max_length=200)
@@ -95,7 +123,7 @@ class Payment(models.Model):
         ordering = ["-id"]
 
     def __str__(self) -> str:
-        return f"{self.description}: {self.amount / 100:.2f} {self.currency.upper()}"
+        return f"{self.description}, {self.reference}"
 
 
 class Dispute(models.Model):
@@ -123,6 +151,11 @@ class StripeEvent(models.Model):
     type = models.CharField(max_length=100)
     api_version = models.CharField(max_length=40, blank=True)
     payload = models.JSONField()
+    account = models.ForeignKey(
+        StripeAccount, on_delete=models.PROTECT, null=True, blank=True, related_name="events", db_index=False
+    )
+    livemode = models.BooleanField(null=True, blank=True)
+    ignored = models.CharField(max_length=200, blank=True, help_text="Why the books do not follow it.")
     received_at = models.DateTimeField(default=timezone.now)
     handled_at = models.DateTimeField(null=True, blank=True)
     claim = models.CharField(max_length=16, blank=True, help_text="The token of the worker that has it.")

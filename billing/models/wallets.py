@@ -17,7 +17,6 @@ class Wallet(models.Model):
     rate_limit = models.PositiveIntegerField(
         null=True, blank=True, help_text="Generate requests a minute; empty: as the plan says."
     )
-    stripe_customer_id = models.CharField(max_length=255, null=True, blank=True, unique=True)
     low_balance_at = models.DateTimeField(null=True, blank=True, help_text="When a mail last said that few are left.")
     crossed_at = models.DateTimeField(
         null=True, blank=True, help_text="When the balance crossed LOW_BALANCE_CREDITS; empty: that was seen to."

@@ -36,6 +36,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     offered = offers.plans(wallet)
     context = {
         "wallet": wallet,
+        "is_customer": wallet.customers.filter(gone_at=None).exists(),
         "balance": wallet.balance,
         "plan": products.plan_of(wallet),
         "rate": wallet.requests_per_minute,
@@ -90,4 +91,4 @@ def _state(subscription: Subscription | None) -> str:
     if subscription is None:
         return "none"
     ends = subscription.cancel_at.timestamp() if subscription.cancel_at else ""
-    return f"{subscription.pk}:{subscription.price_id}:{subscription.status}:{ends}"
+    return f"{subscription.pk}:{subscription.stripe_price_id}:{subscription.status}:{ends}"

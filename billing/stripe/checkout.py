@@ -9,11 +9,11 @@ from django.db.models import Q
 from django.utils import timezone
 
 from accounts.models import User
-from billing import gateway
+from billing import gateway, identity
 from billing.catalogue import products
 from billing.errors import AccountClosed, AlreadySubscribed, ChangeUnderWay, NotForSale, NotSubscribed
-from billing.models import Order, Pack, Plan, StripePrice, Subscription, Wallet
-from billing.stripe import closing
+from billing.models import Order, Pack, Plan, Price, Subscription, Wallet
+from billing.stripe import closing, customers
 
 CHANGE_LEASE = timedelta(minutes=2)  # far longer than a change takes with all its retries
 REUSED_FOR = timedelta(minutes=30)  # Stripe keeps a session open for 24 hours; an older one may show an old price
@@ -28,12 +28,13 @@ def start(*, wallet: Wallet, product: Plan | Pack, site: str) -> str:
     if not product.active or not product.price:
         raise NotForSale(product.name)
     _refuse_closed(wallet)
-    order = _plan_order(wallet, product) if isinstance(product, Plan) else _create_order(wallet, pack=product)
+    price = products.current_price(product)
+    order = _plan_order(wallet, price) if price.plan else _create_order(wallet, price)
     if order.url:
         return order.url
     try:
         session = gateway.create_checkout(
-            _session(wallet, product, order, site), idempotency_key=f"order:{gateway.installation()}:{order.pk}"
+            _session(wallet, order, price, site), idempotency_key=f"order:{identity.installation()}:{order.pk}"
         )
     except gateway.PaymentRefused:
         _refuse_closing(wallet, order)  # its customer may just have been deleted
@@ -53,7 +54,7 @@ def start(*, wallet: Wallet, product: Plan | Pack, site: str) -> str:
 def portal(*, wallet: Wallet, site: str) -> str:
     """Return the address of the billing portal: card, invoices, cancel, resume. Raises as `start` does."""
     _refuse_closed(wallet)
-    customer = customer_of(wallet)
+    customer = customers.customer_of(wallet)
     _refuse_closing(wallet)
     return gateway.create_portal(customer, f"{site}/dashboard/billing/?settling=1")
 
@@ -105,23 +106,13 @@ def _changing(subscription: Subscription) -> Iterator[None]:
 
 def costs_more(plan: Plan, subscription: Subscription) -> bool:
     """Tell whether `plan` costs more than what `subscription` runs at, which may be its plan's earlier price."""
-    paid = StripePrice.objects.filter(stripe_id=subscription.price_id).first()
+    paid = subscription.price
     return paid is None or plan.price > paid.amount
 
 
 def live_subscription(wallet: Wallet) -> Subscription | None:
     """Return the wallet's subscription that has not ended, if there is one."""
     return wallet.subscriptions.filter(status__in=Subscription.LIVE).select_related("plan").first()
-
-
-def customer_of(wallet: Wallet) -> str:
-    """Return the wallet's Stripe customer, created the first time; concurrent calls get the same one."""
-    if wallet.stripe_customer_id:
-        return wallet.stripe_customer_id
-    customer = gateway.create_customer(email=wallet.user.email, name=wallet.user.name, wallet_id=wallet.pk)
-    Wallet.objects.filter(pk=wallet.pk, stripe_customer_id=None).update(stripe_customer_id=customer)
-    wallet.refresh_from_db(fields=["stripe_customer_id"])
-    return str(wallet.stripe_customer_id)
 
 
 def _is_closed(wallet: Wallet) -> bool:
@@ -151,25 +142,25 @@ def _withdraw(order: Order, session_id: str) -> None:
 
 
 @transaction.atomic
-def _create_order(wallet: Wallet, **product: Plan | Pack) -> Order:
+def _create_order(wallet: Wallet, price: Price) -> Order:
     """Create an order unless the account is closed. With the lock, closing it comes first or finds the order."""
     User.objects.select_for_update(of=("self",), no_key=True).get(pk=wallet.user_id)
     _refuse_closed(wallet)
-    return Order.objects.create(wallet=wallet, **product)
+    return Order.objects.create(wallet=wallet, account=price.account, price=price, plan=price.plan, pack=price.pack)
 
 
-def _plan_order(wallet: Wallet, plan: Plan) -> Order:
+def _plan_order(wallet: Wallet, price: Price) -> Order:
     if live_subscription(wallet):
         raise AlreadySubscribed
     earlier = wallet.orders.filter(status=Order.Status.OPEN, pack=None).first()
     if earlier:
-        if earlier.plan_id == plan.pk and earlier.created_at > timezone.now() - REUSED_FOR:
+        if earlier.price_id == price.pk and earlier.created_at > timezone.now() - REUSED_FOR:
             return earlier
         _close(earlier)
     try:
-        return _create_order(wallet, plan=plan)
+        return _create_order(wallet, price)
     except IntegrityError:  # another tab was a moment faster: look again
-        return _plan_order(wallet, plan)
+        return _plan_order(wallet, price)
 
 
 def _close(order: Order) -> None:
@@ -185,16 +176,21 @@ def _close(order: Order) -> None:
     as_read.filter(status=Order.Status.OPEN).update(status=Order.Status.EXPIRED)
 
 
-def _session(wallet: Wallet, product: Plan | Pack, order: Order, site: str) -> gateway.CheckoutParams:
-    metadata = {"account": str(wallet.pk), "order": str(order.pk), "product": products.lookup_key(product)}
+def _session(wallet: Wallet, order: Order, price: Price, site: str) -> gateway.CheckoutParams:
+    metadata = {
+        "account": str(wallet.pk),
+        "order": str(order.pk),
+        "product": products.lookup_key(price.product),
+        "installation": identity.installation(),
+    }
     params: gateway.CheckoutParams = {
-        "customer": customer_of(wallet),
+        "customer": customers.customer_of(wallet),
         "client_reference_id": str(wallet.pk),
-        "line_items": [{"price": products.current_price(product).stripe_id, "quantity": 1}],
+        "line_items": [{"price": price.stripe_id, "quantity": 1}],
         "success_url": f"{site}/dashboard/billing/success/?session={{CHECKOUT_SESSION_ID}}",
         "cancel_url": f"{site}/dashboard/billing/",
         "metadata": metadata,
     }
-    if isinstance(product, Plan):
+    if price.plan:
         return {**params, "mode": "subscription", "subscription_data": {"metadata": metadata}}
     return {**params, "mode": "payment", "payment_intent_data": {"metadata": metadata}}

@@ -9,7 +9,8 @@ from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from billing import gateway
-from billing.models import Order, Payment, Subscription, Wallet
+from billing.models import Order, Payment, StripeCustomer, Subscription, Wallet
+from billing.stripe import customers
 
 log = logging.getLogger(__name__)
 
@@ -26,10 +27,10 @@ def stop_charges(wallet: Wallet) -> int:
         return 0
     for order in wallet.orders.filter(status=Order.Status.OPEN):
         _close(order)
-    wallet.refresh_from_db(fields=["stripe_customer_id"])  # a checkout under way may just have made the customer
-    if not wallet.stripe_customer_id:
+    customer = customers.living(wallet)
+    if customer is None:
         return 0
-    live = _live(wallet, wallet.stripe_customer_id)
+    live = _live(wallet, customer.stripe_id)
     for subscription_id in live:
         _cancel(subscription_id)
     return len(live)
@@ -41,8 +42,8 @@ def discard_customer(wallet: Wallet) -> bool:
     A checkout that began in the instant of the closing may have made it. While Stripe cannot be reached it stays, for
     `discard_customers` to find. Idempotent, and no transaction may be open.
     """
-    wallet.refresh_from_db(fields=["stripe_customer_id"])
-    customer = wallet.stripe_customer_id
+    row = wallet.customers.filter(gone_at=None).first()
+    customer = row.stripe_id if row else ""
     if not customer or wallet.payments.exists() or wallet.subscriptions.exists():
         return False
     try:
@@ -54,8 +55,7 @@ def discard_customer(wallet: Wallet) -> bool:
         return False
     except gateway.PaymentRefused:
         log.info("The customer of %s is gone already", wallet)
-    Wallet.objects.filter(pk=wallet.pk, stripe_customer_id=customer).update(stripe_customer_id=None)
-    wallet.stripe_customer_id = None
+    StripeCustomer.objects.filter(stripe_id=customer).update(gone_at=timezone.now())
     return True
 
 
@@ -66,7 +66,7 @@ def discard_customers(limit: int = 200) -> int:
     closed = Wallet.objects.filter(
         ~Exists(Payment.objects.filter(wallet=OuterRef("pk"))),
         ~Exists(Subscription.objects.filter(wallet=OuterRef("pk"))),
-        stripe_customer_id__isnull=False,
+        Exists(StripeCustomer.objects.filter(wallet=OuterRef("pk"), gone_at=None)),
         user__deleted_at__lt=timezone.now() - UNDER_WAY,
     )
     return sum(discard_customer(wallet) for wallet in closed.select_related("user").order_by("-pk")[:limit])

@@ -9,7 +9,7 @@ from django.utils import timezone
 from billing import gateway
 from billing.models import Payment, StripeEvent, Wallet
 from billing.shapes import Invoice, Session
-from billing.stripe import events, inbox
+from billing.stripe import customers, events, inbox
 from kit.pages import by_pages
 
 
@@ -113,4 +113,4 @@ def _is_paid(reference: str) -> bool:
 
 
 def _wallet(paid: Session | Invoice) -> Wallet | None:
-    return Wallet.objects.select_related("user").filter(stripe_customer_id=paid["customer"] or "-").first()
+    return customers.wallet_of(paid["customer"])

@@ -214,7 +214,8 @@ class ReveClient:
 
         `seconds` are for all of it: limits that begin anew with each byte are none against one that drips.
         """
-        limits = httpx.Timeout(seconds, connect=min(CONNECT_SECONDS, seconds))
+        # Who found a place at the last moment would send what there is no time left to hear of.
+        limits = httpx.Timeout(seconds, connect=min(CONNECT_SECONDS, seconds), pool=seconds / 2)
         async with asyncio.timeout(seconds), client.stream(method, path, timeout=limits, **options) as answer:
             data = await _read_limited(answer, MAX_ANSWER_BYTES)
         if data is None:

@@ -21,6 +21,7 @@ from billing.models import (
     Order,
     Payment,
     Plan,
+    StripeCustomer,
     StripeEvent,
     Subscription,
     Wallet,
@@ -92,12 +93,18 @@ class Person:
         return [key for key in self.keys or [] if key.revoked_at is None]
 
     @property
+    def customer(self) -> str:
+        """Who they are at Stripe, "" where they are nobody."""
+        row = self.wallet.customers.filter(gone_at=None).first() if self.wallet else None
+        return row.stripe_id if row else ""
+
+    @property
     def stripe_url(self) -> str:
         """The customer's page at Stripe, "" where there is none."""
-        if self.wallet is None or not self.wallet.stripe_customer_id or settings.EMBEDDED_STRIPE:
+        if not self.customer or settings.EMBEDDED_STRIPE:
             return ""
         mode = "test/" if settings.STRIPE_SECRET_KEY.startswith(("sk_test_", "rk_test_")) else ""
-        return f"https://dashboard.stripe.com/{mode}customers/{self.wallet.stripe_customer_id}"
+        return f"https://dashboard.stripe.com/{mode}customers/{self.customer}"
 
 
 def look(user: User, viewer: User) -> Person:
@@ -148,7 +155,7 @@ def _of_event(event_id: str) -> Iterable[int]:
         return []
     data: dict[str, Any] = event.payload.get("data", {}).get("object", {})
     customer = data.get("id") if data.get("object") == "customer" else data.get("customer")
-    found = _users(Wallet.objects.filter(stripe_customer_id=customer or "-"), "user_id")
+    found = _users(StripeCustomer.objects.filter(stripe_id=customer or "-"))
     wallet = data.get("client_reference_id") or (data.get("metadata") or {}).get("account") or ""
     if not found and str(wallet).isdigit():
         found = _users(Wallet.objects.filter(pk=int(wallet)), "user_id")
@@ -169,7 +176,7 @@ def _of_dispute(dispute: str) -> Iterable[int]:
 FINDERS: dict[str, Callable[[str], Iterable[int]]] = {
     "ch": lambda key: _users(CreditEntry.objects.filter(reference__startswith=f"refund:{key}:")),
     "cs": _of_checkout,
-    "cus": lambda key: _users(Wallet.objects.filter(stripe_customer_id=key), "user_id"),
+    "cus": lambda key: _users(StripeCustomer.objects.filter(stripe_id=key)),
     "dp": _of_dispute,
     "du": _of_dispute,
     "evt": _of_event,

@@ -24,7 +24,7 @@ elif STRIPE_SECRET_KEY and not STRIPE_WEBHOOK_SECRET:
     raise ImproperlyConfigured(
         "STRIPE_WEBHOOK_SECRET is not set; with STRIPE_SECRET_KEY it is needed to learn of payments."
     )
-# Part of idempotency keys, so that two installations on one Stripe account do not meet.
+# Part of names in Redis, so that two installations on one server do not meet.
 INSTALLATION_ID = hashlib.sha256(SECRET_KEY.encode()).hexdigest()[:12]
 
 RATE_LIMIT_PER_MINUTE = env.int("RATE_LIMIT_PER_MINUTE", 10)

@@ -14,7 +14,7 @@ from django.test import Client
 from accounts import keys
 from accounts.errors import InvalidApiKey
 from accounts.models import ApiKey, User
-from billing import gateway, ledger
+from billing import gateway, identity, ledger
 from billing.errors import AccountClosed
 from billing.models import CreditEntry, Order, OutgoingMail, Pack, Payment, Plan, Subscription, Wallet
 from billing.staff import acts
@@ -199,7 +199,6 @@ class TestMoney:
     @pytest.fixture
     def customer(self, alice: User, sandbox: str, settings: Any) -> Customer:
         seed_catalogue()
-        settings.INSTALLATION_ID = f"gone{alice.pk}{id(self)}"
         return Customer(ledger.wallet_of(alice.pk), clean_desk(sandbox))
 
     def test_a_plan_ends_at_stripe_at_once(self, alice: User, customer: Customer) -> None:
@@ -260,7 +259,6 @@ class TestACheckoutThatIsStarting:
     @pytest.fixture
     def customer(self, alice: User, sandbox: str, settings: Any) -> Customer:
         seed_catalogue()
-        settings.INSTALLATION_ID = f"race{alice.pk}{id(self)}"
         return Customer(ledger.wallet_of(alice.pk), clean_desk(sandbox))
 
     @pytest.fixture
@@ -315,7 +313,7 @@ class TestACheckoutThatIsStarting:
         assert (len(calls), Order.objects.count()) == (1, 1)
 
     def test_an_order_without_a_customer_is_closed(self, alice: User, customer: Customer) -> None:
-        Order.objects.create(wallet=customer.wallet, plan=Plan.objects.get(slug="basic"))
+        Order.objects.create(wallet=customer.wallet, account=identity.account(), plan=Plan.objects.get(slug="basic"))
         assert work(jobs.start_deletion(alice))
         assert Order.objects.get().status == Order.Status.EXPIRED
 

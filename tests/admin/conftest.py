@@ -14,7 +14,17 @@ from django.utils import timezone
 from accounts import keys
 from accounts.models import ApiKey, User
 from billing import ledger
-from billing.models import CreditGrant, Dispute, Payment, Plan, StripeEvent, Subscription, Wallet
+from billing.models import (
+    CreditGrant,
+    Dispute,
+    Payment,
+    Plan,
+    StripeAccount,
+    StripeCustomer,
+    StripeEvent,
+    Subscription,
+    Wallet,
+)
 from billing.staff import acts, roles
 from generator.ask import admission
 from generator.files.images import StoredImage
@@ -116,7 +126,8 @@ def finish(generation: Generation) -> Generation:
 @pytest.fixture
 def payment(wallet: Wallet) -> Payment:
     """What Alice paid for a pack."""
-    Wallet.objects.filter(pk=wallet.pk).update(stripe_customer_id="cus_Alice1")
+    account, _ = StripeAccount.objects.get_or_create(stripe_id="acct_1", livemode=False)
+    StripeCustomer.objects.create(wallet=wallet, account=account, stripe_id="cus_Alice1")
     entry = ledger.grant(
         wallet=wallet,
         credits=50,
@@ -146,6 +157,7 @@ def dispute(payment: Payment) -> Dispute:
 def subscription(wallet: Wallet, basic: Plan) -> Subscription:
     now = timezone.now()
     return Subscription.objects.create(
+        account=StripeAccount.objects.get_or_create(stripe_id="acct_1", livemode=False)[0],
         wallet=wallet,
         stripe_id="sub_Alice1",
         plan=basic,

@@ -51,7 +51,9 @@ def test_every_id_leads_to_the_person(
 ) -> None:
     from billing import ledger
 
-    Order.objects.create(wallet=wallet, stripe_session_id="cs_test_Open1", plan=subscription.plan)
+    Order.objects.create(
+        wallet=wallet, account=subscription.account, stripe_session_id="cs_test_Open1", plan=subscription.plan
+    )
     Payment.objects.create(
         wallet=wallet, reference="invoice:in_Alice1", amount=900, currency="usd", description="Basic"
     )

@@ -34,7 +34,7 @@ def _one_of_each(
 ) -> None:
     ledger.wallet_of(boss.user.pk)  # the page that refuses shows whoever asked their balance
     UpstreamTrouble.objects.create(upstream="api.reve-art.com", kind="key_refused")
-    Order.objects.create(wallet=wallet, stripe_session_id="cs_1", plan=subscription.plan)
+    Order.objects.create(wallet=wallet, account=subscription.account, stripe_session_id="cs_1", plan=subscription.plan)
     OutgoingMail.objects.create(wallet=wallet, template="receipt", reference="receipt:1")
     acts.grant(actor=boss.user, wallet=wallet, credits=5, reason=REASON, reference="staff:1")
 

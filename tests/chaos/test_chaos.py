@@ -1,4 +1,8 @@
-"""The short form of `make chaos`: one storm, of a seed that is drawn anew each time; the report names it."""
+"""The short form of `make chaos`: one storm, of one of a few seeds; its first words name it when it finds something.
+
+What finds nothing in a storm should not find something in the next of the same tree because another seed was drawn:
+`make chaos` draws new ones.
+"""
 
 import asyncio
 import os
@@ -10,17 +14,19 @@ import pytest
 from tests.chaos.site import Site
 from tests.chaos.storm import storm
 
-pytestmark = [pytest.mark.stack, pytest.mark.services, pytest.mark.timeout(180)]
+# A storm's own limits say what is wrong; this one is beyond their sum on a busy machine.
+pytestmark = [pytest.mark.stack, pytest.mark.services, pytest.mark.timeout(400)]
 
 SECONDS = 15
+SEEDS = (17, 29, 58, 83)
 
 
 def test_a_storm_loses_doubles_and_leaves_nothing(tmp_path: Path, prepared_var: Path) -> None:
     url = os.environ.get("DATABASE_URL", "")
     postgres = url if url.startswith("postgres") else ""
-    seed = int(os.environ.get("CHAOS_SEED", "") or random.randrange(10_000))
-    print(f"seed {seed}: make chaos SEED={seed} SECONDS={SECONDS} ON={'postgres' if postgres else 'sqlite'}")
+    seed = int(os.environ.get("CHAOS_SEED", "") or random.choice(SEEDS))
     site = Site(tmp_path, seed, postgres=postgres, template="" if postgres else prepared_var, deadline=12)
     report = asyncio.run(storm(site, seconds=SECONDS, most=300, say=print))
     print(report)
-    assert not report.violations, "\n".join(report.violations)
+    again = f"make chaos SEED={seed} SECONDS={SECONDS} ON={'postgres' if postgres else 'sqlite'}"
+    assert not report.violations, "\n".join([f"{len(report.violations)} violations; {again}", *report.violations])

@@ -15,6 +15,7 @@ from tests.chaos.site import Process, Site
 from tests.chaos.upstream import SPELLS
 
 READY_WITHIN = 60.0  # seconds after a fault's end
+GONE_WITHIN = 40.0  # seconds after a process was asked to end: it drains for one (`DRAIN_SECONDS`)
 SPELL_SHADOW = 75.0  # for how long intake may stay closed after the upstream refused us: a trial comes every minute
 LOSES_ANSWERS = {"web", "web-child"}  # whose loss may cost a client the connection
 MAKES_ERRORS = {"database", "redis", "valkey"}  # and whose only an answer that says so
@@ -98,8 +99,9 @@ class Weather:
         self.faults.append(fault)
         mends = [await self._strike(*kind.split(" ", 1)) for kind in chosen]
         await asyncio.sleep(self.dice.uniform(0.5, 3.0))
-        for mend in mends:
-            await asyncio.to_thread(mend)
+        await asyncio.gather(
+            *(asyncio.to_thread(mend) for mend in mends)
+        )  # what is stopped cannot end before it goes on
         mended = time.time()
         await self._until_ready(fault)
         self.say(f"  {fault.name}: {mended - fault.start:.1f} s, ready {fault.end - mended:.1f} s later")
@@ -142,9 +144,16 @@ class Weather:
             self.troubles.append(f"no process is {whom}")
         for process in processes:
             process.signal(SIGNALS[how])
-        if how != "stop":
-            return lambda: None  # the supervisor sees to it
-        return partial(_continue, processes)
+        # After an end the supervisor sees to it. While the ended one still runs, nobody is missed and nobody is new.
+        return partial(_continue if how == "stop" else self._until_gone, processes)
+
+    def _until_gone(self, processes: list[Process]) -> None:
+        end = time.monotonic() + GONE_WITHIN
+        while left := [process for process in processes if process.lives]:
+            if time.monotonic() > end:
+                self.troubles += [f"still runs {GONE_WITHIN:.0f} s after its end: {one.command}" for one in left]
+                return
+            time.sleep(0.1)
 
     def _strike_own(self, how: str, whom: str) -> Callable[[], object]:
         process = self.site.own[whom]

@@ -440,8 +440,9 @@ def test_an_answer_that_drips_has_no_more_time_than_another(
 def test_a_submission_that_found_no_place_was_not_accepted(
     server: CannedServer, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Nor is it sent into the last moment of its time, when the place of the one before it becomes free."""
     monkeypatch.setattr(reve_art, "SUBMIT_CONNECTIONS", 1)
-    settings.UPSTREAM_TIMEOUT_SECONDS = 0.3
+    settings.UPSTREAM_TIMEOUT_SECONDS = 2.0
     server.default = Reply(silent=True)
 
     async def two(client: ReveClient) -> list[BaseException | Job]:

@@ -35,7 +35,7 @@ BEFORE = [
     ("generator", "0007_count_key_months"),
     ("reveweb", "0002_expiring_failures"),
 ]
-SMALL = {"billing.plan", "billing.pack", "billing.stripeprice"}  # what one operator writes, by hand
+SMALL = {"billing.plan", "billing.pack", "billing.price", "billing.stripeprice"}  # what one operator writes, by hand
 CONCURRENTLY = (AddIndexConcurrently, AddUniqueConcurrently)
 _CREATE_INDEX = re.compile(r"\bCREATE\s+(UNIQUE\s+)?INDEX\b(?!\s+CONCURRENTLY\b)", re.IGNORECASE)
 

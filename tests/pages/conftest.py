@@ -62,7 +62,7 @@ def draw(wallet: Wallet, give: Callable[[int], None]) -> Draw:
 @pytest.fixture
 def catalogue(alice: User) -> None:
     """The plans and packs of a new installation."""
-    seed_catalogue()
+    seed_catalogue(renewed=True)
 
 
 @pytest.fixture
@@ -82,7 +82,6 @@ def desk(sandbox: str) -> Desk:
 @pytest.fixture
 def customer(alice: User, catalogue: None, desk: Desk, settings: Any) -> Customer:
     """Alice as a customer of the stand-in. What happens there is in the books once she `follow`s."""
-    settings.INSTALLATION_ID = f"page{User.objects.count()}{id(desk)}"
     return Customer(ledger.wallet_of(alice.pk), desk)
 
 

@@ -17,7 +17,7 @@ from django.utils import timezone
 from accounts import keys
 from accounts.models import ApiKey, User
 from billing import ledger
-from billing.models import CreditGrant, Plan, Subscription, Wallet
+from billing.models import CreditGrant, Plan, StripeAccount, Subscription, Wallet
 from generator.library.usage import Day, Usage
 from generator.models import Generation
 from reveweb.pages import chart
@@ -100,7 +100,10 @@ def test_many_grants_are_cut_short(browser: Client, give: Callable[[int], None])
 def test_the_plan_and_what_is_wrong_with_it_is_told(
     browser: Client, wallet: Wallet, pro: Plan, fields: dict[str, str], words: str
 ) -> None:
-    Subscription.objects.create(wallet=wallet, stripe_id="sub_1", plan=pro, period_end="2040-05-01T00:00:00Z", **fields)
+    account = StripeAccount.objects.create(stripe_id="acct_1", livemode=False)
+    Subscription.objects.create(
+        wallet=wallet, account=account, stripe_id="sub_1", plan=pro, period_end="2040-05-01T00:00:00Z", **fields
+    )
     assert words in text_of(browser.get(PAGE))
 
 

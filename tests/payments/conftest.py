@@ -41,8 +41,8 @@ class Customer:
 
     @property
     def id(self) -> str:
-        self.wallet.refresh_from_db()
-        return str(self.wallet.stripe_customer_id)
+        row = self.wallet.customers.filter(gone_at=None).first()
+        return row.stripe_id if row else ""
 
     @property
     def balance(self) -> int:
@@ -111,9 +111,11 @@ def clean_desk(url: str) -> Desk:
     return desk
 
 
-def seed_catalogue() -> None:
-    """Put in the plans and packs that a new installation has."""
+def seed_catalogue(*, renewed: bool = False) -> None:
+    """Put in the plans and packs of an installation that sells since long, or with `renewed` of a new one."""
     importlib.import_module("billing.migrations.0003_seed_catalogue").seed(apps, None)
+    if renewed:
+        importlib.import_module("billing.migrations.0020_renew_the_offer").renew(apps, None)
 
 
 @pytest.fixture
@@ -124,7 +126,6 @@ def desk(sandbox: str) -> Desk:
 @pytest.fixture
 def customer(alice: User, desk: Desk, settings: Any) -> Customer:
     seed_catalogue()
-    settings.INSTALLATION_ID = f"test{User.objects.count()}{id(desk)}"
     return Customer(ledger.wallet_of(alice.pk), desk)
 
 

@@ -7,7 +7,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from billing import gateway
-from billing.models import Pack, Payment, Plan, StripeEvent, StripePrice, Wallet
+from billing.models import Pack, Payment, Plan, Price, StripeEvent, Wallet
 from tests.payments.conftest import Customer, deliver
 
 
@@ -30,15 +30,15 @@ def test_sync_says_what_it_did_and_does_nothing_the_second_time(customer: Custom
     assert "Fresh: price_" in first
     assert "is new" in first
     assert run("sync_stripe").count("is up to date") == 4
-    assert StripePrice.objects.count() == 4
+    assert Price.objects.count() == 4
 
 
 def test_a_changed_price_becomes_a_new_one_that_takes_over_the_lookup_key(customer: Customer) -> None:
     run("sync_stripe")
-    old = StripePrice.objects.get(pack__slug="pack-50", retired_at=None)
+    old = Price.objects.get(pack__slug="pack-50", retired_at=None)
     Pack.objects.filter(slug="pack-50").update(price=old.amount + 100)
     assert f"replaces {old.stripe_id}" in run("sync_stripe")
-    new = StripePrice.objects.get(pack__slug="pack-50", retired_at=None)
+    new = Price.objects.get(pack__slug="pack-50", retired_at=None)
     assert gateway.find_prices("reveweb_pack_pack-50")[0]["id"] == new.stripe_id
     Pack.objects.filter(slug="pack-50").update(price=500)
     run("sync_stripe")

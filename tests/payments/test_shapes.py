@@ -38,6 +38,7 @@ PUBLISHED: dict[type, tuple[type, str]] = {
     shapes.Dispute: (stripe.Dispute, "dispute"),
     shapes.EventData: (stripe.Event.Data, "notification_event_data"),
     shapes.Event: (stripe.Event, "event"),
+    shapes.Account: (stripe.Account, "account"),
     shapes.Customer: (stripe.Customer, "customer"),
     shapes.Product: (stripe.Product, "product"),
     shapes.PortalSession: (stripe.billing_portal.Session, "billing_portal.session"),

@@ -14,7 +14,8 @@ from billing.models import (
 )
 from billing.outbox import mail
 from billing.shapes import Session
-from billing.stripe.events.shared import Books, note_payment, paid_too_late, wallet_of_customer
+from billing.stripe import customers
+from billing.stripe.events.shared import Books, note_payment, paid_too_late
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +34,6 @@ def checkout_completed(session: Session) -> Books | None:
     is_late = is_pack and paid_too_late(wallet, f"checkout:{session['id']}", session.get("payment_intent"))
 
     def write() -> None:
-        _link_customer(wallet, session.get("customer"))
         _close_order(session, Order.Status.PAID if paid else Order.Status.PENDING)
         if is_late:
             _note_checkout(wallet, session, None, "Paid after the account was closed")
@@ -116,12 +116,7 @@ def _total(session: Session) -> tuple[int, str]:
 
 def _wallet_of_session(session: Session) -> Wallet | None:
     wallet = Wallet.objects.filter(pk=_number(session.get("client_reference_id")) or 0).select_related("user").first()
-    return wallet or wallet_of_customer(session.get("customer"))
-
-
-def _link_customer(wallet: Wallet, customer: str | None) -> None:
-    if customer:
-        Wallet.objects.filter(pk=wallet.pk, stripe_customer_id=None).update(stripe_customer_id=customer)
+    return wallet or customers.wallet_of(session.get("customer"))
 
 
 def _close_order(session: Session, status: Order.Status) -> None:

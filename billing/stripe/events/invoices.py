@@ -15,13 +15,13 @@ from billing.models import (
 )
 from billing.outbox import mail
 from billing.shapes import Invoice, InvoiceLine
+from billing.stripe import customers
 from billing.stripe.events.shared import (
     Books,
     moment,
     note_payment,
     paid_too_late,
     payment_intent_of,
-    wallet_of_customer,
 )
 from billing.stripe.events.subscriptions import first_or_undone, upsert
 
@@ -35,7 +35,7 @@ def invoice_paid(invoice: Invoice) -> Books | None:
     """
     invoice = gateway.retrieve_invoice(invoice["id"])
     subscription_id = _subscription_of(invoice)
-    wallet = wallet_of_customer(invoice.get("customer"))
+    wallet = customers.wallet_of(invoice.get("customer"))
     if not subscription_id or wallet is None or invoice["status"] != "paid":
         return None
     read_at = moment()
@@ -59,7 +59,7 @@ def invoice_paid(invoice: Invoice) -> Books | None:
 
 def invoice_failed(invoice: Invoice) -> Books | None:
     """Tell the user that their card was declined or that their bank needs their approval."""
-    wallet = wallet_of_customer(invoice.get("customer"))
+    wallet = customers.wallet_of(invoice.get("customer"))
     if wallet is None or not _subscription_of(invoice):
         return None
     attempt = invoice.get("attempt_count") or 1

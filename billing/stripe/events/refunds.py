@@ -13,7 +13,8 @@ from billing.models import (
     Dispute,
     Payment,
 )
-from billing.stripe.events.shared import Books, moment, wallet_of_customer
+from billing.stripe import customers
+from billing.stripe.events.shared import Books, moment
 
 log = logging.getLogger(__name__)
 
@@ -113,7 +114,7 @@ def _payment_of(data: shapes.Charge | shapes.Dispute) -> Payment | None:
     )
     if payment is None or not data.get("payment_intent"):
         charge = data if data["object"] == "charge" else gateway.retrieve_charge(data["charge"])
-        if wallet_of_customer(charge.get("customer")):
+        if customers.wallet_of(charge.get("customer")):
             raise NotYet(f"the payment of {charge['id']} is not in the books")
         return None
     return payment

@@ -72,12 +72,6 @@ def pay_back(payment_intent: str, *, idempotency_key: str) -> None:
         log.error("%s could not be paid back: %s", payment_intent, error)
 
 
-def wallet_of_customer(customer: str | None) -> Wallet | None:
-    if not customer:
-        return None
-    return Wallet.objects.filter(stripe_customer_id=customer).select_related("user").first()
-
-
 def payment_intent_of(invoice: Invoice) -> str | None:
     for payment in invoice["payments"]["data"] if "payments" in invoice else []:
         if payment["status"] == "paid" and (intent := payment["payment"].get("payment_intent")):

@@ -7,9 +7,10 @@ from django.db import transaction
 
 from billing import gateway, ledger, shapes
 from billing.catalogue import products
-from billing.models import CreditGrant, Plan, Subscription, Wallet
+from billing.models import CreditGrant, Price, StripeCustomer, Subscription, Wallet
 from billing.outbox import mail
-from billing.stripe.events.shared import Books, moment, pay_back, payment_intent_of, wallet_of_customer
+from billing.stripe import customers
+from billing.stripe.events.shared import Books, moment, pay_back, payment_intent_of
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +22,7 @@ def subscription_changed(subscription: shapes.Subscription) -> Books | None:
     """
     read_at = moment()
     subscription = gateway.retrieve_subscription(subscription["id"])
-    wallet = wallet_of_customer(subscription.get("customer"))
+    wallet = customers.wallet_of(subscription.get("customer"))
     if wallet is None:
         return None
     subscription, _ = first_or_undone(wallet, subscription)
@@ -79,8 +80,10 @@ def upsert(wallet: Wallet, data: shapes.Subscription, read_at: datetime) -> None
     if row is not None and row.read_at and row.read_at > read_at:
         return
     item = data["items"]["data"][0]
-    price = item["price"]["id"]
-    plan = products.product_of(price)
+    stripe_price = item["price"]["id"]
+    price = Price.objects.select_related("plan").filter(stripe_id=stripe_price).first()
+    plan = price.plan if price else None
+    account = StripeCustomer.objects.get(stripe_id=data["customer"]).account
     ended = data["status"] in ("canceled", "incomplete_expired")
     cancel_at = data.get("cancel_at") or (item["current_period_end"] if data.get("cancel_at_period_end") else None)
     was_live = row is not None and row.status in Subscription.LIVE
@@ -88,8 +91,11 @@ def upsert(wallet: Wallet, data: shapes.Subscription, read_at: datetime) -> None
         stripe_id=data["id"],
         defaults={
             "wallet": wallet,
-            "plan": plan if isinstance(plan, Plan) else None,
-            "price_id": price,
+            "account": account,
+            "plan": plan,
+            "price": price,
+            "quantity": item.get("quantity") or 1,
+            "stripe_price_id": stripe_price,
             "item_id": item["id"],
             "status": data["status"],
             "period_start": _time(item["current_period_start"]),
@@ -104,7 +110,7 @@ def upsert(wallet: Wallet, data: shapes.Subscription, read_at: datetime) -> None
     if ended and was_live and not entitled:
         for grant in CreditGrant.objects.filter(wallet=wallet, source=CreditGrant.Source.PLAN, remaining__gt=0):
             ledger.write_off(grant=grant, reference=f"grant:{grant.pk}:plan_ended", cause="Expired: the plan has ended")
-        product = plan.name if isinstance(plan, Plan) else ""
+        product = plan.name if plan else ""
         mail.queue(wallet, "plan_ended", reference=f"plan_ended:{data['id']}", product=product)
 
 

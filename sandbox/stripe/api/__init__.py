@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from sandbox.stripe.api import (
+    account,
     catalog,
     checkout_sessions,
     customers,
@@ -16,7 +17,17 @@ from sandbox.stripe.api import (
 )
 from sandbox.stripe.wire.calls import Calls
 
-_MODULES = (customers, catalog, checkout_sessions, subscriptions, invoices, payments, portal, webhook_endpoints)
+_MODULES = (
+    account,
+    customers,
+    catalog,
+    checkout_sessions,
+    subscriptions,
+    invoices,
+    payments,
+    portal,
+    webhook_endpoints,
+)
 
 
 @cache

@@ -90,6 +90,15 @@ class World:
         self.store.update(obj)
         self.tell(obj, *events, before=before)
 
+    def account(self) -> Obj:
+        """Return the one account there is; it goes with the file that it is in."""
+        found = self.store.select(Query("account", {}), limit=1)
+        if found:
+            return found[0]
+        account = self.new("account")
+        self.store.insert(account)
+        return account
+
     # Events
 
     def tell(self, obj: Obj, *types: str, before: Obj | None = None) -> None:

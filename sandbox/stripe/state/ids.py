@@ -7,6 +7,7 @@ import string
 
 _ALPHABET = string.ascii_letters + string.digits
 _PREFIXES = {
+    "account": "acct_",
     "billing_portal.configuration": "bpc_",
     "billing_portal.session": "bps_",
     "balance_transaction": "txn_",
