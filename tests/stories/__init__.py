@@ -4,6 +4,6 @@
 `post` is the way of its events to the books, `promises` knows from the story alone what was sold and is paid, `truth`
 compares the books with it after each step, and `stage` plays a story and makes one that fails short.
 
-The rule: the credits of every paid invoice and checkout, as sold, were spendable at some moment until their end; nothing
-unpaid ever was.
+The rule: the credits of every paid invoice and checkout, as sold, were spendable at some moment until their end;
+nothing unpaid ever was.
 """

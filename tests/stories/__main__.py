@@ -1,4 +1,4 @@
-"""`make stories`: plays random stories; see the package. `python -m tests.stories --seed 17 --stories 1` repeats one."""
+"""`make stories`: plays random stories; see the package. `make stories SEED=17 COUNT=1` repeats one."""
 
 import argparse
 import gc
@@ -21,9 +21,9 @@ def main() -> int:
     wanted = parser.parse_args()
     first = wanted.seed if wanted.seed is not None else random.randrange(1_000_000)
 
-    from tests import environment  # before Django reads its settings
-
     import django
+
+    from tests import environment  # before Django reads its settings
 
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "reveweb.settings")
     django.setup()

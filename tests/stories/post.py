@@ -100,7 +100,9 @@ class Post:
     def retry(self) -> None:
         """Try again what could not be handled, as the scheduler does within minutes."""
         for _ in range(TRIES):
-            left = list(StripeEvent.objects.filter(handled_at=None).order_by("received_at").values_list("pk", flat=True))
+            left = list(
+                StripeEvent.objects.filter(handled_at=None).order_by("received_at").values_list("pk", flat=True)
+            )
             if not left:
                 return
             StripeEvent.objects.filter(handled_at=None).update(due_at=timezone.now())

@@ -1,14 +1,12 @@
 """A story is played: reveweb's own code against Stripe in memory, in one transaction that is undone at the end."""
 
 import contextlib
-import importlib
 import logging
 from collections.abc import Iterator
 from typing import Any
 from unittest import mock
 
 import stripe
-from django.apps import apps
 from django.db import transaction
 from django.utils import timezone
 
@@ -24,6 +22,13 @@ from tests.stories.standin import StandIn, Time, Wire
 from tests.stories.truth import Broken, Truth
 
 HOUR = 3600
+CATALOGUE = (
+    Offer("basic", "Basic", 100, 900, "month"),
+    Offer("pro", "Pro", 400, 3600, "month"),
+    Offer("yearly", "Yearly", 1200, 9000, "year"),
+    Offer("pack-50", "50 credits", 50, 500),
+    Offer("pack-1000", "1,000 credits", 1000, 8000),
+)
 ROUNDS = 5  # in which Stripe tells of what was done about what it told
 
 
@@ -74,12 +79,14 @@ class Stage:
 
     def open(self) -> None:
         """Fill the catalogue and let two people sign up."""
-        importlib.import_module("billing.migrations.0003_seed_catalogue").seed(apps, None)
-        Plan.objects.create(slug="pro", name="Pro", credits=400, price=3600, interval="month", order=2)
-        Plan.objects.create(slug="yearly", name="Yearly", credits=1200, price=9000, interval="year", order=3)
-        for product in [*Plan.objects.filter(price__gt=0), *Pack.objects.all()]:
-            interval = product.interval if isinstance(product, Plan) else ""
-            self.promises.offer(Offer(product.slug, product.name, product.credits, product.price, interval))
+        Plan.objects.create(slug="free", name="Free", credits=3, price=0, interval="")
+        for offer in CATALOGUE:
+            fields = {"slug": offer.slug, "name": offer.name, "credits": offer.credits, "price": offer.price}
+            if offer.is_plan:
+                Plan.objects.create(**fields, interval=offer.interval)
+            else:
+                Pack.objects.create(**fields)
+            self.promises.offer(offer)
         for number, name in enumerate(("alice", "bob")):
             user = User.objects.create(email=f"{name}@stories.example")
             self.wallets[number] = ledger.wallet_of(user.pk).pk

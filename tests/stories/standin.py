@@ -161,4 +161,3 @@ def _at_once(work: Coroutine[Any, Any, Response]) -> Response:
         answer: Response = ended.value
         return answer
     raise AssertionError("the stand-in waited for something")
-
