@@ -82,7 +82,7 @@ class Promises:
         self.offers[changed.slug] = changed
         for price, credits in self.by_hand.items():
             if self.at_price[price].slug == changed.slug:
-                credits.add(changed.credits)
+                credits.add(_for(self.at_price[price].interval, changed))
 
     def look_at_prices(self) -> None:
         """Note prices that have just appeared at Stripe: they say what the catalogue shows now."""
@@ -95,8 +95,9 @@ class Promises:
 
     def made_by_hand(self, price: Obj, offer: Offer) -> None:
         """Somebody made a price for the product of `offer` in the dashboard."""
-        self.at_price[price["id"]] = replace(offer, price=price["unit_amount"])
-        self.by_hand[price["id"]].add(offer.credits)
+        interval = price["recurring"]["interval"]
+        self.at_price[price["id"]] = replace(offer, price=price["unit_amount"], interval=interval)
+        self.by_hand[price["id"]].add(_for(interval, offer))
 
     def look_at_sales(self) -> None:
         """Note what the subscriptions that began in our checkouts were sold as."""
@@ -149,18 +150,23 @@ class Promises:
         self, who: int, subscription: Obj, invoice: Obj, invoices: list[Obj], charges: dict[str, Obj]
     ) -> Promise:
         least = most = Fraction(0)
-        until, exact = 0, True
+        changed = [Fraction(0), Fraction(0)]
+        until, is_period, exact = 0, False, True
         for line in invoice["lines"]["data"]:
             few, many = self._credits_of(subscription["id"], line)
-            share = Fraction(1)
-            if line["parent"]["type"] == "invoice_item_details":
+            if line["parent"]["type"] == "subscription_item_details":
+                least, most, is_period = least + few, most + many, True
+            else:
                 share, exact = _share(line, invoices), False
                 if line["description"].startswith("Unused"):
-                    share = -share
-            least += min(few * share, many * share)
-            most += max(few * share, many * share)
-            if share > 0:
-                until = max(until, line["period"]["end"])
+                    share, few, many = -share, many, few
+                changed = [changed[0] + few * share, changed[1] + many * share]
+                if share < 0:
+                    continue
+            until = max(until, line["period"]["end"])
+        if invoice["billing_reason"] == "subscription_cycle":  # what changed in the period before takes nothing of this
+            changed = [min(changed[0], 0), max(changed[1], 0)]
+        least, most = least + changed[0], most + changed[1]
         payments = self.stripe.all("invoice_payment", invoice=invoice["id"])
         intent = payments[0]["payment"]["payment_intent"] if payments else ""
         room = 0 if exact else 1
@@ -175,7 +181,7 @@ class Promises:
             subscription,
             until,
             invoice["status_transitions"]["paid_at"],
-            any(line["parent"]["type"] == "subscription_item_details" for line in invoice["lines"]["data"]),
+            is_period,
         )
 
     def _credits_of(self, subscription: str, line: Obj) -> tuple[int, int]:
@@ -186,6 +192,12 @@ class Promises:
             return min(possible) * line["quantity"], max(possible) * line["quantity"]
         credits = self.sold.get((subscription, price), self.at_price[price].credits) * line["quantity"]
         return credits, credits
+
+
+def _for(interval: str, offer: Offer) -> int:
+    """Return what an offer brings in a period of this length: twelve months are a year."""
+    months = {"month": 1, "year": 12}
+    return max(1, round(Fraction(offer.credits * months[interval], months[offer.interval])))
 
 
 def _share(line: Obj, invoices: list[Obj]) -> Fraction:
