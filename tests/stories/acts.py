@@ -270,28 +270,30 @@ def draw_images(stage: "Stage", dice: Random) -> None:
     wanted = dice.choice([1, 5, 20, max(1, balance // 2), max(1, balance)])
     reference = f"generation:{stage.count()}"
     try:
-        ledger.hold(wallet=stage.wallet(who), credits=wanted, reference=reference, cause="images")
+        with ledger.books(stage.wallets[who]) as books:
+            books.hold(credits=wanted, reference=reference, cause="images")
     except InsufficientCredits:
         stage.say(f"{NAMES[who]} wants {wanted} images and has credits for {balance}")
         return
     stage.say(f"{NAMES[who]} draws {wanted} images ({reference})")
     if dice.random() < 0.6:
-        ledger.settle(reference=reference)
+        ledger.settle([reference])
     else:
-        stage.held.append(reference)
+        stage.held.append((who, reference))
         stage.say("    they take a while")
 
 
 @act(5)
 def images_end(stage: "Stage", dice: Random) -> None:
-    reference = _one(dice, stage.held)
-    stage.held.remove(reference)
+    who, reference = held = _one(dice, stage.held)
+    stage.held.remove(held)
     if dice.random() < 0.5:
         stage.say(f"{reference} is done")
-        ledger.settle(reference=reference)
+        ledger.settle([reference])
     else:
         stage.say(f"{reference} fails")
-        ledger.release(reference=reference, cause="it failed")
+        with ledger.books(stage.wallets[who]) as books:
+            books.release(reference=reference, cause="it failed")
 
 
 @act(2)

@@ -43,7 +43,7 @@ class Stage:
         self.wallets: dict[int, int] = {}
         self.truth = Truth(self.stripe, self.promises, self.wallets)
         self.post = Post(self.stripe, self.say, self.truth.look)
-        self.held: list[str] = []
+        self.held: list[tuple[int, str]] = []
         self.own_refunds: set[str] = set()
         self.stumbling = False
         self._counter = 0
