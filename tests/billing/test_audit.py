@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from accounts.models import User
 from billing.models import CreditGrant, Payment, Plan, Price, StripeAccount, Subscription, Wallet
 from billing.staff import audit
 from tests.billing.books import grant, hold, release
@@ -85,7 +86,7 @@ def test_credits_of_a_pack_that_nobody_paid_for(wallet: Wallet) -> None:
     assert drift.startswith(f"grant {bucket.pk} of account {wallet.pk}: 50 credits of a pack, and no payment")
 
 
-def test_credits_that_somebody_else_paid_for(wallet: Wallet, bob: "object", subscription: Subscription) -> None:
+def test_credits_that_somebody_else_paid_for(wallet: Wallet, bob: User, subscription: Subscription) -> None:
     bucket = period(subscription)
     payment = pay(bucket, subscription)
     other = Wallet.objects.create(user=bob)

@@ -165,7 +165,7 @@ class Promises:
                     continue
             until = max(until, line["period"]["end"])
         if invoice["billing_reason"] == "subscription_cycle":  # what changed in the period before takes nothing of this
-            changed = [min(changed[0], 0), max(changed[1], 0)]
+            changed = [min(changed[0], Fraction(0)), max(changed[1], Fraction(0))]
         least, most = least + changed[0], most + changed[1]
         payments = self.stripe.all("invoice_payment", invoice=invoice["id"])
         intent = payments[0]["payment"]["payment_intent"] if payments else ""

@@ -271,8 +271,8 @@ class Truth:
 
     def prove(self) -> None:
         """Raise Broken if the operator's own proofs find anything that is left."""
-        for drift in audit.drifts():
-            raise Broken("the audit finds something", drift)
+        for words in audit.drifts():
+            raise Broken("the audit finds something", words)
         for drift in reconcile.compare(since=0, repair=False):
             raise Broken("reconcile finds a drift", drift.words)
 
@@ -284,7 +284,7 @@ class Truth:
         if state != self._read:
             with connection.cursor() as cursor:
                 cursor.execute(_BUCKETS)
-                self._buckets = [Bucket(*row[:7], returned_at=_seconds(row[7])) for row in cursor.fetchall()]
+                self._buckets = [Bucket(*row[:7], _seconds(row[7])) for row in cursor.fetchall()]
             self._read = state
         return self._buckets
 
