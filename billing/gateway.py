@@ -29,6 +29,7 @@ from billing.shapes import (
     Customer,
     Event,
     Invoice,
+    PaymentMethod,
     PortalSession,
     Price,
     Product,
@@ -148,6 +149,42 @@ def glance_at_subscription(subscription_id: str) -> Subscription:
     """
     client = _client(seconds=GLANCE_SECONDS, retries=0)
     return _ask(Subscription, client.v1.subscriptions.retrieve, subscription_id)
+
+
+def glance_at_method(customer_id: str, subscription_id: str = "") -> PaymentMethod | None:
+    """Return what a subscription, or a customer without one, is charged to next; None if nothing is on file.
+
+    For a page that somebody waits for: three questions at most, of GLANCE_SECONDS each. Raises PaymentUnavailable,
+    PaymentRefused.
+    """
+    api = _client(seconds=GLANCE_SECONDS, retries=0).v1
+    method = (
+        subscription_id and _ask(Subscription, api.subscriptions.retrieve, subscription_id)["default_payment_method"]
+    )
+    if not method:
+        customer = _ask(Customer, api.customers.retrieve, customer_id)
+        method = customer["invoice_settings"]["default_payment_method"] if "invoice_settings" in customer else None
+    return _ask(PaymentMethod, api.payment_methods.retrieve, method) if method else None
+
+
+def glance_at_invoice(invoice_id: str) -> Invoice:
+    """Return an invoice, for a page that somebody waits for. Raises PaymentUnavailable, PaymentRefused."""
+    return _ask(Invoice, _client(seconds=GLANCE_SECONDS, retries=0).v1.invoices.retrieve, invoice_id)
+
+
+def glance_at_checkout(session_id: str) -> Session:
+    """Return a checkout session, for a page that somebody waits for. Raises PaymentUnavailable, PaymentRefused."""
+    return _ask(Session, _client(seconds=GLANCE_SECONDS, retries=0).v1.checkout.sessions.retrieve, session_id)
+
+
+def glance_at_charges(payment_intent: str) -> list[Charge]:
+    """Return the latest attempts to charge a payment, the newest first, for a page that somebody waits for.
+
+    Raises PaymentUnavailable, PaymentRefused.
+    """
+    api = _client(seconds=GLANCE_SECONDS, retries=0).v1
+    charges: list[Charge] = _call(api.charges.list, {"payment_intent": payment_intent, "limit": 10})["data"]
+    return charges
 
 
 def subscriptions_of(customer_id: str) -> list[Subscription]:

@@ -25,7 +25,6 @@ from kit import wakeups
 
 Kind = CreditEntry.Kind
 
-PERIOD_GRACE = timedelta(days=3)  # a renewal may arrive late; the old credits wait for it
 RETURNED_LATE = timedelta(days=7)  # how long credits stay usable that come back to a grant which has expired
 LONGEST_REFERENCE = 180  # leaves room in CreditEntry.reference for what `restore` adds
 
