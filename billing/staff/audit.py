@@ -42,8 +42,8 @@ def _grants() -> Iterator[str]:
 
 def _claims() -> Iterator[str]:
     """A grant that is frozen, or that refunds are still owed credits of, has none left to spend."""
-    owing = Refund.objects.filter(grant=OuterRef("pk"), owed__gt=0)
-    claimed = CreditGrant.objects.filter(~Q(frozen_by="") | Exists(owing), remaining__gt=0)
+    owing = Refund.objects.filter(grant=OuterRef("pk"), owed__gt=0, failed_at=None)
+    claimed = CreditGrant.objects.filter(~Q(dispute=None) | Exists(owing), remaining__gt=0)
     for row in claimed.values("pk", "wallet_id", "remaining").iterator(chunk_size=1000):
         yield (
             f"grant {row['pk']} of account {row['wallet_id']}: {row['remaining']} left, "

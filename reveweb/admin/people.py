@@ -21,6 +21,7 @@ from billing.models import (
     Order,
     Payment,
     Plan,
+    Refund,
     StripeCustomer,
     StripeEvent,
     Subscription,
@@ -174,7 +175,7 @@ def _of_dispute(dispute: str) -> Iterable[int]:
 
 
 FINDERS: dict[str, Callable[[str], Iterable[int]]] = {
-    "ch": lambda key: _users(CreditEntry.objects.filter(reference__startswith=f"refund:{key}:")),
+    "ch": lambda key: _users(Refund.objects.filter(charge=key), "grant__wallet__user_id"),
     "cs": _of_checkout,
     "cus": lambda key: _users(StripeCustomer.objects.filter(stripe_id=key)),
     "dp": _of_dispute,
@@ -193,13 +194,15 @@ def _users(rows: QuerySet[Any], path: str = "wallet__user_id") -> list[int]:
 
 
 def _entries(wallet_id: int, sees_images: bool) -> list[Entry]:
-    entries = CreditEntry.objects.filter(wallet_id=wallet_id).order_by("-id")[:ENTRIES]
+    entries = (
+        CreditEntry.objects.filter(wallet_id=wallet_id).select_related(*CreditEntry.ABOUT).order_by("-id")[:ENTRIES]
+    )
 
     def url(entry: CreditEntry) -> str:
-        hidden = entry.reference.startswith("generation:") and not sees_images
-        return "" if hidden else cause_url(entry.reference)
+        hidden = entry.about.startswith("generation:") and not sees_images
+        return "" if hidden else cause_url(entry.about)
 
-    return [Entry(entry, url(entry)) for entry in entries]
+    return [Entry(entry, url(entry)) for entry in entries[:ENTRIES]]
 
 
 def _payments(wallet_id: int) -> list[Payment]:
@@ -210,13 +213,14 @@ def _payments(wallet_id: int) -> list[Payment]:
 def _images(wallet_id: int) -> list[Image]:
     newest = Generation.objects.filter(wallet_id=wallet_id).select_related("api_key").order_by("-pk")
     generations = list(newest[:IMAGES])
-    references = [f"{generation.credit_reference}:returned" for generation in generations]
-    returned = set(CreditEntry.objects.filter(reference__in=references).values_list("reference", flat=True))
+    holds = [generation.credit_reference for generation in generations]
+    returns = CreditEntry.objects.filter(of__of__reference__in=holds)
+    returned = set(returns.values_list("of__of__reference", flat=True))
     return [
         Image(
             generation,
             picture_of(generation) if generation.status == Generation.Status.COMPLETED else None,
-            f"{generation.credit_reference}:returned" in returned,
+            generation.credit_reference in returned,
         )
         for generation in generations
     ]

@@ -11,7 +11,7 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.core import mail as post
 from django.core.management import call_command
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.http import HttpRequest
 from django.utils import timezone
 from pytest_django import DjangoDbBlocker
@@ -27,6 +27,7 @@ from billing.models import (
     OutgoingMail,
     Payment,
     Price,
+    Refund,
     StripeAccount,
     StripeCustomer,
     StripeEvent,
@@ -49,7 +50,7 @@ pytestmark = pytest.mark.services
 # What `migrate` itself keeps in step with the code.
 IN_STEP = {"contenttypes.contenttype", "auth.permission", "auth.group_permissions"}
 # What has a table of its own now.
-MOVED = {"stripe_customer_id", "stripe_product_id"}
+MOVED = {"stripe_customer_id", "stripe_product_id", "frozen_by", "billing.refund.reference"}
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +88,7 @@ def test_every_row_is_what_it_was(installation: Installation) -> None:
             found = kept.get(pk, {})
             for name, value in row.items():
                 new = installation.names.field_of(old, name)
-                if name not in MOVED and (new not in found or found[new] != value):
+                if not MOVED & {name, f"{old}.{name}"} and (new not in found or found[new] != value):
                     changed.append(f"{old} {pk}: {name} was {value!r}, {new} is {found.get(new, 'gone')!r}")
     assert changed == []
     assert sum(map(len, installation.before.values())) > 500
@@ -111,6 +112,25 @@ def test_what_was_sold_is_written_down(installation: Installation) -> None:
     assert not granted.exclude(credits=F("grant__amount"), price__isnull=False).exists()
     assert not CreditGrant.objects.filter(source="plan", subscription=None).exists()
     assert not CreditGrant.objects.filter(source="plan", period_end=None).exists()
+
+
+def test_what_belonged_together_by_name_does_by_relation(installation: Installation) -> None:
+    were = installation.before["billing.creditentry"]
+    called = {row["reference"]: pk for pk, row in were.items()}
+    expected = {}
+    for pk, row in were.items():
+        name, _, last = row["reference"].rpartition(":")
+        if last in ("outcome", "restored", "returned"):
+            expected[pk] = called[f"{name}:outcome" if last == "returned" else name]
+    assert dict(CreditEntry.objects.exclude(of=None).values_list("pk", "of")) == expected
+    assert len(expected) > 20
+    taken = CreditEntry.objects.filter(kind="claw_back")
+    by = {one.pk: (one.refund or one.dispute) for one in taken}
+    assert {pk for pk, row in were.items() if row["kind"] == "claw_back"} == {pk for pk in by if by[pk]}
+    frozen = {pk: row["frozen_by"] for pk, row in installation.before["billing.creditgrant"].items()}
+    now = dict(CreditGrant.objects.exclude(dispute=None).values_list("pk", "dispute__stripe_id"))
+    assert now == {pk: name[8:] for pk, name in frozen.items() if name.startswith("dispute:")}
+    assert not Refund.objects.filter(credits=0).exists()
 
 
 def test_the_books_are_clean(installation: Installation) -> None:
@@ -227,7 +247,9 @@ def _opens(secret: str) -> bool:
 
 def _image(generation: Generation) -> dict[str, object]:
     reference = generation.credit_reference
-    entries = CreditEntry.objects.filter(reference__startswith=reference).order_by("pk")
+    entries = CreditEntry.objects.filter(
+        Q(reference=reference) | Q(of__reference=reference) | Q(of__of__reference=reference)
+    ).order_by("pk")
     return {
         "whose": generation.wallet.user.email,
         "status": generation.status,

@@ -28,7 +28,7 @@ def mails(customer: Customer) -> list[str]:
 def spend(customer: Customer, credits: int) -> None:
     reference = f"generation:{Wallet.objects.count()}:{customer.balance}:{credits}"
     ledger.hold(wallet=customer.wallet, credits=credits, reference=reference, cause="images")
-    ledger.settle(reference=reference)
+    ledger.settle([reference])
 
 
 @pytest.mark.services

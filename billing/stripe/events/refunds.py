@@ -3,16 +3,11 @@
 import logging
 from datetime import datetime
 
-from django.db.models import QuerySet
 from django.utils import timezone
 
 from billing import gateway, ledger, shapes
 from billing.errors import NotYet
-from billing.models import (
-    CreditEntry,
-    Dispute,
-    Payment,
-)
+from billing.models import Dispute, Payment
 from billing.stripe import customers
 from billing.stripe.events.shared import Books, moment
 
@@ -45,29 +40,17 @@ def _follow_refunds(payment: Payment, charge: shapes.Charge, read_at: datetime) 
     payment = Payment.objects.select_for_update(of=("self",)).get(pk=payment.pk)
     if payment.read_at and payment.read_at > read_at:
         return  # a worker that asked Stripe later was faster
-    refunded, before, grant = charge["amount_refunded"], payment.refunded, payment.grant
-    all_of_it = f"refunded:{charge['id']}"
-    if grant is not None and refunded < before:
-        failed = f"The refund of {payment.description} failed"
-        before = ledger.undo_refunds(grant=grant, above=refunded, kept_by=all_of_it, cause=failed)
-    if grant is not None and refunded > before:
-        ledger.refund(
-            grant=grant,
-            part=refunded - before,
-            of=max(1, payment.amount - before),
-            refunded=refunded,
-            reference=f"refund:{charge['id']}:{refunded}:{_claw_backs(charge).count()}",
-            cause=f"{payment.description} was refunded",
-        )
-        if refunded >= payment.amount:
-            ledger.keep_returns(grant=grant, by=all_of_it)
-    Payment.objects.filter(pk=payment.pk).update(refunded=refunded, read_at=read_at)
-
-
-def _claw_backs(charge: shapes.Charge) -> QuerySet[CreditEntry]:
-    """What refunds of this charge took. References read `refund:<charge>:<refunded so far>:<number>`: a refund that
-    failed and is made again takes credits again."""
-    return CreditEntry.objects.filter(reference__startswith=f"refund:{charge['id']}:", kind=CreditEntry.Kind.CLAW_BACK)
+    if payment.grant is not None:
+        with ledger.books(payment.wallet_id) as books:
+            books.follow_refunds(
+                payment.grant,
+                refunded=charge["amount_refunded"],
+                paid=payment.amount,
+                charge=charge["id"],
+                cause=f"{payment.description} was refunded",
+                undone=f"The refund of {payment.description} failed",
+            )
+    Payment.objects.filter(pk=payment.pk).update(refunded=charge["amount_refunded"], read_at=read_at)
 
 
 def dispute_opened(dispute: shapes.Dispute) -> Books | None:
@@ -84,7 +67,7 @@ def _follow_dispute(payment: Payment, data: shapes.Dispute) -> None:
     if row is not None and row.status in FINAL_DISPUTES:
         return  # an older event that comes late
     closed = data["status"] in FINAL_DISPUTES
-    Dispute.objects.update_or_create(
+    dispute, _ = Dispute.objects.update_or_create(
         stripe_id=data["id"],
         defaults={
             "payment": payment,
@@ -96,15 +79,13 @@ def _follow_dispute(payment: Payment, data: shapes.Dispute) -> None:
     )
     if payment.grant is None:
         return
-    ledger.freeze(grant=payment.grant, reference=f"dispute:{data['id']}", cause=f"{payment.description} is disputed")
     disputes = payment.disputes.exclude(status__startswith="warning_")
-    if disputes.exclude(status="won").exists():
-        return  # perhaps another one of the same payment, and the money is not all back
-    for won in disputes.order_by("pk"):
-        cause = f"The dispute about {payment.description} was won"
-        ledger.thaw(grant=payment.grant, reference=f"dispute:{won.stripe_id}", cause=cause)
-    if payment.refunded >= payment.amount:  # meanwhile, and `freeze` stood in the way
-        ledger.keep_returns(grant=payment.grant, by=f"refunded:{data['charge']}")
+    # Perhaps another one of the same payment is not won, and the money is not all back.
+    won = [] if disputes.exclude(status="won").exists() else list(disputes.order_by("pk"))
+    with ledger.books(payment.wallet_id) as books:
+        books.freeze(payment.grant, dispute=dispute, cause=f"{payment.description} is disputed")
+        for one in won:
+            books.thaw(payment.grant, dispute=one, cause=f"The dispute about {payment.description} was won")
 
 
 def _payment_of(data: shapes.Charge | shapes.Dispute) -> Payment | None:
