@@ -15,6 +15,8 @@ from billing.pages.refusals import back
 from billing.pages.wallet import wallet_of
 from billing.stripe import documents
 
+AWAY = "Your invoices are at Stripe, which can't be reached at the moment."
+
 log = logging.getLogger(__name__)
 
 
@@ -33,5 +35,5 @@ def document(request: HttpRequest, number: int) -> HttpResponse:
     except gateway.PaymentUnavailable as error:
         log.warning("Stripe cannot be reached: %s", error)
         return back(
-            request, "Stripe can't be reached at the moment, and your invoices are there. Try again in a minute."
+            request, "Your invoices are at Stripe, which can't be reached at the moment. Try again in a minute."
         )

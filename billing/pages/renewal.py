@@ -63,7 +63,7 @@ def _ask(request: HttpRequest, do: Callable[[], None], done: str) -> HttpRespons
 
 def _terms(wallet: Wallet, subscription: Subscription) -> dict[str, object]:
     """What somebody has of the plan, what is theirs without it, and what the next period costs and brings."""
-    grants = subscription.grants.filter(remaining__gt=0, frozen_by="")
+    grants = subscription.grants.filter(remaining__gt=0, dispute=None)
     credits = grants.aggregate(left=Sum("remaining"))["left"] or 0
     price = subscription.price
     return {
