@@ -40,6 +40,7 @@ from billing.shapes import (
     Event,
     Invoice,
     InvoicePayment,
+    PaymentMethod,
     PortalSession,
     Price,
     Product,
@@ -219,6 +220,43 @@ def glance_at_subscription(subscription_id: str) -> Subscription:
     """
     with patience.within(GLANCE_SECONDS):
         return retrieve_subscription(subscription_id)
+
+
+def glance_at_method(customer_id: str, subscription_id: str = "") -> PaymentMethod | None:
+    """Return what a subscription, or a customer without one, is charged to next; None if nothing is on file.
+
+    For a page that somebody waits for: GLANCE_SECONDS in all. Raises PaymentUnavailable, PaymentRefused.
+    """
+    api = _client().v1
+    with patience.within(GLANCE_SECONDS):
+        method = subscription_id and retrieve_subscription(subscription_id)["default_payment_method"]
+        if not method:
+            customer = _ask(Customer, api.customers.retrieve, customer_id)
+            method = customer["invoice_settings"]["default_payment_method"] if "invoice_settings" in customer else None
+        return _ask(PaymentMethod, api.payment_methods.retrieve, method) if method else None
+
+
+def glance_at_invoice(invoice_id: str) -> Invoice:
+    """Return an invoice, for a page that somebody waits for. Raises PaymentUnavailable, PaymentRefused."""
+    with patience.within(GLANCE_SECONDS):
+        return _ask(Invoice, _client().v1.invoices.retrieve, invoice_id)
+
+
+def glance_at_checkout(session_id: str) -> Session:
+    """Return a checkout session, for a page that somebody waits for. Raises PaymentUnavailable, PaymentRefused."""
+    with patience.within(GLANCE_SECONDS):
+        return retrieve_checkout(session_id)
+
+
+def glance_at_charges(payment_intent: str) -> list[Charge]:
+    """Return the latest attempts to charge a payment, the newest first, for a page that somebody waits for.
+
+    Raises PaymentUnavailable, PaymentRefused.
+    """
+    api = _client().v1
+    with patience.within(GLANCE_SECONDS):
+        charges: list[Charge] = _call(api.charges.list, {"payment_intent": payment_intent, "limit": 10})["data"]
+    return charges
 
 
 def subscriptions_of(customer_id: str) -> list[Subscription]:
