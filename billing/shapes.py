@@ -166,6 +166,8 @@ class Refund(TypedDict):
 
     id: str
     charge: str | None
+    status: str | None
+    metadata: dict[str, str] | None
 
 
 class Dispute(TypedDict):
@@ -208,6 +210,7 @@ class Customer(TypedDict):
     """Whoever pays."""
 
     id: str
+    metadata: NotRequired[dict[str, str]]
 
 
 class Product(TypedDict):

@@ -37,6 +37,7 @@ class Act(StrEnum):
 
     GRANT = "Granted credits"
     TAKE = "Took credits"
+    REFUND = "Refunded a payment"
     RETURN = "Returned a credit"
     PLAN = "Changed the plan"
     RATE_LIMIT = "Changed the rate limit"
@@ -296,6 +297,12 @@ def record(
 ) -> None:
     """Leave the record of an act of another app's; it belongs into the transaction that changes something."""
     _record(actor, act, _checked(reason), wallet=wallet, before=before, after=after)
+
+
+def permitted(actor: Actor, permission: str, reason: str) -> str:
+    """Return the reason of an act of another module's, stripped. Raises PermissionDenied, ValueError."""
+    _require(actor, permission)
+    return _checked(reason)
 
 
 def _set_active(actor: Actor, user: User, active: bool, act: Act, reason: str) -> None:
