@@ -9,7 +9,8 @@ PaymentError
 ├─ PaymentUnavailable   Stripe cannot be reached or is in trouble: try again
 │  └─ Unclear           it was asked to move money and no answer came: look what became of it
 ├─ PaymentRefused       Stripe understood and said no
-│  └─ CardRefused       the card's bank said no
+│  ├─ CardRefused       the card's bank said no
+│  └─ Missing           Stripe knows no such object, or no more
 └─ BadSignature         a webhook that Stripe did not sign, or not lately
 
 Their messages are Stripe's, without what is secret, and its request's id: for logs and operators. People are told our
@@ -23,11 +24,11 @@ import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, Literal, ParamSpec, TypeVar, cast
 
 import stripe
 from django.conf import settings
-from stripe.params import CustomerCreateParams, PriceCreateParams, RefundCreateParams, SubscriptionUpdateParams
+from stripe.params import PriceCreateParams, RefundCreateParams, SubscriptionUpdateParams
 from stripe.params.billing_portal import SessionCreateParams as PortalParams
 from stripe.params.checkout import SessionCreateParams
 
@@ -38,6 +39,8 @@ from billing.shapes import (
     Customer,
     Event,
     Invoice,
+    InvoicePayment,
+    PaymentMethod,
     PortalSession,
     Price,
     Product,
@@ -49,15 +52,15 @@ from kit.threads import let_go
 
 API_VERSION = "2026-10-28.endive"  # what `shapes` describes; webhook endpoints are created with it
 GLANCE_SECONDS = 3
-KEYS_LAST_SECONDS = 25 * 3600  # Stripe keeps an idempotency key for a day at least; an hour for clocks that differ
 SIGNATURE_TOLERANCE_SECONDS = 300  # both ways: the SDK itself accepts any time in the future
 
 # What is asked for, by names that the rest of billing may import.
 CheckoutParams = SessionCreateParams
-CustomerParams = CustomerCreateParams
 PriceParams = PriceCreateParams
 RefundParams = RefundCreateParams
 SubscriptionParams = SubscriptionUpdateParams
+
+Kind = Literal["price", "customer", "subscription", "checkout"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -96,6 +99,10 @@ class CardRefused(PaymentRefused):
     """The card's bank will not pay; `code` is its reason, as in https://docs.stripe.com/declines/codes."""
 
 
+class Missing(PaymentRefused):
+    """Stripe knows no such object (any more). `param` names the parameter that named it, or is empty."""
+
+
 class BadSignature(PaymentError):
     """A webhook whose signature is missing, wrong, too old or from the future."""
 
@@ -122,33 +129,47 @@ def account_id() -> str:
     return _ask(Account, _client().v1.accounts.retrieve_current)["id"]
 
 
-def create_customer(*, email: str, name: str, wallet_id: int, installation: str, earlier: int = 0) -> str:
-    """Create the account's customer and return its id; asked again it is the same one.
-
-    `earlier` is how many the account had before, which are gone. A first try whose answer was lost has the same key.
-    Where that does not help, because Stripe kept an error under it or the person's name is another one by now, the
-    customer that it may have made is looked for.
-    """
-    metadata = {"account": str(wallet_id), "installation": installation}
-    params: CustomerParams = {"email": email, "name": name or email, "metadata": metadata}
-    key = f"customer:{installation}:{wallet_id}:{earlier}"
+def knows(kind: Kind, stripe_id: str) -> bool:
+    """Tell whether the account that the key in use opens has such an object, or had."""
+    api = _client().v1
+    retrieve: dict[Kind, Callable[..., Any]] = {
+        "price": api.prices.retrieve,
+        "customer": api.customers.retrieve,
+        "subscription": api.subscriptions.retrieve,
+        "checkout": api.checkout.sessions.retrieve,
+    }
     try:
-        return _ask(Customer, _client().v1.customers.create, params, {"idempotency_key": key})["id"]
-    except PaymentError as error:
-        if not error.is_final:
-            raise
-    made = _latest_customer(metadata)
-    return made or _ask(Customer, _client().v1.customers.create, params, {"idempotency_key": new_key()})["id"]
+        _call(retrieve[kind], stripe_id)
+    except Missing:
+        return False
+    return True
 
 
-def _latest_customer(metadata: dict[str, str]) -> str:
-    """Return the customer with this metadata that was made since Stripe's keys of today began, or nothing.
+def create_customer(
+    *, email: str, name: str, wallet_id: int, installation: str, idempotency_key: str | None = None
+) -> str:
+    """Create the wallet's customer and return its id; asked again under the same key it is the same one."""
+    customer = _ask(
+        Customer,
+        _client().v1.customers.create,
+        {"email": email, "name": name or email, "metadata": {"account": str(wallet_id), "installation": installation}},
+        {"idempotency_key": idempotency_key} if idempotency_key else {},
+    )
+    return customer["id"]
 
-    It is read from the list: Stripe's search knows new objects only after a while, and is not there in every country.
-    """
-    params = {"created": {"gte": int(time.time()) - KEYS_LAST_SECONDS}, "limit": 100}
-    made = _pages(Customer, _client().v1.customers.list, params)
-    return next((one["id"] for one in made if metadata.items() <= one.get("metadata", {}).items()), "")
+
+def find_customer(*, email: str, wallet_id: int, installation: str) -> str:
+    """Return the id of the customer that was made for the wallet under this address, or the empty string."""
+    for customer in _pages(Customer, _client().v1.customers.list, {"email": email, "limit": 100}):
+        metadata = customer.get("metadata") or {}
+        if (metadata.get("installation"), metadata.get("account")) == (installation, str(wallet_id)):
+            return customer["id"]
+    return ""
+
+
+def update_customer(customer_id: str, *, email: str, name: str) -> None:
+    """Tell Stripe somebody's address and name. Raises Missing for a customer that is gone."""
+    _call(_client().v1.customers.update, customer_id, {"email": email, "name": name or email})
 
 
 def has_dealings(customer_id: str) -> bool:
@@ -201,6 +222,43 @@ def glance_at_subscription(subscription_id: str) -> Subscription:
         return retrieve_subscription(subscription_id)
 
 
+def glance_at_method(customer_id: str, subscription_id: str = "") -> PaymentMethod | None:
+    """Return what a subscription, or a customer without one, is charged to next; None if nothing is on file.
+
+    For a page that somebody waits for: GLANCE_SECONDS in all. Raises PaymentUnavailable, PaymentRefused.
+    """
+    api = _client().v1
+    with patience.within(GLANCE_SECONDS):
+        method = subscription_id and retrieve_subscription(subscription_id)["default_payment_method"]
+        if not method:
+            customer = _ask(Customer, api.customers.retrieve, customer_id)
+            method = customer["invoice_settings"]["default_payment_method"] if "invoice_settings" in customer else None
+        return _ask(PaymentMethod, api.payment_methods.retrieve, method) if method else None
+
+
+def glance_at_invoice(invoice_id: str) -> Invoice:
+    """Return an invoice, for a page that somebody waits for. Raises PaymentUnavailable, PaymentRefused."""
+    with patience.within(GLANCE_SECONDS):
+        return _ask(Invoice, _client().v1.invoices.retrieve, invoice_id)
+
+
+def glance_at_checkout(session_id: str) -> Session:
+    """Return a checkout session, for a page that somebody waits for. Raises PaymentUnavailable, PaymentRefused."""
+    with patience.within(GLANCE_SECONDS):
+        return retrieve_checkout(session_id)
+
+
+def glance_at_charges(payment_intent: str) -> list[Charge]:
+    """Return the latest attempts to charge a payment, the newest first, for a page that somebody waits for.
+
+    Raises PaymentUnavailable, PaymentRefused.
+    """
+    api = _client().v1
+    with patience.within(GLANCE_SECONDS):
+        charges: list[Charge] = _call(api.charges.list, {"payment_intent": payment_intent, "limit": 10})["data"]
+    return charges
+
+
 def subscriptions_of(customer_id: str) -> list[Subscription]:
     """Return a customer's subscriptions that were not canceled."""
     return list(_pages(Subscription, _client().v1.subscriptions.list, {"customer": customer_id, "limit": 100}))
@@ -220,6 +278,20 @@ def cancel_subscription(subscription_id: str) -> Subscription:
 def retrieve_invoice(invoice_id: str) -> Invoice:
     """Return an invoice with its payments."""
     return _ask(Invoice, _client().v1.invoices.retrieve, invoice_id, {"expand": ["payments"]})
+
+
+def checkout_of(payment_intent: str) -> Session | None:
+    """Return the checkout in which a payment was made, if it was made in one."""
+    params = {"payment_intent": payment_intent, "limit": 1}
+    return next(_pages(Session, _client().v1.checkout.sessions.list, params), None)
+
+
+def invoice_of(payment_intent: str) -> Invoice | None:
+    """Return the invoice that a payment is for, if it is for one."""
+    payment = {"type": "payment_intent", "payment_intent": payment_intent}
+    found = _pages(InvoicePayment, _client().v1.invoice_payments.list, {"payment": payment, "limit": 1})
+    paid = next(found, None)
+    return _ask(Invoice, _client().v1.invoices.retrieve, paid["invoice"]) if paid else None
 
 
 def retrieve_charge(charge_id: str) -> Charge:
@@ -332,7 +404,8 @@ def _ours(error: stripe.StripeError) -> PaymentError:
         return CardRefused(words, code=(details and details.decline_code) or error.code or "", is_final=True)
     if isinstance(error, (stripe.InvalidRequestError, stripe.IdempotencyError)):
         param = getattr(error, "param", None) or ""
-        return PaymentRefused(words, code=error.code or "", param=param, is_final=True)
+        kind = Missing if error.code == "resource_missing" else PaymentRefused
+        return kind(words, code=error.code or "", param=param, is_final=True)
     # 409: the first request under this key is still being worked on; 429: too many, and 502 to 504 came from a machine
     # that stands before Stripe's: none of them is kept. Where Stripe itself says whether to try again, that decides.
     advice = (error.headers or {}).get("stripe-should-retry", "")

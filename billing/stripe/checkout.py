@@ -15,7 +15,7 @@ from billing.catalogue import products
 from billing.errors import AccountClosed, AlreadySubscribed, ChangeUnderWay, NotForSale, NotSubscribed
 from billing.models import Order, Pack, Plan, Price, Subscription, Wallet
 from billing.shapes import Session
-from billing.stripe import closing, customers
+from billing.stripe import checkout_options, closing, customers
 
 CHANGE_LEASE = timedelta(minutes=2)  # far longer than a change takes with all its retries
 REUSED_FOR = timedelta(minutes=30)  # Stripe keeps a session open for 24 hours; an older one may show an old price
@@ -116,8 +116,9 @@ def costs_more(plan: Plan, subscription: Subscription) -> bool:
 
 
 def live_subscription(wallet: Wallet) -> Subscription | None:
-    """Return the wallet's subscription that has not ended, if there is one."""
-    return wallet.subscriptions.filter(status__in=Subscription.LIVE).select_related("plan").first()
+    """Return the wallet's subscription that has not ended at the Stripe account in use, if there is one."""
+    live = wallet.subscriptions.filter(status__in=Subscription.LIVE, account=identity.presumed())
+    return live.select_related("plan").first()
 
 
 def _is_closed(wallet: Wallet) -> bool:
@@ -157,7 +158,7 @@ def _create_order(wallet: Wallet, price: Price) -> Order:
 def _plan_order(wallet: Wallet, price: Price) -> Order:
     if live_subscription(wallet):
         raise AlreadySubscribed
-    earlier = wallet.orders.filter(status=Order.Status.OPEN, pack=None).first()
+    earlier = wallet.orders.filter(account=price.account, status=Order.Status.OPEN, pack=None).first()
     if earlier:
         if earlier.price_id == price.pk and earlier.created_at > timezone.now() - REUSED_FOR:
             return earlier
@@ -215,5 +216,7 @@ def _session(wallet: Wallet, order: Order, price: Price, site: str) -> gateway.C
         "metadata": metadata,
     }
     if price.plan:
-        return {**params, "mode": "subscription", "subscription_data": {"metadata": metadata}}
-    return {**params, "mode": "payment", "payment_intent_data": {"metadata": metadata}}
+        options = checkout_options.of_any()
+        return {**params, **options, "mode": "subscription", "subscription_data": {"metadata": metadata}}
+    options = checkout_options.of_purchase(metadata)
+    return {**params, **options, "mode": "payment", "payment_intent_data": {"metadata": metadata}}

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
+from django.db.models import Q
 from django.utils import timezone
 
-from billing import gateway
+from billing import gateway, identity
+from billing.errors import NotOurs
 from billing.models import Payment, StripeEvent, Wallet
 from billing.shapes import Event, Invoice, Session
-from billing.stripe import customers, events, inbox
+from billing.stripe import events, inbox, ours
 from kit import due
 from kit.pages import by_pages
 
@@ -134,7 +136,8 @@ def _granted(reference: str, money: _Paid, words: str) -> Drift:
 
 
 def _granted_without_payment(since: int, paid: dict[str, _Paid]) -> Iterator[Drift]:
-    recent = Payment.objects.filter(created_at__gte=datetime.fromtimestamp(since, UTC)).select_related("wallet__user")
+    here = Payment.objects.filter(Q(account=None) | Q(account=identity.account()))  # another's cannot be asked for
+    recent = here.filter(created_at__gte=datetime.fromtimestamp(since, UTC)).select_related("wallet__user")
     for payment in by_pages(recent):
         if payment.reference not in paid:
             yield from _each(payment.reference, partial(_compare_with_stripe, payment))
@@ -158,4 +161,8 @@ def _is_paid(reference: str) -> bool:
 
 
 def _wallet(paid: Session | Invoice) -> Wallet | None:
-    return customers.wallet_of(paid["customer"])
+    """Return whose wallet it was paid for; None for what another site sold through the same Stripe account."""
+    try:
+        return ours.wallet_of_session(paid) if paid["object"] == "checkout.session" else ours.wallet_of_invoice(paid)
+    except NotOurs:
+        return None
