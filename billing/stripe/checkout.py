@@ -19,6 +19,7 @@ CHANGE_LEASE = timedelta(minutes=2)  # far longer than a change takes with all i
 REUSED_FOR = timedelta(minutes=30)  # Stripe keeps a session open for 24 hours; an older one may show an old price
 
 
+@customers.anew_if_gone
 def start(*, wallet: Wallet, product: Plan | Pack, site: str) -> str:
     """Return the address of a hosted checkout for `product`; `site` is where the browser comes back to.
 
@@ -51,6 +52,7 @@ def start(*, wallet: Wallet, product: Plan | Pack, site: str) -> str:
     return start(wallet=wallet, product=product, site=site)  # another tab has started a new one meanwhile: follow it
 
 
+@customers.anew_if_gone
 def portal(*, wallet: Wallet, site: str) -> str:
     """Return the address of the billing portal: card, invoices, cancel, resume. Raises as `start` does."""
     _refuse_closed(wallet)
