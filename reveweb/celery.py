@@ -32,6 +32,7 @@ app.conf.beat_schedule = {
     "thumbnails": _tick("generator.jobs.tasks.thumbnails", 1),
     "purge": _tick("generator.jobs.tasks.purge_trash", 60),
     "money": _tick("billing.tasks.sweep_money", 5),
+    "customers": _tick("billing.tasks.sweep_customers", 600),
     "mails": _tick("billing.tasks.sweep_mails", 5),
     "personal": _tick("reveweb.personal.tasks.sweep", 5),
     "night": _tick("billing.tasks.nightly", 60),
