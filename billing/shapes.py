@@ -21,7 +21,10 @@ class Listed(TypedDict, Generic[T]):
 
 
 class Session(TypedDict):
-    """A checkout. `currency` and `amount_total` are null where nothing is sold, `url` once it is no longer open."""
+    """A checkout. `currency` and `amount_total` are null where nothing is sold, `url` once it is no longer open.
+
+    What it sells is there only where it is asked for.
+    """
 
     id: str
     object: Literal["checkout.session"]
@@ -36,25 +39,36 @@ class Session(TypedDict):
     currency: str | None
     payment_intent: str | None
     invoice: str | None
+    line_items: NotRequired[Listed["SessionLine"]]
 
 
 # --- Subscriptions and their invoices ----------------------------------------------------------------------------
 
 
 class Recurring(TypedDict):
-    """How often a price comes."""
+    """How often a price comes: every so many intervals."""
 
     interval: str
+    interval_count: int
 
 
 class Price(TypedDict):
     """A price; `unit_amount` is null for tiers and for fractions of a cent, which we never make."""
 
     id: str
+    active: bool
     product: str
     currency: str
     unit_amount: int | None
     recurring: Recurring | None
+    metadata: dict[str, str]
+
+
+class SessionLine(TypedDict):
+    """What a checkout sells, and how many of it."""
+
+    price: Price | None
+    quantity: int | None
 
 
 class SubscriptionItem(TypedDict):
@@ -67,6 +81,12 @@ class SubscriptionItem(TypedDict):
     current_period_end: int
 
 
+class CancellationDetails(TypedDict):
+    """Why a subscription ends."""
+
+    comment: str | None
+
+
 class Subscription(TypedDict):
     """A subscription; a cancelled one that still runs has `cancel_at` or `cancel_at_period_end`."""
 
@@ -77,6 +97,7 @@ class Subscription(TypedDict):
     cancel_at: int | None
     cancel_at_period_end: bool
     ended_at: int | None
+    cancellation_details: CancellationDetails | None
     latest_invoice: str | None
 
 
@@ -111,11 +132,40 @@ class Pricing(TypedDict):
     price_details: NotRequired[PriceDetails]
 
 
+class ProrationDetails(TypedDict):
+    """Which lines a proration gives back of; null for one that charges."""
+
+    credited_items: dict[str, Any] | None
+
+
+class FromInvoiceItem(TypedDict):
+    """Of a line that was added to an invoice: a change, or something of its own."""
+
+    proration: bool
+    proration_details: ProrationDetails | None
+
+
+class FromSubscriptionItem(TypedDict):
+    """Of a line that a subscription's item brought: a period, or a change."""
+
+    proration: bool
+    proration_details: ProrationDetails | None
+
+
+class LineParent(TypedDict):
+    """What a line came from."""
+
+    invoice_item_details: FromInvoiceItem | None
+    subscription_item_details: FromSubscriptionItem | None
+
+
 class InvoiceLine(TypedDict):
     """A line of an invoice; what a change gives back is negative."""
 
     amount: int
+    quantity: int | None
     period: Period
+    parent: LineParent | None
     pricing: Pricing | None
 
 
@@ -132,6 +182,12 @@ class InvoicePayment(TypedDict):
     payment: Paid
 
 
+class StatusTransitions(TypedDict):
+    """When an invoice became what it is, in Unix seconds."""
+
+    paid_at: int | None
+
+
 class Invoice(TypedDict):
     """An invoice; its payments are there only where they are asked for."""
 
@@ -145,6 +201,7 @@ class Invoice(TypedDict):
     amount_paid: int
     currency: str
     lines: Listed[InvoiceLine]
+    status_transitions: StatusTransitions
     payments: NotRequired[Listed[InvoicePayment]]
 
 
@@ -212,6 +269,15 @@ class Customer(TypedDict):
 
 class Product(TypedDict):
     """What a price is for."""
+
+    id: str
+    active: bool
+    name: str
+    metadata: dict[str, str]
+
+
+class PortalConfiguration(TypedDict):
+    """What the billing portal lets people do."""
 
     id: str
 

@@ -20,7 +20,7 @@ from django.utils import timezone
 
 from accounts import emails
 from billing.errors import InsufficientCredits, NotSpent, UnknownHold
-from billing.models import CreditEntry, CreditGrant, CreditLine, Plan, Refund, Wallet
+from billing.models import CreditEntry, CreditGrant, CreditLine, Plan, Refund, Subscription, Wallet
 from kit import wakeups
 
 Kind = CreditEntry.Kind
@@ -63,15 +63,28 @@ def grant(
     reference: str,
     cause: str,
     expires_at: datetime | None = None,
+    subscription: Subscription | None = None,
+    period: tuple[datetime, datetime] | None = None,
 ) -> CreditEntry:
-    """Add `credits` as a new grant. Idempotent: the same `reference` returns the first entry."""
+    """Add `credits` as a new grant. Idempotent: the same `reference` returns the first entry.
+
+    A plan's belong to the `subscription` and the `period`, from its start to its end, that were paid.
+    """
     if credits <= 0:
         raise ValueError("A grant adds at least 1 credit.")
     wallet = _lock(wallet)
     if known := _entry(reference):
         return known
+    start, end = period or (None, None)
     added = CreditGrant.objects.create(
-        wallet=wallet, source=source, amount=credits, remaining=credits, expires_at=expires_at
+        wallet=wallet,
+        source=source,
+        amount=credits,
+        remaining=credits,
+        expires_at=expires_at,
+        subscription=subscription,
+        period_start=start,
+        period_end=end,
     )
     Wallet.objects.filter(pk=wallet.pk).update(balance=F("balance") + credits)
     return _write(wallet, Kind.GRANT, reference, cause, [(added, credits)])

@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from billing.catalogue import money, products
-from billing.models import Pack, Plan, Price, Subscription, Wallet
+from billing.models import Pack, Plan, Subscription, Wallet
 from billing.stripe import checkout
 
 Action = Literal["", "buy", "change", "manage"]  # empty: there is nothing to press
@@ -78,11 +78,6 @@ def packs() -> list[Offer]:
 def changes(wallet: Wallet) -> list[Offer]:
     """Return the plans that the wallet's subscription could move to."""
     return [offer for offer in plans(wallet) if offer.action == "change"]
-
-
-def paid_price(subscription: Subscription) -> Price | None:
-    """Return the price that a subscription runs at, which may be older than its plan's."""
-    return subscription.price
 
 
 def time_left(subscription: Subscription) -> tuple[int, int]:

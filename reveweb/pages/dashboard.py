@@ -89,7 +89,7 @@ def _standing(wallet: Wallet) -> dict[str, Any]:
         "rate": wallet.requests_per_minute,
         "welcome_credits": settings.WELCOME_CREDITS,
         "subscription": subscription,
-        "paid_price": offers.paid_price(subscription) if subscription else None,
+        "paid_price": subscription.price if subscription else None,
         "problem": PROBLEMS.get(subscription.status, "") if subscription else "",
         "grants": grants[:GRANTS_SHOWN],
         "more_grants": max(0, len(grants) - GRANTS_SHOWN),
