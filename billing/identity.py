@@ -25,9 +25,16 @@ def account() -> StripeAccount:
     Stripe is asked the first time that a key is used: no transaction may be open. Raises PaymentUnavailable,
     PaymentRefused.
     """
-    digest = hashlib.sha256(f"{settings.STRIPE_API_BASE} {settings.STRIPE_SECRET_KEY}".encode()).hexdigest()
-    known = StripeAccount.objects.filter(key_digest=digest).first()
-    return known or _named(gateway.account_id(), digest)
+    return known() or _named(gateway.account_id(), _key_digest())
+
+
+def known() -> StripeAccount | None:
+    """Return what `account` does, or None where Stripe would have to be asked."""
+    return StripeAccount.objects.filter(key_digest=_key_digest()).first()
+
+
+def _key_digest() -> str:
+    return hashlib.sha256(f"{settings.STRIPE_API_BASE} {settings.STRIPE_SECRET_KEY}".encode()).hexdigest()
 
 
 @transaction.atomic

@@ -79,6 +79,7 @@ class Reveweb(Contestant):
         """Return the API key of a new account."""
         self.manage("create_user", email, "--password", "correct horse battery")
         self.manage("grant_credits", email, str(credits), "--reason", "bench")
+        psql("UPDATE billing_wallet SET plan_id = (SELECT id FROM billing_plan WHERE slug = 'basic')", self.database)
         return self.manage("create_api_key", email, "--rate-limit", "1000000")
 
     def crowd(self, count: int) -> list[Visitor]:

@@ -9,7 +9,7 @@ from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from accounts.read_only import ReadOnlyAdmin, pretty
-from billing.admin.columns import person
+from billing.admin.columns import person, readable
 from billing.models import AuditRecord
 from billing.staff.acts import Act
 
@@ -48,8 +48,8 @@ class AuditRecordAdmin(ReadOnlyAdmin):
 
     @display(description="Before")
     def earlier(self, record: AuditRecord) -> SafeString:
-        return pretty(record.before)
+        return pretty(readable(record.before))
 
     @display(description="After")
     def later(self, record: AuditRecord) -> SafeString:
-        return pretty(record.after)
+        return pretty(readable(record.after))

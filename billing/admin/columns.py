@@ -1,12 +1,18 @@
-"""How the lists of this app name people and causes."""
+"""How the lists of this app name people, causes, money and what is at Stripe."""
 
+from typing import Any
+
+from django.conf import settings
 from django.contrib.admin.utils import quote
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
 from accounts import read_only
-from billing.models import Wallet
+from billing import identity
+from billing.catalogue import money
+from billing.models import Price, StripeAccount, Wallet
 
+AMOUNTS = {"price", "amount", "paid", "refunded"}  # what is money in an audit record
 PAGES = {
     "generation": "generator_generation",
     "checkout": "billing_payment",
@@ -29,3 +35,48 @@ def cause_url(reference: str) -> str:
     id = rest.partition(":")[0]
     key = f"{kind}:{id}" if PAGES[kind] == "billing_payment" else id
     return reverse(f"admin:{PAGES[kind]}_change", args=[quote(key)])
+
+
+def terms(amount: int, currency: str, interval: str) -> str:
+    """Return a price in words: $9.00 USD a month."""
+    if not amount:
+        return "Free"
+    words = money.full(amount, currency)
+    return f"{words} a {interval}" if interval else words
+
+
+def terms_of(price: Price) -> str:
+    """Return what a price asks for, in words."""
+    return terms(price.amount, price.currency, price.interval)
+
+
+def at_stripe(account: StripeAccount | None, kind: str, stripe_id: str | None) -> SafeString | str:
+    """Return an id of Stripe's, as a link to its page in the dashboard where there is one."""
+    url = stripe_url(account, kind, stripe_id)
+    return read_only.link(url, stripe_id) if url else stripe_id or "–"
+
+
+def stripe_url(account: StripeAccount | None, kind: str, stripe_id: str | None) -> str:
+    """Return the dashboard's page of an object of an account and mode, "" where there is none.
+
+    `kind` is the dashboard's word, as in `customers`. The stand-in has a page for each of its objects.
+    """
+    if account is None or not stripe_id:
+        return ""
+    if settings.EMBEDDED_STRIPE and account == identity.known():
+        return f"{settings.STRIPE_API_BASE}/stripe/object/{stripe_id}"
+    if not account.stripe_id:
+        return ""
+    mode = "" if account.livemode else "test/"
+    return f"https://dashboard.stripe.com/{account.stripe_id}/{mode}{kind}/{stripe_id}"
+
+
+def readable(data: dict[str, Any]) -> dict[str, Any]:
+    """Return an audit record's values for people: amounts beside a currency as money, not in minor units."""
+    currency = data.get("currency")
+    if not isinstance(currency, str):
+        return data
+    return {
+        name: money.full(value, currency) if name in AMOUNTS and isinstance(value, int) else value
+        for name, value in data.items()
+    }

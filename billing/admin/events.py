@@ -10,6 +10,7 @@ from unfold.decorators import action, display
 
 from accounts.read_only import ReadOnlyAdmin, pretty
 from accounts.viewer import user_of
+from billing.admin.columns import at_stripe
 from billing.models import StripeEvent
 from billing.staff import acts
 
@@ -23,7 +24,12 @@ class Handled(admin.SimpleListFilter):
     parameter_name = "handled"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("no", "Not handled"), ("failed", "Failed at least once"), ("yes", "Handled")]
+        return [
+            ("no", "Not handled"),
+            ("failed", "Failed at least once"),
+            ("yes", "Handled"),
+            ("ignored", "Ignored: not ours"),
+        ]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[StripeEvent]) -> QuerySet[StripeEvent] | None:
         match self.value():
@@ -32,14 +38,17 @@ class Handled(admin.SimpleListFilter):
             case "failed":
                 return queryset.filter(handled_at=None).exclude(last_error="")
             case "yes":
-                return queryset.exclude(handled_at=None)
+                return queryset.exclude(handled_at=None).filter(ignored="")
+            case "ignored":
+                return queryset.exclude(ignored="")
         return None
 
 
 @admin.register(StripeEvent)
 class StripeEventAdmin(ReadOnlyAdmin):
-    list_display = ["received_at", "type", "state", "attempts", "last_error", "due_at", "id"]
-    list_filter = [Handled, "received_at", "type"]
+    list_display = ["received_at", "type", "state", "why", "attempts", "due_at", "mode", "id"]
+    list_filter = [Handled, "account", "livemode", "received_at", "type"]
+    list_select_related = ["account"]
     search_fields = ["=id", "=type"]
     search_help_text = "A whole event id (evt_…) or type."
     ordering = [F("handled_at").desc(nulls_first=True), "-received_at"]
@@ -49,21 +58,41 @@ class StripeEventAdmin(ReadOnlyAdmin):
         "id",
         "type",
         "state",
+        "ignored",
         "attempts",
         "last_error",
         "received_at",
         "handled_at",
         "due_at",
+        "mode",
+        "account",
+        "at_stripe",
         "api_version",
         "content",
     ]
-    readonly_fields = ["state", "content"]
+    readonly_fields = ["state", "mode", "at_stripe", "content"]
 
-    @display(description="State", label={"Handled": "success", "Waiting": "info", "Failed": "danger"})
+    @display(
+        description="State", label={"Handled": "success", "Waiting": "info", "Failed": "danger", "Ignored": "warning"}
+    )
     def state(self, event: StripeEvent) -> str:
+        if event.ignored:
+            return "Ignored"
         if event.handled_at:
             return "Handled"
         return "Failed" if event.last_error else "Waiting"
+
+    @display(description="Why")
+    def why(self, event: StripeEvent) -> str:
+        return event.ignored or event.last_error or "–"
+
+    @display(description="Mode", ordering="livemode")
+    def mode(self, event: StripeEvent) -> str:
+        return {True: "Live", False: "Test", None: "Not known"}[event.livemode]
+
+    @display(description="At Stripe")
+    def at_stripe(self, event: StripeEvent) -> SafeString | str:
+        return at_stripe(event.account, "events", event.pk)
 
     @display(description="Content")
     def content(self, event: StripeEvent) -> SafeString:

@@ -3,16 +3,18 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.http import HttpRequest
-from django.utils.html import format_html_join
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from accounts.read_only import ReadOnlyAdmin, change_url, link
-from billing.admin.columns import person
+from billing import identity
+from billing.admin.columns import at_stripe, person, terms_of
 from billing.catalogue import money
-from billing.models import Dispute, Order, Payment, Subscription
+from billing.models import Dispute, Order, Payment, StripeAccount, StripeCustomer, Subscription
 
 
 class DisputeState(admin.SimpleListFilter):
@@ -31,15 +33,48 @@ class DisputeState(admin.SimpleListFilter):
         return queryset.filter(pk__in=disputed.values("payment")) if self.value() else None
 
 
+class Back(admin.SimpleListFilter):
+    """Payments by whether money of theirs went back."""
+
+    title = "refund"
+    parameter_name = "refund"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("any", "Any"), ("whole", "The whole payment")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Payment]) -> QuerySet[Payment] | None:
+        match self.value():
+            case "any":
+                return queryset.filter(refunded__gt=0)
+            case "whole":
+                return queryset.filter(refunded__gt=0, refunded__gte=F("amount"))
+        return None
+
+
 @admin.register(Payment)
 class PaymentAdmin(ReadOnlyAdmin):
-    list_display = ["created_at", "whose", "description", "paid", "refund", "dispute", "reference"]
-    list_filter = [DisputeState, "currency", "created_at"]
-    list_select_related = ["wallet__user"]
+    list_display = ["created_at", "whose", "description", "paid", "sold", "refund", "dispute", "reference"]
+    list_filter = [DisputeState, Back, "currency", "account", "created_at"]
+    list_select_related = ["wallet__user", "account"]
     search_fields = ["=reference", "=payment_intent", "=wallet__user__email"]
     search_help_text = "A payment intent (pi_…), a reference (checkout:cs_…, invoice:in_…), or a whole email address."
-    fields = ["whose", "description", "paid", "refund", "dispute", "reference", "payment_intent", "grant", "created_at"]
-    readonly_fields = ["whose", "paid", "refund", "dispute"]
+    fields = [
+        "whose",
+        "description",
+        "paid",
+        "sold",
+        "quantity",
+        "sold_at",
+        "grant",
+        "subscription",
+        "refund",
+        "dispute",
+        "at_stripe",
+        "account",
+        "reference",
+        "created_at",
+    ]
+    readonly_fields = ["whose", "paid", "sold", "sold_at", "refund", "dispute", "at_stripe"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Payment]:
         payments: QuerySet[Payment] = super().get_queryset(request).prefetch_related("disputes")
@@ -56,14 +91,26 @@ class PaymentAdmin(ReadOnlyAdmin):
     def paid(self, payment: Payment) -> str:
         return money.full(payment.amount, payment.currency)
 
+    @display(description="Credits sold", ordering="credits")
+    def sold(self, payment: Payment) -> str:
+        return "Not known" if payment.credits is None else f"{payment.credits:,}"
+
+    @display(description="Sold at")
+    def sold_at(self, payment: Payment) -> SafeString | str:
+        return link(change_url(payment.price), terms_of(payment.price)) if payment.price else "Not known"
+
     @display(description="Refunded", ordering="refunded")
     def refund(self, payment: Payment) -> str:
         return money.full(payment.refunded, payment.currency) if payment.refunded else "–"
 
     @display(description="Dispute")
     def dispute(self, payment: Payment) -> SafeString | str:
-        disputes = ((link(change_url(row), row.status),) for row in payment.disputes.all())
-        return format_html_join(", ", "{}", disputes) or "–"
+        parts = ((link(change_url(each), each.status.replace("_", " ")),) for each in payment.disputes.all())
+        return format_html_join(", ", "{}", parts) or "–"
+
+    @display(description="At Stripe")
+    def at_stripe(self, payment: Payment) -> SafeString | str:
+        return at_stripe(payment.account, "payments", payment.payment_intent)
 
 
 @admin.register(Dispute)
@@ -92,29 +139,64 @@ class DisputeAdmin(ReadOnlyAdmin):
         return money.full(dispute.amount, dispute.payment.currency)
 
 
+class Life(admin.SimpleListFilter):
+    """Subscriptions by whether they hold their wallet's place."""
+
+    title = "life"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("live", "Not ended"), ("ended", "Ended")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Subscription]) -> QuerySet[Subscription] | None:
+        match self.value():
+            case "live":
+                return queryset.filter(status__in=Subscription.LIVE)
+            case "ended":
+                return queryset.exclude(status__in=Subscription.LIVE)
+        return None
+
+
 @admin.register(Subscription)
 class SubscriptionAdmin(ReadOnlyAdmin):
-    list_display = ["created_at", "whose", "plan", "state", "period_end", "cancel_at", "ended_at"]
-    list_filter = ["status", "plan"]
-    list_select_related = ["wallet__user", "plan"]
+    list_display = ["created_at", "whose", "plan", "pays", "gets", "state", "period_end", "cancel_at", "ended_at"]
+    list_filter = [Life, "status", "plan", "account"]
+    list_select_related = ["wallet__user", "plan", "price"]
     search_fields = ["=stripe_id", "=wallet__user__email", "=wallet__customers__stripe_id"]
+    search_help_text = "A subscription (sub_…), a customer (cus_…), or a whole email address."
     fields = [
         "whose",
         "plan",
+        "pays",
+        "quantity",
+        "gets",
         "status",
-        "stripe_id",
-        "price",
         "period_start",
         "period_end",
         "cancel_at",
+        "at_stripe",
+        "account",
         "created_at",
         "ended_at",
     ]
-    readonly_fields = ["whose"]
+    readonly_fields = ["whose", "pays", "gets", "at_stripe"]
 
     @display(description="Person")
     def whose(self, subscription: Subscription) -> SafeString | str:
         return person(subscription.wallet)
+
+    @display(description="Pays")
+    def pays(self, subscription: Subscription) -> SafeString | str:
+        """What each period costs, at the price that was subscribed to."""
+        if (price := subscription.price) is None:
+            return subscription.stripe_price_id or "Not known"
+        times = f"{subscription.quantity} × " if subscription.quantity != 1 else ""
+        return format_html("{}{}", times, link(change_url(price), terms_of(price)))
+
+    @display(description="Credits")
+    def gets(self, subscription: Subscription) -> str:
+        """What each period brings, as it was sold."""
+        return f"{subscription.price.credits * subscription.quantity:,}" if subscription.price else "Not known"
 
     @display(
         description="Status",
@@ -123,15 +205,20 @@ class SubscriptionAdmin(ReadOnlyAdmin):
     def state(self, subscription: Subscription) -> tuple[str, str]:
         return subscription.status, subscription.status.replace("_", " ")
 
+    @display(description="At Stripe")
+    def at_stripe(self, subscription: Subscription) -> SafeString | str:
+        return at_stripe(subscription.account, "subscriptions", subscription.stripe_id)
+
 
 @admin.register(Order)
 class OrderAdmin(ReadOnlyAdmin):
-    list_display = ["created_at", "whose", "what", "status", "stripe_session_id"]
-    list_filter = ["status", "created_at"]
-    list_select_related = ["wallet__user", "plan", "pack"]
+    list_display = ["created_at", "whose", "what", "terms", "status", "stripe_session_id"]
+    list_filter = ["status", "account", "created_at"]
+    list_select_related = ["wallet__user", "plan", "pack", "price"]
     search_fields = ["=stripe_session_id", "=wallet__user__email"]
-    fields = ["whose", "plan", "pack", "status", "stripe_session_id", "created_at"]
-    readonly_fields = ["whose"]
+    search_help_text = "A checkout (cs_…), or a whole email address."
+    fields = ["whose", "plan", "pack", "terms", "credits", "status", "at_stripe", "account", "created_at"]
+    readonly_fields = ["whose", "terms", "credits", "at_stripe"]
 
     @display(description="Person")
     def whose(self, order: Order) -> SafeString | str:
@@ -140,3 +227,88 @@ class OrderAdmin(ReadOnlyAdmin):
     @display(description="Plan or pack")
     def what(self, order: Order) -> str:
         return str(order.plan or order.pack)
+
+    @display(description="Price")
+    def terms(self, order: Order) -> SafeString | str:
+        return link(change_url(order.price), terms_of(order.price)) if order.price else "Not known"
+
+    @display(description="Credits")
+    def credits(self, order: Order) -> str:
+        return f"{order.price.credits:,}" if order.price else "Not known"
+
+    @display(description="At Stripe")
+    def at_stripe(self, order: Order) -> SafeString | str:
+        return at_stripe(order.account, "checkout/sessions", order.stripe_session_id)
+
+
+class Gone(admin.SimpleListFilter):
+    """Customers by whether Stripe still has them."""
+
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("here", "At Stripe"), ("gone", "Gone")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[StripeCustomer]) -> QuerySet[StripeCustomer] | None:
+        return queryset.filter(gone_at__isnull=self.value() == "here") if self.value() else None
+
+
+@admin.register(StripeCustomer)
+class StripeCustomerAdmin(ReadOnlyAdmin):
+    """Who people are at Stripe: only customers that this site made."""
+
+    list_display = ["created_at", "whose", "email", "stripe_id", "account", "gone_at"]
+    list_filter = [Gone, "account", "created_at"]
+    list_select_related = ["wallet__user", "account"]
+    search_fields = ["=stripe_id", "=wallet__user__email", "=email"]
+    search_help_text = "A customer (cus_…), or a whole email address."
+    fields = ["whose", "email", "name", "at_stripe", "account", "created_at", "gone_at"]
+    readonly_fields = ["whose", "at_stripe"]
+
+    @display(description="Person")
+    def whose(self, customer: StripeCustomer) -> SafeString | str:
+        return person(customer.wallet)
+
+    @display(description="At Stripe")
+    def at_stripe(self, customer: StripeCustomer) -> SafeString | str:
+        return at_stripe(customer.account, "customers", customer.stripe_id)
+
+
+@admin.register(StripeAccount)
+class StripeAccountAdmin(ReadOnlyAdmin):
+    """The accounts at Stripe that this site sold through: the key in use opens one of them."""
+
+    list_display = ["name", "mode", "state", "customers", "payments", "created_at"]
+    list_display_links = ["name"]
+    fields = ["name", "mode", "state", "customers", "payments", "prices", "created_at"]
+    readonly_fields = ["name", "mode", "state", "customers", "payments", "prices"]
+    ordering = ["-id"]
+
+    @display(description="Account", ordering="stripe_id")
+    def name(self, account: StripeAccount) -> str:
+        return account.stripe_id or "From before accounts were noted"
+
+    @display(description="Mode", label={"Live": "success", "Test": "warning"}, ordering="livemode")
+    def mode(self, account: StripeAccount) -> str:
+        return "Live" if account.livemode else "Test"
+
+    @display(description="State", label={"In use": "success", "Earlier": ""})
+    def state(self, account: StripeAccount) -> str:
+        return "In use" if account == identity.known() else "Earlier"
+
+    @display(description="Customers")
+    def customers(self, account: StripeAccount) -> SafeString:
+        return _count(account.customers.count(), account, "stripecustomer")
+
+    @display(description="Payments")
+    def payments(self, account: StripeAccount) -> SafeString:
+        return _count(account.payments.count(), account, "payment")
+
+    @display(description="Prices")
+    def prices(self, account: StripeAccount) -> SafeString:
+        return _count(account.prices.count(), account, "price")
+
+
+def _count(count: int, account: StripeAccount, model: str) -> SafeString:
+    return link(f"{reverse(f'admin:billing_{model}_changelist')}?account__id__exact={account.pk}", f"{count:,}")

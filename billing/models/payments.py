@@ -123,7 +123,7 @@ class Payment(models.Model):
         ordering = ["-id"]
 
     def __str__(self) -> str:
-        return f"{self.description}: {self.amount / 100:.2f} {self.currency.upper()}"
+        return f"{self.description}, {self.reference}"
 
 
 class Dispute(models.Model):

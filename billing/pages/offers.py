@@ -12,17 +12,22 @@ from billing.catalogue import money, products
 from billing.models import Pack, Plan, Subscription, Wallet
 from billing.stripe import checkout
 
+MONTHS = ["No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten", "Eleven"]
 Action = Literal["", "buy", "change", "manage"]  # empty: there is nothing to press
 
 
 @dataclass(frozen=True)
 class Offer:
-    """A plan or pack with its price in words. `current` marks the plan that one has, `primary` the first to buy."""
+    """A plan or pack with its price in words. `current` marks the plan that one has, `primary` the first to buy.
+
+    `monthly` is the plan that a yearly one gives twelve times.
+    """
 
     product: Plan | Pack
     action: Action
     current: bool = False
     primary: bool = False
+    monthly: Plan | None = None
 
     @property
     def kind(self) -> str:
@@ -52,6 +57,22 @@ class Offer:
         return money.each(self.product.price, self.product.currency, self.product.credits or 1)
 
     @property
+    def a_month(self) -> str:
+        """What a month costs of a plan that is paid by the year."""
+        return money.each(self.product.price, self.product.currency, 12)
+
+    @property
+    def saving(self) -> str:
+        """What a year costs less than its months one by one, in words; empty where that is nothing."""
+        if self.monthly is None or self.product.price >= 12 * self.monthly.price:
+            return ""
+        saved = 12 * self.monthly.price - self.product.price
+        months, rest = divmod(saved, self.monthly.price)
+        if months and not rest:
+            return f"{MONTHS[months]} month{'s' if months > 1 else ''} free"
+        return f"{saved * 100 // (12 * self.monthly.price)}% less" if saved * 100 >= 12 * self.monthly.price else ""
+
+    @property
     def rate(self) -> int:
         """Generate requests a minute."""
         own = self.product.rate_limit if isinstance(self.product, Plan) else None
@@ -67,7 +88,10 @@ def plans(wallet: Wallet | None) -> list[Offer]:
         offered.append(mine)
     actions = {plan: _action(plan, mine, subscription) for plan in offered}
     first = next((plan for plan, action in actions.items() if action == "buy"), None)
-    return [Offer(plan, action, current=plan == mine, primary=plan == first) for plan, action in actions.items()]
+    return [
+        Offer(plan, action, current=plan == mine, primary=plan == first, monthly=_monthly(plan, offered))
+        for plan, action in actions.items()
+    ]
 
 
 def packs() -> list[Offer]:
@@ -87,6 +111,18 @@ def time_left(subscription: Subscription) -> tuple[int, int]:
         return 0, 1
     whole = int((end - start).total_seconds())
     return max(0, min(whole, int((end - timezone.now()).total_seconds()))), whole
+
+
+def _monthly(plan: Plan, offered: list[Plan]) -> Plan | None:
+    """Return the plan that `plan` gives twelve times: as many credits a month, with the same limits."""
+    if plan.interval != Plan.Interval.YEAR:
+        return None
+    same = (plan.credits, plan.currency, plan.rate_limit, plan.max_in_flight)
+    monthly = (each for each in offered if each.interval == Plan.Interval.MONTH)
+    return next(
+        (each for each in monthly if (12 * each.credits, each.currency, each.rate_limit, each.max_in_flight) == same),
+        None,
+    )
 
 
 def _action(plan: Plan, mine: Plan | None, subscription: Subscription | None) -> Action:

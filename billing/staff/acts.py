@@ -249,7 +249,10 @@ def resend_mail(*, actor: Actor, mail: OutgoingMail) -> bool:
 
 @transaction.atomic
 def save_product(*, actor: Actor, product: Plan | Pack, reason: str) -> None:
-    """Add or change a plan or pack; an existing one keeps its slug, by which Stripe knows its price."""
+    """Add or change a plan or pack; an existing one keeps its slug, by which Stripe knows its price.
+
+    What was sold before keeps its terms: those are in prices, which nobody edits. The record holds what is changed.
+    """
     kind = product._meta.model_name
     _require(actor, f"{'add' if product.pk is None else 'change'}_{kind}")
     reason = _checked(reason)
@@ -262,7 +265,9 @@ def save_product(*, actor: Actor, product: Plan | Pack, reason: str) -> None:
     after = _values(product)
     if before != after:
         product.save()
-        _record(actor, Act.CHANGE_PRODUCT, reason, before=before, after=after)
+        changed = {"slug", "currency"} | {name for name, value in after.items() if before[name] != value}
+        both = ({name: values[name] for name in values if name in changed} for values in (before, after))
+        _record(actor, Act.CHANGE_PRODUCT, reason, before=next(both), after=next(both))
 
 
 def _grant(

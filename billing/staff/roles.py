@@ -24,7 +24,13 @@ LOOK_AT_PEOPLE = {
 }
 LOOK_AT_WORK = {"accounts.view_apikey", "generator.view_generation", "generator.view_upstreamtrouble"}
 MODERATE = {"generator.change_generation"}  # only: to take an image off Explore
-LOOK_AT_STRIPE = {"billing.view_order", "billing.view_stripeevent"}
+LOOK_AT_STRIPE = {
+    "billing.view_order",
+    "billing.view_price",
+    "billing.view_stripeaccount",
+    "billing.view_stripecustomer",
+    "billing.view_stripeevent",
+}
 SUPPORT = {"billing.grant_few", "billing.resend_mail", "billing.return_credit", "billing.revoke_key"}
 FINANCE = {
     "billing.grant_few",

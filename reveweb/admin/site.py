@@ -33,14 +33,17 @@ GROUPS: dict[str, list[tuple[str, str, str]]] = {
         ("Disputes", "gavel", "billing_dispute"),
         ("Subscriptions", "autorenew", "billing_subscription"),
         ("Checkouts", "shopping_cart", "billing_order"),
+        ("Customers", "badge", "billing_stripecustomer"),
     ],
     "For sale": [
         ("Plans", "workspace_premium", "billing_plan"),
         ("Packs", "inventory_2", "billing_pack"),
+        ("Prices", "sell", "billing_price"),
     ],
     "Machinery": [
         ("Upstream trouble", "cloud_off", "generator_upstreamtrouble"),
         ("Stripe events", "webhook", "billing_stripeevent"),
+        ("Stripe accounts", "account_balance", "billing_stripeaccount"),
         ("Mails", "mail", "billing_outgoingmail"),
         ("Audit records", "history_edu", "billing_auditrecord"),
     ],

@@ -24,7 +24,7 @@ from PIL import Image
 from accounts import keys
 from accounts.models import User
 from billing import ledger
-from billing.models import CreditEntry, CreditGrant
+from billing.models import CreditEntry, CreditGrant, Wallet
 from generator.files import images
 from generator.models import ASPECT_RATIOS, Generation, new_file_token, new_public_id
 
@@ -111,6 +111,7 @@ def people(credits: int, *emails: str) -> None:
     User.objects.filter(pk=ada.pk).update(name="Ada Marsh")
     source = CreditGrant.Source.STAFF
     wallet = ledger.wallet_of(ada.pk)
+    Wallet.objects.filter(pk=wallet.pk).update(plan=None)  # all of her images at once are more than the free plan lets
     ledger.grant(wallet=wallet, credits=credits, source=source, reference="furnish", cause="Thank you")
     print(f"secret={keys.mint(user=ada, name='Storefront', rate_limit=100_000)[1]}")
 

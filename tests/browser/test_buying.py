@@ -18,7 +18,7 @@ WELCOME, PACK, BASIC = 3, 50, 100
 
 def go_to_checkout(page: Page, button: str) -> None:
     page.goto(BILLING)
-    page.get_by_role("button", name=button).click()
+    page.get_by_role("button", name=button, exact=True).click()
     expect(page.get_by_role("note")).to_contain_text("Simulated payment")
 
 
@@ -64,7 +64,7 @@ def test_a_pack_is_bought_and_every_open_page_knows(visit: Visit) -> None:
     visitor.page.locator(".mail-row", has_text=visitor.email).filter(has_text="Your receipt").click()
     receipt = visitor.page.frame_locator("iframe")
     expect(receipt.get_by_role("heading")).to_have_text("Thank you, your payment has arrived")
-    expect(receipt.locator("body")).to_contain_text("$5.00 USD")
+    expect(receipt.locator("body")).to_contain_text("$6.00 USD")
     receipt.get_by_role("link", name="Open Billing").click()
     expect(visitor.page).to_have_url(BILLING)
     has(visitor, WELCOME + PACK, payments=1)
@@ -106,7 +106,7 @@ def test_going_back_after_paying_pays_nothing_again(visit: Visit) -> None:
 def test_a_double_click_on_buy_opens_one_checkout(visit: Visit, site: Stack) -> None:
     visitor = visit(signed_in=True)
     visitor.page.goto(BILLING)
-    visitor.page.get_by_role("button", name="Choose Basic").dblclick()
+    visitor.page.get_by_role("button", name="Choose Basic", exact=True).dblclick()
     expect(visitor.page.get_by_role("note")).to_contain_text("Simulated payment")
     orders = f"Order.objects.filter(wallet__user__email='{visitor.email}')"
     assert site.manage("shell", "-v", "0", "-c", f"from billing.models import Order; print({orders}.count())") == "1"

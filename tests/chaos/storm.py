@@ -110,6 +110,7 @@ def _move_in(site: Site, records: Records) -> tuple[list[Customer], Customer, Pe
     ]
     with contextlib.closing(sign_up(site.stack, STUDIO)) as browser:
         site.stack.manage("grant_credits", STUDIO, str(CREDITS), "--reason", "chaos")
+        site.stack.lift_limits(STUDIO)
         return many, greedy, Person(site.stack.url, browser.cookies, records, site.seed)
 
 
@@ -118,6 +119,7 @@ def _account(site: Site, name: str) -> str:
     email = f"{name}@example.com"
     site.stack.manage("create_user", email, "--password", "correct horse battery")
     site.stack.manage("grant_credits", email, str(CREDITS), "--reason", "chaos")
+    site.stack.lift_limits(email)
     return site.stack.manage("create_api_key", email, "--rate-limit", "100000")
 
 

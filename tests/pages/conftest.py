@@ -62,7 +62,7 @@ def draw(wallet: Wallet, give: Callable[[int], None]) -> Draw:
 @pytest.fixture
 def catalogue(alice: User) -> None:
     """The plans and packs of a new installation."""
-    seed_catalogue()
+    seed_catalogue(renewed=True)
 
 
 @pytest.fixture

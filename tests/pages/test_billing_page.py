@@ -72,7 +72,7 @@ def test_the_plan_with_its_price_and_renewal_is_shown(browser: Client, subscribe
     assert end
     assert (
         f"Plan Basic Price $9.00 USD a month Brings 100 credits a month Renews on {end.day} {end:%B %Y} "
-        "API limit 10 requests a minute Manage at Stripe" in text_of(answer)
+        "API limit 30 requests a minute Manage at Stripe" in text_of(answer)
     )
 
 
@@ -141,7 +141,7 @@ def test_disputed_credits_are_flagged_until_the_dispute_is_over(
     customer.follow()
     text = text_of(browser.get(PAGE))
     assert "Held back Credit pack Your bank questions the payment for 50 credits." in text
-    assert "50 credits $5.00 USD Disputed" in text
+    assert "50 credits $6.00 USD Disputed" in text
     desk(f"disputes/{dispute}/close", won=False)
     customer.follow()
     text = text_of(browser.get(PAGE))
@@ -155,10 +155,10 @@ def test_a_refund_is_shown_with_its_payment(browser: Client, customer: Customer,
     charge = customer.charge(f"checkout:{session}")
     desk(f"charges/{charge}/refund", amount=200)
     customer.follow()
-    assert "50 credits $5.00 USD Partly refunded $2.00 USD" in text_of(browser.get(PAGE))
+    assert "50 credits $6.00 USD Partly refunded $2.00 USD" in text_of(browser.get(PAGE))
     desk(f"charges/{charge}/refund")
     customer.follow()
-    assert "50 credits $5.00 USD Refunded" in text_of(browser.get(PAGE))
+    assert "50 credits $6.00 USD Refunded" in text_of(browser.get(PAGE))
 
 
 def test_a_plan_given_by_staff_says_that_it_costs_nothing(browser: Client, wallet: Wallet, pro: Plan) -> None:
@@ -262,7 +262,7 @@ def test_the_page_waits_for_stripe_and_grants_nothing_itself(browser: Client, cu
     customer.follow()
     answer = browser.get(SUCCESS, {"session": session})
     assert_well_made(answer.content.decode())
-    assert "Thank you. 50 credits added 50 credits, $5.00 USD. You now have 53 credits." in text_of(answer)
+    assert "Thank you. 50 credits added 50 credits, $6.00 USD. You now have 53 credits." in text_of(answer)
     for _ in range(3):
         browser.get(SUCCESS, {"session": session})
     assert customer.balance == 53

@@ -95,7 +95,7 @@ def test_addresses_are_those_of_this_installation(client: Client, db: None, sett
 
 def test_plans_are_those_on_sale(client: Client, pro: object) -> None:
     text = read(client, "/docs/limits.md")
-    assert "| Basic | 100 a month | 10 | Any number |" in text
+    assert "| Basic | 100 a month | 30 | Any number |" in text
     assert "| Pro | 400 a month | 30 | Any number |" in text
 
 

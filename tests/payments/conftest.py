@@ -111,9 +111,11 @@ def clean_desk(url: str) -> Desk:
     return desk
 
 
-def seed_catalogue() -> None:
-    """Put in the plans and packs that a new installation has."""
+def seed_catalogue(*, renewed: bool = False) -> None:
+    """Put in the plans and packs of an installation that sells since long, or with `renewed` of a new one."""
     importlib.import_module("billing.migrations.0003_seed_catalogue").seed(apps, None)
+    if renewed:
+        importlib.import_module("billing.migrations.0020_renew_the_offer").renew(apps, None)
 
 
 @pytest.fixture

@@ -47,3 +47,6 @@ def test_a_share_is_never_more_than_the_whole(amount: int, start: int, length: i
 def test_amounts_in_words() -> None:
     assert in_words(-1905, "usd") == "−19.05 USD"
     assert in_words(500, "jpy") == "500 JPY"
+    assert in_words(-500, "krw") == "−500 KRW"
+    assert in_words(9500, "kwd") == "9.500 KWD"
+    assert in_words(370000, "ugx") == "3700.00 UGX"
