@@ -20,7 +20,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 import stripe
 from django.conf import settings
 from stripe.params import PriceCreateParams, ProductUpdateParams, SubscriptionCancelParams, SubscriptionUpdateParams
-from stripe.params.billing_portal import ConfigurationCreateParamsFeatures
+from stripe.params.billing_portal import ConfigurationCreateParamsFeatures, ConfigurationUpdateParams
 from stripe.params.billing_portal import SessionCreateParams as PortalParams
 from stripe.params.checkout import SessionCreateParams
 
@@ -138,9 +138,8 @@ def keep_portal_configuration(configuration_id: str, features: PortalFeatures) -
     configurations = _client().v1.billing_portal.configurations
     if not configuration_id:
         return _ask(PortalConfiguration, configurations.create, {"features": features})["id"]
-    return _ask(PortalConfiguration, configurations.update, configuration_id, {"features": features, "active": True})[
-        "id"
-    ]
+    params: ConfigurationUpdateParams = {"features": cast(Any, features), "active": True}
+    return _ask(PortalConfiguration, configurations.update, configuration_id, params)["id"]
 
 
 def create_portal(customer_id: str, return_url: str, *, configuration: str) -> str:

@@ -132,10 +132,16 @@ class Pricing(TypedDict):
     price_details: NotRequired[PriceDetails]
 
 
-class ProrationDetails(TypedDict):
-    """Which lines a proration gives back of; null for one that charges."""
+class CreditedItems(TypedDict):
+    """Of which invoice a proration gives something back."""
 
-    credited_items: dict[str, Any] | None
+    invoice: str
+
+
+class ProrationDetails(TypedDict):
+    """What a proration gives back; null for one that charges."""
+
+    credited_items: CreditedItems | None
 
 
 class FromInvoiceItem(TypedDict):

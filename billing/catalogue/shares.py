@@ -7,7 +7,7 @@ from fractions import Fraction
 
 @dataclass(frozen=True)
 class Share:
-    """`quantity` of what `amount` minor units buy and that brings `credits`, for `left` of its period's `whole` seconds."""
+    """`quantity` of a price, `amount` minor units for `credits`, for `left` of the `whole` seconds of its period."""
 
     amount: int
     credits: int

@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("billing", "0016_not_one_in_all")]
+    dependencies = [("billing", "0020_renew_the_offer")]
 
     operations = [
         migrations.AddField(

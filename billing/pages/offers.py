@@ -139,7 +139,7 @@ def _action(plan: Plan, mine: Plan | None, subscription: Subscription | None) ->
 
 def _can_change(subscription: Subscription, plan: Plan) -> bool:
     """Tell whether Stripe can move the subscription to `plan` without anybody losing what they paid for."""
-    now = subscription.plan
+    now = subscription.price
     if now is None or now.currency != plan.currency or subscription.status not in ("active", "trialing"):
         return False
     return now.interval == plan.interval or plan.interval == Plan.Interval.YEAR

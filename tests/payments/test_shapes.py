@@ -31,6 +31,10 @@ PUBLISHED: dict[type, tuple[type, str]] = {
     shapes.Period: (stripe.InvoiceLineItem.Period, "invoice_line_item_period"),
     shapes.PriceDetails: (stripe.InvoiceLineItem.Pricing.PriceDetails, f"{INVOICING}_pricing_pricing_price_details"),
     shapes.Pricing: (stripe.InvoiceLineItem.Pricing, f"{INVOICING}_pricing_pricing"),
+    shapes.CreditedItems: (
+        stripe.InvoiceLineItem.Parent.InvoiceItemDetails.ProrationDetails.CreditedItems,
+        f"{INVOICING}_lines_common_credited_items",
+    ),
     shapes.ProrationDetails: (
         stripe.InvoiceLineItem.Parent.InvoiceItemDetails.ProrationDetails,
         f"{INVOICING}_lines_common_proration_details",

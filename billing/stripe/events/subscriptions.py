@@ -71,7 +71,8 @@ def without_second(wallet: Wallet, data: shapes.Subscription) -> shapes.Subscrip
 
 def is_second(data: shapes.Subscription) -> bool:
     """Tell whether a subscription was undone because its customer had one."""
-    return (data["cancellation_details"] or {}).get("comment") == SECOND
+    details = data["cancellation_details"]
+    return details is not None and details["comment"] == SECOND
 
 
 def _has_another(wallet: Wallet, data: shapes.Subscription) -> bool:
