@@ -19,7 +19,13 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 import stripe
 from django.conf import settings
-from stripe.params import PriceCreateParams, ProductUpdateParams, SubscriptionCancelParams, SubscriptionUpdateParams
+from stripe.params import (
+    PriceCreateParams,
+    ProductUpdateParams,
+    RefundCreateParams,
+    SubscriptionCancelParams,
+    SubscriptionUpdateParams,
+)
 from stripe.params.billing_portal import ConfigurationCreateParamsFeatures, ConfigurationUpdateParams
 from stripe.params.billing_portal import SessionCreateParams as PortalParams
 from stripe.params.checkout import SessionCreateParams
@@ -48,6 +54,7 @@ SIGNATURE_TOLERANCE_SECONDS = 300  # both ways: the SDK itself accepts any time 
 CheckoutParams = SessionCreateParams
 PriceParams = PriceCreateParams
 PortalFeatures = ConfigurationCreateParamsFeatures
+RefundParams = RefundCreateParams
 SubscriptionParams = SubscriptionUpdateParams
 
 P = ParamSpec("P")
@@ -59,11 +66,23 @@ class PaymentError(Exception):
 
 
 class PaymentUnavailable(PaymentError):
-    """Stripe cannot be reached or answers with an error of its own; trying again is safe."""
+    """Stripe cannot be reached or answers with an error of its own; trying again is safe.
+
+    `is_saved` when it is Stripe's answer to this idempotency key from now on: try again under another one, once it is
+    known that nothing was done.
+    """
+
+    def __init__(self, message: str = "", *, is_saved: bool = False) -> None:
+        super().__init__(message)
+        self.is_saved = is_saved
 
 
 class PaymentRefused(PaymentError):
-    """Stripe will not do what was asked; the message is its own."""
+    """Stripe will not do what was asked. The message is its own, and so are `code` and `param`, if it gives any."""
+
+    def __init__(self, message: str = "", *, code: str = "", param: str = "") -> None:
+        super().__init__(message)
+        self.code, self.param = code, param
 
 
 class BadSignature(PaymentError):
@@ -193,14 +212,21 @@ def retrieve_charge(charge_id: str) -> Charge:
     return _ask(Charge, _client().v1.charges.retrieve, charge_id)
 
 
-def refund_payment(payment_intent: str, *, idempotency_key: str) -> Refund:
-    """Pay a whole payment back."""
-    return _ask(
-        Refund,
-        _client().v1.refunds.create,
-        {"payment_intent": payment_intent},
-        {"idempotency_key": idempotency_key},
-    )
+def refund_payment(
+    payment_intent: str, *, idempotency_key: str, amount: int | None = None, metadata: dict[str, str] | None = None
+) -> Refund:
+    """Pay `amount` minor units of a payment back, or all that is left of it."""
+    params: RefundParams = {"payment_intent": payment_intent}
+    if amount is not None:
+        params["amount"] = amount
+    if metadata:
+        params["metadata"] = metadata
+    return _ask(Refund, _client().v1.refunds.create, params, {"idempotency_key": idempotency_key})
+
+
+def refunds_of(payment_intent: str) -> list[Refund]:
+    """Return every refund of a payment, whatever became of it."""
+    return list(_pages(Refund, _client().v1.refunds.list, {"payment_intent": payment_intent, "limit": 100}))
 
 
 def create_product(*, name: str, metadata: dict[str, str]) -> Product:
@@ -277,9 +303,11 @@ def _call(method: Callable[P, stripe.StripeObject], *arguments: P.args, **named:
     try:
         return method(*arguments, **named).to_dict(for_json=True)
     except (stripe.CardError, stripe.InvalidRequestError, stripe.IdempotencyError) as error:
-        raise PaymentRefused(error.user_message or str(error)) from error
+        raise PaymentRefused(
+            error.user_message or str(error), code=error.code or "", param=getattr(error, "param", None) or ""
+        ) from error
     except stripe.StripeError as error:
-        raise PaymentUnavailable(str(error)) from error
+        raise PaymentUnavailable(str(error), is_saved=(error.http_status or 0) >= 500) from error
 
 
 @lru_cache(maxsize=2)

@@ -12,6 +12,7 @@ from django.core.management import call_command
 
 from billing import ledger
 from billing.outbox import mail, notices
+from billing.staff import refunds
 from billing.stripe import closing, inbox
 from kit import nights
 from kit.threads import one_at_a_time
@@ -28,8 +29,9 @@ def handle_event(event_id: str) -> None:
 @shared_task
 @one_at_a_time
 def sweep_money() -> None:
-    """Retry the events that were left behind, write off what has expired."""
+    """Retry the events and refunds that were left behind, write off what has expired."""
     inbox.handle_due()
+    refunds.ask_due()
     ledger.expire_due()
 
 

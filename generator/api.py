@@ -167,11 +167,16 @@ async def look(request: ApiRequest, image_id: str) -> HttpResponse:
     return JsonResponse(describe(found, site_of(request), with_model=True))
 
 
-def describe_standing(request: HttpRequest, response: HttpResponse, rate: RateLimit | None) -> None:
-    """Add the credit and limit headers to a refused generate request, where its account is known."""
+def describe_standing(
+    request: HttpRequest, response: HttpResponse, rate: RateLimit | None, balance: int | None = None
+) -> None:
+    """Add the credit and limit headers to a refused generate request, where its account is known.
+
+    `balance` is what the refusal left, where it knows: the account's own may be from before.
+    """
     wallet = getattr(request, "wallet", None)
     if wallet is not None and "/generate" in request.path:
-        _add_headers(response, rate, 0, wallet.balance)
+        _add_headers(response, rate, 0, wallet.balance if balance is None else balance)
 
 
 def _generated(request: HttpRequest, generation: Generation) -> HttpResponse:

@@ -41,21 +41,23 @@ class OutOfCredits(GeneratorError):
 
 
 class KeyLimitReached(GeneratorError):
-    """The API key has spent its `cap` of credits this calendar month; nothing was charged."""
+    """The API key has spent its `cap` of credits this month, and a `balance` is left; nothing was charged."""
 
-    def __init__(self, *, cap: int, rate: RateLimit) -> None:
+    def __init__(self, *, cap: int, rate: RateLimit, balance: int) -> None:
         super().__init__(f"{cap} credits a month")
         self.cap = cap
         self.rate = rate
+        self.balance = balance
 
 
 class TooManyAtOnce(GeneratorError):
-    """The account has `most` unfinished images, as many as its plan allows; nothing was charged."""
+    """The account has `most` unfinished images, as many as its plan allows, and a `balance`; nothing was charged."""
 
-    def __init__(self, *, most: int, rate: RateLimit) -> None:
+    def __init__(self, *, most: int, rate: RateLimit, balance: int) -> None:
         super().__init__(f"{most} at a time")
         self.most = most
         self.rate = rate
+        self.balance = balance
 
 
 class RateLimited(GeneratorError):

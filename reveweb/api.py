@@ -146,7 +146,7 @@ def _refuse_constant(name: str) -> None:
 def _on_domain_error(request: HttpRequest, error: Exception) -> HttpResponse:
     response = error_response(ANSWERS[type(error)])
     rate = getattr(error, "rate", None)
-    describe_standing(request, response, rate)
+    describe_standing(request, response, rate, getattr(error, "balance", None))
     if isinstance(error, RateLimited):
         response["Retry-After"] = str(error.rate.reset)
     elif isinstance(error, TooManyAtOnce):

@@ -29,10 +29,10 @@ class CreditEntryAdmin(ReadOnlyAdmin):
     list_display = ["when", "whose", "kind_label", "amount", "balance_after", "because"]
     list_display_links = ["when"]
     list_filter = ["kind", "created_at"]
-    list_select_related = ["wallet__user"]
+    list_select_related = ["wallet__user", *CreditEntry.ABOUT]
     search_fields = ["=reference", "=wallet__user__email"]
     search_help_text = "A whole reference, or somebody's whole email address."
-    fields = ["whose", "kind", "amount", "balance_after", "because", "reference", "created_at", "parts"]
+    fields = ["whose", "kind", "amount", "balance_after", "because", "reference", "of", "created_at", "parts"]
     readonly_fields = ["whose", "because", "parts"]
 
     @display(description="When", ordering="id")
@@ -49,7 +49,7 @@ class CreditEntryAdmin(ReadOnlyAdmin):
 
     @display(description="Cause")
     def because(self, entry: CreditEntry) -> SafeString | str:
-        url = cause_url(entry.reference)
+        url = cause_url(entry.about)
         return link(url, entry.cause) if url else entry.cause
 
     @display(description="Grants touched")
@@ -64,9 +64,9 @@ class CreditGrantAdmin(GrantImport, ReadOnlyAdmin):
     list_display = ["created_at", "whose", "source", "remaining", "amount", "expires_at", "frozen"]
     list_filter = ["source", "created_at", "expires_at"]
     list_select_related = ["wallet__user"]
-    search_fields = ["=wallet__user__email", "=frozen_by"]
+    search_fields = ["=wallet__user__email", "=dispute__stripe_id"]
     search_help_text = "Somebody's whole email address."
-    fields = ["whose", "source", "remaining", "amount", "expires_at", "frozen_by", "created_at", "history"]
+    fields = ["whose", "source", "remaining", "amount", "expires_at", "dispute", "created_at", "history"]
     readonly_fields = ["whose", "history"]
     ordering = ["-id"]
 
@@ -76,7 +76,7 @@ class CreditGrantAdmin(GrantImport, ReadOnlyAdmin):
 
     @display(description="Dispute", label={"Kept back": "danger"})
     def frozen(self, grant: CreditGrant) -> str:
-        return "Kept back" if grant.frozen_by else ""
+        return "Kept back" if grant.is_frozen else ""
 
     @display(description="Entries")
     def history(self, grant: CreditGrant) -> SafeString | str:

@@ -1,53 +1,30 @@
-"""The only writer of credits: `from billing import ledger` gives what others may do with it."""
+"""The only writer of credits: `from billing import ledger` gives what others may do with it.
 
-from billing.ledger.books import (
-    PERIOD_GRACE,
-    RETURNED_LATE,
-    claw_back,
-    expire,
-    expire_due,
-    freeze,
-    give_back,
-    grant,
-    hold,
-    hold_each,
-    keep_returns,
-    lock,
-    refund,
-    release,
-    restore,
-    settle,
-    take,
-    thaw,
-    undo_refunds,
-    wallet_of,
-    welcome,
-    write_off,
-    write_off_expired,
-)
-from billing.ledger.settling import settle_all
+with ledger.books(wallet) as books:  # one transaction, the purse locked once, written as the block ends
+    books.grant(credits=100, source=…, reference="invoice:in_…", cause="Basic")
+"""
+
+from billing.ledger.before import give_back, grant, hold, release, take, write_off
+from billing.ledger.books import Books, books, expire_due, write_off_expired
+from billing.ledger.claims import RETURNED_LATE
+from billing.ledger.grants import PERIOD_GRACE
+from billing.ledger.settling import settle
+from billing.ledger.wallets import BESIDE_A_KEY, keys_of, wallet_of, welcome
 
 __all__ = [
+    "BESIDE_A_KEY",
     "PERIOD_GRACE",
     "RETURNED_LATE",
-    "claw_back",
-    "expire",
+    "Books",
+    "books",
     "expire_due",
-    "freeze",
     "give_back",
     "grant",
     "hold",
-    "hold_each",
-    "keep_returns",
-    "lock",
-    "refund",
+    "keys_of",
     "release",
-    "restore",
     "settle",
-    "settle_all",
     "take",
-    "thaw",
-    "undo_refunds",
     "wallet_of",
     "welcome",
     "write_off",

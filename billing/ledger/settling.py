@@ -1,4 +1,4 @@
-"""Spending many holds at once, as a worker does whose images are done: beside `books.settle`, which spends one."""
+"""Spending holds, many at once, as a worker does whose images are done. It touches no grant, and so needs no books."""
 
 from collections.abc import Collection, Sequence
 
@@ -6,7 +6,6 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from billing.errors import UnknownHold
-from billing.ledger.books import outcome_of
 from billing.models import CreditEntry, Wallet
 from kit import postgres, wakeups
 
@@ -14,8 +13,11 @@ Kind = CreditEntry.Kind
 
 
 @transaction.atomic(savepoint=False)
-def settle_all(references: Collection[str]) -> None:
-    """Do what `settle` does for each of `references`, of any wallets, in as many statements as for one."""
+def settle(references: Collection[str]) -> None:
+    """Spend what was set aside under each of `references`, of any wallets, in as many statements as for one.
+
+    Idempotent; a hold that was released stays so. Raises UnknownHold.
+    """
     holds = {
         held.reference: held
         for held in CreditEntry.objects.filter(reference__in=references, kind=Kind.HOLD).order_by("wallet_id", "pk")
@@ -43,19 +45,19 @@ def _write_settlements(holds: Sequence[CreditEntry]) -> None:
             "kind": f"'{Kind.SETTLE}'",
             "amount": "0",
             "balance_after": "settled.balance",
-            "reference": "settled.reference",
+            "of_id": "settled.of_id",
             "cause": "settled.cause",
             "created_at": "settled.created_at",
         },
-        source="settled WHERE TRUE ON CONFLICT (reference) DO NOTHING",
+        source="settled WHERE TRUE ON CONFLICT (of_id) WHERE of_id IS NOT NULL DO NOTHING",
     )
     now = connection.ops.adapt_datetimefield_value(timezone.now())
-    rows = [(held.wallet_id, outcome_of(held.reference), held.cause, now) for held in holds]
+    rows = [(held.wallet_id, held.pk, held.cause, now) for held in holds]
     with connection.cursor() as cursor:
         cursor.execute(
             f"WITH locked AS (SELECT id, balance FROM {Wallet._meta.db_table}"  # noqa: S608 (names and marks of our own)
             f" WHERE id IN ({', '.join(['%s'] * len(wallets))}) ORDER BY id {lock}),"
-            " settled AS (SELECT locked.id AS wallet_id, locked.balance, v.column2 AS reference, v.column3 AS cause,"
+            " settled AS (SELECT locked.id AS wallet_id, locked.balance, v.column2 AS of_id, v.column3 AS cause,"
             " v.column4 AS created_at"
             f" FROM (VALUES {', '.join(['(%s, %s, %s, %s)'] * len(rows))}) AS v"
             f" JOIN locked ON locked.id = v.column1) {insertion}",

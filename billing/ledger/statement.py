@@ -10,7 +10,7 @@ from django.db.models import F, Q, QuerySet
 from django.urls import reverse
 
 from billing.ledger import causes
-from billing.models import CreditEntry, CreditGrant, Dispute, Wallet
+from billing.models import CreditEntry, CreditGrant, Wallet
 from kit.http.csv_export import to_csv
 from kit.threads import in_thread
 
@@ -55,8 +55,7 @@ class Page:
 
 def open_grants(wallet: Wallet) -> list[CreditGrant]:
     """Return the grants with credits left, in the order in which they are spent, then those that a dispute holds."""
-    disputed = Dispute.objects.filter(payment__wallet=wallet, closed_at=None).values_list("stripe_id", flat=True)
-    has_something = Q(remaining__gt=0) | Q(frozen_by__in=[f"dispute:{id}" for id in disputed])
+    has_something = Q(remaining__gt=0) | Q(dispute__isnull=False, dispute__closed_at=None)
     grants = wallet.grants.filter(has_something).order_by(F("expires_at").asc(nulls_last=True), "id")
     return sorted(grants, key=lambda grant: grant.is_frozen)
 
@@ -77,8 +76,11 @@ def page(wallet: Wallet, *, before: int | None = None, size: int = PAGE_SIZE) ->
 
 def entries_about(wallet: Wallet, reference: str) -> list[CreditEntry]:
     """Return what happened to the credits that were set aside under `reference`, oldest first, in one query."""
-    references = [reference, f"{reference}:outcome", f"{reference}:returned"]
-    return list(_entries(wallet).filter(reference__in=references).order_by("id"))
+    own, ends, returns = (
+        CreditEntry.objects.filter(wallet=wallet, **{path: reference}).order_by()
+        for path in ("reference", "of__reference", "of__of__reference")
+    )
+    return list(own.union(ends, returns, all=True).order_by("id"))
 
 
 def cause_link(reference: str) -> str:
@@ -109,31 +111,27 @@ async def csv_lines(wallet: Wallet) -> AsyncIterator[str]:
 
 
 def _lines(entries: list[CreditEntry]) -> list[Line]:
-    holds = [entry for entry in entries if entry.kind == CreditEntry.Kind.HOLD]
-    outcomes = dict(
-        CreditEntry.objects.filter(reference__in=[f"{hold.reference}:outcome" for hold in holds]).values_list(
-            "reference", "kind"
-        )
-    )
+    holds = [entry.pk for entry in entries if entry.kind == CreditEntry.Kind.HOLD]
+    outcomes = dict(CreditEntry.objects.filter(of__in=holds).values_list("of", "kind"))
     words = {CreditEntry.Kind.SETTLE: "Spent", CreditEntry.Kind.RELEASE: "Set aside, came back"}
 
     def outcome(entry: CreditEntry) -> str:
         if entry.kind != CreditEntry.Kind.HOLD:
             return ""
-        return words.get(outcomes.get(f"{entry.reference}:outcome", ""), "Set aside")
+        return words.get(outcomes.get(entry.pk, ""), "Set aside")
 
-    names = causes.names_of([entry.reference for entry in entries])
+    names = causes.names_of([entry.about for entry in entries])
 
     def line(entry: CreditEntry) -> Line:
-        name = names.get(entry.reference, "")
-        link = "" if name is None else cause_link(entry.reference)
+        name = names.get(entry.about, "")
+        link = "" if name is None else cause_link(entry.about)
         return Line(entry, link, outcome(entry), name or "", is_gone=name is None)
 
     return [line(entry) for entry in entries]
 
 
 def _entries(wallet: Wallet) -> QuerySet[CreditEntry]:
-    return CreditEntry.objects.filter(wallet=wallet)
+    return CreditEntry.objects.filter(wallet=wallet).select_related(*CreditEntry.ABOUT)
 
 
 def _chunk(wallet: Wallet, before: int | None) -> list[CreditEntry]:
@@ -143,4 +141,4 @@ def _chunk(wallet: Wallet, before: int | None) -> list[CreditEntry]:
 
 def _csv_row(entry: CreditEntry) -> tuple[object, ...]:
     time = entry.created_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
-    return time, entry.pk, entry.kind, entry.amount, entry.balance_after, entry.cause, entry.reference
+    return time, entry.pk, entry.kind, entry.amount, entry.balance_after, entry.cause, entry.about

@@ -31,8 +31,14 @@ class CreditGrant(models.Model):
     period_start = models.DateTimeField(null=True, blank=True, help_text="Of the plan's period that brought them.")
     period_end = models.DateTimeField(null=True, blank=True, help_text="Without the days of grace.")
     expires_at = models.DateTimeField(null=True, blank=True)
-    frozen_by = models.CharField(
-        max_length=120, blank=True, help_text="The dispute that keeps its credits back, as an entry's reference."
+    dispute = models.ForeignKey(
+        "billing.Dispute",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="grants",
+        db_index=False,
+        help_text="That keeps its credits back, those included that return to it.",
     )
     created_at = models.DateTimeField(default=timezone.now)
 
@@ -52,7 +58,7 @@ class CreditGrant(models.Model):
 
     @property
     def is_frozen(self) -> bool:
-        return bool(self.frozen_by)
+        return self.dispute_id is not None
 
     @property
     def is_over(self) -> bool:
@@ -61,23 +67,47 @@ class CreditGrant(models.Model):
 
 
 class Refund(models.Model):
-    """What a refund, in whole or in part, claims of the credits that its payment brought. One that fails is deleted."""
+    """How much of a payment was paid back by then, and what that claims of the credits that the payment brought.
+
+    Amounts of money are minor units. What the refunds of a grant claim together goes by the last of them that stands:
+    its share of the payment. So many small ones claim what one large one does.
+    """
 
     grant = models.ForeignKey(CreditGrant, on_delete=models.PROTECT, related_name="refunds")
-    reference = models.CharField(max_length=200, unique=True, help_text="Of the entry that took what there was.")
-    refunded = models.PositiveIntegerField(help_text="Minor units paid back so far, with this refund.")
-    owed = models.PositiveIntegerField(help_text="Credits that were out when it came: they are taken as they return.")
+    charge = models.CharField(max_length=255, blank=True, help_text="Stripe's id of what was paid back.")
+    refunded = models.PositiveIntegerField(help_text="Paid back so far, with this refund.")
+    paid = models.PositiveIntegerField(help_text="What the whole payment was.")
+    credits = models.PositiveIntegerField(default=0, help_text="That it claims beyond what earlier refunds do.")
+    owed = models.PositiveIntegerField(default=0, help_text="Of these were out when it came: taken as they return.")
+    failed_at = models.DateTimeField(null=True, blank=True, help_text="Since then it claims nothing.")
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
         ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["grant", "refunded"], condition=Q(failed_at=None), name="refund_once_while_it_stands"
+            ),
+            models.CheckConstraint(condition=Q(owed__lte=F("credits")), name="refund_owes_what_it_claims"),
+        ]
+        indexes = [models.Index(fields=["charge"], name="refund_charge")]
 
     def __str__(self) -> str:
-        return self.reference
+        return f"{self.charge or self.grant}: {self.refunded} of {self.paid}"
 
 
 class CreditEntry(Written):
-    """One change of a wallet's balance. `reference` names the business event and can happen only once."""
+    """One change of a wallet's balance.
+
+    `reference` names the business event that brought it, and happens once. What only follows from another entry has
+    none: `of` leads to that, and each entry is ended once.
+
+        hold ◀─of─ settle ◀─of─ release (staff return what was spent)
+        hold ◀─of─ release (no image)
+        claw_back ◀─of─ restore (the refund failed, the dispute was won)
+    """
+
+    ABOUT = ("of__of", "of__refund", "of__dispute", "refund", "dispute")  # what `about` reads
 
     class Kind(models.TextChoices):
         GRANT = "grant", "Granted"
@@ -93,7 +123,22 @@ class CreditEntry(Written):
     kind = models.CharField(max_length=16, choices=Kind)
     amount = models.IntegerField(help_text="Signed credits.")
     balance_after = models.PositiveIntegerField()
-    reference = models.CharField(max_length=200, unique=True)
+    reference = models.CharField(max_length=200, unique=True, null=True, blank=True)
+    of = models.ForeignKey(
+        "self",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="ends",
+        db_index=False,
+        help_text="What it settles, releases, returns or restores.",
+    )
+    refund = models.ForeignKey(
+        Refund, on_delete=models.PROTECT, null=True, blank=True, related_name="entries", db_index=False
+    )
+    dispute = models.ForeignKey(
+        "billing.Dispute", on_delete=models.PROTECT, null=True, blank=True, related_name="entries", db_index=False
+    )
     cause = models.CharField(max_length=300, help_text="Why, for people.")
     created_at = models.DateTimeField(default=timezone.now)
 
@@ -102,11 +147,25 @@ class CreditEntry(Written):
         indexes = [
             models.Index(fields=["wallet", "-id"], name="entry_history"),
             models.Index(fields=["created_at"], name="entry_day"),
+            models.Index(fields=["refund"], condition=Q(refund__isnull=False), name="entry_refund"),
+            models.Index(fields=["dispute"], condition=Q(dispute__isnull=False), name="entry_dispute"),
         ]
+        constraints = [models.UniqueConstraint(fields=["of"], condition=Q(of__isnull=False), name="entry_ends_once")]
         verbose_name_plural = "credit entries"
 
     def __str__(self) -> str:
-        return f"{self.amount:+d} {self.reference}"
+        return f"{self.amount:+d} {self.reference or self.cause}"
+
+    @property
+    def about(self) -> str:
+        """The reference of the business event that it goes back to, "" where only time has passed."""
+        if self.of is not None:
+            return self.of.about
+        if self.refund is not None:
+            return f"refund:{self.refund.charge}"
+        if self.dispute is not None:
+            return f"dispute:{self.dispute.stripe_id}"
+        return self.reference or ""
 
 
 class CreditLine(Written):

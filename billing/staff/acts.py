@@ -37,6 +37,7 @@ class Act(StrEnum):
 
     GRANT = "Granted credits"
     TAKE = "Took credits"
+    REFUND = "Refunded a payment"
     RETURN = "Returned a credit"
     PLAN = "Changed the plan"
     RATE_LIMIT = "Changed the rate limit"
@@ -63,7 +64,6 @@ def grant_limit(actor: Actor) -> int:
     return int(settings.SUPPORT_GRANT_LIMIT) if may(actor, "grant_few") else 0
 
 
-@transaction.atomic
 def grant(
     *,
     actor: Actor,
@@ -75,7 +75,7 @@ def grant(
 ) -> CreditEntry:
     """Grant `credits`. Idempotent: the same `reference` returns the first entry and records nothing."""
     _may_grant(actor, credits)
-    return _grant(actor, wallet, credits, _checked(reason), reference, expires_at)
+    return _grant(actor, wallet, credits, _checked(reason), reference, expires_at)[0]
 
 
 @transaction.atomic
@@ -96,59 +96,52 @@ def grant_many(
     ordered = sorted(accounts, key=lambda wallet: wallet.pk)  # two acts that overlap lock in the same order
     _may_grant(actor, credits * len(ordered))
     reason = _checked(reason)
-    fresh = 0
-    for wallet in ordered:
-        own = f"{reference}:{wallet.pk}"
-        fresh += not CreditEntry.objects.filter(reference=own).exists()
-        _grant(actor, wallet, credits, reason, own, expires_at)
-    return fresh
+    return sum(_grant(actor, wallet, credits, reason, f"{reference}:{wallet.pk}", expires_at)[1] for wallet in ordered)
 
 
-@transaction.atomic
 def take(*, actor: Actor, wallet: Wallet, credits: int, reason: str, reference: str) -> CreditEntry:
     """Take up to `credits`, as many as there are. Idempotent as `grant` is. Raises NothingToTake."""
     _require(actor, "take_credits")
     reason = _checked(reason)
-    wallet = _locked(wallet)
-    if known := _entry(reference):
-        return known
-    entry = ledger.take(wallet=wallet, credits=credits, reference=reference, cause=reason)
-    if not entry.amount:
-        raise NothingToTake
-    _record(
-        actor,
-        Act.TAKE,
-        reason,
-        wallet=wallet,
-        before={"balance": entry.balance_after - entry.amount},
-        after={"balance": entry.balance_after, "credits": entry.amount, "entry": reference},
-    )
+    with ledger.books(wallet) as books:
+        if known := books.entry(reference):
+            return known
+        entry = books.take(credits=credits, reference=reference, cause=reason)
+        if not entry.amount:
+            raise NothingToTake
+        _record(
+            actor,
+            Act.TAKE,
+            reason,
+            wallet=wallet,
+            before={"balance": entry.balance_after - entry.amount},
+            after={"balance": entry.balance_after, "credits": entry.amount, "entry": reference},
+        )
     return entry
 
 
-@transaction.atomic
 def return_credit(*, actor: Actor, wallet: Wallet, reference: str, reason: str) -> CreditEntry:
     """Give back what was spent under the hold `reference`, once. Raises UnknownHold, NotSpent."""
     _require(actor, "return_credit")
     reason = _checked(reason)
-    wallet = _locked(wallet)
-    if known := _entry(f"{reference}:returned"):
-        return known
-    entry = ledger.give_back(reference=reference, cause=reason)
-    if entry.wallet_id != wallet.pk or entry.amount > grant_limit(actor):
-        raise PermissionDenied
-    _record(
-        actor,
-        Act.RETURN,
-        reason,
-        wallet=wallet,
-        before={"balance": entry.balance_after - entry.amount},
-        after={"balance": entry.balance_after, "credits": entry.amount, "entry": entry.reference},
-    )
+    with ledger.books(wallet) as books:
+        returned: CreditEntry | None = CreditEntry.objects.filter(wallet=wallet, of__of__reference=reference).first()
+        if returned:
+            return returned
+        entry = books.give_back(reference=reference, cause=reason)
+        if entry.amount > grant_limit(actor):
+            raise PermissionDenied
+        _record(
+            actor,
+            Act.RETURN,
+            reason,
+            wallet=wallet,
+            before={"balance": entry.balance_after - entry.amount},
+            after={"balance": entry.balance_after, "credits": entry.amount, "entry": reference},
+        )
     return entry
 
 
-@transaction.atomic
 def change_plan(*, actor: Actor, wallet: Wallet, plan: Plan, reason: str) -> None:
     """Give the wallet the limits of `plan`; credits do not change.
 
@@ -156,27 +149,28 @@ def change_plan(*, actor: Actor, wallet: Wallet, plan: Plan, reason: str) -> Non
     """
     _require(actor, "change_limits")
     reason = _checked(reason)
-    wallet = _locked(wallet)
-    if checkout.live_subscription(wallet):
-        raise SubscriptionDecides
-    if wallet.plan_id == plan.pk:
-        return
-    before = {"plan": wallet.plan.slug if wallet.plan else None}
-    Wallet.objects.filter(pk=wallet.pk).update(plan=plan)
-    _record(actor, Act.PLAN, reason, wallet=wallet, before=before, after={"plan": plan.slug})
+    with ledger.books(wallet) as books:  # of an act that is sent twice at once only the first is recorded
+        if checkout.live_subscription(wallet):
+            raise SubscriptionDecides
+        was = books.wallet.plan
+        if was == plan:
+            return
+        Wallet.objects.filter(pk=wallet.pk).update(plan=plan)
+        before = {"plan": was.slug if was else None}
+        _record(actor, Act.PLAN, reason, wallet=wallet, before=before, after={"plan": plan.slug})
 
 
-@transaction.atomic
 def change_rate_limit(*, actor: Actor, wallet: Wallet, per_minute: int | None, reason: str) -> None:
     """Allow the wallet `per_minute` generate requests; None means its plan's limit."""
     _require(actor, "change_limits")
     reason = _checked(reason)
-    wallet = _locked(wallet)
-    if wallet.rate_limit == per_minute:
-        return
-    Wallet.objects.filter(pk=wallet.pk).update(rate_limit=per_minute)
-    before, after = {"rate_limit": wallet.rate_limit}, {"rate_limit": per_minute}
-    _record(actor, Act.RATE_LIMIT, reason, wallet=wallet, before=before, after=after)
+    with ledger.books(wallet) as books:  # as above
+        was = books.wallet.rate_limit
+        if was == per_minute:
+            return
+        Wallet.objects.filter(pk=wallet.pk).update(rate_limit=per_minute)
+        before, after = {"rate_limit": was}, {"rate_limit": per_minute}
+        _record(actor, Act.RATE_LIMIT, reason, wallet=wallet, before=before, after=after)
 
 
 @transaction.atomic
@@ -272,24 +266,24 @@ def save_product(*, actor: Actor, product: Plan | Pack, reason: str) -> None:
 
 def _grant(
     actor: Actor, wallet: Wallet, credits: int, reason: str, reference: str, expires_at: datetime | None
-) -> CreditEntry:
-    wallet = _locked(wallet)
-    if known := _entry(reference):
-        return known
-    entry = ledger.grant(
-        wallet=wallet,
-        credits=credits,
-        source=CreditGrant.Source.STAFF,
-        reference=reference,
-        cause=reason,
-        expires_at=expires_at,
-    )
-    after: dict[str, Any] = {"balance": entry.balance_after, "credits": credits, "entry": reference}
-    if expires_at:
-        after["expires_at"] = expires_at.isoformat()
-    before = {"balance": entry.balance_after - credits}
-    _record(actor, Act.GRANT, reason, wallet=wallet, before=before, after=after)
-    return entry
+) -> tuple[CreditEntry, bool]:
+    """Return the entry, and whether it was made now."""
+    with ledger.books(wallet) as books:
+        if known := books.entry(reference):
+            return known, False
+        entry = books.grant(
+            credits=credits,
+            source=CreditGrant.Source.STAFF,
+            reference=reference,
+            cause=reason,
+            expires_at=expires_at,
+        )
+        after: dict[str, Any] = {"balance": entry.balance_after, "credits": credits, "entry": reference}
+        if expires_at:
+            after["expires_at"] = expires_at.isoformat()
+        before = {"balance": entry.balance_after - credits}
+        _record(actor, Act.GRANT, reason, wallet=wallet, before=before, after=after)
+    return entry, True
 
 
 def record(
@@ -303,6 +297,12 @@ def record(
 ) -> None:
     """Leave the record of an act of another app's; it belongs into the transaction that changes something."""
     _record(actor, act, _checked(reason), wallet=wallet, before=before, after=after)
+
+
+def permitted(actor: Actor, permission: str, reason: str) -> str:
+    """Return the reason of an act of another module's, stripped. Raises PermissionDenied, ValueError."""
+    _require(actor, permission)
+    return _checked(reason)
 
 
 def _set_active(actor: Actor, user: User, active: bool, act: Act, reason: str) -> None:
@@ -354,15 +354,6 @@ def _checked(reason: str) -> str:
 
 def _of(user: User) -> Wallet:
     return ledger.wallet_of(user.pk)
-
-
-def _locked(wallet: Wallet) -> Wallet:
-    """Hold the wallet's row, so that of an act that is sent twice at once only the first is recorded."""
-    return Wallet.objects.select_for_update(of=("self",)).get(pk=wallet.pk)
-
-
-def _entry(reference: str) -> CreditEntry | None:
-    return CreditEntry.objects.filter(reference=reference).first()
 
 
 def _values(product: Plan | Pack) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 from django.utils import timezone
 
 from accounts.models import ApiKey
@@ -117,11 +117,10 @@ def admit(
         if idempotency_key and (earlier := _replay(wallet, request, idempotency_key)):
             return earlier
         if isinstance(error, _Full):
-            raise TooManyAtOnce(most=error.most, rate=rate) from error
+            raise TooManyAtOnce(most=error.most, rate=rate, balance=ledger.write_off_expired(wallet)) from error
         if isinstance(error, _Capped):
-            raise KeyLimitReached(cap=error.cap, rate=rate) from error
+            raise KeyLimitReached(cap=error.cap, rate=rate, balance=ledger.write_off_expired(wallet)) from error
         if isinstance(error, InsufficientCredits):
-            ledger.write_off_expired(wallet)  # the refusal names the balance after that, and undid it
             raise OutOfCredits(balance=error.balance, needed=error.needed, rate=rate) from error
         raise
     return Admission(generations, request.credits, balance, rate)
@@ -190,19 +189,20 @@ def _rate(window: limits.Window, request: ImageRequest, taken: Taken | None) -> 
         return error
 
 
-@transaction.atomic
 def _create(
     wallet: Wallet, request: ImageRequest, api_key: ApiKey | None, idempotency_key: str | None
 ) -> tuple[tuple[Generation, ...], int]:
     """Hold the credits and insert the rows, all in one transaction; return the rows and the balance."""
     generations = tuple(_drafts(wallet, request, api_key, idempotency_key))
-    balance = _hold_all(wallet, generations)
-    _check_room(wallet, request.count)
-    _count_against_cap(api_key, request.credits, at=generations[0].created_at)
-    # The last one first, so that a list with the newest first begins with a group's first image.
-    Generation.objects.bulk_create(reversed(generations))
-    wakeups.publish_on_commit(wakeups.WORK)
-    return generations, balance
+    with ledger.books(wallet) as books:
+        # Each generation's credit on its own, so that each can settle or return alone.
+        books.hold_each([(generation.credit_reference, generation.credit_cause) for generation in generations])
+        _check_room(wallet, request.count)
+        _count_against_cap(api_key, request.credits, at=generations[0].created_at)
+        # The last one first, so that a list with the newest first begins with a group's first image.
+        Generation.objects.bulk_create(reversed(generations))
+        wakeups.publish_on_commit(wakeups.WORK)
+    return generations, books.balance
 
 
 def _drafts(
@@ -223,12 +223,6 @@ def _drafts(
             created_at=now,
             deadline_at=now + timedelta(seconds=settings.GENERATION_DEADLINE_SECONDS),
         )
-
-
-def _hold_all(wallet: Wallet, generations: tuple[Generation, ...]) -> int:
-    """Hold each generation's credit on its own, so that each can settle or return alone; return the balance."""
-    holds = [(generation.credit_reference, generation.credit_cause) for generation in generations]
-    return ledger.hold_each(wallet=wallet, holds=holds)
 
 
 class _Full(Exception):
@@ -274,8 +268,7 @@ def _replay(wallet: Wallet, request: ImageRequest, idempotency_key: str) -> Admi
 
 def _replay_in_turn(wallet: Wallet, request: ImageRequest, idempotency_key: str) -> Admission | None:
     """Look once more behind those who hold the wallet now: the same request, sent twice at once, may be among them."""
-    with transaction.atomic():
-        ledger.lock(wallet)
+    with ledger.books(wallet):
         return _replay(wallet, request, idempotency_key)
 
 

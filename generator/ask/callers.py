@@ -31,12 +31,8 @@ def look_up(secret: str, ip: str | None) -> Caller:
     """Return who calls with `secret`, as the database has it now. Raises InvalidApiKey."""
     with _making_room:
         _remembered.pop(_digest(secret), None)
-    api_key = keys.verify(secret, ip=ip, also=("user__wallet__plan",))
-    try:
-        wallet = api_key.user.wallet
-    except Wallet.DoesNotExist:
-        wallet = ledger.wallet_of(api_key.user_id)
-    caller = Caller(api_key, wallet)
+    api_key = keys.verify(secret, ip=ip, also=(ledger.BESIDE_A_KEY,))
+    caller = Caller(api_key, ledger.wallet_of(api_key))
     with _making_room:
         while len(_remembered) >= MOST_REMEMBERED:
             del _remembered[next(iter(_remembered))]

@@ -209,7 +209,8 @@ def fail(generation: Generation, *, code: str, message: str, only_if: Q | None =
     )
     if not moved:
         return False
-    returned = ledger.release(reference=generation.credit_reference, cause=f"Returned: {message}"[:300])
+    with ledger.books(generation.wallet_id) as books:
+        returned = books.release(reference=generation.credit_reference, cause=f"Returned: {message}"[:300])
     caps.give_back(generation, returned.amount)  # after the ledger, which locks the wallet: as admission does it
     live.publish_on_commit(generation)
     return True
@@ -266,7 +267,7 @@ def _complete(completions: Sequence[Completion]) -> set[int]:
     )
     ended = [one.generation for one in completions if one.generation.pk in moved]
     if ended:
-        ledger.settle_all([generation.credit_reference for generation in ended])
+        ledger.settle([generation.credit_reference for generation in ended])
     for generation in ended:
         live.publish_on_commit(generation)
     return moved

@@ -41,7 +41,8 @@ class Receipt:
 def receipt_of(generation: Generation) -> Receipt:
     """Return a final generation's receipt, in one query."""
     entries = statement.entries_about(generation.wallet, generation.credit_reference)
-    steps = [*map(_step, entries), *_own_steps(generation)]
+    steps = [*(_step(entry, by_staff=entry.of_id not in (None, entries[0].pk)) for entry in entries)]
+    steps += _own_steps(generation)
     return Receipt(
         steps=sorted(steps, key=lambda step: step.at),
         cost=-sum(entry.amount for entry in entries),
@@ -49,8 +50,7 @@ def receipt_of(generation: Generation) -> Receipt:
     )
 
 
-def _step(entry: CreditEntry) -> Step:
-    by_staff = entry.reference.endswith(":returned")
+def _step(entry: CreditEntry, *, by_staff: bool) -> Step:
     words = _CREDIT_WORDS.get(entry.kind, entry.get_kind_display())
     return Step(words, entry.created_at, entry.amount, why=entry.cause if by_staff else "")
 

@@ -57,7 +57,7 @@ ENTRY_FIELDS = {
     "credits": "amount",
     "balance_after": "balance_after",
     "cause": "cause",
-    "reference": "reference",
+    "reference": "about",
 }
 
 README = """Everything you have at {site}, as of {now}.
@@ -154,8 +154,8 @@ def _documents(user: User, wallet: Wallet) -> Iterator[tuple[str, Iterable[bytes
     yield "profile.json", [_json(_profile(user, wallet))]
     yield "generations.json", _list(map(_generation, _generations(wallet).iterator(chunk_size=ROWS_AT_ONCE)))
     yield "api_keys.json", _list(_named(key, API_KEY_FIELDS) for key in user.api_keys.all())
-    entries = CreditEntry.objects.filter(wallet=wallet).order_by("pk").iterator(chunk_size=ROWS_AT_ONCE)
-    yield "credits.json", _list(_named(entry, ENTRY_FIELDS) for entry in entries)
+    entries = CreditEntry.objects.filter(wallet=wallet).select_related(*CreditEntry.ABOUT).order_by("pk")
+    yield "credits.json", _list(_named(entry, ENTRY_FIELDS) for entry in entries.iterator(chunk_size=ROWS_AT_ONCE))
     yield "payments.json", [_json(_payments(wallet))]
     yield "sign_ins.json", [_json(_sign_ins(user))]
 

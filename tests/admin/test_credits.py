@@ -13,11 +13,12 @@ from django.utils import timezone
 
 from accounts.models import User
 from billing import ledger
-from billing.errors import NothingToTake, NotSpent
+from billing.errors import NothingToTake, NotSpent, UnknownHold
 from billing.models import AuditRecord, CreditEntry, CreditGrant, Dispute, Wallet
 from billing.staff import acts
 from generator.models import Generation
 from tests.admin.conftest import REASON, Staff
+from tests.billing import books
 from tests.billing.books import audit, history
 
 
@@ -122,7 +123,7 @@ def test_an_images_credit_comes_back_once(support: Staff, alice: User, wallet: W
     for _ in range(2):
         assert support.act("person_return_credit", alice.pk, drawn.public_id).status_code == 302
     assert audit(wallet) == 3
-    assert CreditEntry.objects.filter(reference=f"{drawn.credit_reference}:returned").count() == 1
+    assert CreditEntry.objects.filter(of__of__reference=drawn.credit_reference).count() == 1
     assert AuditRecord.objects.filter(action="Returned a credit").count() == 1
     drawn.refresh_from_db()
     assert drawn.status == Generation.Status.COMPLETED
@@ -139,9 +140,9 @@ def test_a_credit_that_is_still_set_aside_is_not_returned(
 def test_a_credit_that_came_back_by_itself_is_not_returned_again(
     wallet: Wallet, generation: Generation, sam: User
 ) -> None:
-    ledger.release(reference=generation.credit_reference, cause="Returned: no image")
+    books.release(generation.credit_reference)
     with pytest.raises(NotSpent):
-        ledger.give_back(reference=generation.credit_reference, cause="x")
+        books.give_back(generation.credit_reference)
     assert audit(wallet) == 3
 
 
@@ -151,7 +152,7 @@ def test_somebody_elses_image_is_not_found_on_this_page(boss: Staff, bob: User, 
 
 def test_a_returned_credit_of_an_expired_grant_has_seven_days(wallet: Wallet, drawn: Generation) -> None:
     CreditGrant.objects.update(expires_at=timezone.now() - timedelta(days=1))
-    ledger.give_back(reference=drawn.credit_reference, cause="Sorry")
+    books.give_back(drawn.credit_reference)
     bucket = CreditGrant.objects.get()
     assert bucket.remaining == 1  # the other two expired
     assert bucket.expires_at
@@ -161,8 +162,8 @@ def test_a_returned_credit_of_an_expired_grant_has_seven_days(wallet: Wallet, dr
 
 def test_a_returned_credit_of_a_disputed_payment_stays_kept_back(wallet: Wallet, drawn: Generation) -> None:
     bucket = CreditGrant.objects.get()
-    ledger.freeze(grant=bucket, reference="dispute:dp_1", cause="Disputed")
-    ledger.give_back(reference=drawn.credit_reference, cause="Sorry")
+    books.freeze(bucket, books.disputed(bucket))
+    books.give_back(drawn.credit_reference)
     assert audit(wallet) == 0
 
 
@@ -195,7 +196,7 @@ def test_who_is_no_staff_any_more_may_nothing_whatever_their_group_may(support: 
 
 def test_a_credit_comes_back_only_to_whose_image_it_was(boss: Staff, bob: User, drawn: Generation) -> None:
     bobs = ledger.wallet_of(bob.pk)
-    with pytest.raises(PermissionDenied):
+    with pytest.raises(UnknownHold):
         acts.return_credit(actor=boss.user, wallet=bobs, reference=drawn.credit_reference, reason=REASON)
     assert (audit(bobs), audit(drawn.wallet)) == (3, 2)
     assert not AuditRecord.objects.filter(action="Returned a credit").exists()

@@ -14,6 +14,7 @@ from accounts.models import User
 from billing import ledger
 from billing.errors import InsufficientCredits, UnknownHold
 from billing.models import CreditEntry, CreditGrant, CreditLine, Wallet
+from tests.billing import books
 from tests.billing.books import audit, history
 
 pytestmark = pytest.mark.services
@@ -36,27 +37,24 @@ def bobs(bob: User) -> Wallet:
 
 def grant(wallet: Wallet, credits: int, *, days: float | None = None, reference: str | None = None) -> CreditGrant:
     """Grant credits that expire in `days`, and return their bucket."""
-    entry = ledger.grant(
-        wallet=wallet,
-        credits=credits,
-        source=CreditGrant.Source.PACK,
-        reference=reference or f"pack:{random.random()}",
-        cause="test",
-        expires_at=None if days is None else timezone.now() + timedelta(days=days),
-    )
-    return entry.lines.get().grant
+    ends = None if days is None else timezone.now() + timedelta(days=days)
+    return books.grant(wallet, credits, reference=reference or f"pack:{random.random()}", expires_at=ends)
 
 
 def hold(wallet: Wallet, credits: int, reference: str = HOLD) -> CreditEntry:
-    return ledger.hold(wallet=wallet, credits=credits, reference=reference, cause="Image img_1")
+    return books.hold(wallet, credits, reference=reference)
 
 
 def release(reference: str = HOLD) -> CreditEntry:
-    return ledger.release(reference=reference, cause="Returned: no image")
+    return books.release(reference)
+
+
+def settle(reference: str = HOLD) -> CreditEntry:
+    return books.settle(reference)
 
 
 def take(wallet: Wallet, credits: int, reference: str = "staff:1") -> CreditEntry:
-    return ledger.take(wallet=wallet, credits=credits, reference=reference, cause="mistake")
+    return books.take(wallet, credits, reference=reference)
 
 
 def expire_at(bucket: CreditGrant, moment: datetime) -> None:
@@ -110,13 +108,8 @@ def test_a_grant_adds_credits_as_a_bucket_of_their_own(wallet: Wallet) -> None:
 
 
 def test_a_grant_with_a_known_reference_adds_nothing(wallet: Wallet) -> None:
-    first = ledger.grant(
-        wallet=wallet, credits=5, source=CreditGrant.Source.PACK, reference="stripe:evt_1", cause="Pack"
-    )
-    again = ledger.grant(
-        wallet=wallet, credits=500, source=CreditGrant.Source.PACK, reference="stripe:evt_1", cause="Pack"
-    )
-    assert again == first
+    first = grant(wallet, 5, reference="stripe:evt_1")
+    assert grant(wallet, 500, reference="stripe:evt_1") == first
     assert audit(wallet) == 8
     assert CreditGrant.objects.count() == 2
 
@@ -247,9 +240,7 @@ def test_a_refusal_that_undoes_more_leaves_what_has_expired_to_be_written_off(wa
     with pytest.raises(InsufficientCredits) as error:
         two()
     assert error.value.balance == 2
-    ledger.write_off_expired(wallet)
-    assert audit(wallet) == 3
-    ledger.write_off_expired(wallet)
+    assert [ledger.write_off_expired(wallet), audit(wallet), ledger.write_off_expired(wallet)] == [3, 3, 3]
     assert history(wallet) == [("grant", 3), ("grant", 5), ("expire", -5)]
 
 
@@ -272,14 +263,14 @@ def test_many_holds_at_once_spend_no_credit_twice(wallet: Wallet) -> None:
 
 def test_settling_spends_what_was_held(wallet: Wallet) -> None:
     hold(wallet, 1)
-    entry = ledger.settle(reference=HOLD)
+    entry = settle()
     assert (entry.amount, entry.balance_after, entry.kind) == (0, 2, "settle")
     assert audit(wallet) == 2
 
 
 def test_settling_twice_does_nothing_more(wallet: Wallet) -> None:
     hold(wallet, 1)
-    assert ledger.settle(reference=HOLD) == ledger.settle(reference=HOLD)
+    assert settle() == settle()
     assert history(wallet) == [("grant", 3), ("hold", -1), ("settle", 0)]
 
 
@@ -306,7 +297,7 @@ def test_releasing_in_many_places_at_once_gives_back_once(wallet: Wallet) -> Non
 
 def test_what_was_settled_is_not_released_any_more(wallet: Wallet) -> None:
     hold(wallet, 1)
-    settled = ledger.settle(reference=HOLD)
+    settled = settle()
     assert release() == settled
     assert audit(wallet) == 2
 
@@ -314,24 +305,24 @@ def test_what_was_settled_is_not_released_any_more(wallet: Wallet) -> None:
 def test_what_was_released_is_not_settled_any_more(wallet: Wallet) -> None:
     hold(wallet, 1)
     released = release()
-    assert ledger.settle(reference=HOLD) == released
+    assert settle() == released
     assert audit(wallet) == 3
 
 
 def test_a_hold_that_is_settled_and_released_at_once_ends_one_way(wallet: Wallet) -> None:
     hold(wallet, 2)
-    outcomes = at_once(8, lambda n: release() if n % 2 else ledger.settle(reference=HOLD))
+    outcomes = at_once(8, lambda n: release() if n % 2 else settle())
     assert len({entry.pk for entry in outcomes}) == 1
     assert audit(wallet) == (3 if outcomes[0].kind == "release" else 1)
 
 
-@pytest.mark.parametrize("end", [lambda ref: ledger.settle(reference=ref), release])
+@pytest.mark.parametrize("end", [settle, release])
 def test_ending_a_hold_that_nobody_made_is_an_error(wallet: Wallet, end: Callable[[str], Any]) -> None:
     hold(wallet, 1)
     with pytest.raises(UnknownHold):
         end("generation:2")
     with pytest.raises(UnknownHold):
-        end(CreditEntry.objects.get(kind="grant").reference)
+        end(str(CreditEntry.objects.get(kind="grant").reference))
     assert audit(wallet) == 2
 
 
@@ -437,9 +428,7 @@ def test_expiring_writes_off_what_is_left(wallet: Wallet) -> None:
 def test_expiring_twice_writes_off_once(wallet: Wallet) -> None:
     plan = grant(wallet, 5, days=10)
     lapse(plan)
-    assert ledger.expire(plan) is not None
-    assert ledger.expire(plan) is None
-    assert ledger.expire_due() == 0
+    assert [ledger.expire_due(), ledger.expire_due()] == [1, 0]
     assert audit(wallet) == 3
 
 
@@ -450,20 +439,20 @@ def test_expiring_in_many_places_at_once_writes_off_once(wallet: Wallet) -> None
 
 
 def test_what_is_not_due_or_never_ends_does_not_expire(wallet: Wallet) -> None:
-    plan, welcome = grant(wallet, 5, days=1), CreditGrant.objects.earliest("id")
-    assert ledger.expire(plan) is None
-    assert ledger.expire(welcome) is None
+    grant(wallet, 5, days=1)
     assert ledger.expire_due() == 0
+    with ledger.books(wallet) as opened:
+        assert opened.expire() == 0
     assert audit(wallet) == 8
 
 
-def test_expiring_goes_by_the_row_not_by_what_the_caller_remembers(wallet: Wallet) -> None:
+def test_writing_off_goes_by_the_row_not_by_what_the_caller_remembers(wallet: Wallet) -> None:
     plan = grant(wallet, 5, days=10)
-    lapse(plan)
-    stale = CreditGrant.objects.get(pk=plan.pk)
-    expire_at(plan, timezone.now() + timedelta(days=1))
-    assert ledger.expire(stale) is None
-    assert audit(wallet) == 8
+    hold(wallet, 4)
+    with ledger.books(wallet) as opened:
+        opened.write_off(plan, cause="The plan has ended")
+        assert opened.write_off(plan, cause="The plan has ended") is None
+    assert history(wallet)[-1] == ("expire", -1)
 
 
 def test_expiring_is_done_in_batches_for_every_account(wallet: Wallet, bobs: Wallet) -> None:
@@ -500,6 +489,26 @@ def test_the_database_itself_refuses_a_second_entry_with_a_reference(wallet: Wal
     known = CreditEntry.objects.get()
     with pytest.raises(IntegrityError):
         CreditEntry.objects.create(wallet=wallet, kind="grant", amount=0, balance_after=3, reference=known.reference)
+
+
+def test_the_database_itself_refuses_a_second_end(wallet: Wallet) -> None:
+    held = hold(wallet, 1)
+    settled = settle()
+    with pytest.raises(IntegrityError):
+        CreditEntry.objects.create(wallet=wallet, kind="release", amount=0, balance_after=2, of=held)
+    CreditEntry.objects.create(wallet=wallet, kind="release", amount=0, balance_after=2, of=settled)
+    with pytest.raises(IntegrityError):
+        CreditEntry.objects.create(wallet=wallet, kind="release", amount=0, balance_after=2, of=settled)
+
+
+def test_the_same_books_are_not_opened_within_themselves(wallet: Wallet, bobs: Wallet) -> None:
+    with (
+        pytest.raises(RuntimeError, match="open already"),
+        ledger.books(wallet),
+        ledger.books(bobs),
+        ledger.books(wallet),
+    ):
+        pass
 
 
 @pytest.mark.parametrize(

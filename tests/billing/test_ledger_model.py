@@ -23,8 +23,8 @@ from hypothesis.stateful import (
 from accounts.models import User
 from billing import ledger
 from billing.errors import InsufficientCredits
-from billing.models import CreditEntry, CreditGrant, Wallet
-from tests.billing.books import audit
+from billing.models import CreditEntry, CreditGrant, Dispute, Wallet
+from tests.billing.books import audit, disputed
 
 pytestmark = [pytest.mark.services, pytest.mark.django_db]
 
@@ -41,10 +41,10 @@ PAID = 10  # what each grant cost, in the model's money
 
 @dataclass
 class Claim:
-    """A refund up to `level` of PAID: the credits that it took, and those it takes as they come back."""
+    """A refund up to `level` of PAID: the credits that it claims, and those of them it takes as they come back."""
 
     level: int
-    taken: int
+    credits: int
     owed: int
 
 
@@ -72,18 +72,18 @@ class Bucket:
         for claim in self.claims:
             part = min(credits, claim.owed)
             claim.owed -= part
-            claim.taken += part
             credits -= part
         self.left += credits
 
 
 @dataclass
 class Books:
-    """What the model knows of an account: its buckets, and from which of them each open hold was drawn."""
+    """What the model knows of an account: its buckets, and from which of them each hold was drawn, open or spent."""
 
     wallet: Wallet
     buckets: dict[int, Bucket] = field(default_factory=dict)
     holds: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
+    spent: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
 
     def overdue(self, now: datetime) -> dict[int, Bucket]:
         return {key: bucket for key, bucket in self.buckets.items() if bucket.left and bucket.ends <= now}
@@ -111,17 +111,30 @@ class Books:
             self.buckets[key].come_back(part, now)
 
     def unspent(self, key: int) -> int:
-        """What of a bucket its owner has, or may get back, and no refund has a claim to."""
+        """What of a bucket its owner has, or may get back, or has lost to a refund or dispute."""
         bucket = self.buckets[key]
         out = sum(part for drawn in self.holds.values() for from_key, part in drawn if from_key == key)
-        return max(0, bucket.left + out + bucket.kept - sum(claim.owed for claim in bucket.claims))
+        return bucket.left + out + bucket.kept + sum(claim.credits - claim.owed for claim in bucket.claims)
 
     def refund(self, key: int, level: int) -> None:
+        """Of PAID, `level` is paid back by now."""
         bucket = self.buckets[key]
-        share = -(-self.unspent(key) * (level - bucket.refunded) // (PAID - bucket.refunded))
-        now = min(share, bucket.left)
+        if level > bucket.refunded:
+            bucket.claims.append(Claim(level, 0, 0))
+        self.claim(key)
+
+    def claim(self, key: int) -> None:
+        """All that is paid back claims its share of what is not spent, and never less than it did."""
+        bucket = self.buckets[key]
+        if not bucket.claims:
+            return
+        last = bucket.claims[-1]
+        share = -(-self.unspent(key) * last.level // PAID)
+        short = max(0, share - sum(claim.credits for claim in bucket.claims))
+        now = min(short, bucket.left)
         bucket.left -= now
-        bucket.claims.append(Claim(level, now, share - now))
+        last.credits += short
+        last.owed += short - now
 
 
 class Ledger(RuleBasedStateMachine):
@@ -155,30 +168,29 @@ class Ledger(RuleBasedStateMachine):
     def grant(self, who: int, credits: int, days: int | None) -> None:
         books, ends = self.books[who], self.clock + timedelta(days=days) if days else None
         options: Any = {
-            "wallet": books.wallet,
             "credits": credits,
             "source": CreditGrant.Source.PACK,
             "reference": next(self.references),
             "cause": "model",
             "expires_at": ends,
         }
-        entry = self.twice(lambda: ledger.grant(**options))
+        entry = self.twice(books.wallet, lambda opened: opened.grant(**options))
         books.buckets[entry.lines.get().grant_id] = Bucket(credits, ends or NEVER)
 
     @rule(who=owners, credits=credits)
     def hold(self, who: int, credits: int) -> None:
         books, reference = self.books[who], next(self.references)
 
-        def hold() -> CreditEntry:
-            return ledger.hold(wallet=books.wallet, credits=credits, reference=reference, cause="model")
+        def hold(opened: ledger.Books) -> CreditEntry:
+            return opened.hold(credits=credits, reference=reference, cause="model")
 
         if books.spendable(self.clock) < credits:
-            with pytest.raises(InsufficientCredits) as error:
-                hold()
+            with pytest.raises(InsufficientCredits) as error, ledger.books(books.wallet) as opened:
+                hold(opened)
             assert error.value.balance == books.spendable(self.clock)
             books.write_off(self.clock)
             return
-        self.twice(hold)
+        self.twice(books.wallet, hold)
         books.write_off(self.clock)
         books.holds[reference] = books.draw(credits)
 
@@ -188,20 +200,35 @@ class Ledger(RuleBasedStateMachine):
         books = data.draw(st.sampled_from([books for books in self.books if books.holds]))
         reference = data.draw(st.sampled_from(sorted(books.holds)))
         drawn = books.holds.pop(reference)
-        ends: list[Callable[[], CreditEntry]] = [
-            lambda: ledger.settle(reference=reference),
-            lambda: ledger.release(reference=reference, cause="model"),
-        ]
-        first, other = ends if settle else ends[::-1]
-        assert self.twice(first) == other()
+        if settle:
+            books.spent[reference] = drawn
+            before = CreditEntry.objects.count()
+            ledger.settle([reference])
+            ledger.settle([reference])
+            assert CreditEntry.objects.count() == before + 1
+        entry = self.twice(books.wallet, lambda opened: opened.release(reference=reference, cause="model"))
+        assert entry.kind == ("settle" if settle else "release")
+        ledger.settle([reference])
         if not settle:
             books.write_off(self.clock)
             books.give_back(drawn, self.clock)
 
+    @precondition(lambda self: any(books.spent for books in self.books))
+    @rule(data=st.data())
+    def staff_return_what_was_spent(self, data: st.DataObject) -> None:
+        books = data.draw(st.sampled_from([books for books in self.books if books.spent]))
+        reference = data.draw(st.sampled_from(sorted(books.spent)))
+        drawn = books.spent.pop(reference)
+        self.twice(books.wallet, lambda opened: opened.give_back(reference=reference, cause="model"))
+        books.write_off(self.clock)
+        books.give_back(drawn, self.clock)
+        for key, _ in drawn:
+            books.claim(key)
+
     @rule(who=owners, credits=credits)
     def take(self, who: int, credits: int) -> None:
         books, reference = self.books[who], next(self.references)
-        self.twice(lambda: ledger.take(wallet=books.wallet, credits=credits, reference=reference, cause="model"))
+        self.twice(books.wallet, lambda opened: opened.take(credits=credits, reference=reference, cause="model"))
         books.write_off(self.clock)
         books.draw(credits)
 
@@ -209,18 +236,9 @@ class Ledger(RuleBasedStateMachine):
     def refund(self, who: int, level: int, data: st.DataObject) -> None:
         books = self.books[who]
         key = data.draw(st.sampled_from(sorted(books.buckets)))
-        bucket = books.buckets[key]
-        if level <= bucket.refunded:
+        if level <= books.buckets[key].refunded:
             return
-        options: Any = {
-            "grant": CreditGrant.objects.get(pk=key),
-            "part": level - bucket.refunded,
-            "of": PAID - bucket.refunded,
-            "refunded": level,
-            "reference": f"refund:{next(self.references)}",
-            "cause": "model",
-        }
-        self.twice(lambda: ledger.refund(**options))
+        self.follow_refunds(books, key, level)
         books.refund(key, level)
 
     @precondition(lambda self: any(bucket.claims for books in self.books for bucket in books.buckets.values()))
@@ -229,14 +247,12 @@ class Ledger(RuleBasedStateMachine):
         """Of what was paid back only `level` is; that may be less than the last refund that stands, or more."""
         some = [(books, key) for books in self.books for key, bucket in sorted(books.buckets.items()) if bucket.claims]
         books, key = data.draw(st.sampled_from(some))
-        bucket, grant = books.buckets[key], CreditGrant.objects.get(pk=key)
+        bucket = books.buckets[key]
+        self.follow_refunds(books, key, level)
         failed = [claim for claim in bucket.claims if claim.level > level]
         bucket.claims = [claim for claim in bucket.claims if claim.level <= level]
-        self.come_back(books, bucket, sum(claim.taken for claim in failed))
-        stands = self.twice(
-            lambda: ledger.undo_refunds(grant=grant, above=level, kept_by=f"refunded:{key}", cause="model")
-        )
-        assert stands == bucket.refunded
+        self.come_back(books, bucket, sum(claim.credits - claim.owed for claim in failed))
+        books.refund(key, level)
 
     @rule(who=owners, data=st.data())
     def dispute(self, who: int, data: st.DataObject) -> None:
@@ -245,11 +261,13 @@ class Ledger(RuleBasedStateMachine):
         key = data.draw(st.sampled_from(sorted(books.buckets)))
         bucket, grant = books.buckets[key], CreditGrant.objects.get(pk=key)
         if not bucket.dispute:
-            bucket.dispute = f"dispute:{next(self.references)}"
+            dispute = disputed(grant, f"du_{next(self.references)}")
+            bucket.dispute = dispute.stripe_id
             bucket.kept, bucket.left = bucket.left, 0
-            self.twice(lambda: ledger.freeze(grant=grant, reference=bucket.dispute, cause="model"))
+            self.twice(books.wallet, lambda opened: opened.freeze(grant, dispute=dispute, cause="model"))
             return
-        self.twice(lambda: ledger.thaw(grant=grant, reference=bucket.dispute, cause="model"))
+        dispute = Dispute.objects.get(stripe_id=bucket.dispute)
+        self.twice(books.wallet, lambda opened: opened.thaw(grant, dispute=dispute, cause="model"))
         back, bucket.kept, bucket.dispute = bucket.kept, 0, ""
         self.come_back(books, bucket, back)
 
@@ -281,11 +299,23 @@ class Ledger(RuleBasedStateMachine):
             books.write_off(self.clock)
             bucket.come_back(credits, self.clock)
 
-    def twice(self, operation: Callable[[], Any]) -> Any:
-        """Every operation may come again: it then writes nothing and returns the first entry."""
-        entry = operation()
+    def follow_refunds(self, books: Books, key: int, level: int) -> None:
+        grant = CreditGrant.objects.get(pk=key)
+        self.twice(
+            books.wallet,
+            lambda opened: opened.follow_refunds(
+                grant, refunded=level, paid=PAID, charge="ch", cause="model", undone="model"
+            ),
+        )
+
+    def twice(self, wallet: Wallet, operation: Callable[[ledger.Books], Any]) -> Any:
+        """Every operation may come again, in other books or the same: it writes nothing and returns the first entry."""
+        with ledger.books(wallet) as opened:
+            entry = operation(opened)
+            again = operation(opened)
         count = CreditEntry.objects.count()
-        assert operation() == entry
+        with ledger.books(wallet) as opened:
+            assert operation(opened) == again == entry
         assert CreditEntry.objects.count() == count
         return entry
 

@@ -7,13 +7,12 @@ from collections.abc import Callable, Iterator
 import pytest
 from django.db import connections
 
-from billing import ledger
 from billing.models import CreditGrant, Refund, Wallet
 from billing.staff import audit as drift
+from tests.billing import books
 from tests.billing.books import audit, history
 
 PAID = 500
-KEPT_BY = "refunded:ch_1"
 
 
 @pytest.fixture(autouse=True)
@@ -26,11 +25,8 @@ def _books_balance(wallet: Wallet) -> Iterator[None]:
 @pytest.fixture
 def pack(wallet: Wallet) -> CreditGrant:
     """50 credits for 500 cents, and nothing beside them."""
-    ledger.take(wallet=wallet, credits=3, reference="staff:welcome", cause="out of the way")
-    entry = ledger.grant(
-        wallet=wallet, credits=50, source=CreditGrant.Source.PACK, reference="checkout:cs_1", cause="50 credits"
-    )
-    return entry.lines.get().grant
+    books.take(wallet, 3, reference="staff:welcome")
+    return books.grant(wallet, 50, reference="checkout:cs_1")
 
 
 def left(pack: CreditGrant) -> int:
@@ -38,31 +34,24 @@ def left(pack: CreditGrant) -> int:
 
 
 def hold(pack: CreditGrant, credits: int, number: int = 1) -> None:
-    ledger.hold(wallet=pack.wallet, credits=credits, reference=f"generation:{number}", cause="an image")
+    books.hold(pack.wallet, credits, reference=f"generation:{number}")
 
 
 def release(number: int = 1) -> None:
-    ledger.release(reference=f"generation:{number}", cause="it failed")
+    books.release(f"generation:{number}")
 
 
 def settle(number: int = 1) -> None:
-    ledger.settle(reference=f"generation:{number}")
+    books.settle(f"generation:{number}")
 
 
-def refund(pack: CreditGrant, cents: int, *, before: int = 0) -> None:
-    """Pay `cents` back, after `before` were."""
-    ledger.refund(
-        grant=pack,
-        part=cents,
-        of=PAID - before,
-        refunded=before + cents,
-        reference=f"refund:ch_1:{before + cents}:0",
-        cause="50 credits was refunded",
-    )
+def give_back(number: int = 1) -> None:
+    books.give_back(f"generation:{number}")
 
 
-def undo(pack: CreditGrant, above: int) -> int:
-    return ledger.undo_refunds(grant=pack, above=above, kept_by=KEPT_BY, cause="it failed")
+def refund(pack: CreditGrant, cents: int) -> None:
+    """Let `cents` be what is paid back by now."""
+    books.follow_refunds(pack, cents, PAID)
 
 
 @pytest.mark.services
@@ -98,10 +87,8 @@ def test_what_is_spent_beyond_what_was_paid_makes_no_debt(wallet: Wallet, pack: 
     refund(pack, 400)
     settle()
     assert left(pack) == audit(wallet) == 0
-    other = ledger.grant(
-        wallet=wallet, credits=5, source=CreditGrant.Source.PACK, reference="checkout:cs_2", cause="5 credits"
-    )
-    assert (other.balance_after, audit(wallet)) == (5, 5)
+    other = books.grant(wallet, 5, reference="checkout:cs_2")
+    assert (left(other), audit(wallet)) == (5, 5)
 
 
 @pytest.mark.parametrize(("cents", "kept"), [(1, 49), (10, 49), (11, 48), (499, 0)])
@@ -124,8 +111,8 @@ def test_the_order_of_holds_their_release_and_refunds_does_not_matter(pack: Cred
                 released += 1
                 release(released)
             case "r":
-                refund(pack, 100, before=refunded)
                 refunded += 100
+                refund(pack, refunded)
     for number in range(released + 1, held + 1):
         release(number)
     assert left(pack) == 30
@@ -134,7 +121,7 @@ def test_the_order_of_holds_their_release_and_refunds_does_not_matter(pack: Cred
 def test_a_whole_refund_leaves_nothing_whatever_comes_back(pack: CreditGrant) -> None:
     hold(pack, 20)
     refund(pack, 100)
-    refund(pack, 400, before=100)
+    refund(pack, 500)
     release()
     assert left(pack) == 0
 
@@ -154,8 +141,8 @@ def test_a_refund_that_failed_leaves_no_claim(pack: CreditGrant) -> None:
     hold(pack, 5, 2)
     refund(pack, 250)
     release(2)
-    assert undo(pack, 0) == 0
-    assert undo(pack, 0) == 0
+    refund(pack, 0)
+    refund(pack, 0)
     release()
     assert left(pack) == 50
 
@@ -163,34 +150,36 @@ def test_a_refund_that_failed_leaves_no_claim(pack: CreditGrant) -> None:
 def test_of_two_refunds_only_the_one_that_failed_is_undone(pack: CreditGrant) -> None:
     hold(pack, 40)
     refund(pack, 100)
-    refund(pack, 100, before=100)
-    assert undo(pack, 100) == 100
+    refund(pack, 200)
+    refund(pack, 100)
     release()
     assert left(pack) == 40
 
 
 def test_a_dispute_that_is_won_brings_back_what_no_refund_took(pack: CreditGrant) -> None:
     for first in ("refund", "dispute"):
+        dispute = books.disputed(pack, f"du_{first}")
         if first == "dispute":
-            ledger.freeze(grant=pack, reference="dispute:du_1", cause="disputed")
+            books.freeze(pack, dispute)
             refund(pack, 250)
         else:
             refund(pack, 250)
-            ledger.freeze(grant=pack, reference="dispute:du_0", cause="disputed")
+            books.freeze(pack, dispute)
         assert left(pack) == 0
-        ledger.thaw(grant=pack, reference=f"dispute:du_{int(first == 'dispute')}", cause="won")
+        books.thaw(pack, dispute)
         assert left(pack) == 25
-        assert undo(pack, 0) == 0
+        refund(pack, 0)
         assert left(pack) == 50
 
 
 def test_what_comes_back_during_a_dispute_is_still_owed_when_it_is_won(pack: CreditGrant) -> None:
     hold(pack, 40)
     refund(pack, 250)
-    ledger.freeze(grant=pack, reference="dispute:du_1", cause="disputed")
+    dispute = books.disputed(pack)
+    books.freeze(pack, dispute)
     release()
     assert left(pack) == 0
-    ledger.thaw(grant=pack, reference="dispute:du_1", cause="won")
+    books.thaw(pack, dispute)
     assert left(pack) == 25
 
 
@@ -198,22 +187,70 @@ def test_a_spent_credit_that_staff_return_is_taken_if_it_was_refunded(pack: Cred
     hold(pack, 45)
     refund(pack, 400)
     settle()
-    ledger.give_back(reference="generation:1", cause="a bad image")
+    give_back()
+    assert left(pack) == 10
+
+
+def test_a_credit_that_staff_return_after_a_refund_is_taken_as_one_that_they_returned_before(
+    pack: CreditGrant,
+) -> None:
+    hold(pack, 45)
+    settle()
+    refund(pack, 400)
+    assert left(pack) == 1
+    give_back()
     assert left(pack) == 10
 
 
 @pytest.mark.services
-def test_references_stay_short_however_often_something_comes_and_goes(pack: CreditGrant) -> None:
+@pytest.mark.parametrize("steps", [[250], [125, 250], [25 * part for part in range(1, 11)], [1, 249, 250]])
+@pytest.mark.parametrize("held", [0, 20, 50])
+def test_many_refunds_take_what_one_takes(pack: CreditGrant, steps: list[int], held: int) -> None:
+    if held:
+        hold(pack, held)
+    for cents in steps:
+        refund(pack, cents)
+    if held:
+        release()
+    assert left(pack) == 25
+
+
+def test_refunds_of_a_part_of_a_credit_add_up_to_one(pack: CreditGrant) -> None:
+    for cents in (5, 10, 15, 20, 25):
+        refund(pack, cents)
+    assert left(pack) == 50 - 3  # as one of 25 cents
+
+
+def test_a_refund_that_failed_and_is_made_again_takes_the_same_again(pack: CreditGrant) -> None:
+    for cents in (125, 250, 125, 250, 0, 125, 100, 250):
+        refund(pack, cents)
+        assert left(pack) == 50 - -(-cents // 10)
+    assert Refund.objects.filter(failed_at=None).count() == 2
+    assert Refund.objects.exclude(failed_at=None).count() == 4
+
+
+def test_a_small_refund_that_fails_gives_back_no_more_than_it_took(pack: CreditGrant) -> None:
+    refund(pack, 250)
+    hold(pack, 25)
+    settle()
+    for cents in (251, 250):
+        refund(pack, cents)
+        assert left(pack) == 0
+
+
+@pytest.mark.services
+def test_claims_are_kept_however_often_something_comes_and_goes(pack: CreditGrant) -> None:
     hold(pack, 50)
     for turn in range(4):
         refund(pack, 250 + turn)
         if not turn:
             release()
+        dispute = books.disputed(pack, f"du_{turn}")
         for _ in range(2):
-            name = f"dispute:du_{turn}_{'x' * 20}"
-            ledger.freeze(grant=pack, reference=name, cause="disputed")
-            ledger.thaw(grant=pack, reference=name, cause="won")
-        assert undo(pack, 0) == 0
+            books.freeze(pack, dispute)
+            assert left(pack) == 0
+            books.thaw(pack, dispute)
+        refund(pack, 0)
     assert left(pack) == 50
 
 
@@ -221,13 +258,13 @@ def test_references_stay_short_however_often_something_comes_and_goes(pack: Cred
 def test_an_end_that_passed_meanwhile_gives_more_time_only_to_what_a_failed_refund_took(pack: CreditGrant) -> None:
     refund(pack, 250)
     CreditGrant.objects.filter(pk=pack.pk).update(expires_at="2020-01-01T00:00:00Z")
-    undo(pack, 0)
+    refund(pack, 0)
     assert left(pack) == 25
 
 
 @pytest.mark.services
 def test_the_audit_names_credits_that_were_refunded_and_are_there(pack: CreditGrant) -> None:
-    Refund.objects.create(grant=pack, reference="refund:ch_1:1:0", refunded=1, owed=1)
+    Refund.objects.create(grant=pack, refunded=1, paid=500, credits=1, owed=1)
     assert ["though a refund or dispute has a claim" in line for line in drift.drifts()] == [True]
     Refund.objects.all().delete()
 

@@ -127,7 +127,7 @@ def test_two_workers_on_every_event_while_credits_are_spent_never_go_below_zero(
                     ledger.release(reference=reference, cause="it failed")
                     spent -= 2
                 else:
-                    ledger.settle(reference=reference)
+                    ledger.settle([reference])
         finally:
             close_old_connections()
         return spent

@@ -88,7 +88,7 @@ def test_what_was_spent_before_all_was_refunded_does_not_come_back_when_staff_re
     session = customer.pay(pack)
     customer.follow()
     ledger.hold(wallet=customer.wallet, credits=8, reference="generation:spent", cause="an image")
-    ledger.settle(reference="generation:spent")
+    ledger.settle(["generation:spent"])
     desk(f"charges/{customer.charge(f'checkout:{session}')}/refund")
     customer.follow()
     assert customer.balance == 0

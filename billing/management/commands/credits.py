@@ -6,6 +6,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.models import User
 from billing import ledger
+from billing.models import CreditEntry
 
 
 class Command(BaseCommand):
@@ -20,8 +21,8 @@ class Command(BaseCommand):
             raise CommandError(f"Nobody is registered as {email}.")
         wallet = ledger.wallet_of(user.pk)
         self.stdout.write(str(wallet.balance))
-        for entry in wallet.entries.all()[:20]:
+        for entry in wallet.entries.select_related(*CreditEntry.ABOUT)[:20]:
             self.stdout.write(
                 f"{entry.created_at:%Y-%m-%d %H:%M:%S}  {entry.amount:+5d}  {entry.balance_after:5d}  "
-                f"{entry.get_kind_display():<9}  {entry.cause}  [{entry.reference}]"
+                f"{entry.get_kind_display():<9}  {entry.cause}  [{entry.about}]"
             )

@@ -94,13 +94,13 @@ def _sold(session: Session) -> Sold:
 
 def _grant_pack(wallet: Wallet, session: Session, sold: Sold) -> None:
     reference = f"checkout:{session['id']}"
-    granted = ledger.grant(
-        wallet=wallet,
-        credits=sold.credits,
-        source=CreditGrant.Source.PACK,
-        reference=reference,
-        cause=f"{sold.description} bought",
-    )
+    with ledger.books(wallet) as books:
+        granted = books.grant(
+            credits=sold.credits,
+            source=CreditGrant.Source.PACK,
+            reference=reference,
+            cause=f"{sold.description} bought",
+        )
     _note_checkout(wallet, session, granted, sold, sold.description)
     amount, currency = _total(session)
     mail.queue(

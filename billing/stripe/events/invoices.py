@@ -13,7 +13,7 @@ from billing.outbox import mail
 from billing.shapes import Invoice, InvoiceLine
 from billing.stripe import customers
 from billing.stripe.events.shared import Books, Sold, moment, note_payment, paid_too_late, payment_intent_of
-from billing.stripe.events.subscriptions import ENDED, SECOND, end, is_second, upsert, without_second
+from billing.stripe.events.subscriptions import ENDED, SECOND, end, is_second, upsert, without_second, write_off
 
 USUAL = {"month": timedelta(days=30), "year": timedelta(days=365)}  # for a period that no invoice tells of
 
@@ -149,20 +149,18 @@ def _grant(wallet: Wallet, row: Subscription, invoice: Invoice, payment_intent: 
     is_late = row.grants.filter(period_start__gte=until).exists()  # the next period's credits are here already
     granted = None
     if sold.credits:
-        granted = ledger.grant(
-            wallet=wallet,
-            credits=sold.credits,
-            source=CreditGrant.Source.PLAN,
-            reference=f"invoice:{invoice['id']}",
-            cause=f"{sold.description}: credits until {until:%d %B %Y}",
-            expires_at=until + ledger.PERIOD_GRACE,
-            subscription=row,
-            period=(start, until),
-        )
+        with ledger.books(wallet) as books:
+            granted = books.grant(
+                credits=sold.credits,
+                source=CreditGrant.Source.PLAN,
+                reference=f"invoice:{invoice['id']}",
+                cause=f"{sold.description}: credits until {until:%d %B %Y}",
+                expires_at=until + ledger.PERIOD_GRACE,
+                subscription=row,
+                period=(start, until),
+            )
         over = row.grants.filter(lines__entry=granted) if is_late else row.grants.filter(period_end__lte=start)
-        for grant in over.filter(remaining__gt=0):
-            cause = "Expired: the next period has begun"
-            ledger.write_off(grant=grant, reference=f"grant:{grant.pk}:superseded", cause=cause)
+        write_off(wallet, over, "superseded", cause="Expired: the next period has begun")
     _note_invoice(wallet, row, invoice, payment_intent, granted, sold, sold.description)
     if not is_late and not (row.ended_at and start <= row.ended_at):
         _tell(wallet, invoice, sold, until)

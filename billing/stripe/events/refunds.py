@@ -1,24 +1,23 @@
 """Money that went back, or is in dispute."""
 
 import logging
+from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import QuerySet
+from django.db import transaction
+from django.db.models import Sum
 from django.utils import timezone
 
 from billing import gateway, ledger, shapes
 from billing.errors import NotYet
-from billing.models import (
-    CreditEntry,
-    Dispute,
-    Payment,
-)
+from billing.models import CreditGrant, Dispute, Payment, Refund, StaffRefund
 from billing.stripe import customers
 from billing.stripe.events.shared import Books, moment
 
 log = logging.getLogger(__name__)
 
 FINAL_DISPUTES = ("won", "lost")
+FAILED_REFUNDS = ("failed", "canceled")
 
 
 def charge_refunded(charge: shapes.Charge) -> Books | None:
@@ -28,6 +27,8 @@ def charge_refunded(charge: shapes.Charge) -> Books | None:
 
 def refund_changed(refund: shapes.Refund) -> Books | None:
     """A refund that failed gives back what its credits were clawed back for."""
+    if refund["status"] in FAILED_REFUNDS:
+        StaffRefund.objects.filter(stripe_id=refund["id"]).update(status=StaffRefund.Status.FAILED)
     charge_id = refund.get("charge")
     return _refunds_of(charge_id) if charge_id else None
 
@@ -45,29 +46,17 @@ def _follow_refunds(payment: Payment, charge: shapes.Charge, read_at: datetime) 
     payment = Payment.objects.select_for_update(of=("self",)).get(pk=payment.pk)
     if payment.read_at and payment.read_at > read_at:
         return  # a worker that asked Stripe later was faster
-    refunded, before, grant = charge["amount_refunded"], payment.refunded, payment.grant
-    all_of_it = f"refunded:{charge['id']}"
-    if grant is not None and refunded < before:
-        failed = f"The refund of {payment.description} failed"
-        before = ledger.undo_refunds(grant=grant, above=refunded, kept_by=all_of_it, cause=failed)
-    if grant is not None and refunded > before:
-        ledger.refund(
-            grant=grant,
-            part=refunded - before,
-            of=max(1, payment.amount - before),
-            refunded=refunded,
-            reference=f"refund:{charge['id']}:{refunded}:{_claw_backs(charge).count()}",
-            cause=f"{payment.description} was refunded",
-        )
-        if refunded >= payment.amount:
-            ledger.keep_returns(grant=grant, by=all_of_it)
-    Payment.objects.filter(pk=payment.pk).update(refunded=refunded, read_at=read_at)
-
-
-def _claw_backs(charge: shapes.Charge) -> QuerySet[CreditEntry]:
-    """What refunds of this charge took. References read `refund:<charge>:<refunded so far>:<number>`: a refund that
-    failed and is made again takes credits again."""
-    return CreditEntry.objects.filter(reference__startswith=f"refund:{charge['id']}:", kind=CreditEntry.Kind.CLAW_BACK)
+    if payment.grant is not None:
+        with ledger.books(payment.wallet_id) as books:
+            books.follow_refunds(
+                payment.grant,
+                refunded=charge["amount_refunded"],
+                paid=payment.amount,
+                charge=charge["id"],
+                cause=f"{payment.description} was refunded",
+                undone=f"The refund of {payment.description} failed",
+            )
+    Payment.objects.filter(pk=payment.pk).update(refunded=charge["amount_refunded"], read_at=read_at)
 
 
 def dispute_opened(dispute: shapes.Dispute) -> Books | None:
@@ -84,7 +73,7 @@ def _follow_dispute(payment: Payment, data: shapes.Dispute) -> None:
     if row is not None and row.status in FINAL_DISPUTES:
         return  # an older event that comes late
     closed = data["status"] in FINAL_DISPUTES
-    Dispute.objects.update_or_create(
+    dispute, _ = Dispute.objects.update_or_create(
         stripe_id=data["id"],
         defaults={
             "payment": payment,
@@ -96,15 +85,13 @@ def _follow_dispute(payment: Payment, data: shapes.Dispute) -> None:
     )
     if payment.grant is None:
         return
-    ledger.freeze(grant=payment.grant, reference=f"dispute:{data['id']}", cause=f"{payment.description} is disputed")
     disputes = payment.disputes.exclude(status__startswith="warning_")
-    if disputes.exclude(status="won").exists():
-        return  # perhaps another one of the same payment, and the money is not all back
-    for won in disputes.order_by("pk"):
-        cause = f"The dispute about {payment.description} was won"
-        ledger.thaw(grant=payment.grant, reference=f"dispute:{won.stripe_id}", cause=cause)
-    if payment.refunded >= payment.amount:  # meanwhile, and `freeze` stood in the way
-        ledger.keep_returns(grant=payment.grant, by=f"refunded:{data['charge']}")
+    # Perhaps another one of the same payment is not won, and the money is not all back.
+    won = [] if disputes.exclude(status="won").exists() else list(disputes.order_by("pk"))
+    with ledger.books(payment.wallet_id) as books:
+        books.freeze(payment.grant, dispute=dispute, cause=f"{payment.description} is disputed")
+        for one in won:
+            books.thaw(payment.grant, dispute=one, cause=f"The dispute about {payment.description} was won")
 
 
 def _payment_of(data: shapes.Charge | shapes.Dispute) -> Payment | None:
@@ -118,3 +105,51 @@ def _payment_of(data: shapes.Charge | shapes.Dispute) -> Payment | None:
             raise NotYet(f"the payment of {charge['id']} is not in the books")
         return None
     return payment
+
+
+@dataclass(frozen=True)
+class Taking:
+    """What a refund would take back: `credits` in all, of which `later` ones are out and are taken as they return.
+
+    `left` are those of the payment's that its person has or may get back, `brought` all that it brought.
+    """
+
+    brought: int
+    left: int
+    credits: int
+    later: int
+
+
+def would_take(payment: Payment, amount: int) -> Taking | None:
+    """Tell what the books will do when Stripe tells of a further refund of `amount` minor units; None without credits.
+
+    They do it, and it is undone: what is shown before a refund is what the refund does, whatever the rule is.
+    """
+    if payment.grant is None:
+        return None
+    with transaction.atomic():
+        whole, later = (_taken(payment, payment.amount), _taken(payment, payment.refunded + amount))
+    return Taking(brought=payment.grant.amount, left=sum(whole), credits=sum(later), later=later[1])
+
+
+@transaction.atomic
+def _taken(payment: Payment, refunded: int) -> tuple[int, int]:
+    """Return how many credits are taken at once, and how many later, once so much is `refunded`; and change nothing."""
+    before = _remaining_and_owed(payment)
+    charge: shapes.Charge = {
+        "id": "ch_preview",
+        "object": "charge",
+        "customer": None,
+        "payment_intent": payment.payment_intent,
+        "amount_refunded": refunded,
+    }
+    _follow_refunds(payment, charge, moment())
+    after = _remaining_and_owed(payment)
+    transaction.set_rollback(True)
+    return before[0] - after[0], after[1] - before[1]
+
+
+def _remaining_and_owed(payment: Payment) -> tuple[int, int]:
+    grant = CreditGrant.objects.get(payment=payment)
+    owed = Refund.objects.filter(grant=grant).aggregate(owed=Sum("owed"))["owed"] or 0
+    return grant.remaining, owed

@@ -4,11 +4,11 @@ import logging
 from datetime import UTC, datetime
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from billing import gateway, ledger, shapes
 from billing.catalogue import products
-from billing.models import StripeCustomer, Subscription, Wallet
+from billing.models import CreditGrant, StripeCustomer, Subscription, Wallet
 from billing.outbox import mail
 from billing.stripe import customers
 from billing.stripe.events.shared import Books, moment, pay_back, payment_intent_of
@@ -132,6 +132,15 @@ def upsert(wallet: Wallet, data: shapes.Subscription, read_at: datetime) -> Subs
     return row
 
 
+def write_off(wallet: Wallet, grants: QuerySet[CreditGrant], why: str, *, cause: str) -> None:
+    """End what is left of `grants` before their time, once: what comes back to one later stays."""
+    ending = list(grants.filter(remaining__gt=0).order_by("pk"))
+    if ending:
+        with ledger.books(wallet) as books:
+            for grant in ending:
+                books.write_off(grant, reference=f"grant:{grant.pk}:{why}", cause=cause)
+
+
 def _follow(wallet: Wallet, data: shapes.Subscription, read_at: datetime) -> None:
     end(wallet, upsert(wallet, data, read_at))
 
@@ -145,8 +154,7 @@ def end(wallet: Wallet, row: Subscription) -> None:
     if row.status not in ENDED:
         return
     paid_before = Q(period_start=None) | Q(period_start__lte=row.ended_at) if row.ended_at else Q()
-    for grant in row.grants.filter(paid_before, remaining__gt=0):
-        ledger.write_off(grant=grant, reference=f"grant:{grant.pk}:plan_ended", cause="Expired: the plan has ended")
+    write_off(wallet, row.grants.filter(paid_before), "plan_ended", cause="Expired: the plan has ended")
     has_begun = row.status == "canceled" and row.payments.exists()
     if has_begun and not _entitled(wallet):
         product = row.plan.name if row.plan else ""

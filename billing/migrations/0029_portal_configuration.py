@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("billing", "0020_renew_the_offer")]
+    dependencies = [("billing", "0028_refunds_by_staff")]
 
     operations = [
         migrations.AddField(
