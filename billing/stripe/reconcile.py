@@ -113,7 +113,7 @@ def _paid_without_grant(paid: dict[str, _Paid], repair: bool) -> Iterator[Drift]
 
 
 def _compare_payment(reference: str, money: _Paid, repair: bool) -> Drift | None:
-    payment = Payment.objects.filter(reference=reference).first()
+    payment = Payment.objects.select_related("grant").filter(reference=reference).first()
     if payment is None:
         words = f"{reference} of {money.wallet} is paid and nothing was granted"
         return _granted(reference, money, words) if repair else Drift(words)
@@ -122,6 +122,9 @@ def _compare_payment(reference: str, money: _Paid, repair: bool) -> Drift | None
             f"{reference} of {money.wallet}: Stripe has {money.amount} {money.currency}, "
             f"the books {payment.amount} {payment.currency}"
         )
+    brought = payment.grant.amount if payment.grant else 0
+    if payment.grant and payment.credits not in (None, brought):
+        return Drift(f"{reference} of {money.wallet}: {payment.credits} credits were sold, and it brought {brought}")
     return None
 
 
