@@ -28,6 +28,7 @@ from billing.models import (
     Payment,
     Plan,
     Price,
+    Refund,
     StripeAccount,
     StripeCustomer,
     StripeEvent,
@@ -113,7 +114,7 @@ def test_what_was_sold_is_written_down(installation: Installation) -> None:
 
 
 def test_what_belonged_together_by_name_does_by_relation(installation: Installation) -> None:
-    were = installation.before["billing.creditentry"]
+    were = installation.rows_of(CreditEntry)
     called = {row["reference"]: pk for pk, row in were.items()}
     expected = {}
     for pk, row in were.items():
@@ -125,9 +126,13 @@ def test_what_belonged_together_by_name_does_by_relation(installation: Installat
     taken = CreditEntry.objects.filter(kind="claw_back")
     by = {one.pk: (one.refund or one.dispute) for one in taken}
     assert {pk for pk, row in were.items() if row["kind"] == "claw_back"} == {pk for pk in by if by[pk]}
-    frozen = {pk: row["frozen_by"] for pk, row in installation.before["billing.creditgrant"].items()}
+    frozen = {pk: row["frozen_by"] for pk, row in installation.rows_of(CreditGrant).items()}
     now = dict(CreditGrant.objects.exclude(dispute=None).values_list("pk", "dispute__stripe_id"))
     assert now == {pk: name[8:] for pk, name in frozen.items() if name.startswith("dispute:")}
+    # Where nothing was left when the money went back, and nothing was out, there was nothing to claim.
+    refunds = installation.rows_of(Refund)
+    idle = {pk for pk, row in refunds.items() if row["reference"] not in called and not row["owed"]}
+    assert set(Refund.objects.filter(credits=0).values_list("pk", flat=True)) == idle
 
 
 def test_the_books_are_clean(installation: Installation) -> None:
