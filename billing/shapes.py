@@ -40,6 +40,7 @@ class Session(TypedDict):
     payment_intent: str | None
     invoice: str | None
     line_items: NotRequired[Listed["SessionLine"]]
+    subscription: str | None
 
 
 # --- Subscriptions and their invoices ----------------------------------------------------------------------------
@@ -93,9 +94,11 @@ class Subscription(TypedDict):
     id: str
     status: str
     customer: str
+    metadata: dict[str, str]
     items: Listed[SubscriptionItem]
     cancel_at: int | None
     cancel_at_period_end: bool
+    default_payment_method: str | None
     ended_at: int | None
     cancellation_details: CancellationDetails | None
     latest_invoice: str | None
@@ -184,6 +187,7 @@ class Paid(TypedDict):
 class InvoicePayment(TypedDict):
     """A payment of an invoice, made or tried."""
 
+    invoice: str
     status: str
     payment: Paid
 
@@ -198,6 +202,7 @@ class Invoice(TypedDict):
     """An invoice; its payments are there only where they are asked for."""
 
     id: str
+    object: Literal["invoice"]
     status: str | None
     customer: str | None
     parent: InvoiceParent | None
@@ -206,6 +211,8 @@ class Invoice(TypedDict):
     amount_due: int
     amount_paid: int
     currency: str
+    hosted_invoice_url: str | None
+    invoice_pdf: str | None
     lines: Listed[InvoiceLine]
     status_transitions: StatusTransitions
     payments: NotRequired[Listed[InvoicePayment]]
@@ -222,6 +229,8 @@ class Charge(TypedDict):
     customer: str | None
     payment_intent: str | None
     amount_refunded: int
+    receipt_url: str | None
+    status: str
 
 
 class Refund(TypedDict):
@@ -255,10 +264,12 @@ class EventData(TypedDict):
 
 
 class Event(TypedDict):
-    """Something that happened at Stripe."""
+    """Something that happened at Stripe; `account` is there only when it happened to one that is connected to ours."""
 
     id: str
     type: str
+    livemode: bool
+    account: NotRequired[str]
     api_version: str | None
     data: EventData
 
@@ -269,10 +280,35 @@ class Account(TypedDict):
     id: str
 
 
+class InvoiceSettings(TypedDict):
+    """What a customer's invoices are paid with, unless a subscription has a way of its own."""
+
+    default_payment_method: str | None
+
+
 class Customer(TypedDict):
     """Whoever pays."""
 
     id: str
+    metadata: NotRequired[dict[str, str]]
+    invoice_settings: NotRequired[InvoiceSettings]
+
+
+class Card(TypedDict):
+    """What people may see of a card."""
+
+    brand: str
+    last4: str
+    exp_month: int
+    exp_year: int
+
+
+class PaymentMethod(TypedDict):
+    """A card, or what else somebody pays with: `type` says."""
+
+    id: str
+    type: str
+    card: NotRequired[Card]
 
 
 class Product(TypedDict):

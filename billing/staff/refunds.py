@@ -112,7 +112,7 @@ def ask(pk: int) -> None:
             pause = due.growing_pause(refund.attempts - 1, most=LONGEST_PAUSE)
             log.warning("%s of %s: %s, again in %s", refund, refund.payment.reference, error, pause)
             # Under a key whose answer is an error that Stripe keeps, it would be that error for a day.
-            key = new_key() if error.is_saved else refund.idempotency_key
+            key = new_key() if error.is_final else refund.idempotency_key
             due.put_off(refund, error, pause=pause, still=ASKED, idempotency_key=key)
         else:
             _note(refund, made)

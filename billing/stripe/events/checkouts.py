@@ -11,7 +11,7 @@ from billing.errors import NotYet
 from billing.models import CreditEntry, CreditGrant, Order, Wallet
 from billing.outbox import mail
 from billing.shapes import Session
-from billing.stripe import customers
+from billing.stripe import ours
 from billing.stripe.events.shared import Books, Sold, note_payment, paid_too_late
 
 log = logging.getLogger(__name__)
@@ -27,14 +27,12 @@ BEFORE = {
 
 
 def checkout_completed(session: Session) -> Books | None:
-    """Link the customer; grant a pack that is paid. A subscription's credits come with its invoice.
+    """Grant a pack that is paid. A subscription's credits come with its invoice.
 
     What a closed account still paid is paid back.
     """
     session = gateway.retrieve_checkout(session["id"])
-    wallet = _wallet_of_session(session)
-    if wallet is None:
-        return None
+    wallet = ours.wallet_of_session(session)
     paid = session["payment_status"] in ("paid", "no_payment_required")
     is_pack = paid and session["mode"] == "payment"
     is_late = is_pack and paid_too_late(wallet, f"checkout:{session['id']}", session.get("payment_intent"))
@@ -52,9 +50,7 @@ def checkout_completed(session: Session) -> Books | None:
 
 def checkout_failed(session: Session) -> Books | None:
     """A delayed payment failed."""
-    wallet = _wallet_of_session(session)
-    if wallet is None:
-        return None
+    wallet = ours.wallet_of_session(session)
 
     def write() -> None:
         _close_order(session, Status.FAILED)
@@ -71,6 +67,7 @@ def checkout_failed(session: Session) -> Books | None:
 
 def checkout_expired(session: Session) -> Books | None:
     """The checkout expired unpaid."""
+    ours.wallet_of_session(session)
     return lambda: _close_order(session, Status.EXPIRED)
 
 
@@ -126,7 +123,6 @@ def _note_checkout(
         currency=currency,
         description=description,
         payment_intent=session.get("payment_intent"),
-        account=sold.price.account if sold else None,
         sold=sold,
         invoice=session.get("invoice") or "",
     )
@@ -137,11 +133,6 @@ def _total(session: Session) -> tuple[int, str]:
     return session["amount_total"] or 0, session["currency"]
 
 
-def _wallet_of_session(session: Session) -> Wallet | None:
-    wallet = Wallet.objects.filter(pk=_number(session.get("client_reference_id")) or 0).select_related("user").first()
-    return wallet or customers.wallet_of(session.get("customer"))
-
-
 def _orders(session: Session) -> QuerySet[Order]:
     return Order.objects.filter(stripe_session_id=session["id"])
 
@@ -149,7 +140,3 @@ def _orders(session: Session) -> QuerySet[Order]:
 def _close_order(session: Session, status: Order.Status) -> None:
     invoice = Coalesce(NullIf(Value(session.get("invoice") or ""), Value("")), F("stripe_invoice_id"))
     _orders(session).filter(status__in=BEFORE[status]).update(status=status, stripe_invoice_id=invoice)
-
-
-def _number(text: str | None) -> int | None:
-    return int(text) if text is not None and text.isdigit() else None

@@ -11,7 +11,7 @@ from billing.errors import NotYet
 from billing.models import CreditEntry, CreditGrant, Payment, Price, Subscription, Wallet
 from billing.outbox import mail
 from billing.shapes import Invoice, InvoiceLine
-from billing.stripe import customers
+from billing.stripe import ours
 from billing.stripe.events.shared import Books, Sold, moment, note_payment, paid_too_late, payment_intent_of
 from billing.stripe.events.subscriptions import ENDED, SECOND, end, is_second, upsert, without_second, write_off
 
@@ -32,9 +32,9 @@ def invoice_paid(invoice: Invoice) -> Books | None:
     What a closed account still paid is paid back.
     """
     invoice = gateway.retrieve_invoice(invoice["id"])
-    subscription_id = _subscription_of(invoice)
-    wallet = customers.wallet_of(invoice.get("customer"))
-    if not subscription_id or wallet is None or invoice["status"] != "paid":
+    wallet = ours.wallet_of_invoice(invoice)
+    subscription_id = ours.subscription_of(invoice)
+    if not subscription_id or invoice["status"] != "paid":
         return None
     read_at = moment()
     subscription = without_second(wallet, gateway.retrieve_subscription(subscription_id))
@@ -59,13 +59,13 @@ def invoice_paid(invoice: Invoice) -> Books | None:
 
 def invoice_failed(invoice: Invoice) -> Books | None:
     """Tell the user that their card was declined or that their bank needs their approval, unless that is over."""
-    wallet = customers.wallet_of(invoice.get("customer"))
-    subscription_id = _subscription_of(invoice)
-    if wallet is None or not subscription_id:
-        return None
     invoice = gateway.retrieve_invoice(invoice["id"])
-    if invoice["status"] != "open" or gateway.retrieve_subscription(subscription_id)["status"] in ENDED:
-        return None  # it was paid meanwhile, or another mail says that the plan has ended
+    wallet = ours.wallet_of_invoice(invoice)
+    subscription_id = ours.subscription_of(invoice)
+    if not subscription_id or invoice["status"] != "open":
+        return None
+    if gateway.retrieve_subscription(subscription_id)["status"] in ENDED:
+        return None  # another mail says so
     attempt = invoice.get("attempt_count") or 1
     return lambda: mail.queue(
         wallet,
@@ -209,18 +209,10 @@ def _note_invoice(
         currency=invoice["currency"],
         description=description,
         payment_intent=payment_intent,
-        account=row.account,
         sold=sold,
         subscription=row,
         invoice=invoice["id"],
     )
-
-
-def _subscription_of(invoice: Invoice) -> str | None:
-    """Return the invoice's subscription, where it lies since version basil (2025-03)."""
-    parent = invoice.get("parent")
-    details = parent.get("subscription_details") if parent else None
-    return details["subscription"] if details else None
 
 
 def _is_change(line: InvoiceLine) -> bool:

@@ -8,8 +8,8 @@ from datetime import datetime
 from django.db import connection
 from django.utils import timezone
 
-from billing import gateway
-from billing.models import CreditEntry, Payment, Price, StripeAccount, Subscription, Wallet
+from billing import gateway, identity
+from billing.models import CreditEntry, Payment, Price, Subscription, Wallet
 from billing.shapes import Invoice
 
 log = logging.getLogger(__name__)
@@ -46,7 +46,6 @@ def note_payment(
     currency: str,
     description: str,
     payment_intent: str | None,
-    account: StripeAccount | None,
     sold: Sold | None,
     subscription: Subscription | None = None,
     invoice: str = "",
@@ -56,7 +55,7 @@ def note_payment(
         reference=reference,
         defaults={
             "wallet": wallet,
-            "account": account,
+            "account": identity.known(),
             "payment_intent": payment_intent or None,
             "amount": amount,
             "currency": currency,

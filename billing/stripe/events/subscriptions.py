@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 from django.db import transaction
 from django.db.models import Q, QuerySet
 
-from billing import gateway, ledger, shapes
+from billing import gateway, identity, ledger, shapes
 from billing.catalogue import products
-from billing.models import CreditGrant, StripeCustomer, Subscription, Wallet
+from billing.models import CreditGrant, Subscription, Wallet
 from billing.outbox import mail
-from billing.stripe import customers
+from billing.stripe import ours
 from billing.stripe.events.shared import Books, moment, pay_back, payment_intent_of
 
 log = logging.getLogger(__name__)
@@ -26,9 +26,7 @@ def subscription_changed(subscription: shapes.Subscription) -> Books | None:
     """
     read_at = moment()
     subscription = gateway.retrieve_subscription(subscription["id"])
-    wallet = customers.wallet_of(subscription.get("customer"))
-    if wallet is None:
-        return None
+    wallet = ours.wallet_of_subscription(subscription)
     subscription = without_second(wallet, subscription)
     return lambda: _follow(wallet, subscription, read_at)
 
@@ -39,7 +37,7 @@ def refresh(wallet: Wallet) -> bool:
     False when Stripe does not answer soon and the copy has to do. What a change means for credits comes with Stripe's
     events, here as ever.
     """
-    known = wallet.subscriptions.filter(status__in=Subscription.LIVE).first()
+    known = wallet.subscriptions.filter(status__in=Subscription.LIVE, account=identity.presumed()).first()
     if known is None:
         return True
     read_at = moment()
@@ -77,7 +75,8 @@ def is_second(data: shapes.Subscription) -> bool:
 
 def _has_another(wallet: Wallet, data: shapes.Subscription) -> bool:
     """Tell whether the account has another subscription that runs; one that we thought so of may have ended."""
-    for other in wallet.subscriptions.filter(status__in=Subscription.LIVE).exclude(stripe_id=data["id"]):
+    live = wallet.subscriptions.filter(status__in=Subscription.LIVE, account=identity.account())
+    for other in live.exclude(stripe_id=data["id"]):
         read_at = moment()
         now = gateway.retrieve_subscription(other.stripe_id)
         if now["status"] in Subscription.LIVE:
@@ -113,7 +112,7 @@ def upsert(wallet: Wallet, data: shapes.Subscription, read_at: datetime) -> Subs
         stripe_id=data["id"],
         defaults={
             "wallet": wallet,
-            "account": StripeCustomer.objects.get(stripe_id=data["customer"]).account,
+            "account": row.account if row else identity.account(),
             "plan": price.plan if price else None,
             "price": price,
             "quantity": item.get("quantity") or 1,
