@@ -39,8 +39,8 @@ class Session(TypedDict):
     currency: str | None
     payment_intent: str | None
     invoice: str | None
-    line_items: NotRequired[Listed["SessionLine"]]
     subscription: str | None
+    line_items: NotRequired[Listed["SessionLine"]]
 
 
 # --- Subscriptions and their invoices ----------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from accounts import keys
 from accounts.models import ApiKey, User
-from billing import ledger
+from billing import identity, ledger
 from billing.models import CreditGrant, Plan, Price, StripeAccount, Subscription, Wallet
 from generator.library.usage import Day, Usage
 from generator.models import Generation
@@ -100,7 +100,7 @@ def test_many_grants_are_cut_short(browser: Client, give: Callable[[int], None])
 def test_the_plan_and_what_is_wrong_with_it_is_told(
     browser: Client, wallet: Wallet, pro: Plan, fields: dict[str, str], words: str
 ) -> None:
-    account = StripeAccount.objects.create(stripe_id="acct_1", livemode=False)
+    account = StripeAccount.objects.create(stripe_id="acct_1", livemode=False, installation=identity.installation())
     price = Price.objects.create(
         stripe_id="price_1", account=account, plan=pro, amount=2900, currency="usd", interval="month", credits=400
     )

@@ -123,6 +123,7 @@ def _note_checkout(
         currency=currency,
         description=description,
         payment_intent=session.get("payment_intent"),
+        account=sold.price.account if sold else None,
         sold=sold,
         invoice=session.get("invoice") or "",
     )

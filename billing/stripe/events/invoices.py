@@ -59,13 +59,13 @@ def invoice_paid(invoice: Invoice) -> Books | None:
 
 def invoice_failed(invoice: Invoice) -> Books | None:
     """Tell the user that their card was declined or that their bank needs their approval, unless that is over."""
-    invoice = gateway.retrieve_invoice(invoice["id"])
     wallet = ours.wallet_of_invoice(invoice)
     subscription_id = ours.subscription_of(invoice)
-    if not subscription_id or invoice["status"] != "open":
+    if not subscription_id:
         return None
-    if gateway.retrieve_subscription(subscription_id)["status"] in ENDED:
-        return None  # another mail says so
+    invoice = gateway.retrieve_invoice(invoice["id"])
+    if invoice["status"] != "open" or gateway.retrieve_subscription(subscription_id)["status"] in ENDED:
+        return None  # it was paid meanwhile, or another mail says that the plan has ended
     attempt = invoice.get("attempt_count") or 1
     return lambda: mail.queue(
         wallet,
@@ -154,7 +154,7 @@ def _grant(wallet: Wallet, row: Subscription, invoice: Invoice, payment_intent: 
                 credits=sold.credits,
                 source=CreditGrant.Source.PLAN,
                 reference=f"invoice:{invoice['id']}",
-                cause=f"{sold.description}: credits until {until:%d %B %Y}",
+                cause=f"{sold.description}: use by {until.day} {until:%B %Y}",
                 expires_at=until + ledger.PERIOD_GRACE,
                 subscription=row,
                 period=(start, until),
@@ -209,6 +209,7 @@ def _note_invoice(
         currency=invoice["currency"],
         description=description,
         payment_intent=payment_intent,
+        account=row.account,
         sold=sold,
         subscription=row,
         invoice=invoice["id"],

@@ -8,8 +8,8 @@ from datetime import datetime
 from django.db import connection
 from django.utils import timezone
 
-from billing import gateway, identity
-from billing.models import CreditEntry, Payment, Price, Subscription, Wallet
+from billing import gateway
+from billing.models import CreditEntry, Payment, Price, StripeAccount, Subscription, Wallet
 from billing.shapes import Invoice
 
 log = logging.getLogger(__name__)
@@ -46,6 +46,7 @@ def note_payment(
     currency: str,
     description: str,
     payment_intent: str | None,
+    account: StripeAccount | None,
     sold: Sold | None,
     subscription: Subscription | None = None,
     invoice: str = "",
@@ -55,7 +56,7 @@ def note_payment(
         reference=reference,
         defaults={
             "wallet": wallet,
-            "account": identity.known(),
+            "account": account,
             "payment_intent": payment_intent or None,
             "amount": amount,
             "currency": currency,
@@ -81,11 +82,20 @@ def paid_too_late(wallet: Wallet, reference: str, payment_intent: str | None) ->
 
 
 def pay_back(payment_intent: str, *, idempotency_key: str) -> None:
-    """Pay a whole payment back; one that Stripe refuses, as refunded already or disputed, is left to people."""
+    """Pay a whole payment back; one that Stripe refuses, as it is disputed, is left to people.
+
+    Whatever the key, Stripe does it once: what is paid back already it refuses.
+    """
     try:
-        gateway.refund_payment(payment_intent, idempotency_key=idempotency_key)
+        try:
+            gateway.refund_payment(payment_intent, idempotency_key=idempotency_key)
+        except gateway.PaymentUnavailable as error:
+            if not error.is_final:
+                raise
+            gateway.refund_payment(payment_intent, idempotency_key=gateway.new_key())
     except gateway.PaymentRefused as error:
-        log.error("%s could not be paid back: %s", payment_intent, error)
+        if error.code != "charge_already_refunded":
+            log.error("%s could not be paid back: %s", payment_intent, error)
 
 
 def payment_intent_of(invoice: Invoice) -> str | None:

@@ -37,7 +37,7 @@ def refresh(wallet: Wallet) -> bool:
     False when Stripe does not answer soon and the copy has to do. What a change means for credits comes with Stripe's
     events, here as ever.
     """
-    known = wallet.subscriptions.filter(status__in=Subscription.LIVE, account=identity.presumed()).first()
+    known = wallet.subscriptions.filter(status__in=Subscription.LIVE).first()
     if known is None:
         return True
     read_at = moment()
@@ -106,13 +106,14 @@ def upsert(wallet: Wallet, data: shapes.Subscription, read_at: datetime) -> Subs
         return row
     item = data["items"]["data"][0]
     price = products.sold_at(item["price"])
+    account = row.account if row else identity.account()
     ended = data["status"] in ENDED
     cancel_at = data.get("cancel_at") or (item["current_period_end"] if data.get("cancel_at_period_end") else None)
     row, _ = Subscription.objects.update_or_create(
         stripe_id=data["id"],
         defaults={
             "wallet": wallet,
-            "account": row.account if row else identity.account(),
+            "account": account,
             "plan": price.plan if price else None,
             "price": price,
             "quantity": item.get("quantity") or 1,
