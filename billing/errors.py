@@ -11,7 +11,9 @@ BillingError
 ├─ AccountClosed         something was to be bought for an account that its person has deleted
 ├─ NothingToTake         credits were to be taken from an empty balance
 ├─ NotSpent              a credit was to be returned that was never spent
+├─ CannotRefund         a payment, or so much of it, cannot be paid back; the message says why and what to do
 ├─ SubscriptionDecides   a plan was to be changed that a subscription decides on
+├─ NotOurs               what an event is about was not sold by this installation
 └─ NotYet                an event came before the one it builds on: try again later
 """
 
@@ -65,8 +67,16 @@ class NotSpent(BillingError):
     """The hold has not ended, or it ended by giving its credits back."""
 
 
+class CannotRefund(BillingError):
+    """A payment, or so much of it, cannot be paid back: the message says why, and what to do."""
+
+
 class SubscriptionDecides(BillingError):
     """The account has a running subscription, and that says which plan it has."""
+
+
+class NotOurs(BillingError):
+    """What Stripe tells of is none of this installation's; the message says why, and goes on record."""
 
 
 class NotYet(BillingError):

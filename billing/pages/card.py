@@ -44,7 +44,7 @@ def card(request: HttpRequest) -> HttpResponse:
 def _method_of(wallet: Wallet) -> PaymentMethod | None:
     customer = customers.living(wallet)
     subscription = checkout.live_subscription(wallet)
-    if customer is None:
+    if customer is None or customer.stripe_id is None:
         return None
     return gateway.glance_at_method(customer.stripe_id, subscription.stripe_id if subscription else "")
 

@@ -8,12 +8,13 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from billing import identity
 from billing.catalogue import products
 from billing.ledger import statement
 from billing.models import Order, Subscription
 from billing.pages import offers
 from billing.pages.wallet import wallet_of
-from billing.stripe import checkout, renewal
+from billing.stripe import checkout, customers, renewal
 
 RECENT_PAYMENTS = 12
 PORTAL = "Manage at Stripe"  # what the door to Stripe's portal is called
@@ -36,11 +37,12 @@ def overview(request: HttpRequest) -> HttpResponse:
     wallet = wallet_of(request)
     subscription = checkout.live_subscription(wallet)
     offered = offers.plans(wallet)
+    pending = wallet.orders.filter(status=Order.Status.PENDING, account=identity.presumed())
     payments = wallet.payments.filter(Q(amount__gt=0) | Q(grant__isnull=False)).prefetch_related("disputes")
     shown = list(payments[: RECENT_PAYMENTS + 1])
     context = {
         "wallet": wallet,
-        "is_portal": settings.PAYMENTS and wallet.customers.filter(gone_at=None).exists(),
+        "is_portal": settings.PAYMENTS and bool(customers.on_record(wallet)),
         "portal_name": PORTAL,
         "can_renew": renewal.can_change(subscription),
         "balance": wallet.balance,
@@ -48,12 +50,11 @@ def overview(request: HttpRequest) -> HttpResponse:
         "rate": wallet.requests_per_minute,
         "welcome_credits": settings.WELCOME_CREDITS,
         "subscription": subscription,
-        "paid_price": offers.paid_price(subscription) if subscription else None,
         "problem": PROBLEMS.get(subscription.status, "") if subscription else "",
         "grants": statement.open_grants(wallet),
         "plans": [offer for offer in offered if offer.action in ("buy", "change")],
         "packs": offers.packs(),
-        "pending": wallet.orders.filter(status=Order.Status.PENDING).select_related("plan", "pack"),
+        "pending": pending.select_related("plan", "pack"),
         "payments": shown[:RECENT_PAYMENTS],
         "more_payments": len(shown) > RECENT_PAYMENTS,
         "history": statement.page(wallet, size=statement.RECENT),
