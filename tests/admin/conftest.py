@@ -123,6 +123,12 @@ def finish(generation: Generation) -> Generation:
     return generation
 
 
+def stripe_account() -> StripeAccount:
+    """Return the account that pages take for the one in use."""
+    values = {"stripe_id": "acct_1", "livemode": False, "installation": identity.installation()}
+    return StripeAccount.objects.get_or_create(**values)[0]
+
+
 @pytest.fixture
 def payment(wallet: Wallet) -> Payment:
     """What Alice paid for a pack."""

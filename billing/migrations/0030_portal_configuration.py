@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("billing", "0028_refunds_by_staff")]
+    dependencies = [("billing", "0029_under_a_name")]
 
     operations = [
         migrations.AddField(
