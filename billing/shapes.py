@@ -21,7 +21,10 @@ class Listed(TypedDict, Generic[T]):
 
 
 class Session(TypedDict):
-    """A checkout. `currency` and `amount_total` are null where nothing is sold, `url` once it is no longer open."""
+    """A checkout. `currency` and `amount_total` are null where nothing is sold, `url` once it is no longer open.
+
+    What it sells is there only where it is asked for.
+    """
 
     id: str
     object: Literal["checkout.session"]
@@ -36,25 +39,37 @@ class Session(TypedDict):
     currency: str | None
     payment_intent: str | None
     invoice: str | None
+    subscription: str | None
+    line_items: NotRequired[Listed["SessionLine"]]
 
 
 # --- Subscriptions and their invoices ----------------------------------------------------------------------------
 
 
 class Recurring(TypedDict):
-    """How often a price comes."""
+    """How often a price comes: every so many intervals."""
 
     interval: str
+    interval_count: int
 
 
 class Price(TypedDict):
     """A price; `unit_amount` is null for tiers and for fractions of a cent, which we never make."""
 
     id: str
+    active: bool
     product: str
     currency: str
     unit_amount: int | None
     recurring: Recurring | None
+    metadata: dict[str, str]
+
+
+class SessionLine(TypedDict):
+    """What a checkout sells, and how many of it."""
+
+    price: Price | None
+    quantity: int | None
 
 
 class SubscriptionItem(TypedDict):
@@ -67,16 +82,25 @@ class SubscriptionItem(TypedDict):
     current_period_end: int
 
 
+class CancellationDetails(TypedDict):
+    """Why a subscription ends."""
+
+    comment: str | None
+
+
 class Subscription(TypedDict):
     """A subscription; a cancelled one that still runs has `cancel_at` or `cancel_at_period_end`."""
 
     id: str
     status: str
     customer: str
+    metadata: dict[str, str]
     items: Listed[SubscriptionItem]
     cancel_at: int | None
     cancel_at_period_end: bool
+    default_payment_method: str | None
     ended_at: int | None
+    cancellation_details: CancellationDetails | None
     latest_invoice: str | None
 
 
@@ -111,11 +135,46 @@ class Pricing(TypedDict):
     price_details: NotRequired[PriceDetails]
 
 
+class CreditedItems(TypedDict):
+    """Of which invoice a proration gives something back."""
+
+    invoice: str
+
+
+class ProrationDetails(TypedDict):
+    """What a proration gives back; null for one that charges."""
+
+    credited_items: CreditedItems | None
+
+
+class FromInvoiceItem(TypedDict):
+    """Of a line that was added to an invoice: a change, or something of its own."""
+
+    proration: bool
+    proration_details: ProrationDetails | None
+
+
+class FromSubscriptionItem(TypedDict):
+    """Of a line that a subscription's item brought: a period, or a change."""
+
+    proration: bool
+    proration_details: ProrationDetails | None
+
+
+class LineParent(TypedDict):
+    """What a line came from."""
+
+    invoice_item_details: FromInvoiceItem | None
+    subscription_item_details: FromSubscriptionItem | None
+
+
 class InvoiceLine(TypedDict):
     """A line of an invoice; what a change gives back is negative."""
 
     amount: int
+    quantity: int | None
     period: Period
+    parent: LineParent | None
     pricing: Pricing | None
 
 
@@ -128,14 +187,22 @@ class Paid(TypedDict):
 class InvoicePayment(TypedDict):
     """A payment of an invoice, made or tried."""
 
+    invoice: str
     status: str
     payment: Paid
+
+
+class StatusTransitions(TypedDict):
+    """When an invoice became what it is, in Unix seconds."""
+
+    paid_at: int | None
 
 
 class Invoice(TypedDict):
     """An invoice; its payments are there only where they are asked for."""
 
     id: str
+    object: Literal["invoice"]
     status: str | None
     customer: str | None
     parent: InvoiceParent | None
@@ -144,7 +211,10 @@ class Invoice(TypedDict):
     amount_due: int
     amount_paid: int
     currency: str
+    hosted_invoice_url: str | None
+    invoice_pdf: str | None
     lines: Listed[InvoiceLine]
+    status_transitions: StatusTransitions
     payments: NotRequired[Listed[InvoicePayment]]
 
 
@@ -159,6 +229,8 @@ class Charge(TypedDict):
     customer: str | None
     payment_intent: str | None
     amount_refunded: int
+    receipt_url: str | None
+    status: str
 
 
 class Refund(TypedDict):
@@ -192,10 +264,12 @@ class EventData(TypedDict):
 
 
 class Event(TypedDict):
-    """Something that happened at Stripe."""
+    """Something that happened at Stripe; `account` is there only when it happened to one that is connected to ours."""
 
     id: str
     type: str
+    livemode: bool
+    account: NotRequired[str]
     api_version: str | None
     data: EventData
 
@@ -206,14 +280,48 @@ class Account(TypedDict):
     id: str
 
 
+class InvoiceSettings(TypedDict):
+    """What a customer's invoices are paid with, unless a subscription has a way of its own."""
+
+    default_payment_method: str | None
+
+
 class Customer(TypedDict):
     """Whoever pays."""
 
     id: str
+    metadata: NotRequired[dict[str, str]]
+    invoice_settings: NotRequired[InvoiceSettings]
+
+
+class Card(TypedDict):
+    """What people may see of a card."""
+
+    brand: str
+    last4: str
+    exp_month: int
+    exp_year: int
+
+
+class PaymentMethod(TypedDict):
+    """A card, or what else somebody pays with: `type` says."""
+
+    id: str
+    type: str
+    card: NotRequired[Card]
 
 
 class Product(TypedDict):
     """What a price is for."""
+
+    id: str
+    active: bool
+    name: str
+    metadata: dict[str, str]
+
+
+class PortalConfiguration(TypedDict):
+    """What the billing portal lets people do."""
 
     id: str
 

@@ -125,8 +125,9 @@ def return_credit(*, actor: Actor, wallet: Wallet, reference: str, reason: str) 
     _require(actor, "return_credit")
     reason = _checked(reason)
     with ledger.books(wallet) as books:
-        if known := wallet.entries.filter(of__of__reference=reference).first():
-            return known
+        returned: CreditEntry | None = CreditEntry.objects.filter(wallet=wallet, of__of__reference=reference).first()
+        if returned:
+            return returned
         entry = books.give_back(reference=reference, cause=reason)
         if entry.amount > grant_limit(actor):
             raise PermissionDenied

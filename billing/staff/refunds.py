@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from billing import gateway, identity, shapes
+from billing import gateway, identity, patience, shapes
 from billing.catalogue import money
 from billing.errors import CannotRefund
 from billing.models import Payment, StaffRefund
@@ -37,6 +37,7 @@ REFUSALS = {
 REFUSALS["refund_disputed_payment"] = REFUSALS["charge_disputed"]
 
 
+@patience.within(patience.CLICK_SECONDS)
 def refund(*, actor: acts.Actor, payment: Payment, amount: int, reason: str, nonce: UUID) -> StaffRefund:
     """Pay `amount` minor units of a payment back, once for each `nonce`, however often and by whomever it is sent.
 
@@ -112,7 +113,7 @@ def ask(pk: int) -> None:
             pause = due.growing_pause(refund.attempts - 1, most=LONGEST_PAUSE)
             log.warning("%s of %s: %s, again in %s", refund, refund.payment.reference, error, pause)
             # Under a key whose answer is an error that Stripe keeps, it would be that error for a day.
-            key = new_key() if error.is_saved else refund.idempotency_key
+            key = new_key() if error.is_final else refund.idempotency_key
             due.put_off(refund, error, pause=pause, still=ASKED, idempotency_key=key)
         else:
             _note(refund, made)

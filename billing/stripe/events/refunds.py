@@ -9,9 +9,8 @@ from django.db.models import Sum
 from django.utils import timezone
 
 from billing import gateway, ledger, shapes
-from billing.errors import NotYet
 from billing.models import CreditGrant, Dispute, Payment, Refund, StaffRefund
-from billing.stripe import customers
+from billing.stripe import ours
 from billing.stripe.events.shared import Books, moment
 
 log = logging.getLogger(__name__)
@@ -36,9 +35,7 @@ def refund_changed(refund: shapes.Refund) -> Books | None:
 def _refunds_of(charge_id: str) -> Books | None:
     read_at = moment()
     charge = gateway.retrieve_charge(charge_id)
-    payment = _payment_of(charge)
-    if payment is None:
-        return None
+    payment = ours.payment_of(charge)
     return lambda: _follow_refunds(payment, charge, read_at)
 
 
@@ -61,8 +58,8 @@ def _follow_refunds(payment: Payment, charge: shapes.Charge, read_at: datetime) 
 
 def dispute_opened(dispute: shapes.Dispute) -> Books | None:
     """Freeze what is left of the disputed payment's credits; inquiries (`warning_…`) are only looked at by people."""
-    payment = _payment_of(dispute)
-    if payment is None or dispute["status"].startswith("warning_"):
+    payment = ours.payment_of(dispute)
+    if dispute["status"].startswith("warning_"):
         return None
     return lambda: _follow_dispute(payment, dispute)
 
@@ -92,19 +89,6 @@ def _follow_dispute(payment: Payment, data: shapes.Dispute) -> None:
         books.freeze(payment.grant, dispute=dispute, cause=f"{payment.description} is disputed")
         for one in won:
             books.thaw(payment.grant, dispute=one, cause=f"The dispute about {payment.description} was won")
-
-
-def _payment_of(data: shapes.Charge | shapes.Dispute) -> Payment | None:
-    """Find the payment of a charge or dispute. Raises NotYet for one of our customers' that is not in the books."""
-    payment = (
-        Payment.objects.select_related("grant", "wallet").filter(payment_intent=data.get("payment_intent")).first()
-    )
-    if payment is None or not data.get("payment_intent"):
-        charge = data if data["object"] == "charge" else gateway.retrieve_charge(data["charge"])
-        if customers.wallet_of(charge.get("customer")):
-            raise NotYet(f"the payment of {charge['id']} is not in the books")
-        return None
-    return payment
 
 
 @dataclass(frozen=True)
@@ -142,6 +126,8 @@ def _taken(payment: Payment, refunded: int) -> tuple[int, int]:
         "customer": None,
         "payment_intent": payment.payment_intent,
         "amount_refunded": refunded,
+        "receipt_url": None,
+        "status": "succeeded",
     }
     _follow_refunds(payment, charge, moment())
     after = _remaining_and_owed(payment)
