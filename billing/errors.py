@@ -7,10 +7,13 @@ BillingError
 ├─ NotSubscribed         a subscription was to be changed that is not there
 ├─ ChangeUnderWay        another change of the plan is not through yet
 ├─ NotForSale            the plan or pack is not sold
+├─ NoDocument            a payment has neither invoice nor receipt
 ├─ AccountClosed         something was to be bought for an account that its person has deleted
 ├─ NothingToTake         credits were to be taken from an empty balance
 ├─ NotSpent              a credit was to be returned that was never spent
+├─ CannotRefund         a payment, or so much of it, cannot be paid back; the message says why and what to do
 ├─ SubscriptionDecides   a plan was to be changed that a subscription decides on
+├─ NotOurs               what an event is about was not sold by this installation
 └─ NotYet                an event came before the one it builds on: try again later
 """
 
@@ -48,6 +51,10 @@ class NotForSale(BillingError):
     """This plan or pack is not sold (any more)."""
 
 
+class NoDocument(BillingError):
+    """Stripe has no invoice and no receipt of this payment."""
+
+
 class AccountClosed(BillingError):
     """The account's person has deleted it: nothing can be bought for it any more."""
 
@@ -60,8 +67,16 @@ class NotSpent(BillingError):
     """The hold has not ended, or it ended by giving its credits back."""
 
 
+class CannotRefund(BillingError):
+    """A payment, or so much of it, cannot be paid back: the message says why, and what to do."""
+
+
 class SubscriptionDecides(BillingError):
     """The account has a running subscription, and that says which plan it has."""
+
+
+class NotOurs(BillingError):
+    """What Stripe tells of is none of this installation's; the message says why, and goes on record."""
 
 
 class NotYet(BillingError):

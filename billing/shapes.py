@@ -36,6 +36,7 @@ class Session(TypedDict):
     currency: str | None
     payment_intent: str | None
     invoice: str | None
+    subscription: str | None
 
 
 # --- Subscriptions and their invoices ----------------------------------------------------------------------------
@@ -73,9 +74,11 @@ class Subscription(TypedDict):
     id: str
     status: str
     customer: str
+    metadata: dict[str, str]
     items: Listed[SubscriptionItem]
     cancel_at: int | None
     cancel_at_period_end: bool
+    default_payment_method: str | None
     ended_at: int | None
     latest_invoice: str | None
 
@@ -128,6 +131,7 @@ class Paid(TypedDict):
 class InvoicePayment(TypedDict):
     """A payment of an invoice, made or tried."""
 
+    invoice: str
     status: str
     payment: Paid
 
@@ -136,6 +140,7 @@ class Invoice(TypedDict):
     """An invoice; its payments are there only where they are asked for."""
 
     id: str
+    object: Literal["invoice"]
     status: str | None
     customer: str | None
     parent: InvoiceParent | None
@@ -144,6 +149,8 @@ class Invoice(TypedDict):
     amount_due: int
     amount_paid: int
     currency: str
+    hosted_invoice_url: str | None
+    invoice_pdf: str | None
     lines: Listed[InvoiceLine]
     payments: NotRequired[Listed[InvoicePayment]]
 
@@ -159,6 +166,8 @@ class Charge(TypedDict):
     customer: str | None
     payment_intent: str | None
     amount_refunded: int
+    receipt_url: str | None
+    status: str
 
 
 class Refund(TypedDict):
@@ -166,6 +175,8 @@ class Refund(TypedDict):
 
     id: str
     charge: str | None
+    status: str | None
+    metadata: dict[str, str] | None
 
 
 class Dispute(TypedDict):
@@ -190,10 +201,12 @@ class EventData(TypedDict):
 
 
 class Event(TypedDict):
-    """Something that happened at Stripe."""
+    """Something that happened at Stripe; `account` is there only when it happened to one that is connected to ours."""
 
     id: str
     type: str
+    livemode: bool
+    account: NotRequired[str]
     api_version: str | None
     data: EventData
 
@@ -204,10 +217,35 @@ class Account(TypedDict):
     id: str
 
 
+class InvoiceSettings(TypedDict):
+    """What a customer's invoices are paid with, unless a subscription has a way of its own."""
+
+    default_payment_method: str | None
+
+
 class Customer(TypedDict):
     """Whoever pays."""
 
     id: str
+    metadata: NotRequired[dict[str, str]]
+    invoice_settings: NotRequired[InvoiceSettings]
+
+
+class Card(TypedDict):
+    """What people may see of a card."""
+
+    brand: str
+    last4: str
+    exp_month: int
+    exp_year: int
+
+
+class PaymentMethod(TypedDict):
+    """A card, or what else somebody pays with: `type` says."""
+
+    id: str
+    type: str
+    card: NotRequired[Card]
 
 
 class Product(TypedDict):

@@ -35,26 +35,34 @@ class StripeAccount(models.Model):
     """An account at Stripe in one of its modes. Ids of Stripe's mean something within one only.
 
     One without an id is from before accounts were noted; it gets its id when Stripe is first asked about what it has.
+    An installation that got another name has nothing to do with what it made under the earlier one.
     """
 
     stripe_id = models.CharField(max_length=255, blank=True, help_text="acct_…")
     livemode = models.BooleanField()
+    installation = models.CharField(max_length=32, blank=True, help_text="The name under which we dealt with it.")
     key_digest = models.CharField(max_length=64, blank=True, help_text="Of the key that last opened it.")
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["stripe_id", "livemode"], name="stripe_account_once")]
+        constraints = [
+            models.UniqueConstraint(fields=["stripe_id", "livemode", "installation"], name="stripe_account_once")
+        ]
 
     def __str__(self) -> str:
         return f"{self.stripe_id or 'An earlier account'}, {'live' if self.livemode else 'test'}"
 
 
 class StripeCustomer(models.Model):
-    """Who a wallet's person is at Stripe. Only customers that we made; one that is gone is kept for the books."""
+    """Who a wallet's person is at Stripe. Only customers that we made; one that is gone is kept for the books.
+
+    The row comes first and says what Stripe is asked for, so that a lost answer loses no customer.
+    """
 
     wallet = models.ForeignKey(Wallet, on_delete=models.PROTECT, related_name="customers")
     account = models.ForeignKey(StripeAccount, on_delete=models.PROTECT, related_name="customers")
-    stripe_id = models.CharField(max_length=255, unique=True)
+    stripe_id = models.CharField(max_length=255, unique=True, null=True, blank=True)  # empty: it is being made
+    idempotency_key = models.CharField(max_length=64, blank=True, help_text="Under which Stripe is asked to make it.")
     email = models.CharField(max_length=254, blank=True, help_text="As Stripe was told last.")
     name = models.CharField(max_length=255, blank=True, help_text="As Stripe was told last.")
     created_at = models.DateTimeField(default=timezone.now)
@@ -69,4 +77,4 @@ class StripeCustomer(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.stripe_id
+        return self.stripe_id or "Being made"

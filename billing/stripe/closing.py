@@ -8,9 +8,9 @@ from django.conf import settings
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
-from billing import gateway
+from billing import gateway, identity
 from billing.models import Order, Payment, StripeCustomer, Subscription, Wallet
-from billing.stripe import customers
+from billing.stripe import customers, ours
 
 log = logging.getLogger(__name__)
 
@@ -25,12 +25,13 @@ def stop_charges(wallet: Wallet) -> int:
     """
     if not settings.PAYMENTS:
         return 0
-    for order in wallet.orders.filter(status=Order.Status.OPEN):
+    account = identity.account()  # what belongs to another one cannot be ended with the key in use
+    for order in wallet.orders.filter(status=Order.Status.OPEN, account=account):
         _close(order)
     customer = customers.living(wallet)
-    if customer is None:
+    if customer is None or customer.stripe_id is None:
         return 0
-    live = _live(wallet, customer.stripe_id)
+    live = _live(customer.stripe_id)
     for subscription_id in live:
         _cancel(subscription_id)
     return len(live)
@@ -42,20 +43,22 @@ def discard_customer(wallet: Wallet) -> bool:
     A checkout that began in the instant of the closing may have made it. While Stripe cannot be reached it stays, for
     `discard_customers` to find. Idempotent, and no transaction may be open.
     """
-    row = wallet.customers.filter(gone_at=None).first()
-    customer = row.stripe_id if row else ""
-    if not customer or wallet.payments.exists() or wallet.subscriptions.exists():
+    here = wallet.customers.filter(account=identity.presumed(), gone_at=None)
+    row = here.select_related("account").first()
+    if row is None or wallet.payments.exists() or wallet.subscriptions.exists():
         return False
     try:
-        if gateway.has_dealings(customer):
+        customer = customers.find(row)
+        if customer and gateway.has_dealings(customer):
             return False
-        gateway.delete_customer(customer)
+        if customer:
+            gateway.delete_customer(customer)
     except gateway.PaymentUnavailable as error:
         log.warning("The empty customer of %s stays for now: %s", wallet, error)
         return False
     except gateway.PaymentRefused:
         log.info("The customer of %s is gone already", wallet)
-    StripeCustomer.objects.filter(stripe_id=customer).update(gone_at=timezone.now())
+    StripeCustomer.objects.filter(pk=row.pk).update(gone_at=timezone.now())
     return True
 
 
@@ -63,10 +66,11 @@ def discard_customers(limit: int = 200) -> int:
     """Delete the empty Stripe customers of accounts that were closed a while ago; return how many there were."""
     if not settings.PAYMENTS:
         return 0
+    here = StripeCustomer.objects.filter(account=identity.presumed(), gone_at=None)
     closed = Wallet.objects.filter(
         ~Exists(Payment.objects.filter(wallet=OuterRef("pk"))),
         ~Exists(Subscription.objects.filter(wallet=OuterRef("pk"))),
-        Exists(StripeCustomer.objects.filter(wallet=OuterRef("pk"), gone_at=None)),
+        Exists(here.filter(wallet=OuterRef("pk"))),
         user__deleted_at__lt=timezone.now() - UNDER_WAY,
     )
     return sum(discard_customer(wallet) for wallet in closed.select_related("user").order_by("-pk")[:limit])
@@ -79,15 +83,18 @@ def _close(order: Order) -> None:
     Order.objects.filter(pk=order.pk, status=Order.Status.OPEN).update(status=Order.Status.EXPIRED)
 
 
-def _live(wallet: Wallet, customer: str) -> list[str]:
-    """Return the subscriptions that Stripe runs for the customer: one may be so new that we have not heard of it."""
+def _live(customer: str) -> list[str]:
+    """Return what we sold that Stripe runs for the customer: one may be so new that we have not heard of it.
+
+    A customer that is gone took all its subscriptions along.
+    """
     try:
-        return [one["id"] for one in gateway.subscriptions_of(customer) if one["status"] in Subscription.LIVE]
-    except gateway.PaymentRefused:
-        if wallet.subscriptions.filter(status__in=Subscription.LIVE).exists():
-            raise
-        log.warning("%s is a customer that Stripe does not know", wallet)
+        running = [one for one in gateway.subscriptions_of(customer) if one["status"] in Subscription.LIVE]
+    except gateway.Missing:
+        log.warning("%s is a customer that Stripe does not know any more", customer)
+        customers.forget(customer)
         return []
+    return [one["id"] for one in running if ours.is_ours(one)]
 
 
 def _cancel(subscription_id: str) -> None:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from django.db.models import Q
 from django.utils import timezone
 
+from billing import identity
 from billing.models import StripeEvent
 from billing.shapes import Event
 from billing.stripe import events
@@ -21,7 +22,13 @@ UNHANDLED = Q(handled_at=None)
 
 def store(event: Event) -> bool:
     """Store a verified event and hand it to a worker; False when it was stored before."""
-    values = {"type": event["type"], "api_version": event.get("api_version") or "", "payload": event}
+    values = {
+        "type": event["type"],
+        "api_version": event.get("api_version") or "",
+        "livemode": event.get("livemode"),
+        "account": identity.known(),
+        "payload": event,
+    }
     _, is_new = StripeEvent.objects.get_or_create(id=event["id"], defaults=values)
     if is_new:
         broker.tell_on_commit("billing.tasks.handle_event", event["id"])

@@ -24,6 +24,8 @@ elif STRIPE_SECRET_KEY and not STRIPE_WEBHOOK_SECRET:
     raise ImproperlyConfigured(
         "STRIPE_WEBHOOK_SECRET is not set; with STRIPE_SECRET_KEY it is needed to learn of payments."
     )
+STRIPE_TAX = env.bool("STRIPE_TAX", False)
+STRIPE_PROMOTION_CODES = env.bool("STRIPE_PROMOTION_CODES", True)
 # Part of names in Redis, so that two installations on one server do not meet.
 INSTALLATION_ID = hashlib.sha256(SECRET_KEY.encode()).hexdigest()[:12]
 

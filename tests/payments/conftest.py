@@ -41,8 +41,8 @@ class Customer:
 
     @property
     def id(self) -> str:
-        row = self.wallet.customers.filter(gone_at=None).first()
-        return row.stripe_id if row else ""
+        row = self.wallet.customers.filter(gone_at=None).exclude(stripe_id=None).first()
+        return (row.stripe_id if row else None) or ""
 
     @property
     def balance(self) -> int:

@@ -12,9 +12,12 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from billing import gateway, identity
+from billing.errors import NotOurs
 from billing.models import StripeEvent
 from billing.shapes import Invoice, Session
-from billing.stripe.events import checkouts, invoices, refunds, subscriptions
+from billing.stripe import ours
+from billing.stripe.events import checkouts, customers, invoices, refunds, subscriptions
 from billing.stripe.events.shared import Books
 from kit import due
 
@@ -32,6 +35,7 @@ HANDLERS: dict[str, Callable[[Any], Books | None]] = {
     "customer.subscription.paused": subscriptions.subscription_changed,
     "customer.subscription.resumed": subscriptions.subscription_changed,
     "customer.subscription.deleted": subscriptions.subscription_changed,
+    "customer.deleted": customers.customer_deleted,
     "charge.refunded": refunds.charge_refunded,
     "refund.updated": refunds.refund_changed,
     "refund.failed": refunds.refund_changed,
@@ -44,13 +48,33 @@ HANDLERS: dict[str, Callable[[Any], Books | None]] = {
 
 
 def apply(event: StripeEvent) -> None:
-    """Apply one claimed event to the books. Raises LostClaim, NotYet, PaymentError, or what its handler raises."""
-    handler = HANDLERS.get(event.type)
-    write = handler(event.payload["data"]["object"]) if handler else None
+    """Apply one claimed event to the books, or note why it is none of ours.
+
+    Raises LostClaim, NotYet, PaymentError, or what its handler raises.
+    """
+    write, ignored = None, ""
+    if event.type in HANDLERS:
+        try:
+            write = _write_of(event)
+        except NotOurs as error:
+            ignored = str(error)
+    account = event.account or identity.known()
     with transaction.atomic():
-        due.write(event, still=Q(handled_at=None), handled_at=timezone.now(), claim="", last_error="")
+        handled = {"handled_at": timezone.now(), "claim": "", "last_error": ""}
+        due.write(event, still=Q(handled_at=None), account=account, ignored=ignored[:200], **handled)
         if write:
             write()
+
+
+def _write_of(event: StripeEvent) -> Books | None:
+    ours.check_account(event)
+    data = event.payload["data"]["object"]
+    try:
+        return HANDLERS[event.type](data)
+    except gateway.Missing as error:
+        if any(id and f"'{id}'" in str(error) for id in (data.get("id"), data.get("charge"))):
+            raise NotOurs("Stripe does not know what it is about any more") from error
+        raise
 
 
 def apply_object(kind: str, data: Session | Invoice) -> None:

@@ -14,21 +14,19 @@ from billing.models import (
 )
 from billing.outbox import mail
 from billing.shapes import Session
-from billing.stripe import customers
+from billing.stripe import ours
 from billing.stripe.events.shared import Books, note_payment, paid_too_late
 
 log = logging.getLogger(__name__)
 
 
 def checkout_completed(session: Session) -> Books | None:
-    """Link the customer; grant a pack that is paid. A subscription's credits come with its invoice.
+    """Grant a pack that is paid. A subscription's credits come with its invoice.
 
     What a closed account still paid is paid back.
     """
     session = gateway.retrieve_checkout(session["id"])
-    wallet = _wallet_of_session(session)
-    if wallet is None:
-        return None
+    wallet = ours.wallet_of_session(session)
     paid = session["payment_status"] in ("paid", "no_payment_required")
     is_pack = paid and session["mode"] == "payment"
     is_late = is_pack and paid_too_late(wallet, f"checkout:{session['id']}", session.get("payment_intent"))
@@ -45,9 +43,7 @@ def checkout_completed(session: Session) -> Books | None:
 
 def checkout_failed(session: Session) -> Books | None:
     """A delayed payment failed."""
-    wallet = _wallet_of_session(session)
-    if wallet is None:
-        return None
+    wallet = ours.wallet_of_session(session)
 
     def write() -> None:
         _close_order(session, Order.Status.FAILED)
@@ -64,6 +60,7 @@ def checkout_failed(session: Session) -> Books | None:
 
 def checkout_expired(session: Session) -> Books | None:
     """The checkout expired unpaid."""
+    ours.wallet_of_session(session)
     return lambda: _close_order(session, Order.Status.EXPIRED)
 
 
@@ -114,15 +111,6 @@ def _total(session: Session) -> tuple[int, str]:
     return session["amount_total"] or 0, session["currency"]
 
 
-def _wallet_of_session(session: Session) -> Wallet | None:
-    wallet = Wallet.objects.filter(pk=_number(session.get("client_reference_id")) or 0).select_related("user").first()
-    return wallet or customers.wallet_of(session.get("customer"))
-
-
 def _close_order(session: Session, status: Order.Status) -> None:
     open_orders = Order.objects.filter(stripe_session_id=session["id"]).exclude(status=Order.Status.PAID)
     open_orders.update(status=status, stripe_invoice_id=session.get("invoice") or "")
-
-
-def _number(text: str | None) -> int | None:
-    return int(text) if text is not None and text.isdigit() else None

@@ -15,7 +15,7 @@ from billing.models import (
 )
 from billing.outbox import mail
 from billing.shapes import Invoice, InvoiceLine
-from billing.stripe import customers
+from billing.stripe import ours
 from billing.stripe.events.shared import (
     Books,
     moment,
@@ -34,9 +34,9 @@ def invoice_paid(invoice: Invoice) -> Books | None:
     What a closed account still paid is paid back.
     """
     invoice = gateway.retrieve_invoice(invoice["id"])
-    subscription_id = _subscription_of(invoice)
-    wallet = customers.wallet_of(invoice.get("customer"))
-    if not subscription_id or wallet is None or invoice["status"] != "paid":
+    wallet = ours.wallet_of_invoice(invoice)
+    subscription_id = ours.subscription_of(invoice)
+    if not subscription_id or invoice["status"] != "paid":
         return None
     read_at = moment()
     subscription, is_second = first_or_undone(wallet, gateway.retrieve_subscription(subscription_id))
@@ -59,9 +59,7 @@ def invoice_paid(invoice: Invoice) -> Books | None:
 
 def invoice_failed(invoice: Invoice) -> Books | None:
     """Tell the user that their card was declined or that their bank needs their approval."""
-    wallet = customers.wallet_of(invoice.get("customer"))
-    if wallet is None or not _subscription_of(invoice):
-        return None
+    wallet = ours.wallet_of_invoice(invoice)
     attempt = invoice.get("attempt_count") or 1
     return lambda: mail.queue(
         wallet,
@@ -130,7 +128,7 @@ def _grant_upgrade(wallet: Wallet, invoice: Invoice, payment_intent: str | None)
     old = next((line for line in lines if line["amount"] < 0), None)
     new = next((line for line in lines if line["amount"] > 0), None)
     plans = [products.product_of(_price_of(line)) if line else None for line in (old, new)]
-    subscription = Subscription.objects.filter(stripe_id=_subscription_of(invoice)).first()
+    subscription = Subscription.objects.filter(stripe_id=ours.subscription_of(invoice)).first()
     if new is None or subscription is None or not all(isinstance(plan, Plan) for plan in plans):
         if invoice["amount_paid"]:
             log.error("Invoice %s was paid for a change of plan that brings no credits", invoice["id"])
@@ -183,13 +181,6 @@ def _note_invoice(
         description=description,
         payment_intent=payment_intent,
     )
-
-
-def _subscription_of(invoice: Invoice) -> str | None:
-    """Return the invoice's subscription, where it lies since version basil (2025-03)."""
-    parent = invoice.get("parent")
-    details = parent.get("subscription_details") if parent else None
-    return details["subscription"] if details else None
 
 
 def _plan_line(invoice: Invoice) -> InvoiceLine | None:

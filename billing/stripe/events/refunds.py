@@ -1,19 +1,22 @@
 """Money that went back, or is in dispute."""
 
 import logging
+from dataclasses import dataclass
 from datetime import datetime
 
+from django.db import transaction
+from django.db.models import Sum
 from django.utils import timezone
 
 from billing import gateway, ledger, shapes
-from billing.errors import NotYet
-from billing.models import Dispute, Payment
-from billing.stripe import customers
+from billing.models import CreditGrant, Dispute, Payment, Refund, StaffRefund
+from billing.stripe import ours
 from billing.stripe.events.shared import Books, moment
 
 log = logging.getLogger(__name__)
 
 FINAL_DISPUTES = ("won", "lost")
+FAILED_REFUNDS = ("failed", "canceled")
 
 
 def charge_refunded(charge: shapes.Charge) -> Books | None:
@@ -23,6 +26,8 @@ def charge_refunded(charge: shapes.Charge) -> Books | None:
 
 def refund_changed(refund: shapes.Refund) -> Books | None:
     """A refund that failed gives back what its credits were clawed back for."""
+    if refund["status"] in FAILED_REFUNDS:
+        StaffRefund.objects.filter(stripe_id=refund["id"]).update(status=StaffRefund.Status.FAILED)
     charge_id = refund.get("charge")
     return _refunds_of(charge_id) if charge_id else None
 
@@ -30,9 +35,7 @@ def refund_changed(refund: shapes.Refund) -> Books | None:
 def _refunds_of(charge_id: str) -> Books | None:
     read_at = moment()
     charge = gateway.retrieve_charge(charge_id)
-    payment = _payment_of(charge)
-    if payment is None:
-        return None
+    payment = ours.payment_of(charge)
     return lambda: _follow_refunds(payment, charge, read_at)
 
 
@@ -55,8 +58,8 @@ def _follow_refunds(payment: Payment, charge: shapes.Charge, read_at: datetime) 
 
 def dispute_opened(dispute: shapes.Dispute) -> Books | None:
     """Freeze what is left of the disputed payment's credits; inquiries (`warning_…`) are only looked at by people."""
-    payment = _payment_of(dispute)
-    if payment is None or dispute["status"].startswith("warning_"):
+    payment = ours.payment_of(dispute)
+    if dispute["status"].startswith("warning_"):
         return None
     return lambda: _follow_dispute(payment, dispute)
 
@@ -88,14 +91,51 @@ def _follow_dispute(payment: Payment, data: shapes.Dispute) -> None:
             books.thaw(payment.grant, dispute=one, cause=f"The dispute about {payment.description} was won")
 
 
-def _payment_of(data: shapes.Charge | shapes.Dispute) -> Payment | None:
-    """Find the payment of a charge or dispute. Raises NotYet for one of our customers' that is not in the books."""
-    payment = (
-        Payment.objects.select_related("grant", "wallet").filter(payment_intent=data.get("payment_intent")).first()
-    )
-    if payment is None or not data.get("payment_intent"):
-        charge = data if data["object"] == "charge" else gateway.retrieve_charge(data["charge"])
-        if customers.wallet_of(charge.get("customer")):
-            raise NotYet(f"the payment of {charge['id']} is not in the books")
+@dataclass(frozen=True)
+class Taking:
+    """What a refund would take back: `credits` in all, of which `later` ones are out and are taken as they return.
+
+    `left` are those of the payment's that its person has or may get back, `brought` all that it brought.
+    """
+
+    brought: int
+    left: int
+    credits: int
+    later: int
+
+
+def would_take(payment: Payment, amount: int) -> Taking | None:
+    """Tell what the books will do when Stripe tells of a further refund of `amount` minor units; None without credits.
+
+    They do it, and it is undone: what is shown before a refund is what the refund does, whatever the rule is.
+    """
+    if payment.grant is None:
         return None
-    return payment
+    with transaction.atomic():
+        whole, later = (_taken(payment, payment.amount), _taken(payment, payment.refunded + amount))
+    return Taking(brought=payment.grant.amount, left=sum(whole), credits=sum(later), later=later[1])
+
+
+@transaction.atomic
+def _taken(payment: Payment, refunded: int) -> tuple[int, int]:
+    """Return how many credits are taken at once, and how many later, once so much is `refunded`; and change nothing."""
+    before = _remaining_and_owed(payment)
+    charge: shapes.Charge = {
+        "id": "ch_preview",
+        "object": "charge",
+        "customer": None,
+        "payment_intent": payment.payment_intent,
+        "amount_refunded": refunded,
+        "receipt_url": None,
+        "status": "succeeded",
+    }
+    _follow_refunds(payment, charge, moment())
+    after = _remaining_and_owed(payment)
+    transaction.set_rollback(True)
+    return before[0] - after[0], after[1] - before[1]
+
+
+def _remaining_and_owed(payment: Payment) -> tuple[int, int]:
+    grant = CreditGrant.objects.get(payment=payment)
+    owed = Refund.objects.filter(grant=grant).aggregate(owed=Sum("owed"))["owed"] or 0
+    return grant.remaining, owed

@@ -7,7 +7,7 @@ from datetime import datetime
 from django.db import connection
 from django.utils import timezone
 
-from billing import gateway
+from billing import gateway, identity
 from billing.models import (
     CreditEntry,
     Payment,
@@ -45,6 +45,7 @@ def note_payment(
         reference=reference,
         defaults={
             "wallet": wallet,
+            "account": identity.known(),
             "payment_intent": payment_intent or None,
             "amount": amount,
             "currency": currency,

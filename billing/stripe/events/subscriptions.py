@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 
 from django.db import transaction
 
-from billing import gateway, ledger, shapes
+from billing import gateway, identity, ledger, shapes
 from billing.catalogue import products
-from billing.models import CreditGrant, Price, StripeCustomer, Subscription, Wallet
+from billing.models import CreditGrant, Price, Subscription, Wallet
 from billing.outbox import mail
-from billing.stripe import customers
+from billing.stripe import ours
 from billing.stripe.events.shared import Books, moment, pay_back, payment_intent_of
 
 log = logging.getLogger(__name__)
@@ -22,9 +22,7 @@ def subscription_changed(subscription: shapes.Subscription) -> Books | None:
     """
     read_at = moment()
     subscription = gateway.retrieve_subscription(subscription["id"])
-    wallet = customers.wallet_of(subscription.get("customer"))
-    if wallet is None:
-        return None
+    wallet = ours.wallet_of_subscription(subscription)
     subscription, _ = first_or_undone(wallet, subscription)
     return lambda: upsert(wallet, subscription, read_at)
 
@@ -50,7 +48,8 @@ def first_or_undone(wallet: Wallet, data: shapes.Subscription) -> tuple[shapes.S
 
     A second live one is undone first, and a closed account's is ended: its invoice is paid back when it comes.
     """
-    is_second = wallet.subscriptions.filter(status__in=Subscription.LIVE).exclude(stripe_id=data["id"]).exists()
+    live = wallet.subscriptions.filter(status__in=Subscription.LIVE, account=identity.account())
+    is_second = live.exclude(stripe_id=data["id"]).exists()
     is_closed = wallet.user.deleted_at is not None
     if data["status"] not in Subscription.LIVE or not (is_second or is_closed):
         return data, is_second
@@ -83,7 +82,7 @@ def upsert(wallet: Wallet, data: shapes.Subscription, read_at: datetime) -> None
     stripe_price = item["price"]["id"]
     price = Price.objects.select_related("plan").filter(stripe_id=stripe_price).first()
     plan = price.plan if price else None
-    account = StripeCustomer.objects.get(stripe_id=data["customer"]).account
+    account = row.account if row else identity.account()
     ended = data["status"] in ("canceled", "incomplete_expired")
     cancel_at = data.get("cancel_at") or (item["current_period_end"] if data.get("cancel_at_period_end") else None)
     was_live = row is not None and row.status in Subscription.LIVE
