@@ -69,14 +69,15 @@ T = TypeVar("T")
 class PaymentError(Exception):
     """Root of what can go wrong with payments (the module draws the tree).
 
-    `code` is Stripe's. With `is_final` the same request under the same idempotency key is not answered otherwise for a
-    day: Stripe has kept the answer, errors of its own included (https://docs.stripe.com/api/idempotent_requests).
+    `code` and `param` are Stripe's, if it gives any. With `is_final` the same request under the same idempotency key is
+    not answered otherwise for a day: Stripe has kept the answer, errors of its own included
+    (https://docs.stripe.com/api/idempotent_requests). Try again under another one, once it is known that nothing was
+    done.
     """
 
-    def __init__(self, message: str = "", *, code: str = "", is_final: bool = False) -> None:
+    def __init__(self, message: str = "", *, code: str = "", param: str = "", is_final: bool = False) -> None:
         super().__init__(message)
-        self.code = code
-        self.is_final = is_final
+        self.code, self.param, self.is_final = code, param, is_final
 
 
 class PaymentUnavailable(PaymentError):
@@ -302,22 +303,14 @@ def retrieve_charge(charge_id: str) -> Charge:
 def refund_payment(
     payment_intent: str, *, idempotency_key: str, amount: int | None = None, metadata: dict[str, str] | None = None
 ) -> Refund:
-    """Pay `amount` minor units of a payment back, or all that is left of it.
-
-    All of it is paid back once, whatever the key: Stripe refuses a second time. Raises PaymentRefused with the code
-    `charge_already_refunded` then.
-    """
+    """Pay `amount` minor units of a payment back, or all that is left of it. Raises Unclear when no answer comes."""
     params: RefundParams = {"payment_intent": payment_intent}
     if amount is not None:
         params["amount"] = amount
     if metadata:
         params["metadata"] = metadata
-    try:
+    with _unclear_without_answer():
         return _ask(Refund, _client().v1.refunds.create, params, {"idempotency_key": idempotency_key})
-    except PaymentUnavailable as error:
-        if not error.is_final or amount is not None:
-            raise
-    return _ask(Refund, _client().v1.refunds.create, params, {"idempotency_key": new_key()})
 
 
 def refunds_of(payment_intent: str) -> list[Refund]:

@@ -11,10 +11,10 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
-from billing import ledger
+from billing import gateway, ledger
 from billing.outbox import mail, notices
 from billing.staff import refunds
-from billing.stripe import closing, inbox
+from billing.stripe import closing, customers, earlier, inbox
 from billing.stripe import reconcile as comparison
 from kit import nights
 from kit.threads import one_at_a_time
@@ -37,6 +37,28 @@ def sweep_money() -> None:
     ledger.expire_due()
     inbox.handle_due()
     refunds.ask_due()
+
+
+@shared_task
+def tell_stripe(wallet_id: int) -> None:
+    """Tell Stripe who a wallet's person is now; while it is away, the next sweep does."""
+    try:
+        customers.tell(wallet_id)
+    except gateway.PaymentUnavailable as error:
+        log.warning("Stripe was not told of a change: %s", error)
+
+
+@shared_task
+@one_at_a_time
+def sweep_customers() -> None:
+    """Tell Stripe what it does not know of people; end what belongs to an account that is not in use any more."""
+    if not settings.PAYMENTS:
+        return
+    try:
+        earlier.end_left_behind()
+        customers.tell()
+    except gateway.PaymentUnavailable as error:
+        log.warning("Stripe was not told of changes: %s", error)
 
 
 @shared_task

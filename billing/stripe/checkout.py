@@ -22,6 +22,7 @@ REUSED_FOR = timedelta(minutes=30)  # Stripe keeps a session open for 24 hours; 
 
 
 @patience.within(patience.CLICK_SECONDS)
+@customers.anew_if_gone
 def start(*, wallet: Wallet, product: Plan | Pack, site: str) -> str:
     """Return the address of a hosted checkout for `product`; `site` is where the browser comes back to.
 
@@ -55,6 +56,7 @@ def start(*, wallet: Wallet, product: Plan | Pack, site: str) -> str:
 
 
 @patience.within(patience.CLICK_SECONDS)
+@customers.anew_if_gone
 def portal(*, wallet: Wallet, site: str) -> str:
     """Return the address of the billing portal: card, invoices, cancel, resume. Raises as `start` does."""
     _refuse_closed(wallet)

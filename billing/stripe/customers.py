@@ -2,7 +2,11 @@
 
 import logging
 import secrets
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
 
+from django.conf import settings
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
@@ -12,6 +16,9 @@ from kit.broker import tell_on_commit
 from kit.threads import let_go
 
 log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 def living(wallet: Wallet) -> StripeCustomer | None:
@@ -56,6 +63,24 @@ def customer_of(wallet: Wallet) -> str:
     return stripe_id
 
 
+def anew_if_gone(ask: Callable[P, T]) -> Callable[P, T]:
+    """Let `ask`, which takes a `wallet`, begin anew with another customer when Stripe knows its customer no more."""
+
+    @wraps(ask)
+    def asked(*arguments: P.args, **named: P.kwargs) -> T:
+        try:
+            return ask(*arguments, **named)
+        except gateway.Missing as error:
+            wallet = named["wallet"]
+            if error.param != "customer" or not isinstance(wallet, Wallet):
+                raise
+            log.warning("Stripe does not know the customer of %s any more: %s", wallet, error)
+            _living(wallet).filter(account=identity.account()).update(gone_at=timezone.now())
+        return ask(*arguments, **named)
+
+    return asked
+
+
 def find(row: StripeCustomer) -> str:
     """Return the id of the customer that a row stands for, as Stripe knows it, or the empty string."""
     return row.stripe_id or gateway.find_customer(
@@ -79,6 +104,8 @@ def tell(wallet_id: int | None = None, limit: int = 200) -> int:
 
     Its receipts and reminders go where it was told last. What fails is tried again with the next sweep.
     """
+    if not settings.PAYMENTS:
+        return 0
     account = identity.account()
     person = {"email": F("wallet__user__email"), "name": F("wallet__user__name")}
     living = StripeCustomer.objects.filter(account=account, gone_at=None, stripe_id__isnull=False)

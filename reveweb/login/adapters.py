@@ -23,6 +23,7 @@ from accounts.models import User
 from billing import ledger
 from billing.models import CreditGrant, Wallet
 from billing.outbox import mail
+from billing.stripe import customers
 from kit import wakeups
 from kit.http.requests import client_ip, site_of, without_nul
 
@@ -59,6 +60,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
         if confirmed:
             wallet = ledger.wallet_of(email_address.user_id)
             ledger.welcome(wallet)
+            customers.tell_changes(wallet)
             if first and settings.ACCOUNT_EMAIL_VERIFICATION == "mandatory":  # else it came with signing up
                 _welcome(request, wallet)
         return confirmed

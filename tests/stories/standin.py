@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import stripe
+from requests.structures import CaseInsensitiveDict
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -144,7 +145,7 @@ class Wire(stripe.HTTPClient):
         self, method: str, url: str, headers: Mapping[str, str] | None, post_data: Any = None, **_: Any
     ) -> tuple[str, int, Mapping[str, str]]:
         answer = self.standin.answer(method, url, headers or {}, post_data)
-        return bytes(answer.body).decode(), answer.status_code, dict(answer.headers)
+        return bytes(answer.body).decode(), answer.status_code, CaseInsensitiveDict(answer.headers)
 
     def _sleep_time_seconds(self, num_retries: int) -> float:
         return 0.0
@@ -154,10 +155,11 @@ class Wire(stripe.HTTPClient):
 
 
 def _at_once(work: Coroutine[Any, Any, Response]) -> Response:
-    """Run what waits for nothing."""
-    try:
-        work.send(None)
-    except StopIteration as ended:
-        answer: Response = ended.value
-        return answer
-    raise AssertionError("the stand-in waited for something")
+    """Run what waits for nothing, and at most steps aside for a moment."""
+    while True:
+        try:
+            waited_for = work.send(None)
+        except StopIteration as ended:
+            answer: Response = ended.value
+            return answer
+        assert waited_for is None, "the stand-in waits for something"

@@ -284,7 +284,7 @@ class Truth:
         if state != self._read:
             with connection.cursor() as cursor:
                 cursor.execute(_BUCKETS)
-                self._buckets = [Bucket(*row[:7], _seconds(row[7])) for row in cursor.fetchall()]
+                self._buckets = [Bucket(*(*row[:-1], _seconds(row[-1]))) for row in cursor.fetchall()]
             self._read = state
         return self._buckets
 

@@ -12,6 +12,8 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.models import User
 from accounts.viewer import user_of
+from billing import ledger
+from billing.stripe import customers
 from reveweb.context import THEMES
 from reveweb.personal.forms import ProfileForm
 
@@ -30,6 +32,7 @@ def profile(request: HttpRequest) -> HttpResponse:
         form = ProfileForm(request.POST, instance=person)
         if form.is_valid():
             User.objects.filter(pk=person.pk).update(**form.cleaned_data)
+            customers.tell_changes(ledger.wallet_of(person.pk))
             messages.success(request, "Your profile was saved.")
             return redirect("account")
     addresses = list(EmailAddress.objects.filter(user=person).order_by("pk"))
