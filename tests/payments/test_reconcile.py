@@ -119,11 +119,3 @@ def test_at_night_it_is_tried_again_without_stripe(customer: Customer, monkeypat
     monkeypatch.setattr(gateway, "events_since", away)
     tasks.nightly()
     assert given_back == ["reconcile"]
-
-
-def test_credits_that_were_not_sold_are_named(customer: Customer, pack: Pack) -> None:
-    customer.pay(pack)
-    customer.follow()
-    Payment.objects.update(credits=49)
-    out, _ = failing("reconcile_stripe", repair=True)
-    assert "of alice@example.com: 49 credits were sold, and it brought 50" in out
