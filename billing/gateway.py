@@ -1,18 +1,26 @@
 """The only importer of `stripe`: one client, and calls that give and take plain data.
 
 Without `STRIPE_SECRET_KEY` the client points at the local stand-in; nothing here or above knows the difference. No call
-is made inside a database transaction. Network failures are retried by the SDK under one automatic idempotency key.
-What comes back has the types of `shapes`; what is sent, those of the SDK, which are of the version that we pin.
+is made inside a database transaction. Network failures are retried by the SDK under one idempotency key; how long is
+waited for them `patience` says. What comes back has the types of `shapes`; what is sent, those of the SDK, which are of
+the version that we pin.
 
 PaymentError
 ├─ PaymentUnavailable   Stripe cannot be reached or is in trouble: try again
-├─ PaymentRefused       Stripe understood and said no; the message is its own
-│  └─ Missing           Stripe knows no such object, or no more
+│  └─ Unclear           it was asked to move money and no answer came: look what became of it
+├─ PaymentRefused       Stripe understood and said no
+│  ├─ CardRefused       the card's bank said no
+│  └─ Missing           there is no such object, or no more
 └─ BadSignature         a webhook that Stripe did not sign, or not lately
+
+Their messages are Stripe's, without what is secret, and its request's id: for logs and operators. People are told our
+own words (`pages/refusals.py`).
 """
 
+import contextlib
 import json
 import re
+import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
@@ -20,10 +28,11 @@ from typing import Any, Literal, ParamSpec, TypeVar, cast
 
 import stripe
 from django.conf import settings
-from stripe.params import PriceCreateParams, SubscriptionUpdateParams
+from stripe.params import CustomerCreateParams, PriceCreateParams, RefundCreateParams, SubscriptionUpdateParams
 from stripe.params.billing_portal import SessionCreateParams as PortalParams
 from stripe.params.checkout import SessionCreateParams
 
+from billing import patience
 from billing.shapes import (
     Account,
     Charge,
@@ -46,7 +55,9 @@ SIGNATURE_TOLERANCE_SECONDS = 300  # both ways: the SDK itself accepts any time 
 
 # What is asked for, by names that the rest of billing may import.
 CheckoutParams = SessionCreateParams
+CustomerParams = CustomerCreateParams
 PriceParams = PriceCreateParams
+RefundParams = RefundCreateParams
 SubscriptionParams = SubscriptionUpdateParams
 
 Kind = Literal["price", "customer", "subscription", "checkout"]
@@ -56,23 +67,40 @@ T = TypeVar("T")
 
 
 class PaymentError(Exception):
-    """Root of what can go wrong with payments (the module draws the tree)."""
+    """Root of what can go wrong with payments (the module draws the tree).
+
+    `code` is Stripe's. With `is_final` the same request under the same idempotency key is not answered otherwise for a
+    day: Stripe has kept the answer, errors of its own included (https://docs.stripe.com/api/idempotent_requests).
+    """
+
+    def __init__(self, message: str = "", *, code: str = "", is_final: bool = False) -> None:
+        super().__init__(message)
+        self.code = code
+        self.is_final = is_final
 
 
 class PaymentUnavailable(PaymentError):
     """Stripe cannot be reached or answers with an error of its own; trying again is safe."""
 
 
+class Unclear(PaymentUnavailable):
+    """Stripe was asked to do something with money and no answer came: it may have been done."""
+
+
 class PaymentRefused(PaymentError):
-    """Stripe will not do what was asked; the message is its own."""
+    """Stripe will not do what was asked. `param` is what it says no to, if it gives any."""
+
+    def __init__(self, message: str = "", *, code: str = "", param: str = "", is_final: bool = False) -> None:
+        super().__init__(message, code=code, is_final=is_final)
+        self.param = param
+
+
+class CardRefused(PaymentRefused):
+    """The card's bank will not pay; `code` is its reason, as in https://docs.stripe.com/declines/codes."""
 
 
 class Missing(PaymentRefused):
-    """Stripe knows no such object (any more). `param` names the parameter that named it, or is empty."""
-
-    def __init__(self, message: str, param: str = "") -> None:
-        super().__init__(message)
-        self.param = param
+    """Stripe knows no such object (any more)."""
 
 
 class BadSignature(PaymentError):
@@ -117,17 +145,12 @@ def knows(kind: Kind, stripe_id: str) -> bool:
     return True
 
 
-def create_customer(
-    *, email: str, name: str, wallet_id: int, installation: str, idempotency_key: str | None = None
-) -> str:
+def create_customer(*, email: str, name: str, wallet_id: int, installation: str, idempotency_key: str = "") -> str:
     """Create the wallet's customer and return its id; asked again under the same key it is the same one."""
-    customer = _ask(
-        Customer,
-        _client().v1.customers.create,
-        {"email": email, "name": name or email, "metadata": {"account": str(wallet_id), "installation": installation}},
-        {"idempotency_key": idempotency_key} if idempotency_key else {},
-    )
-    return customer["id"]
+    metadata = {"account": str(wallet_id), "installation": installation}
+    params: CustomerParams = {"email": email, "name": name or email, "metadata": metadata}
+    create = _client().v1.customers.create
+    return _ask(Customer, create, params, {"idempotency_key": idempotency_key or new_key()})["id"]
 
 
 def find_customer(*, email: str, wallet_id: int, installation: str) -> str:
@@ -186,12 +209,12 @@ def retrieve_subscription(subscription_id: str) -> Subscription:
 
 
 def glance_at_subscription(subscription_id: str) -> Subscription:
-    """Return a subscription as it stands, for a page that somebody waits for: asked once, for GLANCE_SECONDS at most.
+    """Return a subscription as it stands, for a page that somebody waits for: GLANCE_SECONDS at most.
 
     Raises PaymentUnavailable, PaymentRefused.
     """
-    client = _client(seconds=GLANCE_SECONDS, retries=0)
-    return _ask(Subscription, client.v1.subscriptions.retrieve, subscription_id)
+    with patience.within(GLANCE_SECONDS):
+        return retrieve_subscription(subscription_id)
 
 
 def subscriptions_of(customer_id: str) -> list[Subscription]:
@@ -200,8 +223,9 @@ def subscriptions_of(customer_id: str) -> list[Subscription]:
 
 
 def update_subscription(subscription_id: str, params: SubscriptionParams) -> Subscription:
-    """Change a subscription."""
-    return _ask(Subscription, _client().v1.subscriptions.update, subscription_id, params)
+    """Change a subscription. Raises Unclear when no answer comes."""
+    with _unclear_without_answer():
+        return _ask(Subscription, _client().v1.subscriptions.update, subscription_id, params)
 
 
 def cancel_subscription(subscription_id: str) -> Subscription:
@@ -233,14 +257,30 @@ def retrieve_charge(charge_id: str) -> Charge:
     return _ask(Charge, _client().v1.charges.retrieve, charge_id)
 
 
-def refund_payment(payment_intent: str, *, idempotency_key: str) -> Refund:
-    """Pay a whole payment back."""
-    return _ask(
-        Refund,
-        _client().v1.refunds.create,
-        {"payment_intent": payment_intent},
-        {"idempotency_key": idempotency_key},
-    )
+def refund_payment(
+    payment_intent: str, *, idempotency_key: str, amount: int | None = None, metadata: dict[str, str] | None = None
+) -> Refund:
+    """Pay `amount` minor units of a payment back, or all that is left of it.
+
+    All of it is paid back once, whatever the key: Stripe refuses a second time. Raises PaymentRefused with the code
+    `charge_already_refunded` then.
+    """
+    params: RefundParams = {"payment_intent": payment_intent}
+    if amount is not None:
+        params["amount"] = amount
+    if metadata:
+        params["metadata"] = metadata
+    try:
+        return _ask(Refund, _client().v1.refunds.create, params, {"idempotency_key": idempotency_key})
+    except PaymentUnavailable as error:
+        if not error.is_final or amount is not None:
+            raise
+    return _ask(Refund, _client().v1.refunds.create, params, {"idempotency_key": new_key()})
+
+
+def refunds_of(payment_intent: str) -> list[Refund]:
+    """Return every refund of a payment, whatever became of it."""
+    return list(_pages(Refund, _client().v1.refunds.list, {"payment_intent": payment_intent, "limit": 100}))
 
 
 def upsert_product(product_id: str, *, name: str, metadata: dict[str, str]) -> str:
@@ -307,23 +347,63 @@ def _call(method: Callable[P, stripe.StripeObject], *arguments: P.args, **named:
     let_go()
     try:
         return method(*arguments, **named).to_dict(for_json=True)
-    except stripe.InvalidRequestError as error:
-        words = error.user_message or str(error)
-        if error.code == "resource_missing":
-            raise Missing(words, error.param or "") from error
-        raise PaymentRefused(words) from error
-    except (stripe.CardError, stripe.IdempotencyError) as error:
-        raise PaymentRefused(error.user_message or str(error)) from error
     except stripe.StripeError as error:
-        raise PaymentUnavailable(str(error)) from error
+        failure = _ours(error)
+    raise failure  # not from its error, nor while that is handled: a traceback would show Stripe's own words
 
 
-@lru_cache(maxsize=2)
-def _client(*, seconds: int = 20, retries: int = 2) -> stripe.StripeClient:
+def _ours(error: stripe.StripeError) -> PaymentError:
+    if isinstance(error, stripe.APIConnectionError):
+        return _Unanswered(f"no answer ({type(error.__cause__).__name__}: {_without_secrets(str(error.__cause__))})")
+    words = _without_secrets(error.user_message or "no words") + (f" ({error.request_id})" if error.request_id else "")
+    status = error.http_status or 0
+    if isinstance(error, stripe.CardError):
+        details = error.error
+        return CardRefused(words, code=(details and details.decline_code) or error.code or "", is_final=True)
+    if isinstance(error, (stripe.InvalidRequestError, stripe.IdempotencyError)):
+        param = getattr(error, "param", None) or ""
+        kind = Missing if error.code == "resource_missing" else PaymentRefused
+        return kind(words, code=error.code or "", param=param, is_final=True)
+    # 409: the first request under this key is still being worked on; 429: too many, and 502 to 504 came from a machine
+    # that stands before Stripe's: none of them is kept. Where Stripe itself says whether to try again, that decides.
+    advice = (error.headers or {}).get("stripe-should-retry", "")
+    return PaymentUnavailable(words, code=error.code or "", is_final=status == 500 or advice == "false")
+
+
+class _Unanswered(PaymentUnavailable):
+    """No answer came."""
+
+
+@contextlib.contextmanager
+def _unclear_without_answer() -> Iterator[None]:
+    try:
+        yield
+    except _Unanswered as error:
+        raise Unclear(str(error)) from None
+
+
+_SECRETS = re.compile(
+    r"\b(?:sk|rk|pk|mk|ek)_(?:test|live)_[\w*]+|\bwhsec_\w+"
+    r"|(?<=API Key provided: )\S+|(?<=key other than )'[^']*'|(?<=Bearer )\S+"
+)
+
+
+def _without_secrets(words: str) -> str:
+    """Return what Stripe said without any part of a key: it repeats the end of a wrong one, and idempotency keys."""
+    return _SECRETS.sub("[a key]", words.replace(settings.STRIPE_SECRET_KEY or "[a key]", "[a key]"))
+
+
+def new_key() -> str:
+    """Return an idempotency key that was never used."""
+    return secrets.token_urlsafe(24)
+
+
+@lru_cache(maxsize=1)
+def _client() -> stripe.StripeClient:
     return stripe.StripeClient(
         settings.STRIPE_SECRET_KEY,
         stripe_version=API_VERSION,
         base_addresses={"api": settings.STRIPE_API_BASE},
-        max_network_retries=retries,
-        http_client=stripe.RequestsClient(timeout=seconds),
+        max_network_retries=2,
+        http_client=stripe.RequestsClient(session=patience.Session()),
     )

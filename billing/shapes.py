@@ -170,6 +170,8 @@ class Refund(TypedDict):
 
     id: str
     charge: str | None
+    status: str | None
+    metadata: dict[str, str] | None
 
 
 class Dispute(TypedDict):

@@ -5,19 +5,23 @@ What money waits for is in a queue of its own; a mail server or a nightly compar
 
 import logging
 from collections.abc import Callable
-from datetime import time
+from datetime import time, timedelta
 
 from celery import shared_task
 from django.conf import settings
-from django.core.management import call_command
+from django.utils import timezone
 
 from billing import gateway, ledger
 from billing.outbox import mail, notices
+from billing.staff import refunds
 from billing.stripe import closing, customers, earlier, inbox
+from billing.stripe import reconcile as comparison
 from kit import nights
 from kit.threads import one_at_a_time
 
 log = logging.getLogger(__name__)
+
+RECONCILED = timedelta(days=3)
 
 
 @shared_task
@@ -29,9 +33,10 @@ def handle_event(event_id: str) -> None:
 @shared_task
 @one_at_a_time
 def sweep_money() -> None:
-    """Retry the events that were left behind, write off what has expired."""
-    inbox.handle_due()
+    """Write off what has expired, retry the events and refunds that were left behind: Stripe may keep those waiting."""
     ledger.expire_due()
+    inbox.handle_due()
+    refunds.ask_due()
 
 
 @shared_task
@@ -85,9 +90,16 @@ def nightly() -> None:
 
 
 def reconcile() -> None:
-    """Compare the books with Stripe's, and repair what is certain; leave no empty customers there."""
+    """Compare the books with Stripe's, and repair what is certain; leave no empty customers there.
+
+    A difference that is left is for people, and the next night's again: only without Stripe it is tried again tonight.
+    """
+    if not settings.PAYMENTS:
+        return
     closing.discard_customers()
-    call_command("reconcile_stripe", since=3, repair=True)
+    since = int((timezone.now() - RECONCILED).timestamp())
+    for drift in comparison.compare(since=since, repair=True):
+        log.log(logging.WARNING if drift.mended else logging.ERROR, "%s%s", drift.words, ": mended" * drift.mended)
 
 
 def tidy() -> None:

@@ -20,7 +20,7 @@ from whitenoise import WhiteNoise
 
 from accounts import keys
 from accounts.models import ApiKey, User
-from billing import ledger
+from billing import ledger, patience
 from billing.models import CreditGrant, Wallet
 from billing.outbox import mail
 from generator.ask import admission
@@ -46,8 +46,9 @@ def _fresh_redis() -> None:
 
 @pytest.fixture(autouse=True)
 def _no_trouble() -> None:
-    """Forget what an earlier test's upstream was like."""
+    """Forget what an earlier test's upstream and Stripe were like."""
     trouble.forget()
+    patience.STRIPE.reset()
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from accounts.read_only import ReadOnlyAdmin, change_url, link
 from billing import identity
 from billing.admin.columns import at_stripe, person, terms_of
 from billing.catalogue import money
-from billing.models import Dispute, Order, Payment, StripeAccount, StripeCustomer, Subscription
+from billing.models import Dispute, Order, Payment, StaffRefund, StripeAccount, StripeCustomer, Subscription
 
 
 class DisputeState(admin.SimpleListFilter):
@@ -68,13 +68,14 @@ class PaymentAdmin(ReadOnlyAdmin):
         "grant",
         "subscription",
         "refund",
+        "by_staff",
         "dispute",
         "at_stripe",
         "account",
         "reference",
         "created_at",
     ]
-    readonly_fields = ["whose", "paid", "sold", "sold_at", "refund", "dispute", "at_stripe"]
+    readonly_fields = ["whose", "paid", "sold", "sold_at", "refund", "by_staff", "dispute", "at_stripe"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Payment]:
         payments: QuerySet[Payment] = super().get_queryset(request).prefetch_related("disputes")
@@ -103,6 +104,15 @@ class PaymentAdmin(ReadOnlyAdmin):
     def refund(self, payment: Payment) -> str:
         return money.full(payment.refunded, payment.currency) if payment.refunded else "–"
 
+    @display(description="Refunds by staff")
+    def by_staff(self, payment: Payment) -> SafeString | str:
+        refunds = payment.staff_refunds.all()
+        words = (
+            (link(change_url(each), money.full(each.amount, payment.currency)), each.get_status_display())
+            for each in refunds
+        )
+        return format_html_join("", "<div>{}: {}</div>", words) or "–"
+
     @display(description="Dispute")
     def dispute(self, payment: Payment) -> SafeString | str:
         parts = ((link(change_url(each), each.status.replace("_", " ")),) for each in payment.disputes.all())
@@ -111,6 +121,75 @@ class PaymentAdmin(ReadOnlyAdmin):
     @display(description="At Stripe")
     def at_stripe(self, payment: Payment) -> SafeString | str:
         return at_stripe(payment.account, "payments", payment.payment_intent)
+
+
+class RefundState(admin.SimpleListFilter):
+    """Refunds by what Stripe said of them."""
+
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return list(StaffRefund.Status.choices)
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[StaffRefund]) -> QuerySet[StaffRefund] | None:
+        return queryset.filter(status=self.value()) if self.value() else None
+
+
+@admin.register(StaffRefund)
+class StaffRefundAdmin(ReadOnlyAdmin):
+    """What staff paid back, or wanted to. A refund that was made in Stripe's dashboard is at its payment only."""
+
+    list_display = ["created_at", "whose", "payment_link", "sum", "state", "why", "who"]
+    list_filter = [RefundState, "created_at"]
+    list_select_related = ["payment__wallet__user", "payment__account", "actor"]
+    search_fields = ["=stripe_id", "=payment__reference", "=payment__payment_intent", "=payment__wallet__user__email"]
+    search_help_text = "A refund (re_…), a payment intent (pi_…) or reference, or a whole email address."
+    fields = [
+        "whose",
+        "payment_link",
+        "sum",
+        "state",
+        "last_error",
+        "reason",
+        "who",
+        "at_stripe",
+        "attempts",
+        "created_at",
+        "ended_at",
+    ]
+    readonly_fields = ["whose", "payment_link", "sum", "state", "who", "at_stripe"]
+
+    @display(description="Person")
+    def whose(self, refund: StaffRefund) -> SafeString | str:
+        return person(refund.payment.wallet)
+
+    @display(description="Payment")
+    def payment_link(self, refund: StaffRefund) -> SafeString:
+        return link(change_url(refund.payment), refund.payment.description)
+
+    @display(description="Amount", ordering="amount")
+    def sum(self, refund: StaffRefund) -> str:
+        return money.full(refund.amount, refund.payment.currency)
+
+    @display(
+        description="State",
+        label={"asked": "warning", "made": "success", "way": "info", "refused": "danger", "failed": "danger"},
+    )
+    def state(self, refund: StaffRefund) -> tuple[str, str]:
+        return ("way", "On its way") if refund.is_on_its_way else (refund.status, refund.get_status_display())
+
+    @display(description="Why")
+    def why(self, refund: StaffRefund) -> str:
+        return refund.last_error or refund.reason
+
+    @display(description="Who")
+    def who(self, refund: StaffRefund) -> str:
+        return refund.actor.email if refund.actor else "The operator's shell"
+
+    @display(description="At Stripe")
+    def at_stripe(self, refund: StaffRefund) -> SafeString | str:
+        return at_stripe(refund.payment.account, "refunds", refund.stripe_id)
 
 
 @admin.register(Dispute)

@@ -9,7 +9,7 @@ from billing.ledger.books import Books, books, expire_due, write_off_expired
 from billing.ledger.claims import RETURNED_LATE
 from billing.ledger.grants import PERIOD_GRACE
 from billing.ledger.settling import settle
-from billing.ledger.wallets import BESIDE_A_KEY, wallet_of, welcome
+from billing.ledger.wallets import BESIDE_A_KEY, keys_of, wallet_of, welcome
 
 __all__ = [
     "BESIDE_A_KEY",
@@ -21,6 +21,7 @@ __all__ = [
     "give_back",
     "grant",
     "hold",
+    "keys_of",
     "release",
     "settle",
     "take",

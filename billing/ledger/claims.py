@@ -33,7 +33,7 @@ class Claims(Purse):
         # Before anything comes back, or it would be taken again.
         Refund.objects.filter(pk__in=[refund.pk for refund in failed]).update(failed_at=timezone.now())
         for refund in failed:
-            self._restore_all(refund.entries, undone)
+            self._restore_all(refund.entries.all(), undone)
         if refunded > max((refund.refunded for refund in standing if refund not in failed), default=0):
             Refund.objects.create(grant=grant, charge=charge, refunded=refunded, paid=paid)
         self._claim_share(grant, _standing(grant), cause)
@@ -52,7 +52,7 @@ class Claims(Purse):
         if grant.dispute_id == dispute.pk:
             grant.dispute = None
             self._change(grant)
-        self._restore_all(dispute.entries, cause)
+        self._restore_all(dispute.entries.all(), cause)
 
     def _bring_back(self, ended: CreditEntry, drawn: CreditEntry, kind: Kind, cause: str) -> CreditEntry:
         """End an entry by returning what `drawn` took to the grants it came from, but for what is claimed there."""

@@ -5,6 +5,7 @@ import hashlib
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 
 from accounts import emails
 from accounts.models import ApiKey
@@ -26,6 +27,11 @@ def wallet_of(who: int | ApiKey) -> Wallet:
             return _open(who.user_id)
     wallet = Wallet.objects.select_related("plan").filter(user_id=who).first()
     return wallet or _open(who)
+
+
+def keys_of(wallet: Wallet) -> QuerySet[ApiKey]:
+    """Return the API keys that spend from `wallet`, those that are revoked included."""
+    return ApiKey.objects.filter(user=wallet.user_id)
 
 
 def welcome(wallet: Wallet) -> None:

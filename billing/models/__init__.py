@@ -8,6 +8,7 @@ from billing.models.identity import Installation, StripeAccount, StripeCustomer
 from billing.models.mails import OutgoingMail
 from billing.models.payments import Dispute, Order, Payment, StripeEvent, Subscription
 from billing.models.prices import Price
+from billing.models.refunds import StaffRefund
 from billing.models.wallets import Wallet
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "Price",
     "Product",
     "Refund",
+    "StaffRefund",
     "StripeAccount",
     "StripeCustomer",
     "StripeEvent",

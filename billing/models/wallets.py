@@ -30,6 +30,7 @@ class Wallet(models.Model):
             ("grant_few", "Can grant credits up to SUPPORT_GRANT_LIMIT in one act"),
             ("grant_any", "Can grant any number of credits"),
             ("take_credits", "Can take credits"),
+            ("refund_payment", "Can pay a payment back, in whole or in part"),
             ("return_credit", "Can return the credit of an image"),
             ("change_limits", "Can change somebody's plan and rate limit"),
             ("suspend_user", "Can suspend and restore people"),

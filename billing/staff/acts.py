@@ -37,6 +37,7 @@ class Act(StrEnum):
 
     GRANT = "Granted credits"
     TAKE = "Took credits"
+    REFUND = "Refunded a payment"
     RETURN = "Returned a credit"
     PLAN = "Changed the plan"
     RATE_LIMIT = "Changed the rate limit"
@@ -124,8 +125,9 @@ def return_credit(*, actor: Actor, wallet: Wallet, reference: str, reason: str) 
     _require(actor, "return_credit")
     reason = _checked(reason)
     with ledger.books(wallet) as books:
-        if known := wallet.entries.filter(of__of__reference=reference).first():
-            return known
+        returned: CreditEntry | None = CreditEntry.objects.filter(wallet=wallet, of__of__reference=reference).first()
+        if returned:
+            return returned
         entry = books.give_back(reference=reference, cause=reason)
         if entry.amount > grant_limit(actor):
             raise PermissionDenied
@@ -295,6 +297,12 @@ def record(
 ) -> None:
     """Leave the record of an act of another app's; it belongs into the transaction that changes something."""
     _record(actor, act, _checked(reason), wallet=wallet, before=before, after=after)
+
+
+def permitted(actor: Actor, permission: str, reason: str) -> str:
+    """Return the reason of an act of another module's, stripped. Raises PermissionDenied, ValueError."""
+    _require(actor, permission)
+    return _checked(reason)
 
 
 def _set_active(actor: Actor, user: User, active: bool, act: Act, reason: str) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from django.db.models import Exists, OuterRef, Q, Subquery, Sum
+from django.db.models import Case, Exists, F, OuterRef, Q, Subquery, Sum, Value, When
 from django.db.models.functions import Coalesce
 
 from billing.models import CreditEntry, CreditGrant, CreditLine, Refund, Wallet
@@ -14,6 +14,7 @@ def drifts() -> Iterator[str]:
     yield from _grants()
     yield from _claims()
     yield from _entries()
+    yield from _relations()
 
 
 def _balances() -> Iterator[str]:
@@ -57,3 +58,32 @@ def _entries() -> Iterator[str]:
     for row in entries.values("pk", "wallet_id", "amount", "from_lines").iterator(chunk_size=1000):
         if row["amount"] != row["from_lines"]:
             yield f"entry {row['pk']} of account {row['wallet_id']}: {row['amount']}, lines say {row['from_lines']}"
+
+
+ENDED: dict[str, tuple[str, ...]] = {  # what each kind of entry ends
+    CreditEntry.Kind.SETTLE: (CreditEntry.Kind.HOLD,),
+    CreditEntry.Kind.RELEASE: (CreditEntry.Kind.HOLD, CreditEntry.Kind.SETTLE),
+    CreditEntry.Kind.RESTORE: (CreditEntry.Kind.CLAW_BACK,),
+}
+
+
+def _relations() -> Iterator[str]:
+    """An entry ends one of its wallet's, as its kind does, and gives back what that took; a claim is what was taken."""
+    fits = Q()
+    for kind, ended in ENDED.items():
+        fits |= Q(kind=kind, of__kind__in=ended, of__wallet=F("wallet"))
+    amount = Case(
+        When(kind=CreditEntry.Kind.SETTLE, then=Value(0)),
+        When(of__kind=CreditEntry.Kind.SETTLE, then=-F("of__of__amount")),
+        default=-F("of__amount"),
+    )
+    ends = Q(kind__in=list(ENDED)) | Q(of__isnull=False)
+    wrong = CreditEntry.objects.filter(ends).exclude(fits & Q(amount=amount)).order_by("pk")
+    for row in wrong.values("pk", "wallet_id", "kind", "of_id").iterator(chunk_size=1000):
+        yield f"entry {row['pk']} of account {row['wallet_id']}: {row['kind']} does not end entry {row['of_id']}"
+    taken = CreditEntry.objects.filter(refund=OuterRef("pk"), ends=None).order_by().values("refund")
+    claims = Refund.objects.filter(failed_at=None).annotate(
+        taken=Coalesce(Subquery(taken.annotate(s=-Sum("amount")).values("s")), 0)
+    )
+    for refund in claims.exclude(credits=F("taken") + F("owed")).order_by("pk"):
+        yield f"refund {refund.pk} claims {refund.credits}, took {refund.taken} and is owed {refund.owed}"

@@ -19,6 +19,7 @@ LOOK_AT_PEOPLE = {
     "billing.view_creditline",
     "billing.view_dispute",
     "billing.view_payment",
+    "billing.view_staffrefund",
     "billing.view_outgoingmail",
     "billing.view_subscription",
 }
@@ -36,6 +37,7 @@ FINANCE = {
     "billing.grant_few",
     "billing.grant_any",
     "billing.take_credits",
+    "billing.refund_payment",
     "billing.resend_mail",
     "billing.return_credit",
     "billing.change_limits",

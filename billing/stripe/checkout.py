@@ -3,27 +3,32 @@
 import contextlib
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import cast
 
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
 
 from accounts.models import User
-from billing import gateway, identity
+from billing import gateway, identity, patience
 from billing.catalogue import products
 from billing.errors import AccountClosed, AlreadySubscribed, ChangeUnderWay, NotForSale, NotSubscribed
 from billing.models import Order, Pack, Plan, Price, Subscription, Wallet
+from billing.shapes import Session
 from billing.stripe import closing, customers
 
 CHANGE_LEASE = timedelta(minutes=2)  # far longer than a change takes with all its retries
 REUSED_FOR = timedelta(minutes=30)  # Stripe keeps a session open for 24 hours; an older one may show an old price
 
 
+@patience.within(patience.CLICK_SECONDS)
 @customers.anew_if_gone
 def start(*, wallet: Wallet, product: Plan | Pack, site: str) -> str:
     """Return the address of a hosted checkout for `product`; `site` is where the browser comes back to.
 
-    A plan has one open checkout at a time, which further tabs share. Raises AlreadySubscribed, NotForSale,
+    A plan has one open checkout at a time, which further tabs share. In order, so that a process may die between any
+    two of these: the order goes on record, then what Stripe is asked and under which key, then Stripe is asked, then
+    its session goes on record, and only then its address is given to anybody. Raises AlreadySubscribed, NotForSale,
     AccountClosed, PaymentUnavailable, PaymentRefused.
     """
     if not product.active or not product.price:
@@ -34,9 +39,7 @@ def start(*, wallet: Wallet, product: Plan | Pack, site: str) -> str:
     if order.url:
         return order.url
     try:
-        session = gateway.create_checkout(
-            _session(wallet, order, price, site), idempotency_key=f"order:{identity.installation()}:{order.pk}"
-        )
+        session = _begun(wallet, order, price, site)
     except gateway.PaymentRefused:
         _refuse_closing(wallet, order)  # its customer may just have been deleted
         raise
@@ -52,6 +55,7 @@ def start(*, wallet: Wallet, product: Plan | Pack, site: str) -> str:
     return start(wallet=wallet, product=product, site=site)  # another tab has started a new one meanwhile: follow it
 
 
+@patience.within(patience.CLICK_SECONDS)
 @customers.anew_if_gone
 def portal(*, wallet: Wallet, site: str) -> str:
     """Return the address of the billing portal: card, invoices, cancel, resume. Raises as `start` does."""
@@ -61,13 +65,14 @@ def portal(*, wallet: Wallet, site: str) -> str:
     return gateway.create_portal(customer, f"{site}/dashboard/billing/?settling=1")
 
 
+@patience.within(patience.CLICK_SECONDS)
 def change_plan(*, wallet: Wallet, plan: Plan) -> None:
     """Move a running subscription to another paid plan.
 
     One that costs more is prorated by Stripe and invoiced at once; a card that is refused leaves all as it was. One
     that costs less costs less from the next period on and brings no money back: today's credits stay, and with both,
     going up and down again would give credits away. Raises NotSubscribed, NotForSale, ChangeUnderWay,
-    PaymentUnavailable, PaymentRefused.
+    PaymentUnavailable, Unclear, PaymentRefused.
     """
     if not plan.active or not plan.price:
         raise NotForSale(plan.name)
@@ -177,6 +182,24 @@ def _close(order: Order) -> None:
     # As it was read: a session that went on record meanwhile keeps the order open, and whoever asks next closes both.
     as_read = Order.objects.filter(pk=order.pk, stripe_session_id=order.stripe_session_id)
     as_read.filter(status=Order.Status.OPEN).update(status=Order.Status.EXPIRED)
+
+
+def _begun(wallet: Wallet, order: Order, price: Price, site: str) -> Session:
+    """Return the order's session: the one that was begun before, if only its answer was lost.
+
+    Once Stripe has kept an error under the key, the next try has another one, and says what is true by then.
+    """
+    if not order.idempotency_key:
+        asked = {"idempotency_key": gateway.new_key(), "params": _session(wallet, order, price, site)}
+        Order.objects.filter(pk=order.pk, idempotency_key="").update(**asked)  # or another tab was faster
+        order.refresh_from_db(fields=["idempotency_key", "params"])
+    key = order.idempotency_key
+    try:
+        return gateway.create_checkout(cast(gateway.CheckoutParams, order.params), idempotency_key=key)
+    except gateway.PaymentError as error:
+        if error.is_final:
+            Order.objects.filter(pk=order.pk, idempotency_key=key).update(idempotency_key="", params={})
+        raise
 
 
 def _session(wallet: Wallet, order: Order, price: Price, site: str) -> gateway.CheckoutParams:

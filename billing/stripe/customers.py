@@ -1,7 +1,6 @@
 """Who a wallet's person is at Stripe."""
 
 import logging
-import secrets
 from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec, TypeVar
@@ -40,27 +39,34 @@ def customer_of(wallet: Wallet) -> str:
     a day, whoever comes after one asks under another. Raises PaymentUnavailable, PaymentRefused.
     """
     account = identity.account()
-    values = {"email": wallet.user.email, "name": wallet.user.name, "idempotency_key": _key()}
+    values = {"email": wallet.user.email, "name": wallet.user.name, "idempotency_key": gateway.new_key()}
     row, is_new = StripeCustomer.objects.get_or_create(wallet=wallet, account=account, gone_at=None, defaults=values)
     if row.stripe_id:
         return row.stripe_id
     unmade = StripeCustomer.objects.filter(pk=row.pk, stripe_id=None)
     try:
-        stripe_id = ("" if is_new else find(row)) or gateway.create_customer(
-            email=row.email,
-            name=row.name,
-            wallet_id=wallet.pk,
-            installation=account.installation,
-            idempotency_key=row.idempotency_key,
-        )
+        stripe_id = ("" if is_new else find(row)) or _made(row)
     except gateway.PaymentRefused:  # there is none: the next one is asked for by today's address
         unmade.update(**values)
         raise
-    except gateway.PaymentUnavailable:  # there may be one, under this address
-        unmade.update(idempotency_key=_key())
-        raise
+    except gateway.PaymentUnavailable as error:  # there may be one, under this address
+        if not error.is_final:
+            raise
+        row.idempotency_key = gateway.new_key()
+        unmade.update(idempotency_key=row.idempotency_key)
+        stripe_id = find(row) or _made(row)
     unmade.update(stripe_id=stripe_id)
     return stripe_id
+
+
+def _made(row: StripeCustomer) -> str:
+    return gateway.create_customer(
+        email=row.email,
+        name=row.name,
+        wallet_id=row.wallet_id,
+        installation=row.account.installation,
+        idempotency_key=row.idempotency_key,
+    )
 
 
 def anew_if_gone(ask: Callable[P, T]) -> Callable[P, T]:
@@ -131,7 +137,3 @@ def _tell(row: StripeCustomer) -> bool:
 
 def _living(wallet: Wallet) -> QuerySet[StripeCustomer]:
     return StripeCustomer.objects.filter(wallet=wallet, gone_at=None, stripe_id__isnull=False)
-
-
-def _key() -> str:
-    return f"customer:{secrets.token_hex(16)}"

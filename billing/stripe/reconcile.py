@@ -1,8 +1,14 @@
-"""Compare the books with what Stripe says, and repair what is certain."""
+"""Compare the books with what Stripe says, and repair what is certain.
 
-from collections.abc import Iterator
+What cannot be compared or repaired is a difference too, which says why; the rest is compared all the same. Only a list
+that Stripe does not give ends the comparison: nobody knows what would have been in it.
+"""
+
+import logging
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 from django.db.models import Q
 from django.utils import timezone
@@ -10,9 +16,12 @@ from django.utils import timezone
 from billing import gateway, identity
 from billing.errors import NotOurs
 from billing.models import Payment, StripeEvent, Wallet
-from billing.shapes import Invoice, Session
+from billing.shapes import Event, Invoice, Session
 from billing.stripe import events, inbox, ours
+from kit import due
 from kit.pages import by_pages
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -27,7 +36,8 @@ def compare(*, since: int, repair: bool) -> Iterator[Drift]:
     """Yield every difference between Stripe and the books from `since` (Unix seconds) on.
 
     With `repair`, events that never came are taken in and unhandled ones tried again; both go through the handlers that
-    a webhook goes through, so nothing is granted twice. Raises PaymentUnavailable, PaymentRefused.
+    a webhook goes through, so nothing is granted twice. Raises PaymentUnavailable and PaymentRefused when Stripe gives
+    no list, after what was found until then.
     """
     yield from _missed_events(since, repair)
     paid = dict(_paid(since))
@@ -35,18 +45,38 @@ def compare(*, since: int, repair: bool) -> Iterator[Drift]:
     yield from _granted_without_payment(since, paid)
 
 
+def _each(name: str, comparison: Callable[[], Drift | None]) -> Iterator[Drift]:
+    """Yield what comparing one object finds, or why it could not be compared."""
+    try:
+        drift = comparison()
+    except Exception as error:  # whatever is odd about one must not hide the others
+        log.warning("%s could not be compared", name, exc_info=True)
+        drift = Drift(f"{name} could not be compared: {due.words_of(error)}")
+    if drift is not None:
+        yield drift
+
+
 def _missed_events(since: int, repair: bool) -> Iterator[Drift]:
     for event in gateway.events_since(since):
-        if event["type"] not in events.HANDLERS:
-            continue
-        known = StripeEvent.objects.filter(id=event["id"]).first()
-        if known is not None and known.handled_at is not None:
-            continue
-        words = f"{event['type']} {event['id']} " + ("was never received" if known is None else "is not handled")
-        if repair:
-            inbox.store(event)
-            StripeEvent.objects.filter(id=event["id"], handled_at=None).update(due_at=timezone.now())
-        yield Drift(words, repair and inbox.handle(event["id"]))
+        if event["type"] in events.HANDLERS:
+            yield from _each(f"{event['type']} {event['id']}", partial(_missed_event, event, repair))
+
+
+def _missed_event(event: Event, repair: bool) -> Drift | None:
+    known = StripeEvent.objects.filter(id=event["id"]).first()
+    if known is not None and known.handled_at is not None:
+        return None
+    if known is None and not ours.is_about_us(event["data"]["object"]):
+        return None  # another site's, or something else that our customer has at Stripe
+    words = f"{event['type']} {event['id']} " + ("was never received" if known is None else "is not handled")
+    if not repair:
+        return Drift(words)
+    inbox.store(event)
+    StripeEvent.objects.filter(id=event["id"], handled_at=None).update(due_at=timezone.now())
+    if inbox.handle(event["id"]):
+        return Drift(words, mended=True)
+    why = StripeEvent.objects.values_list("last_error", flat=True).get(id=event["id"])
+    return Drift(f"{words}, and cannot be handled: {why or 'a worker has it'}")
 
 
 @dataclass(frozen=True)
@@ -81,27 +111,44 @@ def _paid(since: int) -> Iterator[tuple[str, _Paid]]:
 
 def _paid_without_grant(paid: dict[str, _Paid], repair: bool) -> Iterator[Drift]:
     for reference, money in paid.items():
-        payment = Payment.objects.filter(reference=reference).first()
-        if payment is None:
-            yield Drift(f"{reference} of {money.wallet} is paid and nothing was granted", repair and _grant(money))
-        elif (payment.amount, payment.currency) != (money.amount, money.currency):
-            yield Drift(
-                f"{reference} of {money.wallet}: Stripe has {money.amount} {money.currency}, "
-                f"the books {payment.amount} {payment.currency}"
-            )
+        yield from _each(reference, partial(_compare_payment, reference, money, repair))
 
 
-def _grant(money: _Paid) -> bool:
-    events.apply_object(money.kind, money.object)
-    return True
+def _compare_payment(reference: str, money: _Paid, repair: bool) -> Drift | None:
+    payment = Payment.objects.filter(reference=reference).first()
+    if payment is None:
+        words = f"{reference} of {money.wallet} is paid and nothing was granted"
+        return _granted(reference, money, words) if repair else Drift(words)
+    if (payment.amount, payment.currency) != (money.amount, money.currency):
+        return Drift(
+            f"{reference} of {money.wallet}: Stripe has {money.amount} {money.currency}, "
+            f"the books {payment.amount} {payment.currency}"
+        )
+    return None
+
+
+def _granted(reference: str, money: _Paid, words: str) -> Drift:
+    """Apply to the books what is paid. It is mended when it is there afterwards: a handler may decline."""
+    try:
+        events.apply_object(money.kind, money.object)
+    except Exception as error:
+        log.warning("%s could not be granted", reference, exc_info=True)
+        return Drift(f"{words}, and cannot be: {due.words_of(error)}")
+    return Drift(words, mended=Payment.objects.filter(reference=reference).exists())
 
 
 def _granted_without_payment(since: int, paid: dict[str, _Paid]) -> Iterator[Drift]:
     here = Payment.objects.filter(Q(account=None) | Q(account=identity.account()))  # another's cannot be asked for
     recent = here.filter(created_at__gte=datetime.fromtimestamp(since, UTC)).select_related("wallet__user")
     for payment in by_pages(recent):
-        if payment.reference not in paid and not _is_paid(payment.reference):
-            yield Drift(f"{payment.reference} of {payment.wallet} is in the books and not paid at Stripe")
+        if payment.reference not in paid:
+            yield from _each(payment.reference, partial(_compare_with_stripe, payment))
+
+
+def _compare_with_stripe(payment: Payment) -> Drift | None:
+    if _is_paid(payment.reference):
+        return None
+    return Drift(f"{payment.reference} of {payment.wallet} is in the books and not paid at Stripe")
 
 
 def _is_paid(reference: str) -> bool:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from accounts.models import ApiKey
+from billing import ledger
 from billing.models import Wallet
 from generator.library.filters import API, STUDIO, Filters, Sources
 from generator.models import Generation
@@ -45,7 +45,7 @@ def page(wallet: Wallet, filters: Filters | None = None, *, before: str = "", si
 
 def sources_of(wallet: Wallet) -> Sources:
     """Return where a wallet's images can come from, by what the gallery's address calls it. One query."""
-    keys = ApiKey.objects.filter(user_id=wallet.user_id).order_by("-pk").values_list("pk", "name", "revoked_at")
+    keys = ledger.keys_of(wallet).order_by("-pk").values_list("pk", "name", "revoked_at")
     named = {f"key-{pk}": f"{name} (revoked)" if revoked else name for pk, name, revoked in keys[:SOURCES_MOST]}
     return {STUDIO: "Studio", API: "API, any key", **named}
 

@@ -15,14 +15,15 @@ from django.utils.text import slugify
 from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import HttpResponseClientRedirect, push_url, replace_url
 
+from billing import ledger
 from billing.pages.wallet import wallet_of
 from generator.ask.forms import SHAPES
 from generator.files import archive
 from generator.library import listing, trash
 from generator.library.filters import SEARCH_MAX_LENGTH, Filters, filters_of, presets
-from generator.models import Generation
 from generator.pages.cards import card_of
 from generator.pages.owner import HtmxRequest
+from kit.threads import in_thread
 
 ZIP_MOST = trash.MOST_AT_ONCE
 _COUNT = re.compile(r"[0-9]{1,4}")
@@ -73,7 +74,8 @@ async def gallery_zip(request: HttpRequest) -> HttpResponseBase:
     if not user.is_authenticated:
         return redirect(f"{reverse('account_login')}?{urlencode({'next': reverse('gallery')})}")
     ids = _ids(request)
-    mine = Generation.objects.completed().filter(wallet__user_id=user.pk, public_id__in=ids)
+    wallet = await in_thread(lambda: ledger.wallet_of(user.pk))
+    mine = wallet.generations.completed().filter(public_id__in=ids)
     found = [generation async for generation in mine.select_related("api_key").order_by("-pk")]
     if not found:
         raise Http404

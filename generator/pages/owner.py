@@ -12,6 +12,7 @@ from django.views.decorators.http import require_POST
 from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
 
+from billing import ledger
 from generator.models import PUBLIC_ID, Generation
 
 
@@ -30,8 +31,8 @@ def own_generation(request: HttpRequest, public_id: str) -> Generation:
 def kept_generation(user_id: int, public_id: str) -> Generation:
     """Return a generation of the user's that is kept, with its API key. Raises Http404."""
     if PUBLIC_ID.fullmatch(public_id):
-        kept = Generation.objects.kept().select_related("wallet", "api_key")
-        if found := kept.filter(wallet__user_id=user_id, public_id=public_id).first():
+        own = ledger.wallet_of(user_id).generations.kept().select_related("wallet", "api_key")
+        if found := own.filter(public_id=public_id).first():
             return found
     raise Http404
 

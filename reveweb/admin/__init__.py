@@ -6,8 +6,8 @@ from allauth.account.decorators import secure_admin_login
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Exists, OuterRef, Q, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html_join
@@ -17,7 +17,7 @@ from unfold.decorators import action, display
 from accounts.models import User
 from accounts.read_only import ReadOnlyAdmin
 from billing import ledger
-from billing.models import Dispute
+from billing.models import Dispute, Wallet
 from billing.staff import acts
 from reveweb.admin import people, person_actions
 from reveweb.admin.forms import GrantForm
@@ -109,8 +109,15 @@ class PersonAdmin(ReadOnlyAdmin):
             path(f"<int:user_id>/{below}", self.admin_site.admin_view(self._act), {"act_class": act}, name=name)
             for name, (below, act) in person_actions.ACTS.items()
         ]
+        news = path("<int:user_id>/refunds/", self.admin_site.admin_view(self._refunds), name="person_refunds")
         urls: list[URLPattern] = super().get_urls()
-        return own + urls
+        return [*own, news, *urls]
+
+    def _refunds(self, request: HttpRequest, user_id: int) -> JsonResponse:
+        """Say how the refunds of a person's payments stand, for the page that waits for them."""
+        if not (self.has_view_permission(request) and request.user.has_perm("billing.view_payment")):
+            raise PermissionDenied
+        return JsonResponse({"state": people.refunds_state(get_object_or_404(Wallet, user=user_id))})
 
     def _act(
         self, request: HttpRequest, act_class: type[person_actions.Act], user_id: int, **names: Any
@@ -185,6 +192,7 @@ PERMISSIONS = (
     "grant_few",
     "grant_any",
     "take_credits",
+    "refund_payment",
     "return_credit",
     "change_limits",
     "suspend_user",

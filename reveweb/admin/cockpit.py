@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 
-from billing.models import CreditEntry, Dispute, StripeEvent
+from billing.models import CreditEntry, Dispute, StaffRefund, StripeEvent
 from billing.outbox import mail
 from generator.files import leftovers
 from generator.models import Generation
@@ -143,6 +143,9 @@ def _troubles() -> list[tuple[str, Number]]:
     """What is worth a place only while there is any."""
     images = reverse("admin:generator_generation_changelist")
     found = []
+    if waiting := StaffRefund.objects.filter(status=StaffRefund.Status.ASKED).count():
+        url = f"{reverse('admin:billing_staffrefund_changelist')}?state=asked"
+        found.append(("billing.view_staffrefund", Number("Refunds that wait for Stripe", waiting, url, True)))
     if trouble.current():
         url = reverse("admin:generator_upstreamtrouble_changelist")
         number = Number("Upstreams that draw nothing", 1, url, alarming=True)

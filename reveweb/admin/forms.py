@@ -13,6 +13,7 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
+from billing.catalogue import money
 from billing.models import Plan
 from billing.staff import acts, roles
 
@@ -72,6 +73,31 @@ class GrantForm(CreditsForm):
         if day and not today <= day <= today + timedelta(days=366 * MAX_YEARS):
             raise forms.ValidationError(f"A day from today on, at most {MAX_YEARS} years from now.")
         return day
+
+
+class RefundForm(ReasonForm):
+    """How much of a payment goes back, in money of its currency; `most` is what can, in minor units."""
+
+    amount = forms.CharField(
+        max_length=20,
+        widget=UnfoldAdminTextInputWidget(attrs={"inputmode": "decimal", "autocomplete": "off"}),
+    )
+    field_order = ["amount", "reason"]
+
+    def __init__(self, *args: Any, currency: str, most: int, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.currency, self.most = currency, most
+        self.fields["amount"].initial = money.plain(most, currency)
+        self.fields["amount"].help_text = f"In {currency.upper()}, at most {money.plain(most, currency)}."
+
+    def clean_amount(self) -> int:
+        try:
+            amount = money.parse(self.cleaned_data["amount"], self.currency)
+        except money.NotMoney as error:
+            raise forms.ValidationError(str(error)) from error
+        if not 0 < amount <= self.most:
+            raise forms.ValidationError(f"More than nothing, and at most {money.full(self.most, self.currency)}.")
+        return amount
 
 
 class PlanForm(ReasonForm):

@@ -6,11 +6,11 @@ from datetime import datetime
 from typing import Any
 
 from allauth.account.models import EmailAddress
-from django.conf import settings
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
+from django.urls import reverse
 
 from accounts.models import ApiKey, User
-from billing.admin.columns import cause_url
+from billing.admin.columns import cause_url, readable, stripe_url
 from billing.catalogue import products
 from billing.ledger import statement
 from billing.models import (
@@ -22,13 +22,13 @@ from billing.models import (
     Payment,
     Plan,
     Refund,
+    StaffRefund,
     StripeCustomer,
     StripeEvent,
     Subscription,
     Wallet,
 )
 from billing.staff import roles
-from billing.stripe import customers
 from generator.models import Generation
 from generator.pages.cards import Picture, picture_of
 from kit.http.requests import without_nul
@@ -45,6 +45,40 @@ class Entry:
 
     entry: CreditEntry
     url: str
+
+
+@dataclass(frozen=True)
+class Paid:
+    """A payment, what staff refunded of it, and whether anything is left that could be refunded."""
+
+    payment: Payment
+    refunds: list[StaffRefund]
+
+    @property
+    def is_refundable(self) -> bool:
+        return bool(self.payment.payment_intent) and self.payment.refunded < self.payment.amount
+
+    @property
+    def waits(self) -> bool:
+        """A refund of it is under way: the page looks for news of it."""
+        return any(refund.is_on_its_way or refund.status == refund.Status.ASKED for refund in self.refunds)
+
+
+@dataclass(frozen=True)
+class Customer:
+    """Who the person is at an account of Stripe's, and the dashboard's page about that, "" where there is none."""
+
+    row: StripeCustomer
+    url: str
+
+
+@dataclass(frozen=True)
+class Record:
+    """An audit record; what it says of money is in words."""
+
+    record: AuditRecord
+    before: dict[str, Any]
+    after: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -70,10 +104,11 @@ class Person:
     grants: list[CreditGrant]
     disputes: list[Dispute]
     entries: list[Entry]
-    payments: list[Payment] | None
+    customers: list[Customer]
+    payments: list[Paid] | None
     images: list[Image] | None
     keys: list[ApiKey] | None
-    records: list[AuditRecord] | None
+    records: list[Record] | None
 
     @property
     def open_disputes(self) -> list[Dispute]:
@@ -95,24 +130,21 @@ class Person:
         return [key for key in self.keys or [] if key.revoked_at is None]
 
     @property
-    def customer(self) -> str:
-        """Who they are at Stripe, "" where they are nobody."""
-        return customers.on_record(self.wallet) if self.wallet else ""
+    def news_url(self) -> str:
+        """Where the page looks for news of refunds that are under way, "" when none is."""
+        waits = any(paid.waits for paid in self.payments or [])
+        return reverse("admin:person_refunds", args=[self.user.pk]) if waits else ""
 
     @property
-    def stripe_url(self) -> str:
-        """The customer's page at Stripe, "" where there is none."""
-        if not self.customer or settings.EMBEDDED_STRIPE:
-            return ""
-        mode = "test/" if settings.STRIPE_SECRET_KEY.startswith(("sk_test_", "rk_test_")) else ""
-        return f"https://dashboard.stripe.com/{mode}customers/{self.customer}"
+    def refunds_state(self) -> str:
+        return refunds_state(self.wallet) if self.wallet else ""
 
 
 def look(user: User, viewer: User) -> Person:
     """Gather what `viewer` may see of `user`, in a number of queries that does not depend on how much that is."""
     wallet = Wallet.objects.filter(user=user).select_related("plan").first()
     pk = wallet.pk if wallet else 0  # looking at somebody opens no account
-    subscriptions = list(Subscription.objects.filter(wallet_id=pk).select_related("plan"))
+    subscriptions = list(Subscription.objects.filter(wallet_id=pk).select_related("plan", "price", "account"))
     sees_images = viewer.has_perm("generator.view_generation")
     return Person(
         user=user,
@@ -125,11 +157,19 @@ def look(user: User, viewer: User) -> Person:
         grants=statement.open_grants(wallet) if wallet else [],
         disputes=list(Dispute.objects.filter(payment__wallet_id=pk).select_related("payment")),
         entries=_entries(pk, sees_images),
+        customers=_customers(pk),
         payments=_payments(pk) if viewer.has_perm("billing.view_payment") else None,
         images=_images(pk) if sees_images else None,
         keys=list(user.api_keys.all()) if viewer.has_perm("accounts.view_apikey") else None,
         records=_records(pk) if viewer.has_perm("billing.view_auditrecord") else None,
     )
+
+
+def refunds_state(wallet: Wallet) -> str:
+    """Return a text that changes when a refund of the wallet's payments gets on."""
+    refunds = StaffRefund.objects.filter(payment__wallet=wallet).select_related("payment")
+    states = [f"{each.pk}:{each.status}:{each.is_on_its_way}" for each in refunds[:PAYMENTS]]
+    return " ".join(states)
 
 
 def find(text: str) -> set[int] | None:
@@ -183,6 +223,7 @@ FINDERS: dict[str, Callable[[str], Iterable[int]]] = {
     "evt": _of_event,
     "img": lambda key: _users(Generation.objects.filter(public_id=key)),
     "in": lambda key: _users(Payment.objects.filter(reference=f"invoice:{key}")),
+    "re": lambda key: _users(StaffRefund.objects.filter(stripe_id=key), "payment__wallet__user_id"),
     "pi": lambda key: _users(Payment.objects.filter(payment_intent=key)),
     "rv": lambda key: _users(ApiKey.objects.filter(prefix=key[:11]), "user_id"),
     "sub": lambda key: _users(Subscription.objects.filter(stripe_id=key)),
@@ -205,9 +246,17 @@ def _entries(wallet_id: int, sees_images: bool) -> list[Entry]:
     return [Entry(entry, url(entry)) for entry in entries[:ENTRIES]]
 
 
-def _payments(wallet_id: int) -> list[Payment]:
-    payments = Payment.objects.filter(wallet_id=wallet_id).select_related("grant").prefetch_related("disputes")
-    return list(payments[:PAYMENTS])
+def _payments(wallet_id: int) -> list[Paid]:
+    payments = Payment.objects.filter(wallet_id=wallet_id).select_related("grant", "price", "account")
+    payments = payments.prefetch_related("disputes", "staff_refunds")
+    return [Paid(payment, list(payment.staff_refunds.all())) for payment in payments[:PAYMENTS]]
+
+
+def _customers(wallet_id: int) -> list[Customer]:
+    """Who they are at Stripe, first where they still are somebody."""
+    rows = StripeCustomer.objects.filter(wallet_id=wallet_id).select_related("account")
+    rows = rows.order_by(F("gone_at").desc(nulls_first=True), "-pk")
+    return [Customer(row, stripe_url(row.account, "customers", row.stripe_id)) for row in rows]
 
 
 def _images(wallet_id: int) -> list[Image]:
@@ -226,5 +275,6 @@ def _images(wallet_id: int) -> list[Image]:
     ]
 
 
-def _records(wallet_id: int) -> list[AuditRecord]:
-    return list(AuditRecord.objects.filter(wallet_id=wallet_id).select_related("actor")[:RECORDS])
+def _records(wallet_id: int) -> list[Record]:
+    records = AuditRecord.objects.filter(wallet_id=wallet_id).select_related("actor")[:RECORDS]
+    return [Record(record, readable(record.before), readable(record.after)) for record in records]

@@ -1,6 +1,7 @@
 """What staff can do on a person's page: each act is a form that explains itself, and one call of `billing.staff`."""
 
 from typing import Any, ClassVar
+from uuid import uuid4
 
 from django import forms
 from django.contrib import messages
@@ -12,13 +13,14 @@ from django.template.response import TemplateResponse
 from accounts.models import ApiKey, User
 from accounts.read_only import change_url
 from billing import ledger
-from billing.catalogue import products
+from billing.catalogue import money, products
 from billing.errors import BillingError, NothingToTake, NotSpent, SubscriptionDecides, UnknownHold
-from billing.models import Plan, Wallet
-from billing.staff import acts, roles
+from billing.models import Payment, Plan, StaffRefund, Wallet
+from billing.staff import acts, refunds, roles
 from billing.stripe import checkout
+from billing.stripe.events.refunds import Taking, would_take
 from generator.models import Generation
-from reveweb.admin.forms import CreditsForm, GrantForm, PlanForm, RateLimitForm, ReasonForm, RoleForm
+from reveweb.admin.forms import CreditsForm, GrantForm, PlanForm, RateLimitForm, ReasonForm, RefundForm, RoleForm
 
 Facts = list[tuple[str, Any]]
 
@@ -34,11 +36,14 @@ class Act:
     """One act on one person, for which one of `permissions` is needed."""
 
     title: ClassVar[str]
-    button: ClassVar[str]
+    button: str
     permissions: ClassVar[tuple[str, ...]]
     form_class: ClassVar[type[ReasonForm]] = ReasonForm
     danger: ClassVar[bool] = False
+    asks_first: ClassVar[bool] = False  # what `effect` says is to be confirmed
+    section: ClassVar[str] = ""  # of the person's page, which is shown afterwards
     note: str = ""
+    level: int = messages.SUCCESS  # of what `run` says
 
     def __init__(self, actor: User, user: User) -> None:
         self.actor, self.user = actor, user
@@ -61,6 +66,14 @@ class Act:
 
     def obstacle(self) -> str:
         """Why it cannot be done now, "" when it can."""
+        return ""
+
+    def effect(self, form: ReasonForm) -> list[str]:
+        """What it will do, in sentences that are to be confirmed first; none where the form says it all."""
+        return []
+
+    def repeated(self, nonce: str) -> str:
+        """What to say when this form was sent before and is not to be looked at again; "" when it was not."""
         return ""
 
     def run(self, form: ReasonForm) -> str:
@@ -115,6 +128,89 @@ class Take(Act):
             reference=f"staff:{data['nonce']}",
         )
         return f"Took {-entry.amount:,} credits. The balance is {entry.balance_after:,}."
+
+
+class RefundPayment(Act):
+    title, button, permissions, danger = "Refund a payment", "Refund", ("refund_payment",), True
+    form_class = RefundForm
+    asks_first = True
+    section = "payments"
+
+    def prepare(self, **names: Any) -> None:
+        payments = Payment.objects.select_related("grant", "account", "wallet")
+        payments = payments.prefetch_related("disputes", "staff_refunds")
+        self.payment = get_object_or_404(payments, pk=names["payment_id"], wallet__user=self.user)
+
+    def form_options(self) -> dict[str, Any]:
+        return {"currency": self.payment.currency, "most": refunds.available(self.payment)}
+
+    def facts(self) -> Facts:
+        payment = self.payment
+        facts: Facts = [
+            ("For", payment.description),
+            ("Paid", f"{self._money(payment.amount)} on {payment.created_at:%-d %B %Y}"),
+            ("Refunded", self._money(payment.refunded) if payment.refunded else "Nothing"),
+        ]
+        if on_its_way := payment.amount - payment.refunded - refunds.available(payment):
+            facts.append(("On its way back", self._money(on_its_way)))
+        if payment.grant:
+            facts.append(("Credits", f"{payment.grant.remaining:,} of {payment.grant.amount:,} left"))
+        return facts
+
+    def obstacle(self) -> str:
+        return refunds.obstacle(self.payment)
+
+    def repeated(self, nonce: str) -> str:
+        asked = next((one for one in self.payment.staff_refunds.all() if str(one.nonce) == nonce), None)
+        return self._told(asked) if asked else ""
+
+    def effect(self, form: ReasonForm) -> list[str]:
+        amount = form.cleaned_data["amount"]
+        self.button = f"Refund {self._money(amount)}"
+        return [
+            f"Refunds {self._money(amount)} of {self._money(self.payment.amount)}.",
+            *_credits_taken(would_take(self.payment, amount)),
+        ]
+
+    def run(self, form: ReasonForm) -> str:
+        asked = refunds.refund(
+            actor=self.actor,
+            payment=self.payment,
+            amount=form.cleaned_data["amount"],
+            reason=form.cleaned_data["reason"],
+            nonce=form.cleaned_data["nonce"],
+        )
+        return self._told(asked)
+
+    def _told(self, asked: StaffRefund) -> str:
+        words = self._money(asked.amount)
+        if asked.status == StaffRefund.Status.MADE:
+            return f"The refund of {words} is on its way: Stripe has made it, and the books follow when it says so."
+        self.level = messages.WARNING
+        if asked.status == StaffRefund.Status.ASKED:
+            return (
+                f"Stripe has not answered yet. The refund of {words} is on record: it is asked for again by itself "
+                "until Stripe answers, and made once."
+            )
+        return f"The refund of {words}: {asked.last_error or asked.get_status_display()}"
+
+    def _money(self, amount: int) -> str:
+        return money.full(amount, self.payment.currency)
+
+
+def _credits_taken(taking: Taking | None) -> list[str]:
+    if taking is None:
+        return ["This payment brought no credits: none are taken back."]
+    brought = f"the {taking.brought:,} that this payment brought"
+    if not taking.left:
+        return [f"None of {brought} are left: none are taken back."]
+    are = "is" if taking.credits == 1 else "are"
+    words = [f"Of the {taking.left:,} credits left of {brought}, {taking.credits:,} {are} taken back."]
+    if taking.later:
+        words.append(
+            f"{taking.later:,} of these are set aside for images, or kept back: they are taken as they return."
+        )
+    return words
 
 
 class ReturnCredit(Act):
@@ -277,6 +373,7 @@ ACTS: dict[str, tuple[str, type[Act]]] = {
     # name of its address → path below the person's page, act
     "person_grant": ("grant/", Grant),
     "person_take": ("take/", Take),
+    "person_refund": ("payments/<int:payment_id>/refund/", RefundPayment),
     "person_return_credit": ("images/<str:public_id>/return/", ReturnCredit),
     "person_plan": ("plan/", ChangePlan),
     "person_rate_limit": ("rate-limit/", ChangeRateLimit),
@@ -302,20 +399,34 @@ def answer(
         raise Http404
     act = act_class(actor, user)
     act.prepare(**names)
+    if request.method == "POST" and (words := act.repeated(request.POST.get("nonce", ""))):
+        return _done(request, act, words)
     obstacle = act.obstacle()
     form = act.form(request.POST if request.method == "POST" else None)
+    effect: list[str] = []
     if request.method == "POST" and not obstacle and form.is_valid():
-        try:
-            messages.success(request, act.run(form))
-            return redirect(change_url(user))
-        except BillingError as error:
-            form.add_error(None, forms.ValidationError(REFUSALS.get(type(error), str(error))))
+        effect = [] if "change" in request.POST else act.effect(form)
+        # As it was shown: if it has changed meanwhile, it is shown anew.
+        confirmed = request.POST.get("confirmed") == " ".join(effect)
+        if (confirmed and effect) or not act.asks_first:
+            try:
+                return _done(request, act, act.run(form))
+            except BillingError as error:
+                form = act.form({**request.POST.dict(), "nonce": uuid4()})  # what was refused is asked anew
+                form.add_error(None, forms.ValidationError(REFUSALS.get(type(error), str(error))))
+                effect = []
     context |= {
         "act": act,
         "person": user,
         "form": form,
         "obstacle": obstacle,
+        "effect": effect,
         "title": act.title,
         "subtitle": user.email,
     }
     return TemplateResponse(request, "admin/person/act.html", context)
+
+
+def _done(request: HttpRequest, act: Act, words: str) -> HttpResponse:
+    messages.add_message(request, act.level, words)
+    return redirect(f"{change_url(act.user)}#{act.section}" if act.section else change_url(act.user))

@@ -30,6 +30,7 @@ GROUPS: dict[str, list[tuple[str, str, str]]] = {
     ],
     "Money": [
         ("Payments", "payments", "billing_payment"),
+        ("Refunds", "undo", "billing_staffrefund"),
         ("Disputes", "gavel", "billing_dispute"),
         ("Subscriptions", "autorenew", "billing_subscription"),
         ("Checkouts", "shopping_cart", "billing_order"),

@@ -7,7 +7,7 @@ from django.test import Client
 from accounts import keys
 from accounts.errors import InvalidApiKey
 from accounts.models import ApiKey, User
-from billing.models import AuditRecord, Plan, Subscription, Wallet
+from billing.models import AuditRecord, Payment, Plan, Subscription, Wallet
 from billing.staff import acts
 from tests.admin.conftest import REASON, Staff
 from tests.conftest import PASSWORD, Api
@@ -154,6 +154,19 @@ ACTS = {
     "person_revoke_keys": {"support", "admin"},
     "person_role": {"admin"},
 }
+
+
+def test_only_finance_and_admin_refund(
+    support: Staff, finance: Staff, admin: Staff, boss: Staff, alice: User, payment: Payment
+) -> None:
+    people = {"support": support, "finance": finance, "admin": admin, "superuser": boss}
+    opened = {role for role, who in people.items() if who.get("person_refund", alice.pk, payment.pk).status_code == 200}
+    assert opened == {"finance", "admin", "superuser"}
+    assert support.act("person_refund", alice.pk, payment.pk, amount="1").status_code == 403
+    refund = f"payments/{payment.pk}/refund/"
+    assert refund in finance.text("accounts_user_change", alice.pk)
+    assert refund not in support.text("accounts_user_change", alice.pk)
+    assert records() == []
 
 
 @pytest.mark.parametrize("act", ACTS)

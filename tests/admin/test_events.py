@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from billing.models import AuditRecord, StripeEvent
+from billing.models import AuditRecord, StripeAccount, StripeEvent
 from billing.stripe import events
 from tests.admin.conftest import Staff
 
@@ -59,6 +59,20 @@ def test_one_that_fails_again_says_why(finance: Staff, event: StripeEvent, monke
 def test_handled_ones_are_left_alone(finance: Staff, handled: StripeEvent) -> None:
     assert "handled already" in retry(finance, handled)
     assert not AuditRecord.objects.filter(action="Tried a Stripe event again").exists()
+
+
+def test_what_is_not_ours_says_why_and_at_which_account(finance: Staff, handled: StripeEvent) -> None:
+    account = StripeAccount.objects.create(stripe_id="acct_other", livemode=True)
+    about = {"account": account, "livemode": True, "ignored": "Another site's customer"}
+    StripeEvent.objects.create(id="evt_Foreign1", type="invoice.paid", payload={}, handled_at=timezone.now(), **about)
+    listed = finance.text(EVENTS, query="?handled=ignored")
+    assert "evt_Foreign1" in listed
+    assert "Another site&#x27;s customer" in listed
+    assert "evt_Done1" not in listed
+    assert "evt_Foreign1" not in finance.text(EVENTS, query="?handled=yes")
+    assert "evt_Foreign1" in finance.text(EVENTS, query=f"?account__id__exact={account.pk}")
+    page = finance.text("billing_stripeevent_change", "evt_5FForeign1")
+    assert "https://dashboard.stripe.com/acct_other/events/evt_Foreign1" in page
 
 
 def test_support_tries_nothing(support: Staff, event: StripeEvent) -> None:

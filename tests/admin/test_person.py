@@ -1,5 +1,7 @@
 """A person's page: everything about them together, for whoever may see it."""
 
+from typing import Any
+
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -8,7 +10,7 @@ from django.utils import timezone
 from accounts import keys
 from accounts.models import ApiKey, User
 from billing import ledger
-from billing.models import CreditGrant, Dispute, Subscription, Wallet
+from billing.models import CreditGrant, Dispute, StripeAccount, StripeCustomer, Subscription, Wallet
 from billing.staff import acts
 from generator.ask import admission
 from generator.models import Generation
@@ -41,6 +43,20 @@ def test_it_shows_plan_balance_payments_entries_images_keys_and_records_together
     assert key[1] not in text
     assert "For waiting" in text
     assert "sam@example.com" in text
+
+
+def test_a_customer_links_to_the_account_and_mode_where_it_is_one(
+    boss: Staff, alice: User, wallet: Wallet, settings: Any
+) -> None:
+    settings.EMBEDDED_STRIPE = False
+    test = StripeAccount.objects.create(stripe_id="acct_1", livemode=False)
+    live = StripeAccount.objects.create(stripe_id="acct_2", livemode=True)
+    StripeCustomer.objects.create(wallet=wallet, account=test, stripe_id="cus_test", gone_at=timezone.now())
+    StripeCustomer.objects.create(wallet=wallet, account=live, stripe_id="cus_live")
+    text = boss.text(PERSON, alice.pk)
+    assert text.index("https://dashboard.stripe.com/acct_2/customers/cus_live") > 0
+    assert text.index("cus_live") < text.index("https://dashboard.stripe.com/acct_1/test/customers/cus_test")
+    assert "acct_1, test" in text
 
 
 def test_a_suspended_and_a_deleted_person_are_told_apart(boss: Staff, alice: User) -> None:

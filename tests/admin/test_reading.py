@@ -1,6 +1,7 @@
 """History is read in the admin and changed by nobody, superusers included."""
 
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.contrib import admin
@@ -8,7 +9,18 @@ from django.urls import reverse
 
 from accounts.models import ApiKey
 from billing import ledger
-from billing.models import AuditRecord, CreditEntry, Dispute, Order, OutgoingMail, StripeEvent, Subscription, Wallet
+from billing.models import (
+    AuditRecord,
+    CreditEntry,
+    Dispute,
+    Order,
+    OutgoingMail,
+    Price,
+    StaffRefund,
+    StripeEvent,
+    Subscription,
+    Wallet,
+)
 from billing.staff import acts
 from generator.models import Generation, UpstreamTrouble
 from tests.admin.conftest import REASON, Staff
@@ -35,6 +47,9 @@ def _one_of_each(
     ledger.wallet_of(boss.user.pk)  # the page that refuses shows whoever asked their balance
     UpstreamTrouble.objects.create(upstream="api.reve-art.com", kind="key_refused")
     Order.objects.create(wallet=wallet, account=subscription.account, stripe_session_id="cs_1", plan=subscription.plan)
+    terms = {"plan": subscription.plan, "amount": 900, "currency": "usd", "interval": "month", "credits": 100}
+    Price.objects.create(account=subscription.account, stripe_id="price_1", **terms)
+    StaffRefund.objects.create(payment=dispute.payment, amount=100, reason=REASON, nonce=uuid4())
     OutgoingMail.objects.create(wallet=wallet, template="receipt", reference="receipt:1")
     acts.grant(actor=boss.user, wallet=wallet, credits=5, reason=REASON, reference="staff:1")
 
@@ -54,6 +69,10 @@ def test_the_read_only_models_are_those_of_the_books() -> None:
         "order",
         "payment",
         "outgoingmail",
+        "price",
+        "staffrefund",
+        "stripeaccount",
+        "stripecustomer",
         "stripeevent",
         "subscription",
     }
@@ -129,6 +148,10 @@ LISTS = {
     "billing_pack": {"finance", "admin"},
     "billing_payment": {"support", "finance", "admin"},
     "billing_plan": {"finance", "admin"},
+    "billing_price": {"finance", "admin"},
+    "billing_staffrefund": {"support", "finance", "admin"},
+    "billing_stripeaccount": {"finance", "admin"},
+    "billing_stripecustomer": {"finance", "admin"},
     "billing_outgoingmail": {"support", "finance", "admin"},
     "billing_stripeevent": {"finance", "admin"},
     "generator_generation": {"support", "admin"},

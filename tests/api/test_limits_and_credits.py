@@ -2,18 +2,21 @@
 
 import io
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.core.management import call_command
 from django.test import Client
+from django.utils import timezone
 
 from accounts import keys
-from accounts.models import User
-from billing.models import Wallet
+from accounts.models import ApiKey, User
+from billing.models import Plan, Wallet
 from generator.models import Generation
 from kit import wakeups
 from tests.api.answers import GENERATE, STATUS, assert_error
+from tests.billing import books
 from tests.billing.books import audit
 from tests.conftest import Api
 
@@ -44,6 +47,30 @@ def test_without_credits_a_request_is_refused_and_charged_nothing(plain: Api, wa
     assert response["RateLimit-Limit"] == "10"
     assert not Generation.objects.exists()
     assert audit(wallet) == 0
+
+
+@pytest.mark.services
+def test_a_refusal_tells_the_balance_after_what_expired_in_it(plain: Api, wallet: Wallet) -> None:
+    wallet.grants.update(expires_at=timezone.now() - timedelta(seconds=1))  # and no sweep has come by yet
+    response = plain.post(BODY)
+    assert_error(response, 402, "insufficient_credits")
+    assert response["X-Credits-Remaining"] == str(audit(wallet)) == "0"
+
+
+@pytest.mark.services
+@pytest.mark.parametrize("limit", ["key", "plan"])
+def test_a_refusal_for_another_reason_tells_it_too(plain: Api, wallet: Wallet, limit: str) -> None:
+    assert plain.post(BODY)["X-Credits-Remaining"] == "2"
+    wallet.grants.update(expires_at=timezone.now() - timedelta(seconds=1))
+    books.grant(wallet, 7, reference="checkout:cs_1")
+    if limit == "key":
+        ApiKey.objects.filter(pk=plain.key.pk).update(monthly_credit_cap=1)
+    else:
+        Plan.objects.update(max_in_flight=1)
+        Wallet.objects.update(plan=Plan.objects.latest("pk"))
+    response = plain.post(BODY)
+    assert response.status_code == (402 if limit == "key" else 429)
+    assert response["X-Credits-Remaining"] == str(audit(wallet)) == "7"
 
 
 def test_credits_that_are_granted_can_be_spent_at_once(plain: Api, give: Callable[[int], None]) -> None:

@@ -322,7 +322,7 @@ def test_ending_a_hold_that_nobody_made_is_an_error(wallet: Wallet, end: Callabl
     with pytest.raises(UnknownHold):
         end("generation:2")
     with pytest.raises(UnknownHold):
-        end(CreditEntry.objects.get(kind="grant").reference)
+        end(str(CreditEntry.objects.get(kind="grant").reference))
     assert audit(wallet) == 2
 
 
@@ -489,6 +489,26 @@ def test_the_database_itself_refuses_a_second_entry_with_a_reference(wallet: Wal
     known = CreditEntry.objects.get()
     with pytest.raises(IntegrityError):
         CreditEntry.objects.create(wallet=wallet, kind="grant", amount=0, balance_after=3, reference=known.reference)
+
+
+def test_the_database_itself_refuses_a_second_end(wallet: Wallet) -> None:
+    held = hold(wallet, 1)
+    settled = settle()
+    with pytest.raises(IntegrityError):
+        CreditEntry.objects.create(wallet=wallet, kind="release", amount=0, balance_after=2, of=held)
+    CreditEntry.objects.create(wallet=wallet, kind="release", amount=0, balance_after=2, of=settled)
+    with pytest.raises(IntegrityError):
+        CreditEntry.objects.create(wallet=wallet, kind="release", amount=0, balance_after=2, of=settled)
+
+
+def test_the_same_books_are_not_opened_within_themselves(wallet: Wallet, bobs: Wallet) -> None:
+    with (
+        pytest.raises(RuntimeError, match="open already"),
+        ledger.books(wallet),
+        ledger.books(bobs),
+        ledger.books(wallet),
+    ):
+        pass
 
 
 @pytest.mark.parametrize(

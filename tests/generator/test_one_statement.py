@@ -152,7 +152,7 @@ class Customer:
                 entry.kind,
                 entry.amount,
                 entry.balance_after,
-                named(entry.reference) if entry.kind in ("hold", "release") else "",
+                named(entry.about) if entry.kind in ("hold", "release") else "",
                 named(entry.cause),
                 sorted((places[line.grant_id], line.amount) for line in entry.lines.all()),
             )

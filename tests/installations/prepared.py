@@ -1,17 +1,21 @@
-"""Puts the prepared installation where the tests' database is, and says what its rows are."""
+"""Puts a prepared installation where the tests' database is, and says what its rows are."""
 
 import contextlib
 import json
 import lzma
 import re
+import sqlite3
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import psycopg
 from django.apps import apps
 from django.apps.registry import Apps
+from django.core.management import call_command
 from django.db import connection
 from django.db.migrations import RenameField, RenameModel, SeparateDatabaseAndState
 from django.db.migrations.executor import MigrationExecutor
@@ -21,6 +25,7 @@ from django.db.models import Model
 from tests.environment import WORKER
 
 FOLDER = Path(__file__).parent
+ALL = ("first", "payments")  # the folders
 EXTENSIONS = {"pg_trgm", "btree_gin"}  # search works without them, so a server need not have them
 
 Row = dict[str, Any]
@@ -71,16 +76,32 @@ class Names:
 
 @dataclass
 class Installation:
-    """The prepared installation: what was known of it, its rows before they were migrated, and what became of names."""
+    """A prepared installation: what was known of it, its rows before they were migrated, and what became of names."""
 
+    name: str
     facts: dict[str, Any]
     before: dict[str, Table]
     names: Names
 
+    def rows_of(self, model: type[Model]) -> Table:
+        """Return the rows that a table of today had, whatever it was called."""
+        label = model._meta.label_lower
+        return self.before[next((old for old, new in self.names.models.items() if new == label), label)]
+
 
 @contextlib.contextmanager
-def unpacked(folder: Path) -> Iterator[None]:
-    """Let the default connection lead to a database of its own that holds the prepared installation, not migrated.
+def migrated(which: str, folder: Path) -> Iterator[Installation]:
+    """Let the default connection lead to a prepared installation, migrated."""
+    with unpacked(which, folder):
+        before, names = state()
+        old = rows(before)
+        call_command("migrate", verbosity=0)
+        yield Installation(which, facts(which), old, names)
+
+
+@contextlib.contextmanager
+def unpacked(which: str, folder: Path) -> Iterator[None]:
+    """Let the default connection lead to a database of its own that holds a prepared installation, not migrated.
 
     On SQLite it lies in `folder`.
     """
@@ -88,16 +109,28 @@ def unpacked(folder: Path) -> Iterator[None]:
     own = str(folder / "installation.sqlite3") if connection.vendor == "sqlite" else f"{name}_installation{WORKER}"
     _lead_to(own)
     try:
-        _fill(own)
+        _fill(which, own)
         yield
     finally:
         _lead_to(name)
         _drop(own)
 
 
-def facts() -> dict[str, Any]:
-    """Return what the code that made the installation knew of it."""
-    known: dict[str, Any] = json.loads((FOLDER / "installation.json").read_text())
+def stand_in(which: str, folder: Path) -> None:
+    """Put what the stand-in for Stripe knows of an installation into `folder`, at the moment that its facts name.
+
+    Its clock ran ahead of that by what it had been turned forward, and does so again.
+    """
+    path = folder / "stripe.sqlite3"
+    path.write_bytes(_unpack(which, "stripe.sqlite3.xz"))
+    since = time.time() - datetime.fromisoformat(facts(which)["at"]).timestamp()
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as store:
+        store.execute("UPDATE note SET value = CAST(value AS INTEGER) - ? WHERE name = 'clock_offset'", [int(since)])
+
+
+def facts(which: str) -> dict[str, Any]:
+    """Return what the code that made an installation knew of it."""
+    known: dict[str, Any] = json.loads((FOLDER / which / "installation.json").read_text())
     return known
 
 
@@ -130,16 +163,16 @@ def _lead_to(name: str) -> None:
     connection.settings_dict["NAME"] = name
 
 
-def _fill(name: str) -> None:
+def _fill(which: str, name: str) -> None:
     if connection.vendor == "sqlite":
-        Path(name).write_bytes(_unpack("installation.sqlite3.xz"))
+        Path(name).write_bytes(_unpack(which, "installation.sqlite3.xz"))
         return
     _drop(name)
     with _server("postgres") as server:
         server.execute(f'CREATE DATABASE "{name}"'.encode())
     with _server(name) as server:
         available = {name for (name,) in server.execute("SELECT name FROM pg_available_extensions")}
-        script = _unpack("installation.sql.xz").decode()
+        script = _unpack(which, "installation.sql.xz").decode()
         if not available >= EXTENSIONS:
             script = re.sub(r"^CREATE (EXTENSION|INDEX generation_words) .*\n", "", script, flags=re.MULTILINE)
         server.execute(script.encode())
@@ -164,5 +197,5 @@ def _server(database: str) -> "psycopg.Connection[tuple[Any, ...]]":
     )
 
 
-def _unpack(name: str) -> bytes:
-    return lzma.decompress((FOLDER / name).read_bytes())
+def _unpack(which: str, name: str) -> bytes:
+    return lzma.decompress((FOLDER / which / name).read_bytes())

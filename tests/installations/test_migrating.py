@@ -1,4 +1,4 @@
-"""An installation of an earlier version migrates, and is what it was: rows, books, keys, images, staff, what is due."""
+"""Installations of earlier versions migrate, and are what they were: rows, books, keys, images, staff, what is due."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -26,6 +26,7 @@ from billing.models import (
     Order,
     OutgoingMail,
     Payment,
+    Plan,
     Price,
     Refund,
     StripeAccount,
@@ -53,16 +54,14 @@ IN_STEP = {"contenttypes.contenttype", "auth.permission", "auth.group_permission
 MOVED = {"stripe_customer_id", "stripe_product_id", "frozen_by", "billing.refund.reference"}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", params=prepared.ALL)
 def installation(
-    django_db_blocker: DjangoDbBlocker, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, django_db_blocker: DjangoDbBlocker, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Installation]:
-    """The prepared installation, migrated."""
-    with django_db_blocker.unblock(), prepared.unpacked(tmp_path_factory.mktemp("installation")):
-        before, names = prepared.state()
-        rows = prepared.rows(before)
-        call_command("migrate", verbosity=0)
-        yield Installation(prepared.facts(), rows, names)
+    """Each prepared installation, migrated."""
+    folder = tmp_path_factory.mktemp("installation")
+    with django_db_blocker.unblock(), prepared.migrated(request.param, folder) as installation:
+        yield installation
 
 
 @pytest.fixture(autouse=True)
@@ -96,13 +95,13 @@ def test_every_row_is_what_it_was(installation: Installation) -> None:
 
 def test_everybody_is_who_they_were_at_stripe(installation: Installation) -> None:
     [account] = StripeAccount.objects.all()
-    were = {pk: row["stripe_customer_id"] for pk, row in installation.before["billing.account"].items()}
+    were = {pk: row["stripe_customer_id"] for pk, row in installation.rows_of(Wallet).items()}
     rows = StripeCustomer.objects.filter(account=account, gone_at=None)
     assert dict(rows.values_list("wallet", "stripe_id")) == {pk: name for pk, name in were.items() if name}
 
 
 def test_what_was_sold_is_written_down(installation: Installation) -> None:
-    plans = installation.before["billing.plan"]
+    plans = installation.rows_of(Plan)
     for price in Price.objects.exclude(plan=None):
         plan = plans[price.plan_id]
         assert (price.interval, price.credits) == (plan["interval"], plan["credits"])

@@ -52,7 +52,7 @@ def test_an_account_whose_customer_is_gone_can_be_closed(
     customer.follow()
 
     def missing(customer_id: str) -> Any:
-        raise gateway.Missing(f"No such customer: '{customer_id}'", "customer")
+        raise gateway.Missing(f"No such customer: '{customer_id}'", param="customer")
 
     monkeypatch.setattr(gateway, "subscriptions_of", missing)
     User.objects.update(deleted_at=timezone.now())

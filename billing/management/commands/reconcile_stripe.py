@@ -28,7 +28,8 @@ class Command(BaseCommand):
                 self.stdout.write(drift.words + (": mended" if drift.mended else ""))
                 left += not drift.mended
         except gateway.PaymentError as error:
-            raise CommandError(f"Stripe: {error}") from None
+            found = f"{left} differences were left until then" if left else "nothing was found until then"
+            raise CommandError(f"Stripe gave no more to compare with, and {found}: {error}") from None
         if left:
             raise CommandError(f"{left} differences are left." if repair else f"{left} differences.")
         self.stdout.write("The books agree with Stripe.")

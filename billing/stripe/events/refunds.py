@@ -1,18 +1,22 @@
 """Money that went back, or is in dispute."""
 
 import logging
+from dataclasses import dataclass
 from datetime import datetime
 
+from django.db import transaction
+from django.db.models import Sum
 from django.utils import timezone
 
 from billing import gateway, ledger, shapes
-from billing.models import Dispute, Payment
+from billing.models import CreditGrant, Dispute, Payment, Refund, StaffRefund
 from billing.stripe import ours
 from billing.stripe.events.shared import Books, moment
 
 log = logging.getLogger(__name__)
 
 FINAL_DISPUTES = ("won", "lost")
+FAILED_REFUNDS = ("failed", "canceled")
 
 
 def charge_refunded(charge: shapes.Charge) -> Books | None:
@@ -22,6 +26,8 @@ def charge_refunded(charge: shapes.Charge) -> Books | None:
 
 def refund_changed(refund: shapes.Refund) -> Books | None:
     """A refund that failed gives back what its credits were clawed back for."""
+    if refund["status"] in FAILED_REFUNDS:
+        StaffRefund.objects.filter(stripe_id=refund["id"]).update(status=StaffRefund.Status.FAILED)
     charge_id = refund.get("charge")
     return _refunds_of(charge_id) if charge_id else None
 
@@ -83,3 +89,51 @@ def _follow_dispute(payment: Payment, data: shapes.Dispute) -> None:
         books.freeze(payment.grant, dispute=dispute, cause=f"{payment.description} is disputed")
         for one in won:
             books.thaw(payment.grant, dispute=one, cause=f"The dispute about {payment.description} was won")
+
+
+@dataclass(frozen=True)
+class Taking:
+    """What a refund would take back: `credits` in all, of which `later` ones are out and are taken as they return.
+
+    `left` are those of the payment's that its person has or may get back, `brought` all that it brought.
+    """
+
+    brought: int
+    left: int
+    credits: int
+    later: int
+
+
+def would_take(payment: Payment, amount: int) -> Taking | None:
+    """Tell what the books will do when Stripe tells of a further refund of `amount` minor units; None without credits.
+
+    They do it, and it is undone: what is shown before a refund is what the refund does, whatever the rule is.
+    """
+    if payment.grant is None:
+        return None
+    with transaction.atomic():
+        whole, later = (_taken(payment, payment.amount), _taken(payment, payment.refunded + amount))
+    return Taking(brought=payment.grant.amount, left=sum(whole), credits=sum(later), later=later[1])
+
+
+@transaction.atomic
+def _taken(payment: Payment, refunded: int) -> tuple[int, int]:
+    """Return how many credits are taken at once, and how many later, once so much is `refunded`; and change nothing."""
+    before = _remaining_and_owed(payment)
+    charge: shapes.Charge = {
+        "id": "ch_preview",
+        "object": "charge",
+        "customer": None,
+        "payment_intent": payment.payment_intent,
+        "amount_refunded": refunded,
+    }
+    _follow_refunds(payment, charge, moment())
+    after = _remaining_and_owed(payment)
+    transaction.set_rollback(True)
+    return before[0] - after[0], after[1] - before[1]
+
+
+def _remaining_and_owed(payment: Payment) -> tuple[int, int]:
+    grant = CreditGrant.objects.get(payment=payment)
+    owed = Refund.objects.filter(grant=grant).aggregate(owed=Sum("owed"))["owed"] or 0
+    return grant.remaining, owed

@@ -104,11 +104,16 @@ def _dispute(world: World, charge: Obj, params: Params) -> Obj:
     return disputes.open_dispute(world, charge, inquiry=inquiry, reason=reason, amount=params.get("amount"))
 
 
-@ACTIONS.post("/api/fail", "times:0..100 status=429|500|503 performed:flag")
+@ACTIONS.post("/api/fail", "times:0..10000 status=429|500|503 performed:flag kept:flag seconds:0..600")
 def _fail_calls(world: World, _: str, params: Params) -> Obj:
-    """Let API calls fail, before or after they did their work."""
+    """Let API calls fail: before or after they did their work, at once or after `seconds`, for their key or not."""
     times = params.get("times", 1)
-    trouble = Trouble(status=int(params.get("status") or 500), performed=bool(params.get("performed")))
+    trouble = Trouble(
+        status=int(params.get("status") or 500),
+        performed=bool(params.get("performed")),
+        kept=bool(params.get("kept")),
+        seconds=params.get("seconds") or 0,
+    )
     troubles.plan(world.store, trouble, times=times)
     return {"failing": times}
 

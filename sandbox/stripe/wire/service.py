@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import hmac
@@ -19,6 +20,7 @@ from sandbox.stripe.state import ids
 from sandbox.stripe.wire import expand, forms, idempotency, params, troubles
 from sandbox.stripe.wire.errors import CardDeclined, InvalidRequest, StripeError, Unauthorized
 from sandbox.stripe.wire.idempotency import Answer
+from sandbox.stripe.wire.troubles import Trouble
 
 _MOST_BYTES = 1024 * 1024
 
@@ -41,16 +43,28 @@ class Service:
             _authorize(request.headers.get("authorization", ""), self._world.config)
             _check_version(request.headers.get("stripe-version", ""))
             trouble = troubles.next_one(self._world.store)
-            if trouble and not trouble.performed:
-                raise troubles.Broken(trouble.status)
-            answer, replayed = self._perform(request, raw, Cause(identity, key))
-            if trouble:
-                raise troubles.Broken(trouble.status)
+            if trouble is None:
+                answer, replayed = self._perform(request, raw, Cause(identity, key))
+            else:
+                answer, replayed = await self._go_wrong(trouble, request, raw, Cause(identity, key)), False
+                headers["Stripe-Should-Retry"] = str(not trouble.kept).lower()
             if replayed:
                 headers["Idempotent-Replayed"] = "true"
         except StripeError as error:
             answer = Answer(error.status, _dump(error.body()))
         return Response(answer.body, answer.status, headers, media_type="application/json")
+
+    async def _go_wrong(self, trouble: Trouble, request: Request, raw: dict[str, Any], cause: Cause) -> Answer:
+        """Return what a call is answered with that is to fail."""
+        if trouble.performed:
+            self._perform(request, raw, cause)
+        error = troubles.Broken(trouble.status)
+        answer = Answer(error.status, _dump(error.body()))
+        if trouble.kept:
+            with self._world.transaction(cause):
+                self._remember(cause.idempotency_key, idempotency.digest(request.url.path, raw), answer)
+        await asyncio.sleep(trouble.seconds)
+        return answer
 
     def _perform(self, request: Request, raw: dict[str, Any], cause: Cause) -> tuple[Answer, bool]:
         world, path, key = self._world, request.url.path, cause.idempotency_key

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from sandbox.stripe.state.store import Store
 from sandbox.stripe.wire.errors import StripeError
@@ -13,10 +13,16 @@ _NOTE = "troubles"
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """An HTTP status to answer with; `performed` when the call does its work and only its answer is lost."""
+    """How a call goes wrong: it is answered with the HTTP `status`, after `seconds`.
+
+    `performed` when it does its work and only its answer is lost; `kept` when the error is kept under the call's
+    idempotency key, and the same key gets it again.
+    """
 
     status: int
-    performed: bool
+    performed: bool = False
+    kept: bool = False
+    seconds: int = 0
 
 
 class Broken(StripeError):
@@ -30,8 +36,8 @@ class Broken(StripeError):
 
 
 def plan(store: Store, trouble: Trouble, *, times: int) -> None:
-    """Let the next `times` API calls fail; 0 ends what was planned."""
-    store.set_note(_NOTE, json.dumps([trouble.status, trouble.performed, times]))
+    """Let the next `times` API calls go wrong; 0 ends what was planned."""
+    store.set_note(_NOTE, json.dumps([asdict(trouble), times]))
 
 
 def next_one(store: Store) -> Trouble | None:
@@ -39,8 +45,8 @@ def next_one(store: Store) -> Trouble | None:
     text = store.note(_NOTE)
     if not text:
         return None
-    status, performed, times = json.loads(text)
+    planned, times = json.loads(text)
     if times < 1:
         return None
-    store.set_note(_NOTE, json.dumps([status, performed, times - 1]))
-    return Trouble(status, performed)
+    store.set_note(_NOTE, json.dumps([planned, times - 1]))
+    return Trouble(**planned)

@@ -9,7 +9,7 @@ def fill(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("billing", "0027_no_strings")]
+    dependencies = [("billing", "0028_refunds_by_staff")]
 
     operations = [
         migrations.AddField(
