@@ -10,7 +10,7 @@ RUN := requirements.txt requirements-run.txt requirements-sandbox.txt
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev check t test mutants test-sandbox format hooks lock release lighthouse bench bench-quick chaos screenshots clean reset
+.PHONY: help run dev check t test mutants stories test-sandbox format hooks lock release lighthouse bench bench-quick chaos screenshots clean reset
 
 # The sentence after `##` is what `make help` prints, so a target without one stays hidden.
 help: ## List the targets.
@@ -37,6 +37,9 @@ mutants: .venv/.installed-dev ## Plant faults one by one and see that the tests 
 
 chaos: .venv/.installed-dev ## Kill, stop and cut off whole installations under load, and audit what is left; SEED=17 SECONDS=60 ON=sqlite.
 	@exec $(BIN)/python -m tests.chaos $(if $(SEED),--seed $(SEED)) $(if $(SECONDS),--seconds $(SECONDS)) $(if $(ON),--on $(ON))
+
+stories: .venv/.installed-dev ## Play random stories of customers, operators and Stripe against what was promised, and make one that fails short; SEED=17 COUNT=1 repeats one.
+	@exec $(BIN)/python -m tests.stories $(if $(SEED),--seed $(SEED)) $(if $(COUNT),--stories $(COUNT))
 
 test-sandbox: .venv/.installed-dev ## Run the sandbox's own tests, without Django: what a change of the sandbox alone needs.
 	@exec $(BIN)/python -m pytest -c tests/sandbox/pytest.ini --confcutdir tests/sandbox tests/sandbox

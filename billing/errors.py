@@ -7,6 +7,7 @@ BillingError
 ├─ NotSubscribed         a subscription was to be changed that is not there
 ├─ ChangeUnderWay        another change of the plan is not through yet
 ├─ NotForSale            the plan or pack is not sold
+├─ NoDocument            a payment has neither invoice nor receipt
 ├─ AccountClosed         something was to be bought for an account that its person has deleted
 ├─ NothingToTake         credits were to be taken from an empty balance
 ├─ NotSpent              a credit was to be returned that was never spent
@@ -48,6 +49,10 @@ class ChangeUnderWay(BillingError):
 
 class NotForSale(BillingError):
     """This plan or pack is not sold (any more)."""
+
+
+class NoDocument(BillingError):
+    """Stripe has no invoice and no receipt of this payment."""
 
 
 class AccountClosed(BillingError):

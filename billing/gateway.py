@@ -10,7 +10,7 @@ PaymentError
 │  └─ Unclear           it was asked to move money and no answer came: look what became of it
 ├─ PaymentRefused       Stripe understood and said no
 │  ├─ CardRefused       the card's bank said no
-│  └─ Missing           there is no such object, or no more
+│  └─ Missing           Stripe knows no such object, or no more
 └─ BadSignature         a webhook that Stripe did not sign, or not lately
 
 Their messages are Stripe's, without what is secret, and its request's id: for logs and operators. People are told our
@@ -28,7 +28,7 @@ from typing import Any, Literal, ParamSpec, TypeVar, cast
 
 import stripe
 from django.conf import settings
-from stripe.params import CustomerCreateParams, PriceCreateParams, RefundCreateParams, SubscriptionUpdateParams
+from stripe.params import PriceCreateParams, RefundCreateParams, SubscriptionUpdateParams
 from stripe.params.billing_portal import SessionCreateParams as PortalParams
 from stripe.params.checkout import SessionCreateParams
 
@@ -40,6 +40,7 @@ from billing.shapes import (
     Event,
     Invoice,
     InvoicePayment,
+    PaymentMethod,
     PortalSession,
     Price,
     Product,
@@ -55,7 +56,6 @@ SIGNATURE_TOLERANCE_SECONDS = 300  # both ways: the SDK itself accepts any time 
 
 # What is asked for, by names that the rest of billing may import.
 CheckoutParams = SessionCreateParams
-CustomerParams = CustomerCreateParams
 PriceParams = PriceCreateParams
 RefundParams = RefundCreateParams
 SubscriptionParams = SubscriptionUpdateParams
@@ -69,14 +69,15 @@ T = TypeVar("T")
 class PaymentError(Exception):
     """Root of what can go wrong with payments (the module draws the tree).
 
-    `code` is Stripe's. With `is_final` the same request under the same idempotency key is not answered otherwise for a
-    day: Stripe has kept the answer, errors of its own included (https://docs.stripe.com/api/idempotent_requests).
+    `code` and `param` are Stripe's, if it gives any. With `is_final` the same request under the same idempotency key is
+    not answered otherwise for a day: Stripe has kept the answer, errors of its own included
+    (https://docs.stripe.com/api/idempotent_requests). Try again under another one, once it is known that nothing was
+    done.
     """
 
-    def __init__(self, message: str = "", *, code: str = "", is_final: bool = False) -> None:
+    def __init__(self, message: str = "", *, code: str = "", param: str = "", is_final: bool = False) -> None:
         super().__init__(message)
-        self.code = code
-        self.is_final = is_final
+        self.code, self.param, self.is_final = code, param, is_final
 
 
 class PaymentUnavailable(PaymentError):
@@ -100,7 +101,7 @@ class CardRefused(PaymentRefused):
 
 
 class Missing(PaymentRefused):
-    """Stripe knows no such object (any more)."""
+    """Stripe knows no such object (any more). `param` names the parameter that named it, or is empty."""
 
 
 class BadSignature(PaymentError):
@@ -145,12 +146,17 @@ def knows(kind: Kind, stripe_id: str) -> bool:
     return True
 
 
-def create_customer(*, email: str, name: str, wallet_id: int, installation: str, idempotency_key: str = "") -> str:
+def create_customer(
+    *, email: str, name: str, wallet_id: int, installation: str, idempotency_key: str | None = None
+) -> str:
     """Create the wallet's customer and return its id; asked again under the same key it is the same one."""
-    metadata = {"account": str(wallet_id), "installation": installation}
-    params: CustomerParams = {"email": email, "name": name or email, "metadata": metadata}
-    create = _client().v1.customers.create
-    return _ask(Customer, create, params, {"idempotency_key": idempotency_key or new_key()})["id"]
+    customer = _ask(
+        Customer,
+        _client().v1.customers.create,
+        {"email": email, "name": name or email, "metadata": {"account": str(wallet_id), "installation": installation}},
+        {"idempotency_key": idempotency_key} if idempotency_key else {},
+    )
+    return customer["id"]
 
 
 def find_customer(*, email: str, wallet_id: int, installation: str) -> str:
@@ -217,6 +223,43 @@ def glance_at_subscription(subscription_id: str) -> Subscription:
         return retrieve_subscription(subscription_id)
 
 
+def glance_at_method(customer_id: str, subscription_id: str = "") -> PaymentMethod | None:
+    """Return what a subscription, or a customer without one, is charged to next; None if nothing is on file.
+
+    For a page that somebody waits for: GLANCE_SECONDS in all. Raises PaymentUnavailable, PaymentRefused.
+    """
+    api = _client().v1
+    with patience.within(GLANCE_SECONDS):
+        method = subscription_id and retrieve_subscription(subscription_id)["default_payment_method"]
+        if not method:
+            customer = _ask(Customer, api.customers.retrieve, customer_id)
+            method = customer["invoice_settings"]["default_payment_method"] if "invoice_settings" in customer else None
+        return _ask(PaymentMethod, api.payment_methods.retrieve, method) if method else None
+
+
+def glance_at_invoice(invoice_id: str) -> Invoice:
+    """Return an invoice, for a page that somebody waits for. Raises PaymentUnavailable, PaymentRefused."""
+    with patience.within(GLANCE_SECONDS):
+        return _ask(Invoice, _client().v1.invoices.retrieve, invoice_id)
+
+
+def glance_at_checkout(session_id: str) -> Session:
+    """Return a checkout session, for a page that somebody waits for. Raises PaymentUnavailable, PaymentRefused."""
+    with patience.within(GLANCE_SECONDS):
+        return retrieve_checkout(session_id)
+
+
+def glance_at_charges(payment_intent: str) -> list[Charge]:
+    """Return the latest attempts to charge a payment, the newest first, for a page that somebody waits for.
+
+    Raises PaymentUnavailable, PaymentRefused.
+    """
+    api = _client().v1
+    with patience.within(GLANCE_SECONDS):
+        charges: list[Charge] = _call(api.charges.list, {"payment_intent": payment_intent, "limit": 10})["data"]
+    return charges
+
+
 def subscriptions_of(customer_id: str) -> list[Subscription]:
     """Return a customer's subscriptions that were not canceled."""
     return list(_pages(Subscription, _client().v1.subscriptions.list, {"customer": customer_id, "limit": 100}))
@@ -260,22 +303,14 @@ def retrieve_charge(charge_id: str) -> Charge:
 def refund_payment(
     payment_intent: str, *, idempotency_key: str, amount: int | None = None, metadata: dict[str, str] | None = None
 ) -> Refund:
-    """Pay `amount` minor units of a payment back, or all that is left of it.
-
-    All of it is paid back once, whatever the key: Stripe refuses a second time. Raises PaymentRefused with the code
-    `charge_already_refunded` then.
-    """
+    """Pay `amount` minor units of a payment back, or all that is left of it. Raises Unclear when no answer comes."""
     params: RefundParams = {"payment_intent": payment_intent}
     if amount is not None:
         params["amount"] = amount
     if metadata:
         params["metadata"] = metadata
-    try:
+    with _unclear_without_answer():
         return _ask(Refund, _client().v1.refunds.create, params, {"idempotency_key": idempotency_key})
-    except PaymentUnavailable as error:
-        if not error.is_final or amount is not None:
-            raise
-    return _ask(Refund, _client().v1.refunds.create, params, {"idempotency_key": new_key()})
 
 
 def refunds_of(payment_intent: str) -> list[Refund]:

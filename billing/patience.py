@@ -19,7 +19,7 @@ from kit.breaker import Breaker
 
 CLICK_SECONDS = 8.0  # with our own work around it a click is answered within 10
 CLICK_TRY_SECONDS = 4.0  # so that a connection that is dead costs one try, and not the whole click
-TRY_SECONDS = 20.0
+TRY_SECONDS = 10.0
 LEAST_SECONDS = 1.0  # with less left nothing is begun: it could only be lost
 PAUSE_SECONDS = 15.0
 CONNECTIONS = 32  # that are kept; more are made, and closed

@@ -78,6 +78,7 @@ class Subscription(TypedDict):
     items: Listed[SubscriptionItem]
     cancel_at: int | None
     cancel_at_period_end: bool
+    default_payment_method: str | None
     ended_at: int | None
     latest_invoice: str | None
 
@@ -148,6 +149,8 @@ class Invoice(TypedDict):
     amount_due: int
     amount_paid: int
     currency: str
+    hosted_invoice_url: str | None
+    invoice_pdf: str | None
     lines: Listed[InvoiceLine]
     payments: NotRequired[Listed[InvoicePayment]]
 
@@ -163,6 +166,8 @@ class Charge(TypedDict):
     customer: str | None
     payment_intent: str | None
     amount_refunded: int
+    receipt_url: str | None
+    status: str
 
 
 class Refund(TypedDict):
@@ -212,11 +217,35 @@ class Account(TypedDict):
     id: str
 
 
+class InvoiceSettings(TypedDict):
+    """What a customer's invoices are paid with, unless a subscription has a way of its own."""
+
+    default_payment_method: str | None
+
+
 class Customer(TypedDict):
     """Whoever pays."""
 
     id: str
     metadata: NotRequired[dict[str, str]]
+    invoice_settings: NotRequired[InvoiceSettings]
+
+
+class Card(TypedDict):
+    """What people may see of a card."""
+
+    brand: str
+    last4: str
+    exp_month: int
+    exp_year: int
+
+
+class PaymentMethod(TypedDict):
+    """A card, or what else somebody pays with: `type` says."""
+
+    id: str
+    type: str
+    card: NotRequired[Card]
 
 
 class Product(TypedDict):

@@ -30,7 +30,6 @@ app.conf.beat_schedule = {
     "submit": _tick("generator.jobs.tasks.submit", 2),
     "look": _tick("generator.jobs.tasks.look", 2),
     "thumbnails": _tick("generator.jobs.tasks.thumbnails", 1),
-    "sweep": _tick("generator.jobs.tasks.sweep", 2),
     "purge": _tick("generator.jobs.tasks.purge_trash", 60),
     "money": _tick("billing.tasks.sweep_money", 5),
     "customers": _tick("billing.tasks.sweep_customers", 600),

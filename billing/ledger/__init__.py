@@ -7,9 +7,9 @@ with ledger.books(wallet) as books:  # one transaction, the purse locked once, w
 from billing.ledger.before import give_back, grant, hold, release, take, write_off
 from billing.ledger.books import Books, books, expire_due, write_off_expired
 from billing.ledger.claims import RETURNED_LATE
-from billing.ledger.grants import PERIOD_GRACE
 from billing.ledger.settling import settle
 from billing.ledger.wallets import BESIDE_A_KEY, keys_of, wallet_of, welcome
+from billing.models.credits import PERIOD_GRACE
 
 __all__ = [
     "BESIDE_A_KEY",

@@ -1,11 +1,9 @@
 """Credits that come in, and those that go without having been spent."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from billing.ledger.purse import Kind, Purse
 from billing.models import CreditEntry, CreditGrant, Subscription
-
-PERIOD_GRACE = timedelta(days=3)  # a renewal may arrive late; the old credits wait for it
 
 
 class Grants(Purse):

@@ -11,7 +11,7 @@ In steps, each of which commits, so that nobody waits who writes meanwhile; it c
 """
 
 from django.db import connection, migrations
-from django.db.models import F, Max, Sum
+from django.db.models import F, Max, Q, Sum
 from django.utils import timezone
 
 STEP = 5000  # rows of a step
@@ -72,9 +72,10 @@ def _claw_backs(models):
             found.update(dispute=models["Dispute"].objects.filter(stripe_id=stripe_id).first())
         elif of == "refund":
             found.update(refund=_refund(models, entry, *stripe_id.split(":")[:2]))
-        elif of == "refunded":  # all of it: whatever came back went to the last one
-            own = models["Refund"].objects.filter(grant__lines__entry=entry, charge=stripe_id)
-            found.update(refund=own.order_by("failed_at", "-refunded").first())
+        elif of == "refunded":  # all of it: whatever came back went to the last one that stood then
+            own = models["Refund"].objects.filter(grant__lines__entry=entry, charge=stripe_id).order_by("-refunded")
+            stood = own.filter(Q(failed_at=None) | Q(failed_at__gte=entry.created_at), created_at__lte=entry.created_at)
+            found.update(refund=stood.order_by("-refunded", "-created_at").first() or own.first())
 
 
 def _refund(models, entry, charge, refunded):

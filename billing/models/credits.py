@@ -4,12 +4,16 @@ A balance is the sum of a wallet's entries; `Wallet.balance` and `CreditGrant.re
 hand, so that one conditional UPDATE decides who gets the last credit.
 """
 
+from datetime import datetime, timedelta
+
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
 
 from billing.models.history import Written
 from billing.models.wallets import Wallet
+
+PERIOD_GRACE = timedelta(days=3)  # a renewal may arrive late; the old credits wait for it
 
 
 class CreditGrant(models.Model):
@@ -59,6 +63,12 @@ class CreditGrant(models.Model):
     @property
     def is_frozen(self) -> bool:
         return self.dispute_id is not None
+
+    @property
+    def use_by(self) -> datetime | None:
+        """Until when people are told to use it: the end of a plan's period, without the days of grace."""
+        is_of_period = self.period_end and self.expires_at == self.period_end + PERIOD_GRACE
+        return self.period_end if is_of_period else self.expires_at
 
     @property
     def is_over(self) -> bool:

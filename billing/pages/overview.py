@@ -2,6 +2,7 @@
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
+from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
@@ -13,9 +14,10 @@ from billing.ledger import statement
 from billing.models import Order, Subscription
 from billing.pages import offers
 from billing.pages.wallet import wallet_of
-from billing.stripe import checkout, customers
+from billing.stripe import checkout, customers, renewal
 
 RECENT_PAYMENTS = 12
+PORTAL = "Manage at Stripe"  # what the door to Stripe's portal is called
 
 PROBLEMS = {
     "past_due": "Your last payment did not go through. Stripe will try again over the next few days; a card that works "
@@ -36,9 +38,13 @@ def overview(request: HttpRequest) -> HttpResponse:
     subscription = checkout.live_subscription(wallet)
     offered = offers.plans(wallet)
     pending = wallet.orders.filter(status=Order.Status.PENDING, account=identity.presumed())
+    payments = wallet.payments.filter(Q(amount__gt=0) | Q(grant__isnull=False)).prefetch_related("disputes")
+    shown = list(payments[: RECENT_PAYMENTS + 1])
     context = {
         "wallet": wallet,
-        "is_customer": bool(customers.on_record(wallet)),
+        "is_portal": settings.PAYMENTS and bool(customers.on_record(wallet)),
+        "portal_name": PORTAL,
+        "can_renew": renewal.can_change(subscription),
         "balance": wallet.balance,
         "plan": products.plan_of(wallet),
         "rate": wallet.requests_per_minute,
@@ -50,7 +56,8 @@ def overview(request: HttpRequest) -> HttpResponse:
         "plans": [offer for offer in offered if offer.action in ("buy", "change")],
         "packs": offers.packs(),
         "pending": pending.select_related("plan", "pack"),
-        "payments": wallet.payments.filter(amount__gt=0).prefetch_related("disputes")[:RECENT_PAYMENTS],
+        "payments": shown[:RECENT_PAYMENTS],
+        "more_payments": len(shown) > RECENT_PAYMENTS,
         "history": statement.page(wallet, size=statement.RECENT),
         "state": _state(subscription),
     }

@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from billing import gateway, identity, shapes
+from billing import gateway, identity, patience, shapes
 from billing.catalogue import money
 from billing.errors import CannotRefund
 from billing.models import Payment, StaffRefund
@@ -37,6 +37,7 @@ REFUSALS = {
 REFUSALS["refund_disputed_payment"] = REFUSALS["charge_disputed"]
 
 
+@patience.within(patience.CLICK_SECONDS)
 def refund(*, actor: acts.Actor, payment: Payment, amount: int, reason: str, nonce: UUID) -> StaffRefund:
     """Pay `amount` minor units of a payment back, once for each `nonce`, however often and by whomever it is sent.
 

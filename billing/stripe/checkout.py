@@ -15,7 +15,7 @@ from billing.catalogue import products
 from billing.errors import AccountClosed, AlreadySubscribed, ChangeUnderWay, NotForSale, NotSubscribed
 from billing.models import Order, Pack, Plan, Price, Subscription, Wallet
 from billing.shapes import Session
-from billing.stripe import closing, customers
+from billing.stripe import checkout_options, closing, customers
 
 CHANGE_LEASE = timedelta(minutes=2)  # far longer than a change takes with all its retries
 REUSED_FOR = timedelta(minutes=30)  # Stripe keeps a session open for 24 hours; an older one may show an old price
@@ -218,5 +218,7 @@ def _session(wallet: Wallet, order: Order, price: Price, site: str) -> gateway.C
         "metadata": metadata,
     }
     if price.plan:
-        return {**params, "mode": "subscription", "subscription_data": {"metadata": metadata}}
-    return {**params, "mode": "payment", "payment_intent_data": {"metadata": metadata}}
+        options = checkout_options.of_any()
+        return {**params, **options, "mode": "subscription", "subscription_data": {"metadata": metadata}}
+    options = checkout_options.of_purchase(metadata)
+    return {**params, **options, "mode": "payment", "payment_intent_data": {"metadata": metadata}}

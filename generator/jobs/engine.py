@@ -20,7 +20,7 @@ from django.conf import settings
 from django.db import DatabaseError
 
 from generator import live
-from generator.jobs import lifecycle
+from generator.jobs import lifecycle, sweep
 from generator.jobs.pacing import Bell
 from generator.jobs.rhythm import step_at
 from generator.jobs.turns import Turns
@@ -37,6 +37,7 @@ SUBMITS_AT_ONCE = reve_art.SUBMIT_CONNECTIONS
 FETCHES_IN_HAND = 12_000  # that wait for their turn; each is a row and an address, not an image
 CLAIMS_AT_ONCE = 100
 SILENCE_SECONDS = 1.0
+SWEEP_SECONDS = 2.0
 BREATH_SECONDS = 0.005  # between two claims, so that what is due meanwhile comes in one; more while much is under way
 PULSE_SECONDS = 1.0
 CATCH_UP_SECONDS = 0.3
@@ -66,7 +67,8 @@ class Engine:
 
     async def run(self) -> None:
         """Work until `close`, then let what is in hand end, for a while."""
-        others = [asyncio.create_task(work) for work in (self._hear(), self._renew(), self._beat(), self._catch_up())]
+        beside = (self._hear(), self._renew(), self._sweep(), self._beat(), self._catch_up())
+        others = [asyncio.create_task(work) for work in beside]
         pumps = [
             asyncio.create_task(self._pump(self.queue, self._send_some)),
             asyncio.create_task(self._pump(self.looks, self._look_at_some)),
@@ -183,6 +185,15 @@ class Engine:
                 await in_thread(functools.partial(lifecycle.renew, held))
             except Exception as error:
                 log.warning("Claims could not be renewed: %r", error)
+
+    async def _sweep(self) -> None:
+        """End what nobody else would. Here, for the threads that take messages may all be waiting for Stripe."""
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            try:
+                await in_thread(sweep.fail_stuck)
+            except Exception as error:  # the database is away
+                log.warning("What is stuck could not be ended: %r", error)
 
     async def _catch_up(self) -> None:
         """Once it is known how long drawings take, bring forward the looks that were set before it was."""

@@ -31,7 +31,7 @@ def look() -> None:
 
 @shared_task
 def sweep() -> None:
-    """End generations that are stuck."""
+    """End generations that are stuck. (The engine does it by itself; this is for whoever wants it now.)"""
     sweeping.fail_stuck()
 
 

@@ -66,8 +66,9 @@ def test_a_refusal_for_another_reason_tells_it_too(plain: Api, wallet: Wallet, l
     if limit == "key":
         ApiKey.objects.filter(pk=plain.key.pk).update(monthly_credit_cap=1)
     else:
-        Plan.objects.update(max_in_flight=1)
-        Wallet.objects.update(plan=Plan.objects.latest("pk"))
+        Wallet.objects.update(
+            plan=Plan.objects.create(slug="p", name="P", credits=10, price=0, interval="", max_in_flight=1)
+        )
     response = plain.post(BODY)
     assert response.status_code == (402 if limit == "key" else 429)
     assert response["X-Credits-Remaining"] == str(audit(wallet)) == "7"

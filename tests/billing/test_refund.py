@@ -19,7 +19,7 @@ PAID = 500
 def _books_balance(wallet: Wallet) -> Iterator[None]:
     yield
     audit(wallet)
-    assert list(drift.drifts()) == []
+    assert list(drift.figures()) == []
 
 
 @pytest.fixture
@@ -265,7 +265,7 @@ def test_an_end_that_passed_meanwhile_gives_more_time_only_to_what_a_failed_refu
 @pytest.mark.services
 def test_the_audit_names_credits_that_were_refunded_and_are_there(pack: CreditGrant) -> None:
     Refund.objects.create(grant=pack, refunded=1, paid=500, credits=1, owed=1)
-    assert ["though a refund or dispute has a claim" in line for line in drift.drifts()] == [True]
+    assert ["though a refund or dispute has a claim" in line for line in drift.figures()] == [True]
     Refund.objects.all().delete()
 
 

@@ -17,7 +17,9 @@ from generator.jobs import lifecycle, tasks
 from generator.models import Generation
 from reveweb import celery_app
 from tests.billing.books import audit
+from tests.driver import working
 from tests.environment import free_port
+from tests.installation import wait_until
 
 pytestmark = pytest.mark.services
 
@@ -164,3 +166,11 @@ def test_a_broker_that_refuses_connections_is_noticed_soon(generation: Generatio
         with pytest.raises((kombu.exceptions.OperationalError, OSError)):
             tasks.submit.apply_async((), connection=nowhere)  # type: ignore[call-arg]  # the stubs forget it
         assert timezone.now() - began < timedelta(seconds=5)
+
+
+def test_the_engine_ends_what_is_stuck_though_nobody_takes_a_message(generation: Generation, wallet: Wallet) -> None:
+    lifecycle.claim_submission(generation.pk)
+    change(generation, due_at=timezone.now() - timedelta(seconds=1))
+    with working():
+        wait_until(lambda: Generation.objects.get().status == Status.FAILED, 15)
+    assert audit(wallet) == 3

@@ -27,7 +27,7 @@ from tests.pages.test_frame import assert_well_made
 
 PAGE = "/dashboard/"
 CSV = f"{PAGE}usage.csv"
-QUERIES = 12  # of the whole page, the two of who is logged in included
+QUERIES = 11  # of the whole page, the two of who is logged in included
 
 
 @pytest.fixture
@@ -74,10 +74,7 @@ def test_grants_tell_when_they_expire(browser: Client, wallet: Wallet) -> None:
         expires_at=end,
     )
     text = text_of(browser.get(PAGE))
-    assert (
-        f"Credits 103 100 Plan period Until the next period’s credits arrive, {end.day} {end:%B %Y} at the latest"
-        in text
-    )
+    assert f"Credits 103 100 Plan period Use by {end.day} {end:%B %Y}" in text
 
 
 def test_many_grants_are_cut_short(browser: Client, give: Callable[[int], None]) -> None:

@@ -40,6 +40,9 @@ PUBLISHED: dict[type, tuple[type, str]] = {
     shapes.Event: (stripe.Event, "event"),
     shapes.Account: (stripe.Account, "account"),
     shapes.Customer: (stripe.Customer, "customer"),
+    shapes.InvoiceSettings: (stripe.Customer.InvoiceSettings, "invoice_setting_customer_setting"),
+    shapes.Card: (stripe.PaymentMethod.Card, "payment_method_card"),
+    shapes.PaymentMethod: (stripe.PaymentMethod, "payment_method"),
     shapes.Product: (stripe.Product, "product"),
     shapes.PortalSession: (stripe.billing_portal.Session, "billing_portal.session"),
 }

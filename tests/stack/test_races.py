@@ -1,5 +1,6 @@
 """Real concurrency against real servers: the last credit is spent once."""
 
+import contextlib
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -15,22 +16,31 @@ from tests.installation import Stack, wait_until
 pytestmark = [pytest.mark.stack, pytest.mark.services]
 
 
-@pytest.fixture(scope="module")
-def busy(request: pytest.FixtureRequest, start_stack: Callable[..., Stack]) -> Iterator[Stack]:
-    """The shared installation on SQLite; in the second pass one on PostgreSQL and Redis."""
+@contextlib.contextmanager
+def busy_stack(start_stack: Callable[..., Stack], **environment: str) -> Iterator[Stack]:
+    """An installation of one's own: on SQLite, and in the second pass on PostgreSQL and Redis."""
     url = os.environ.get("DATABASE_URL", "")
     if not url.startswith("postgres"):
-        yield request.getfixturevalue("stack")
+        yield start_stack(**environment)
         return
     name = f"reveweb_stack_{os.getpid()}"
     with psycopg.connect(url, autocommit=True) as server:
         server.execute(f"CREATE DATABASE {name}")
-        stack = start_stack(
-            SANDBOX_SECONDS="0", DATABASE_URL=url.rpartition("/")[0] + f"/{name}", REDIS_URL=os.environ["REDIS_URL"]
-        )
+        database = url.rpartition("/")[0] + f"/{name}"
+        stack = start_stack(DATABASE_URL=database, REDIS_URL=os.environ["REDIS_URL"], **environment)
         yield stack
         stack.stop()
         server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="module")
+def busy(request: pytest.FixtureRequest, start_stack: Callable[..., Stack]) -> Iterator[Stack]:
+    """The shared installation on SQLite; in the second pass one on PostgreSQL and Redis."""
+    if not os.environ.get("DATABASE_URL", "").startswith("postgres"):
+        yield request.getfixturevalue("stack")
+        return
+    with busy_stack(start_stack, SANDBOX_SECONDS="0") as stack:
+        yield stack
 
 
 def is_completed(api: httpx.Client, path: str) -> bool:

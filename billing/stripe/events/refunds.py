@@ -126,6 +126,8 @@ def _taken(payment: Payment, refunded: int) -> tuple[int, int]:
         "customer": None,
         "payment_intent": payment.payment_intent,
         "amount_refunded": refunded,
+        "receipt_url": None,
+        "status": "succeeded",
     }
     _follow_refunds(payment, charge, moment())
     after = _remaining_and_owed(payment)

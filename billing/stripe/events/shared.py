@@ -66,11 +66,20 @@ def paid_too_late(wallet: Wallet, reference: str, payment_intent: str | None) ->
 
 
 def pay_back(payment_intent: str, *, idempotency_key: str) -> None:
-    """Pay a whole payment back; one that Stripe refuses, as refunded already or disputed, is left to people."""
+    """Pay a whole payment back; one that Stripe refuses, as it is disputed, is left to people.
+
+    Whatever the key, Stripe does it once: what is paid back already it refuses.
+    """
     try:
-        gateway.refund_payment(payment_intent, idempotency_key=idempotency_key)
+        try:
+            gateway.refund_payment(payment_intent, idempotency_key=idempotency_key)
+        except gateway.PaymentUnavailable as error:
+            if not error.is_final:
+                raise
+            gateway.refund_payment(payment_intent, idempotency_key=gateway.new_key())
     except gateway.PaymentRefused as error:
-        log.error("%s could not be paid back: %s", payment_intent, error)
+        if error.code != "charge_already_refunded":
+            log.error("%s could not be paid back: %s", payment_intent, error)
 
 
 def payment_intent_of(invoice: Invoice) -> str | None:

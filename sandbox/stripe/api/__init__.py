@@ -12,6 +12,7 @@ from sandbox.stripe.api import (
     invoices,
     payments,
     portal,
+    promotions,
     subscriptions,
     webhook_endpoints,
 )
@@ -26,6 +27,7 @@ _MODULES = (
     invoices,
     payments,
     portal,
+    promotions,
     webhook_endpoints,
 )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sandbox.stripe.engine import checkout
+from sandbox.stripe.engine import checkout, invoices
 from sandbox.stripe.engine.world import World
 from sandbox.stripe.objects import part
 from sandbox.stripe.state.clock import DAY
@@ -24,14 +24,16 @@ calls = Calls()
 @calls.post(
     "/v1/checkout/sessions",
     """
-    allow_promotion_codes:flag billing_address_collection=auto|required cancel_url client_reference_id:200 customer
-    customer_creation=always|if_required customer_email:800 customer_update{address=auto|never name=auto|never}
+    allow_promotion_codes:flag automatic_tax{enabled:flag!} billing_address_collection=auto|required cancel_url
+    client_reference_id:200 customer customer_creation=always|if_required customer_email:800
+    customer_update{address=auto|never name=auto|never}
     expires_at:int invoice_creation{enabled:flag! invoice_data{description metadata}}
     line_items[]{price! quantity:1.. metadata}! locale metadata mode=payment|subscription!
     origin_context=mobile_app|web
     payment_intent_data{description metadata receipt_email setup_future_usage=off_session|on_session}
     payment_method_collection=always|if_required submit_type=auto|book|donate|pay|subscribe
-    subscription_data{billing_mode{type=flexible!} description:500 metadata} success_url ui_mode=hosted_page
+    subscription_data{billing_mode{type=flexible!} description:500 metadata} success_url
+    tax_id_collection{enabled:flag!} ui_mode=hosted_page
     """,
 )
 def _create(world: World, _: str, params: Params) -> Obj:
@@ -51,6 +53,10 @@ def _create(world: World, _: str, params: Params) -> Obj:
         subscription_data=params.pop("subscription_data", None) or {},
         intent_data=params.pop("payment_intent_data", None) or {},
     )
+    session["automatic_tax"] = invoices.automatic_tax(
+        enabled=bool((params.pop("automatic_tax", None) or {}).get("enabled"))
+    )
+    session["tax_id_collection"] |= params.pop("tax_id_collection", None) or {}
     creation = params.pop("invoice_creation", None) or {}
     if mode == "payment":
         data = creation.get("invoice_data") or {}
@@ -74,9 +80,23 @@ def _check(params: Params, mode: str) -> None:
         raise InvalidRequest("You may only specify one of these parameters: customer, customer_email.")
     if params.get("customer") and params.get("customer_creation"):
         raise InvalidRequest("`customer_creation` can't be used with `customer`.", param="customer_creation")
+    _check_tax(params)
     for name, only in _ONLY_FOR.items():
         if name in params and mode != only:
             raise InvalidRequest(f"You can not pass `{name}` in `{mode}` mode.", param=name)
+
+
+def _check_tax(params: Params) -> None:
+    """A customer that is there already lets the page write down only what `customer_update` allows."""
+    update = params.get("customer_update") or {}
+    for name, field in (("automatic_tax", "address"), ("tax_id_collection", "name")):
+        if params.get("customer") and (params.get(name) or {}).get("enabled") and update.get(field) != "auto":
+            raise InvalidRequest(
+                f"`{name}` needs `customer_update[{field}]` to be `auto` for an existing customer.",
+                param=f"customer_update[{field}]",
+            )
+    if update and not params.get("customer"):
+        raise InvalidRequest("`customer_update` can only be used with `customer`.", param="customer_update")
 
 
 def _line(world: World, item: Params, mode: str, number: int) -> Obj:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sandbox.stripe.engine import invoices, payments, subscriptions
+from sandbox.stripe.engine import discounts, invoices, payments, subscriptions
 from sandbox.stripe.engine.world import World
 from sandbox.stripe.methods import Outcome, Refusal, TestMethod
 from sandbox.stripe.objects import part
@@ -28,6 +28,7 @@ def pay(world: World, session: Obj, test: TestMethod, *, email: str) -> Refusal 
         _purchase(world, session, customer, test)
     else:
         session["payment_status"] = "no_payment_required"
+        _bill(world, session, customer, None)
     _complete(world, session, customer, email)
     return None
 
@@ -41,6 +42,9 @@ def expire(world: World, session: Obj) -> Obj:
 def settled(world: World, session: Obj, *, succeeded: bool) -> None:
     """A delayed payment of the session ended."""
     event, status = ("succeeded", "paid") if succeeded else ("failed", "unpaid")
+    if succeeded and session["mode"] == "payment":
+        customer = world.get("customer", session["customer"]) if session["customer"] else None
+        _bill(world, session, customer, world.get("payment_intent", session["payment_intent"]))
     world.change(session, f"checkout.session.async_payment_{event}", payment_status=status)
 
 
@@ -105,12 +109,19 @@ def _purchase(world: World, session: Obj, customer: Obj | None, test: TestMethod
     method = payments.save_method(world, test, customer=saved)
     outcome = payments.confirm(world, intent, method, payer_present=True)
     session["payment_status"] = "paid" if outcome is Outcome.SUCCEEDS else "unpaid"
-    if (session["invoice_creation"] or {}).get("enabled") and customer and outcome is Outcome.SUCCEEDS:
-        session["invoice"] = _receipt(world, session, customer, intent)["id"]
+    if outcome is Outcome.SUCCEEDS:
+        _bill(world, session, customer, intent)
 
 
-def _receipt(world: World, session: Obj, customer: Obj, intent: Obj) -> Obj:
-    """Return the paid one-off invoice of a session with `invoice_creation`."""
+def _bill(world: World, session: Obj, customer: Obj | None, intent: Obj | None) -> None:
+    """Count the code that was used, and make the invoice of a purchase that is to have one."""
+    off = discounts.redeem(world, session)
+    if (session["invoice_creation"] or {}).get("enabled") and customer:
+        session["invoice"] = _receipt(world, session, customer, intent, off)["id"]
+
+
+def _receipt(world: World, session: Obj, customer: Obj, intent: Obj | None, off: list[Obj]) -> Obj:
+    """Return the paid one-off invoice of a session with `invoice_creation`; without an `intent` nothing was due."""
     now = world.now()
     lines = [
         invoices.added_line(
@@ -125,7 +136,8 @@ def _receipt(world: World, session: Obj, customer: Obj, intent: Obj) -> Obj:
         )
         for price, quantity in lines_of(world, session)
     ]
-    invoice = invoices.draft(world, lines, customer=customer, reason="manual", start=now)
+    taxed = session["automatic_tax"]["enabled"]
+    invoice = invoices.draft(world, lines, customer=customer, reason="manual", start=now, off=off, taxed=taxed)
     invoice["metadata"] = dict((session["invoice_creation"]["invoice_data"] or {}).get("metadata") or {})
     invoices.finalize(world, invoice, paid_by=intent)
     invoices.settled(world, invoice, succeeded=True)
@@ -137,6 +149,7 @@ def _subscribe(world: World, session: Obj, customer: Obj, test: TestMethod) -> N
     method = payments.save_method(world, test, customer=customer)
     subscription, invoice = subscriptions.start(
         world,
+        session=session,
         customer=customer,
         prices=lines_of(world, session),
         method=method,
@@ -146,5 +159,7 @@ def _subscribe(world: World, session: Obj, customer: Obj, test: TestMethod) -> N
     session |= {"subscription": subscription["id"], "invoice": invoice["id"]}
     paid = world.get("invoice", invoice["id"])["status"] == "paid"
     session["payment_status"] = "paid" if paid else "unpaid"
+    if paid and not session["amount_total"]:
+        session["payment_status"] = "no_payment_required"
     if not paid:
         world.change(invoices.intent_of(world, invoice), _session=session["id"])

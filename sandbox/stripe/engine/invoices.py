@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sandbox.stripe.engine import payments
+from sandbox.stripe.engine import discounts, payments
 from sandbox.stripe.engine.world import World
 from sandbox.stripe.methods import Outcome
 from sandbox.stripe.objects import part
@@ -31,9 +31,20 @@ def added_line(world: World, price: Obj, quantity: int, *, subscription: str | N
 
 
 def draft(
-    world: World, lines: list[Obj], *, customer: Obj, reason: str, start: int, subscription: Obj | None = None
+    world: World,
+    lines: list[Obj],
+    *,
+    customer: Obj,
+    reason: str,
+    start: int,
+    subscription: Obj | None = None,
+    off: list[Obj] | None = None,
+    taxed: bool = False,
 ) -> Obj:
-    """Return a new invoice of these lines, for the time from `start` until now."""
+    """Return a new invoice of these lines, for the time from `start` until now, with the discounts `off` it.
+
+    One that is `taxed` says so, and owes no tax: this account is registered nowhere.
+    """
     total = sum(line["amount"] for line in lines)
     invoice = world.new(
         "invoice",
@@ -49,7 +60,16 @@ def draft(
     )
     for each in invoice["lines"]["data"]:
         each["invoice"] = invoice["id"]
+    discounts.take_off(world, invoice, off or [])
+    if taxed:
+        invoice["automatic_tax"] |= automatic_tax(enabled=True)
     return world.add(invoice, "invoice.created")
+
+
+def automatic_tax(*, enabled: bool) -> Obj:
+    """Return what an invoice or a session says of taxes that Stripe works out."""
+    how = {"liability": {"type": "self"}, "provider": "stripe", "status": "complete"} if enabled else {}
+    return {"enabled": enabled, "liability": None, "provider": None, "status": None, **how}
 
 
 def finalize(world: World, invoice: Obj, *, paid_by: Obj | None = None) -> None:
@@ -62,7 +82,8 @@ def finalize(world: World, invoice: Obj, *, paid_by: Obj | None = None) -> None:
         _apply_balance(world, invoice, customer)
     with world.changing(invoice, "invoice.finalized", "invoice.updated"):
         invoice |= {"status": "open", "number": f"{customer['invoice_prefix']}-{customer['next_invoice_sequence']:04d}"}
-        invoice |= {"effective_at": world.now(), "hosted_invoice_url": f"{world.url}/stripe/invoice/{invoice['id']}"}
+        page = f"{world.url}/stripe/invoice/{invoice['id']}"
+        invoice |= {"effective_at": world.now(), "hosted_invoice_url": page, "invoice_pdf": f"{page}/pdf"}
         invoice["status_transitions"]["finalized_at"] = world.now()
     customer["next_invoice_sequence"] += 1
     world.store.update(customer)

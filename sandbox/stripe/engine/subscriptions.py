@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sandbox.stripe import amounts
-from sandbox.stripe.engine import calendar, invoices
+from sandbox.stripe.engine import calendar, discounts, invoices
 from sandbox.stripe.engine.world import World
 from sandbox.stripe.methods import Outcome
 from sandbox.stripe.objects import part
@@ -15,9 +15,16 @@ _CANCEL_FIRST = 1
 
 
 def start(
-    world: World, *, customer: Obj, prices: list[tuple[Obj, int]], method: Obj, metadata: Obj, description: str | None
+    world: World,
+    *,
+    session: Obj,
+    customer: Obj,
+    prices: list[tuple[Obj, int]],
+    method: Obj,
+    metadata: Obj,
+    description: str | None,
 ) -> tuple[Obj, Obj]:
-    """Begin a subscription of prices with quantities and charge its first invoice; return both."""
+    """Begin a checkout's subscription of prices with quantities and charge its first invoice; return both."""
     subscription = world.new(
         "subscription",
         customer=customer["id"],
@@ -32,6 +39,8 @@ def start(
         world.new("subscription_item", subscription=subscription["id"], price=price["id"], quantity=quantity, end=end)
         for price, quantity in prices
     ]
+    subscription["automatic_tax"]["enabled"] = session["automatic_tax"]["enabled"]
+    subscription["discounts"] = [each["id"] for each in discounts.redeem(world, session, subscription=subscription)]
     world.add(subscription, "customer.subscription.created")
     world.store.set_timer("period_end", subscription["id"], end)
     world.change(customer, "customer.updated", currency=subscription["currency"])
@@ -45,7 +54,17 @@ def bill(world: World, subscription: Obj, lines: list[Obj], *, reason: str, sinc
     The payer is there, except at a renewal.
     """
     customer, start = world.get("customer", subscription["customer"]), since or world.now()
-    invoice = invoices.draft(world, lines, customer=customer, reason=reason, start=start, subscription=subscription)
+    off = discounts.running(world, subscription) if reason in ("subscription_create", "subscription_cycle") else []
+    invoice = invoices.draft(
+        world,
+        lines,
+        customer=customer,
+        reason=reason,
+        start=start,
+        subscription=subscription,
+        off=off,
+        taxed=subscription["automatic_tax"]["enabled"],
+    )
     world.change(subscription, latest_invoice=invoice["id"])
     invoices.finalize(world, invoice)
     outcome = invoices.collect(world, invoice, default_method(world, subscription), payer_present=since is None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sandbox.stripe.engine import checkout
+from sandbox.stripe.engine import checkout, discounts
 from sandbox.stripe.methods import named
 from sandbox.stripe.pages.html import Fields, Page, Trouble
 from sandbox.stripe.state.store import Obj
@@ -21,6 +21,10 @@ class CheckoutPage(Page):
         return {"email": email, "fixed_email": bool(known), "back": checkout.return_address(obj)}
 
     def act(self, obj: Obj, fields: Fields, action: str) -> str:
+        if "apply" in fields and obj["allow_promotion_codes"]:
+            with self.world.transaction():
+                discounts.apply(self.world, obj, str(fields.get("code", "")))
+            return self.path.format(id=obj["id"])
         method = named(str(fields.get("method") or fields.get("card") or ""))
         email = str(fields.get("email") or _email(obj)).strip()
         if method is None:

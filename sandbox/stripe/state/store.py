@@ -79,9 +79,12 @@ class Query:
 class Store:
     """Calls take well under a millisecond and run on the event loop's thread, the only one to use them."""
 
-    def __init__(self, directory: Path) -> None:
-        directory.mkdir(parents=True, exist_ok=True)
-        self.db = sqlite3.connect(directory / "stripe.sqlite3", isolation_level=None)
+    def __init__(self, directory: Path | None) -> None:
+        """Keep everything in a file of `directory`, or, for as long as the store is open, in memory."""
+        if directory is not None:
+            directory.mkdir(parents=True, exist_ok=True)
+        file = directory / "stripe.sqlite3" if directory is not None else ":memory:"
+        self.db = sqlite3.connect(file, isolation_level=None)
         self.db.execute("PRAGMA journal_mode=WAL")
         self.db.execute("PRAGMA synchronous=NORMAL")
         self.db.executescript(_SCHEMA)

@@ -7,7 +7,7 @@ import pytest
 from sandbox.stripe import api
 from sandbox.stripe.wire import params
 from tests.sandbox.stripe.openapi import problems, request_fields, specification, subfields
-from tests.sandbox.stripe.stand import DECLINED, FAILS_LATER, KEY, Receiver, Shop, Stand
+from tests.sandbox.stripe.stand import DECLINED, FAILS_LATER, GOOD, KEY, Receiver, Shop, Stand
 
 # Parameters of 2026-10-28.endive that the specification of dahlia doesn't have.
 NEWER = {
@@ -26,6 +26,7 @@ def test_everything_served_and_delivered_is_as_published(stand: Stand, receiver:
         "billing_portal.session",
         "charge",
         "checkout.session",
+        "coupon",
         "customer",
         "dispute",
         "event",
@@ -35,6 +36,7 @@ def test_everything_served_and_delivered_is_as_published(stand: Stand, receiver:
         "payment_method",
         "price",
         "product",
+        "promotion_code",
         "refund",
         "subscription",
         "webhook_endpoint",
@@ -102,6 +104,13 @@ def _live_a_rich_life(stand: Stand, shop: Shop) -> None:
     shop.buy(
         shop.pack, customer_email="guest@example.com", invoice_creation={"enabled": True}, customer_creation="always"
     )
+    coupon = stand.v1.coupons.create({"percent_off": 25, "duration": "forever"}).id
+    stand.v1.promotion_codes.create({"code": "SPRING", "promotion": {"type": "coupon", "coupon": coupon}})
+    for price in (shop.pack, shop.basic):
+        more: Any = {"automatic_tax": {"enabled": True}, "customer_update": {"address": "auto"}}
+        session = shop.session(price, allow_promotion_codes=True, **more)
+        stand.http.post(str(session.url), data={"code": "SPRING", "apply": "yes"})
+        stand.http.post(str(session.url), data={"method": GOOD})
     flow: Any = {"type": "subscription_cancel", "subscription_cancel": {"subscription": subscription.id}}
     stand.v1.billing_portal.sessions.create({"customer": shop.customer, "flow_data": flow})
     stand.v1.billing_portal.configurations.create(
@@ -129,6 +138,8 @@ _LISTS = [
     "payment_intents",
     "payment_methods",
     "charges",
+    "coupons",
+    "promotion_codes",
     "refunds",
     "disputes",
     "events",

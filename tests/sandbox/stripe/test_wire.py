@@ -97,7 +97,7 @@ def test_another_api_version_is_refused(stand: Stand) -> None:
 
 def test_what_it_does_not_simulate_is_404(stand: Stand) -> None:
     with pytest.raises(stripe.InvalidRequestError, match="Unrecognized request URL") as refused:
-        stand.v1.coupons.list()
+        stand.v1.tax_rates.list()
     assert refused.value.http_status == 404
 
 
