@@ -28,7 +28,14 @@ from typing import Any, Literal, ParamSpec, TypeVar, cast
 
 import stripe
 from django.conf import settings
-from stripe.params import PriceCreateParams, RefundCreateParams, SubscriptionUpdateParams
+from stripe.params import (
+    PriceCreateParams,
+    ProductUpdateParams,
+    RefundCreateParams,
+    SubscriptionCancelParams,
+    SubscriptionUpdateParams,
+)
+from stripe.params.billing_portal import ConfigurationCreateParamsFeatures, ConfigurationUpdateParams
 from stripe.params.billing_portal import SessionCreateParams as PortalParams
 from stripe.params.checkout import SessionCreateParams
 
@@ -41,6 +48,7 @@ from billing.shapes import (
     Invoice,
     InvoicePayment,
     PaymentMethod,
+    PortalConfiguration,
     PortalSession,
     Price,
     Product,
@@ -57,6 +65,7 @@ SIGNATURE_TOLERANCE_SECONDS = 300  # both ways: the SDK itself accepts any time 
 # What is asked for, by names that the rest of billing may import.
 CheckoutParams = SessionCreateParams
 PriceParams = PriceCreateParams
+PortalFeatures = ConfigurationCreateParamsFeatures
 RefundParams = RefundCreateParams
 SubscriptionParams = SubscriptionUpdateParams
 
@@ -194,8 +203,8 @@ def create_checkout(params: CheckoutParams, *, idempotency_key: str) -> Session:
 
 
 def retrieve_checkout(session_id: str) -> Session:
-    """Return a checkout session as it stands."""
-    return _ask(Session, _client().v1.checkout.sessions.retrieve, session_id)
+    """Return a checkout session as it stands, with what it sells."""
+    return _ask(Session, _client().v1.checkout.sessions.retrieve, session_id, {"expand": ["line_items"]})
 
 
 def expire_checkout(session_id: str) -> None:
@@ -203,9 +212,18 @@ def expire_checkout(session_id: str) -> None:
     _call(_client().v1.checkout.sessions.expire, session_id)
 
 
-def create_portal(customer_id: str, return_url: str) -> str:
-    """Return the address of a billing-portal session."""
-    params: PortalParams = {"customer": customer_id, "return_url": return_url}
+def keep_portal_configuration(configuration_id: str, features: PortalFeatures) -> str:
+    """Let the portal offer these `features`, and return the configuration's id: another one if there is none yet."""
+    configurations = _client().v1.billing_portal.configurations
+    if not configuration_id:
+        return _ask(PortalConfiguration, configurations.create, {"features": features})["id"]
+    params: ConfigurationUpdateParams = {"features": cast(Any, features), "active": True}
+    return _ask(PortalConfiguration, configurations.update, configuration_id, params)["id"]
+
+
+def create_portal(customer_id: str, return_url: str, *, configuration: str) -> str:
+    """Return the address of a billing-portal session that offers what its `configuration` says."""
+    params: PortalParams = {"customer": customer_id, "return_url": return_url, "configuration": configuration}
     return _ask(PortalSession, _client().v1.billing_portal.sessions.create, params)["url"]
 
 
@@ -271,9 +289,10 @@ def update_subscription(subscription_id: str, params: SubscriptionParams) -> Sub
         return _ask(Subscription, _client().v1.subscriptions.update, subscription_id, params)
 
 
-def cancel_subscription(subscription_id: str) -> Subscription:
-    """End a subscription at once."""
-    return _ask(Subscription, _client().v1.subscriptions.cancel, subscription_id)
+def cancel_subscription(subscription_id: str, *, comment: str = "") -> Subscription:
+    """End a subscription at once; a `comment` says why, for whoever reads it at Stripe and for us."""
+    params: SubscriptionCancelParams = {"cancellation_details": {"comment": comment}} if comment else {}
+    return _ask(Subscription, _client().v1.subscriptions.cancel, subscription_id, params)
 
 
 def retrieve_invoice(invoice_id: str) -> Invoice:
@@ -293,6 +312,11 @@ def invoice_of(payment_intent: str) -> Invoice | None:
     found = _pages(InvoicePayment, _client().v1.invoice_payments.list, {"payment": payment, "limit": 1})
     paid = next(found, None)
     return _ask(Invoice, _client().v1.invoices.retrieve, paid["invoice"]) if paid else None
+
+
+def invoices_of(subscription_id: str) -> Iterator[Invoice]:
+    """Yield the invoices of a subscription, the newest first."""
+    return _pages(Invoice, _client().v1.invoices.list, {"subscription": subscription_id, "limit": 100})
 
 
 def retrieve_charge(charge_id: str) -> Charge:
@@ -318,16 +342,25 @@ def refunds_of(payment_intent: str) -> list[Refund]:
     return list(_pages(Refund, _client().v1.refunds.list, {"payment_intent": payment_intent, "limit": 100}))
 
 
-def upsert_product(product_id: str, *, name: str, metadata: dict[str, str]) -> str:
-    """Create a product, or rename an existing one, and return its id."""
-    if product_id:
-        return _ask(Product, _client().v1.products.update, product_id, {"name": name, "metadata": metadata})["id"]
-    return _ask(Product, _client().v1.products.create, {"name": name, "metadata": metadata})["id"]
+def create_product(*, name: str, metadata: dict[str, str]) -> Product:
+    """Create a product."""
+    return _ask(Product, _client().v1.products.create, {"name": name, "metadata": metadata})
 
 
-def find_prices(lookup_key: str) -> list[Price]:
-    """Return the price that holds `lookup_key`, with its product, as a list of none or one."""
-    return list(_pages(Price, _client().v1.prices.list, {"lookup_keys": [lookup_key], "limit": 1}))
+def retrieve_product(product_id: str) -> Product:
+    """Return a product as it stands."""
+    return _ask(Product, _client().v1.products.retrieve, product_id)
+
+
+def mend_product(product_id: str, *, name: str, metadata: dict[str, str]) -> Product:
+    """Name a product anew, and sell it again if it was archived."""
+    params: ProductUpdateParams = {"name": name, "metadata": metadata, "active": True}
+    return _ask(Product, _client().v1.products.update, product_id, params)
+
+
+def retrieve_price(price_id: str) -> Price:
+    """Return a price as it stands."""
+    return _ask(Price, _client().v1.prices.retrieve, price_id)
 
 
 def create_price(params: PriceParams) -> Price:
@@ -335,9 +368,9 @@ def create_price(params: PriceParams) -> Price:
     return _ask(Price, _client().v1.prices.create, params)
 
 
-def retire_price(price_id: str) -> None:
-    """Stop selling at a price; those who subscribed at it keep it."""
-    _call(_client().v1.prices.update, price_id, {"active": False})
+def offer_price(price_id: str, *, active: bool) -> None:
+    """Sell at a price, or no longer; those who subscribed at it keep it."""
+    _call(_client().v1.prices.update, price_id, {"active": active})
 
 
 def events_since(since: int) -> Iterator[Event]:

@@ -21,7 +21,10 @@ class Listed(TypedDict, Generic[T]):
 
 
 class Session(TypedDict):
-    """A checkout. `currency` and `amount_total` are null where nothing is sold, `url` once it is no longer open."""
+    """A checkout. `currency` and `amount_total` are null where nothing is sold, `url` once it is no longer open.
+
+    What it sells is there only where it is asked for.
+    """
 
     id: str
     object: Literal["checkout.session"]
@@ -37,25 +40,36 @@ class Session(TypedDict):
     payment_intent: str | None
     invoice: str | None
     subscription: str | None
+    line_items: NotRequired[Listed["SessionLine"]]
 
 
 # --- Subscriptions and their invoices ----------------------------------------------------------------------------
 
 
 class Recurring(TypedDict):
-    """How often a price comes."""
+    """How often a price comes: every so many intervals."""
 
     interval: str
+    interval_count: int
 
 
 class Price(TypedDict):
     """A price; `unit_amount` is null for tiers and for fractions of a cent, which we never make."""
 
     id: str
+    active: bool
     product: str
     currency: str
     unit_amount: int | None
     recurring: Recurring | None
+    metadata: dict[str, str]
+
+
+class SessionLine(TypedDict):
+    """What a checkout sells, and how many of it."""
+
+    price: Price | None
+    quantity: int | None
 
 
 class SubscriptionItem(TypedDict):
@@ -66,6 +80,12 @@ class SubscriptionItem(TypedDict):
     quantity: NotRequired[int]
     current_period_start: int
     current_period_end: int
+
+
+class CancellationDetails(TypedDict):
+    """Why a subscription ends."""
+
+    comment: str | None
 
 
 class Subscription(TypedDict):
@@ -80,6 +100,7 @@ class Subscription(TypedDict):
     cancel_at_period_end: bool
     default_payment_method: str | None
     ended_at: int | None
+    cancellation_details: CancellationDetails | None
     latest_invoice: str | None
 
 
@@ -114,11 +135,46 @@ class Pricing(TypedDict):
     price_details: NotRequired[PriceDetails]
 
 
+class CreditedItems(TypedDict):
+    """Of which invoice a proration gives something back."""
+
+    invoice: str
+
+
+class ProrationDetails(TypedDict):
+    """What a proration gives back; null for one that charges."""
+
+    credited_items: CreditedItems | None
+
+
+class FromInvoiceItem(TypedDict):
+    """Of a line that was added to an invoice: a change, or something of its own."""
+
+    proration: bool
+    proration_details: ProrationDetails | None
+
+
+class FromSubscriptionItem(TypedDict):
+    """Of a line that a subscription's item brought: a period, or a change."""
+
+    proration: bool
+    proration_details: ProrationDetails | None
+
+
+class LineParent(TypedDict):
+    """What a line came from."""
+
+    invoice_item_details: FromInvoiceItem | None
+    subscription_item_details: FromSubscriptionItem | None
+
+
 class InvoiceLine(TypedDict):
     """A line of an invoice; what a change gives back is negative."""
 
     amount: int
+    quantity: int | None
     period: Period
+    parent: LineParent | None
     pricing: Pricing | None
 
 
@@ -134,6 +190,12 @@ class InvoicePayment(TypedDict):
     invoice: str
     status: str
     payment: Paid
+
+
+class StatusTransitions(TypedDict):
+    """When an invoice became what it is, in Unix seconds."""
+
+    paid_at: int | None
 
 
 class Invoice(TypedDict):
@@ -152,6 +214,7 @@ class Invoice(TypedDict):
     hosted_invoice_url: str | None
     invoice_pdf: str | None
     lines: Listed[InvoiceLine]
+    status_transitions: StatusTransitions
     payments: NotRequired[Listed[InvoicePayment]]
 
 
@@ -250,6 +313,15 @@ class PaymentMethod(TypedDict):
 
 class Product(TypedDict):
     """What a price is for."""
+
+    id: str
+    active: bool
+    name: str
+    metadata: dict[str, str]
+
+
+class PortalConfiguration(TypedDict):
+    """What the billing portal lets people do."""
 
     id: str
 

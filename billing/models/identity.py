@@ -42,6 +42,9 @@ class StripeAccount(models.Model):
     livemode = models.BooleanField()
     installation = models.CharField(max_length=32, blank=True, help_text="The name under which we dealt with it.")
     key_digest = models.CharField(max_length=64, blank=True, help_text="Of the key that last opened it.")
+    portal_configuration = models.CharField(
+        max_length=255, blank=True, help_text="bpc_…, which says what the billing portal offers."
+    )
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:

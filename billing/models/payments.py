@@ -50,6 +50,16 @@ class Subscription(models.Model):
     def __str__(self) -> str:
         return f"{self.plan or 'Unknown plan'}, {self.status}"
 
+    @property
+    def amount(self) -> int:
+        """What each of its periods costs as it was sold, in minor units."""
+        return self.price.amount * self.quantity if self.price else 0
+
+    @property
+    def credits(self) -> int:
+        """What each of its periods brings as it was sold."""
+        return self.price.credits * self.quantity if self.price else 0
+
 
 class Order(models.Model):
     """One hosted checkout, from the click to its end."""

@@ -1,5 +1,7 @@
 """Dashboard → Billing → Change plan: what moving to another plan means, and the move."""
 
+from dataclasses import replace
+
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
@@ -10,6 +12,7 @@ from django.views.decorators.http import require_http_methods
 
 from billing import gateway
 from billing.catalogue import money
+from billing.catalogue.shares import Share, credits_of
 from billing.errors import BillingError
 from billing.models import Plan, Subscription
 from billing.pages import offers
@@ -28,7 +31,7 @@ def change_plan(request: HttpRequest) -> HttpResponse:
     subscription = checkout.live_subscription(wallet)
     is_fresh = False
     if request.method != "POST" and subscription is not None:
-        is_fresh = subscriptions.catch_up(subscription)
+        is_fresh = subscriptions.refresh(wallet)
         wallet.refresh_from_db(fields=["plan", "balance"])
         subscription = checkout.live_subscription(wallet)
     slug = (request.POST if request.method == "POST" else request.GET).get("slug", "")
@@ -47,20 +50,23 @@ def change_plan(request: HttpRequest) -> HttpResponse:
 
 
 def _change(subscription: Subscription, offer: offers.Offer) -> dict[str, object]:
-    """Work out what a change costs and brings, roughly: Stripe does it to the second."""
-    before, after = subscription.plan, offer.product
+    """Work out what a change costs and brings, as the invoice that follows is worked out, for this very moment."""
+    before, after = subscription.price, offer.product
     assert before is not None
     assert isinstance(after, Plan)
-    paid = offers.paid_price(subscription)
     left, whole = offers.time_left(subscription)
-    difference = (after.price - (paid.amount if paid else before.price)) * left // whole
+    same_interval = before.interval == after.interval
+    old = Share(before.amount, before.credits, subscription.quantity, left=left, whole=whole)
+    new = Share(after.price, after.credits, subscription.quantity)
+    if same_interval:
+        new = replace(new, left=left, whole=whole)
     costs_more = checkout.costs_more(after, subscription)
     return {
         "offer": offer,
         "before": before,
         "subscription": subscription,
         "costs_more": costs_more,
-        "same_interval": before.interval == after.interval,
-        "credits": max(0, after.credits - before.credits) * left // whole if costs_more else 0,
-        "due": money.full(difference, after.currency),
+        "same_interval": same_interval,
+        "credits": credits_of([new], [old]) if costs_more else 0,
+        "due": money.full(new.of_money - old.of_money, after.currency),
     }

@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from billing.catalogue import money, products
-from billing.models import Pack, Plan, Price, Subscription, Wallet
+from billing.models import Pack, Plan, Subscription, Wallet
 from billing.stripe import checkout
 
 MONTHS = ["No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine", "Ten", "Eleven"]
@@ -104,11 +104,6 @@ def changes(wallet: Wallet) -> list[Offer]:
     return [offer for offer in plans(wallet) if offer.action == "change"]
 
 
-def paid_price(subscription: Subscription) -> Price | None:
-    """Return the price that a subscription runs at, which may be older than its plan's."""
-    return subscription.price
-
-
 def time_left(subscription: Subscription) -> tuple[int, int]:
     """Return how many seconds of the subscription's period are left, and how many it has in all."""
     start, end = subscription.period_start, subscription.period_end
@@ -144,7 +139,7 @@ def _action(plan: Plan, mine: Plan | None, subscription: Subscription | None) ->
 
 def _can_change(subscription: Subscription, plan: Plan) -> bool:
     """Tell whether Stripe can move the subscription to `plan` without anybody losing what they paid for."""
-    now = subscription.plan
+    now = subscription.price
     if now is None or now.currency != plan.currency or subscription.status not in ("active", "trialing"):
         return False
     return now.interval == plan.interval or plan.interval == Plan.Interval.YEAR

@@ -50,7 +50,6 @@ def overview(request: HttpRequest) -> HttpResponse:
         "rate": wallet.requests_per_minute,
         "welcome_credits": settings.WELCOME_CREDITS,
         "subscription": subscription,
-        "paid_price": offers.paid_price(subscription) if subscription else None,
         "problem": PROBLEMS.get(subscription.status, "") if subscription else "",
         "grants": statement.open_grants(wallet),
         "plans": [offer for offer in offered if offer.action in ("buy", "change")],

@@ -15,7 +15,7 @@ from billing.catalogue import products
 from billing.errors import AccountClosed, AlreadySubscribed, ChangeUnderWay, NotForSale, NotSubscribed
 from billing.models import Order, Pack, Plan, Price, Subscription, Wallet
 from billing.shapes import Session
-from billing.stripe import checkout_options, closing, customers
+from billing.stripe import checkout_options, closing, customers, portals
 
 CHANGE_LEASE = timedelta(minutes=2)  # far longer than a change takes with all its retries
 REUSED_FOR = timedelta(minutes=30)  # Stripe keeps a session open for 24 hours; an older one may show an old price
@@ -62,7 +62,8 @@ def portal(*, wallet: Wallet, site: str) -> str:
     _refuse_closed(wallet)
     customer = customers.customer_of(wallet)
     _refuse_closing(wallet)
-    return gateway.create_portal(customer, f"{site}/dashboard/billing/?settling=1")
+    offered = portals.configuration()
+    return gateway.create_portal(customer, f"{site}/dashboard/billing/?settling=1", configuration=offered)
 
 
 @patience.within(patience.CLICK_SECONDS)
@@ -85,13 +86,15 @@ def change_plan(*, wallet: Wallet, plan: Plan) -> None:
         paid, rhythm = item["price"]["unit_amount"], item["price"]["recurring"]
         if paid is None or rhythm is None:  # in tiers, say: made by hand at Stripe, and nothing to compare with
             raise NotForSale(plan.name)
-        dearer = plan.price > paid
-        if not dearer and plan.interval != rhythm["interval"]:
-            raise NotForSale(plan.name)  # it would begin a new period that nothing was paid for
+        price = products.current_price(plan)
+        dearer = price.amount > paid
+        begins_anew = (price.interval, 1) != (rhythm["interval"], rhythm["interval_count"])
+        if begins_anew and (not dearer or price.interval != Plan.Interval.YEAR):
+            raise NotForSale(plan.name)  # it would begin a period that nothing was paid for, or cut a longer one short
         gateway.update_subscription(
             subscription.stripe_id,
             {
-                "items": [{"id": item["id"], "price": products.current_price(plan).stripe_id}],
+                "items": [{"id": item["id"], "price": price.stripe_id}],
                 "proration_behavior": "always_invoice" if dearer else "none",
                 "payment_behavior": "error_if_incomplete",
             },
@@ -120,7 +123,7 @@ def costs_more(plan: Plan, subscription: Subscription) -> bool:
 def live_subscription(wallet: Wallet) -> Subscription | None:
     """Return the wallet's subscription that has not ended at the Stripe account in use, if there is one."""
     live = wallet.subscriptions.filter(status__in=Subscription.LIVE, account=identity.presumed())
-    return live.select_related("plan").first()
+    return live.select_related("plan", "price").first()
 
 
 def _is_closed(wallet: Wallet) -> bool:

@@ -13,7 +13,6 @@ from django.views.decorators.http import require_POST, require_safe
 from billing.catalogue import products
 from billing.ledger import statement
 from billing.models import Wallet
-from billing.pages import offers
 from billing.pages.overview import PROBLEMS
 from billing.pages.wallet import wallet_of
 from billing.stripe import checkout
@@ -89,7 +88,6 @@ def _standing(wallet: Wallet) -> dict[str, Any]:
         "rate": wallet.requests_per_minute,
         "welcome_credits": settings.WELCOME_CREDITS,
         "subscription": subscription,
-        "paid_price": offers.paid_price(subscription) if subscription else None,
         "problem": PROBLEMS.get(subscription.status, "") if subscription else "",
         "grants": grants[:GRANTS_SHOWN],
         "more_grants": max(0, len(grants) - GRANTS_SHOWN),

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from accounts import keys
 from accounts.models import ApiKey, User
-from billing import ledger
+from billing import identity, ledger
 from billing.models import (
     CreditGrant,
     Dispute,
@@ -123,10 +123,18 @@ def finish(generation: Generation) -> Generation:
     return generation
 
 
+def stripe_account() -> StripeAccount:
+    """Return the account that pages take for the one in use."""
+    values = {"stripe_id": "acct_1", "livemode": False, "installation": identity.installation()}
+    return StripeAccount.objects.get_or_create(**values)[0]
+
+
 @pytest.fixture
 def payment(wallet: Wallet) -> Payment:
     """What Alice paid for a pack."""
-    account, _ = StripeAccount.objects.get_or_create(stripe_id="acct_1", livemode=False)
+    account, _ = StripeAccount.objects.get_or_create(
+        stripe_id="acct_1", livemode=False, installation=identity.installation()
+    )
     StripeCustomer.objects.create(wallet=wallet, account=account, stripe_id="cus_Alice1")
     entry = ledger.grant(
         wallet=wallet,
@@ -157,7 +165,9 @@ def dispute(payment: Payment) -> Dispute:
 def subscription(wallet: Wallet, basic: Plan) -> Subscription:
     now = timezone.now()
     return Subscription.objects.create(
-        account=StripeAccount.objects.get_or_create(stripe_id="acct_1", livemode=False)[0],
+        account=StripeAccount.objects.get_or_create(
+            stripe_id="acct_1", livemode=False, installation=identity.installation()
+        )[0],
         wallet=wallet,
         stripe_id="sub_Alice1",
         plan=basic,

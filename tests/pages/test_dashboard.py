@@ -16,8 +16,8 @@ from django.utils import timezone
 
 from accounts import keys
 from accounts.models import ApiKey, User
-from billing import ledger
-from billing.models import CreditGrant, Plan, StripeAccount, Subscription, Wallet
+from billing import identity, ledger
+from billing.models import CreditGrant, Plan, Price, StripeAccount, Subscription, Wallet
 from generator.library.usage import Day, Usage
 from generator.models import Generation
 from reveweb.pages import chart
@@ -89,18 +89,23 @@ def test_many_grants_are_cut_short(browser: Client, give: Callable[[int], None])
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"status": "active"}, "Plan Pro Brings 400 credits a month Renews on 1 May 2040"),
-        ({"status": "active", "cancel_at": "2040-05-01T00:00:00Z"}, "Cancelled Brings 400 credits a month Ends on"),
+        ({"status": "active"}, "Price $29.00 USD a month Brings 400 credits a month Renews on 1 May 2040"),
+        (
+            {"status": "active", "cancel_at": "2040-05-01T00:00:00Z"},
+            "Cancelled Price $29.00 USD a month Brings 400 credits a month Ends on",
+        ),
         ({"status": "past_due"}, "Pro: a payment needs your attention. Your last payment did not go through."),
     ],
 )
 def test_the_plan_and_what_is_wrong_with_it_is_told(
     browser: Client, wallet: Wallet, pro: Plan, fields: dict[str, str], words: str
 ) -> None:
-    account = StripeAccount.objects.create(stripe_id="acct_1", livemode=False)
-    Subscription.objects.create(
-        wallet=wallet, account=account, stripe_id="sub_1", plan=pro, period_end="2040-05-01T00:00:00Z", **fields
+    account = StripeAccount.objects.create(stripe_id="acct_1", livemode=False, installation=identity.installation())
+    price = Price.objects.create(
+        stripe_id="price_1", account=account, plan=pro, amount=2900, currency="usd", interval="month", credits=400
     )
+    paid = {"account": account, "plan": pro, "price": price, "period_end": "2040-05-01T00:00:00Z"}
+    Subscription.objects.create(wallet=wallet, stripe_id="sub_1", **paid, **fields)
     assert words in text_of(browser.get(PAGE))
 
 

@@ -444,12 +444,12 @@ def test_an_open_account_keeps_its_customer(customer: Customer, pack: Pack) -> N
 def test_an_error_that_no_database_could_keep_holds_up_no_event(
     customer: Customer, pack: Pack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fails(**_: object) -> None:
+    def fails(*_: object) -> None:
         raise OSError("\x00 \ud800")
 
     customer.pay(pack)
     with monkeypatch.context() as patch:
-        patch.setattr("billing.ledger.grant", fails)
+        patch.setattr("billing.ledger.books", fails)
         for event in customer.news():
             inbox.store(event)
         inbox.handle_due()

@@ -19,7 +19,9 @@ PUBLISHED: dict[type, tuple[type, str]] = {
     shapes.Session: (stripe.checkout.Session, "checkout.session"),
     shapes.Recurring: (stripe.Price.Recurring, "recurring"),
     shapes.Price: (stripe.Price, "price"),
+    shapes.SessionLine: (stripe.LineItem, "item"),
     shapes.SubscriptionItem: (stripe.SubscriptionItem, "subscription_item"),
+    shapes.CancellationDetails: (stripe.Subscription.CancellationDetails, "cancellation_details"),
     shapes.Subscription: (stripe.Subscription, "subscription"),
     shapes.SubscriptionDetails: (
         stripe.Invoice.Parent.SubscriptionDetails,
@@ -29,7 +31,25 @@ PUBLISHED: dict[type, tuple[type, str]] = {
     shapes.Period: (stripe.InvoiceLineItem.Period, "invoice_line_item_period"),
     shapes.PriceDetails: (stripe.InvoiceLineItem.Pricing.PriceDetails, f"{INVOICING}_pricing_pricing_price_details"),
     shapes.Pricing: (stripe.InvoiceLineItem.Pricing, f"{INVOICING}_pricing_pricing"),
+    shapes.CreditedItems: (
+        stripe.InvoiceLineItem.Parent.InvoiceItemDetails.ProrationDetails.CreditedItems,
+        f"{INVOICING}_lines_common_credited_items",
+    ),
+    shapes.ProrationDetails: (
+        stripe.InvoiceLineItem.Parent.InvoiceItemDetails.ProrationDetails,
+        f"{INVOICING}_lines_common_proration_details",
+    ),
+    shapes.FromInvoiceItem: (
+        stripe.InvoiceLineItem.Parent.InvoiceItemDetails,
+        f"{INVOICING}_lines_parents_invoice_line_item_invoice_item_parent",
+    ),
+    shapes.FromSubscriptionItem: (
+        stripe.InvoiceLineItem.Parent.SubscriptionItemDetails,
+        f"{INVOICING}_lines_parents_invoice_line_item_subscription_item_parent",
+    ),
+    shapes.LineParent: (stripe.InvoiceLineItem.Parent, f"{INVOICING}_lines_parents_invoice_line_item_parent"),
     shapes.InvoiceLine: (stripe.InvoiceLineItem, "line_item"),
+    shapes.StatusTransitions: (stripe.Invoice.StatusTransitions, "invoices_resource_status_transitions"),
     shapes.Paid: (stripe.InvoicePayment.Payment, "invoices_payments_invoice_payment_associated_payment"),
     shapes.InvoicePayment: (stripe.InvoicePayment, "invoice_payment"),
     shapes.Invoice: (stripe.Invoice, "invoice"),
@@ -44,6 +64,7 @@ PUBLISHED: dict[type, tuple[type, str]] = {
     shapes.Card: (stripe.PaymentMethod.Card, "payment_method_card"),
     shapes.PaymentMethod: (stripe.PaymentMethod, "payment_method"),
     shapes.Product: (stripe.Product, "product"),
+    shapes.PortalConfiguration: (stripe.billing_portal.Configuration, "billing_portal.configuration"),
     shapes.PortalSession: (stripe.billing_portal.Session, "billing_portal.session"),
 }
 # What endive changed since the specification's dahlia: there it was always there.

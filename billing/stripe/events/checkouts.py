@@ -2,22 +2,28 @@
 
 import logging
 
+from django.db.models import F, QuerySet, Value
+from django.db.models.functions import Coalesce, NullIf
+
 from billing import gateway, ledger
 from billing.catalogue import products
 from billing.errors import NotYet
-from billing.models import (
-    CreditEntry,
-    CreditGrant,
-    Order,
-    Pack,
-    Wallet,
-)
+from billing.models import CreditEntry, CreditGrant, Order, Wallet
 from billing.outbox import mail
 from billing.shapes import Session
 from billing.stripe import ours
-from billing.stripe.events.shared import Books, note_payment, paid_too_late
+from billing.stripe.events.shared import Books, Sold, note_payment, paid_too_late
 
 log = logging.getLogger(__name__)
+
+Status = Order.Status
+# What an order may have been before it becomes this: events come in any order, and the last word stays.
+BEFORE = {
+    Status.PAID: (Status.OPEN, Status.PENDING, Status.FAILED, Status.EXPIRED),
+    Status.FAILED: (Status.OPEN, Status.PENDING, Status.EXPIRED),
+    Status.PENDING: (Status.OPEN, Status.EXPIRED),
+    Status.EXPIRED: (Status.OPEN,),
+}
 
 
 def checkout_completed(session: Session) -> Books | None:
@@ -30,13 +36,14 @@ def checkout_completed(session: Session) -> Books | None:
     paid = session["payment_status"] in ("paid", "no_payment_required")
     is_pack = paid and session["mode"] == "payment"
     is_late = is_pack and paid_too_late(wallet, f"checkout:{session['id']}", session.get("payment_intent"))
+    sold = _sold(session) if is_pack else None
 
     def write() -> None:
-        _close_order(session, Order.Status.PAID if paid else Order.Status.PENDING)
+        _close_order(session, Status.PAID if paid else Status.PENDING)
         if is_late:
-            _note_checkout(wallet, session, None, "Paid after the account was closed")
-        elif is_pack:
-            _grant_pack(wallet, session)
+            _note_checkout(wallet, session, None, sold, "Paid after the account was closed")
+        elif sold:
+            _grant_pack(wallet, session, sold)
 
     return write
 
@@ -46,7 +53,7 @@ def checkout_failed(session: Session) -> Books | None:
     wallet = ours.wallet_of_session(session)
 
     def write() -> None:
-        _close_order(session, Order.Status.FAILED)
+        _close_order(session, Status.FAILED)
         mail.queue(
             wallet,
             "payment_failed",
@@ -61,39 +68,52 @@ def checkout_failed(session: Session) -> Books | None:
 def checkout_expired(session: Session) -> Books | None:
     """The checkout expired unpaid."""
     ours.wallet_of_session(session)
-    return lambda: _close_order(session, Order.Status.EXPIRED)
+    return lambda: _close_order(session, Status.EXPIRED)
 
 
-def _grant_pack(wallet: Wallet, session: Session) -> None:
-    product = (session.get("metadata") or {}).get("product", "")
-    pack = next((pack for pack in Pack.objects.all() if products.lookup_key(pack) == product), None)
-    order = Order.objects.select_related("pack").filter(stripe_session_id=session["id"]).first()
-    pack = pack or (order.pack if order else None)
-    if pack is None:
+def _sold(session: Session) -> Sold:
+    """Return what a paid session sold, at the terms that it was opened with.
+
+    Raises NotYet for what has no price of ours.
+    """
+    [line] = session["line_items"]["data"]
+    order = _orders(session).select_related("price__plan", "price__pack").first()
+    price = order.price if order else None
+    if price is None and line["price"]:
+        price = products.sold_at(line["price"])
+    if price is None:
         log.error("Checkout %s paid for a pack that is not in the catalogue", session["id"])
         raise NotYet(f"no pack for {session['id']}")
+    quantity = line["quantity"] or 1
+    name = price.product.name
+    return Sold(price, quantity, price.credits * quantity, f"{quantity} × {name}" if quantity > 1 else name)
+
+
+def _grant_pack(wallet: Wallet, session: Session, sold: Sold) -> None:
     reference = f"checkout:{session['id']}"
-    granted = ledger.grant(
-        wallet=wallet,
-        credits=pack.credits,
-        source=CreditGrant.Source.PACK,
-        reference=reference,
-        cause=f"{pack.name} bought",
-    )
-    _note_checkout(wallet, session, granted, pack.name)
+    with ledger.books(wallet) as books:
+        granted = books.grant(
+            credits=sold.credits,
+            source=CreditGrant.Source.PACK,
+            reference=reference,
+            cause=f"{sold.description} bought",
+        )
+    _note_checkout(wallet, session, granted, sold, sold.description)
     amount, currency = _total(session)
     mail.queue(
         wallet,
         "receipt",
         reference=f"receipt:{reference}",
-        product=pack.name,
-        credits=pack.credits,
+        product=sold.description,
+        credits=sold.credits,
         amount=amount,
         currency=currency,
     )
 
 
-def _note_checkout(wallet: Wallet, session: Session, granted: CreditEntry | None, description: str) -> None:
+def _note_checkout(
+    wallet: Wallet, session: Session, granted: CreditEntry | None, sold: Sold | None, description: str
+) -> None:
     amount, currency = _total(session)
     note_payment(
         wallet,
@@ -103,6 +123,9 @@ def _note_checkout(wallet: Wallet, session: Session, granted: CreditEntry | None
         currency=currency,
         description=description,
         payment_intent=session.get("payment_intent"),
+        account=sold.price.account if sold else None,
+        sold=sold,
+        invoice=session.get("invoice") or "",
     )
 
 
@@ -111,6 +134,10 @@ def _total(session: Session) -> tuple[int, str]:
     return session["amount_total"] or 0, session["currency"]
 
 
+def _orders(session: Session) -> QuerySet[Order]:
+    return Order.objects.filter(stripe_session_id=session["id"])
+
+
 def _close_order(session: Session, status: Order.Status) -> None:
-    open_orders = Order.objects.filter(stripe_session_id=session["id"]).exclude(status=Order.Status.PAID)
-    open_orders.update(status=status, stripe_invoice_id=session.get("invoice") or "")
+    invoice = Coalesce(NullIf(Value(session.get("invoice") or ""), Value("")), F("stripe_invoice_id"))
+    _orders(session).filter(status__in=BEFORE[status]).update(status=status, stripe_invoice_id=invoice)

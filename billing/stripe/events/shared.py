@@ -1,23 +1,30 @@
-"""What several handlers need: whose an object is, and the note of a payment."""
+"""What several handlers need: the time, the note of a payment, and money that goes back at once."""
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import connection
 from django.utils import timezone
 
-from billing import gateway, identity
-from billing.models import (
-    CreditEntry,
-    Payment,
-    Wallet,
-)
+from billing import gateway
+from billing.models import CreditEntry, Payment, Price, StripeAccount, Subscription, Wallet
 from billing.shapes import Invoice
 
 log = logging.getLogger(__name__)
 
 Books = Callable[[], None]  # what a handler wants written, in the transaction that marks the event as handled
+
+
+@dataclass(frozen=True)
+class Sold:
+    """What was sold for a payment: `credits` in all for `quantity` of what `price` says."""
+
+    price: Price
+    quantity: int
+    credits: int
+    description: str
 
 
 def moment() -> datetime:
@@ -39,18 +46,27 @@ def note_payment(
     currency: str,
     description: str,
     payment_intent: str | None,
+    account: StripeAccount | None,
+    sold: Sold | None,
+    subscription: Subscription | None = None,
+    invoice: str = "",
 ) -> None:
-    grant = granted.lines.get().grant if granted else None
+    """Note money that arrived, with what was sold for it and what that brought."""
     Payment.objects.get_or_create(
         reference=reference,
         defaults={
             "wallet": wallet,
-            "account": identity.known(),
+            "account": account,
             "payment_intent": payment_intent or None,
             "amount": amount,
             "currency": currency,
             "description": description,
-            "grant": grant,
+            "price": sold.price if sold else None,
+            "quantity": sold.quantity if sold else 1,
+            "credits": sold.credits if sold else None,
+            "subscription": subscription,
+            "stripe_invoice_id": invoice,
+            "grant": granted.lines.get().grant if granted else None,
         },
     )
 
@@ -83,6 +99,7 @@ def pay_back(payment_intent: str, *, idempotency_key: str) -> None:
 
 
 def payment_intent_of(invoice: Invoice) -> str | None:
+    """Return the payment that paid an invoice, if one did."""
     for payment in invoice["payments"]["data"] if "payments" in invoice else []:
         if payment["status"] == "paid" and (intent := payment["payment"].get("payment_intent")):
             return intent

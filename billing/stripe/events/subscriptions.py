@@ -4,15 +4,19 @@ import logging
 from datetime import UTC, datetime
 
 from django.db import transaction
+from django.db.models import Q, QuerySet
 
 from billing import gateway, identity, ledger, shapes
 from billing.catalogue import products
-from billing.models import CreditGrant, Price, Subscription, Wallet
+from billing.models import CreditGrant, Subscription, Wallet
 from billing.outbox import mail
 from billing.stripe import ours
 from billing.stripe.events.shared import Books, moment, pay_back, payment_intent_of
 
 log = logging.getLogger(__name__)
+
+ENDED = ("canceled", "incomplete_expired")
+SECOND = "A second subscription, paid back"  # as Stripe is told, and as we know it by
 
 
 def subscription_changed(subscription: shapes.Subscription) -> Books | None:
@@ -23,42 +27,63 @@ def subscription_changed(subscription: shapes.Subscription) -> Books | None:
     read_at = moment()
     subscription = gateway.retrieve_subscription(subscription["id"])
     wallet = ours.wallet_of_subscription(subscription)
-    subscription, _ = first_or_undone(wallet, subscription)
-    return lambda: upsert(wallet, subscription, read_at)
+    subscription = without_second(wallet, subscription)
+    return lambda: _follow(wallet, subscription, read_at)
 
 
-def catch_up(subscription: Subscription) -> bool:
-    """Bring our copy of a subscription in line with Stripe's, so that what a change costs is told from what is true.
+def refresh(wallet: Wallet) -> bool:
+    """Bring our copy of a wallet's subscription in line with Stripe's, so that a page tells what is true.
 
-    False when Stripe does not answer soon and the copy has to do: what is charged is worked out there in any case.
+    False when Stripe does not answer soon and the copy has to do. What a change means for credits comes with Stripe's
+    events, here as ever.
     """
+    known = wallet.subscriptions.filter(status__in=Subscription.LIVE).first()
+    if known is None:
+        return True
     read_at = moment()
     try:
-        data = gateway.glance_at_subscription(subscription.stripe_id)
+        data = gateway.glance_at_subscription(known.stripe_id)
     except gateway.PaymentError as error:
         log.warning("The subscription could not be looked up: %s", error)
         return False
     with transaction.atomic():
-        upsert(subscription.wallet, data, read_at)
+        upsert(wallet, data, read_at)
     return True
 
 
-def first_or_undone(wallet: Wallet, data: shapes.Subscription) -> tuple[shapes.Subscription, bool]:
-    """Return a subscription as it stands, and whether the account has another.
+def without_second(wallet: Wallet, data: shapes.Subscription) -> shapes.Subscription:
+    """Return a subscription as it stands, ended if it may not be.
 
     A second live one is undone first, and a closed account's is ended: its invoice is paid back when it comes.
     """
-    live = wallet.subscriptions.filter(status__in=Subscription.LIVE, account=identity.account())
-    is_second = live.exclude(stripe_id=data["id"]).exists()
     is_closed = wallet.user.deleted_at is not None
-    if data["status"] not in Subscription.LIVE or not (is_second or is_closed):
-        return data, is_second
+    if data["status"] not in Subscription.LIVE or not (is_closed or _has_another(wallet, data)):
+        return data
     if is_closed:
         log.error("Subscription %s is of an account that is closed: it is ended", data["id"])
         gateway.cancel_subscription(data["id"])
     else:
         _undo_second(data)
-    return gateway.retrieve_subscription(data["id"]), is_second
+    return gateway.retrieve_subscription(data["id"])
+
+
+def is_second(data: shapes.Subscription) -> bool:
+    """Tell whether a subscription was undone because its customer had one."""
+    details = data["cancellation_details"]
+    return details is not None and details["comment"] == SECOND
+
+
+def _has_another(wallet: Wallet, data: shapes.Subscription) -> bool:
+    """Tell whether the account has another subscription that runs; one that we thought so of may have ended."""
+    live = wallet.subscriptions.filter(status__in=Subscription.LIVE, account=identity.account())
+    for other in live.exclude(stripe_id=data["id"]):
+        read_at = moment()
+        now = gateway.retrieve_subscription(other.stripe_id)
+        if now["status"] in Subscription.LIVE:
+            return True
+        with transaction.atomic():
+            _follow(wallet, now, read_at)
+    return False
 
 
 def _undo_second(data: shapes.Subscription) -> None:
@@ -66,35 +91,33 @@ def _undo_second(data: shapes.Subscription) -> None:
     invoice_id = data.get("latest_invoice")
     if invoice_id and (payment_intent := payment_intent_of(gateway.retrieve_invoice(invoice_id))):
         pay_back(payment_intent, idempotency_key=f"second:{data['id']}")
-    gateway.cancel_subscription(data["id"])  # last: until it is ended, whoever tries again comes by here
+    # Last: until it is ended, whoever tries again comes by here.
+    gateway.cancel_subscription(data["id"], comment=SECOND)
 
 
-def upsert(wallet: Wallet, data: shapes.Subscription, read_at: datetime) -> None:
+def upsert(wallet: Wallet, data: shapes.Subscription, read_at: datetime) -> Subscription:
     """Bring our row in line with `data`, for which Stripe was asked at `read_at`, and the account's plan with the row.
 
     Whoever asks after a change finds it, and Stripe tells of each: so what was asked for earlier never takes the place
-    of what was asked for later, whichever worker is faster.
+    of what was asked for later, whichever worker is faster. Returns the row as it is then.
     """
     row = Subscription.objects.select_for_update(of=("self",)).filter(stripe_id=data["id"]).first()
     if row is not None and row.read_at and row.read_at > read_at:
-        return
+        return row
     item = data["items"]["data"][0]
-    stripe_price = item["price"]["id"]
-    price = Price.objects.select_related("plan").filter(stripe_id=stripe_price).first()
-    plan = price.plan if price else None
+    price = products.sold_at(item["price"])
     account = row.account if row else identity.account()
-    ended = data["status"] in ("canceled", "incomplete_expired")
+    ended = data["status"] in ENDED
     cancel_at = data.get("cancel_at") or (item["current_period_end"] if data.get("cancel_at_period_end") else None)
-    was_live = row is not None and row.status in Subscription.LIVE
-    Subscription.objects.update_or_create(
+    row, _ = Subscription.objects.update_or_create(
         stripe_id=data["id"],
         defaults={
             "wallet": wallet,
             "account": account,
-            "plan": plan,
+            "plan": price.plan if price else None,
             "price": price,
             "quantity": item.get("quantity") or 1,
-            "stripe_price_id": stripe_price,
+            "stripe_price_id": item["price"]["id"],
             "item_id": item["id"],
             "status": data["status"],
             "period_start": _time(item["current_period_start"]),
@@ -104,13 +127,38 @@ def upsert(wallet: Wallet, data: shapes.Subscription, read_at: datetime) -> None
             "read_at": read_at,
         },
     )
-    entitled = wallet.subscriptions.filter(status__in=Subscription.ENTITLED).first()
+    entitled = _entitled(wallet)
     Wallet.objects.filter(pk=wallet.pk).update(plan=entitled.plan if entitled else products.free_plan())
-    if ended and was_live and not entitled:
-        for grant in CreditGrant.objects.filter(wallet=wallet, source=CreditGrant.Source.PLAN, remaining__gt=0):
-            ledger.write_off(grant=grant, reference=f"grant:{grant.pk}:plan_ended", cause="Expired: the plan has ended")
-        product = plan.name if plan else ""
-        mail.queue(wallet, "plan_ended", reference=f"plan_ended:{data['id']}", product=product)
+    return row
+
+
+def write_off(wallet: Wallet, grants: QuerySet[CreditGrant], why: str, *, cause: str) -> None:
+    """End what is left of `grants` before their time, once: what comes back to one later stays."""
+    ending = list(grants.filter(remaining__gt=0).order_by("pk"))
+    if ending:
+        with ledger.books(wallet) as books:
+            for grant in ending:
+                books.write_off(grant, reference=f"grant:{grant.pk}:{why}", cause=cause)
+
+
+def _follow(wallet: Wallet, data: shapes.Subscription, read_at: datetime) -> None:
+    end(wallet, upsert(wallet, data, read_at))
+
+
+def _entitled(wallet: Wallet) -> Subscription | None:
+    return wallet.subscriptions.filter(status__in=Subscription.ENTITLED).select_related("plan").first()
+
+
+def end(wallet: Wallet, row: Subscription) -> None:
+    """End the credits of a subscription that has ended: its own, and none that were paid for after its end."""
+    if row.status not in ENDED:
+        return
+    paid_before = Q(period_start=None) | Q(period_start__lte=row.ended_at) if row.ended_at else Q()
+    write_off(wallet, row.grants.filter(paid_before), "plan_ended", cause="Expired: the plan has ended")
+    has_begun = row.status == "canceled" and row.payments.exists()
+    if has_begun and not _entitled(wallet):
+        product = row.plan.name if row.plan else ""
+        mail.queue(wallet, "plan_ended", reference=f"plan_ended:{row.stripe_id}", product=product)
 
 
 def _time(seconds: int | None) -> datetime | None:
