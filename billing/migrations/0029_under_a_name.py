@@ -2,6 +2,8 @@
 
 from django.db import migrations, models
 
+from kit.migrations import AddUniqueConcurrently
+
 
 def fill(apps, schema_editor):
     name = apps.get_model("billing", "Installation").objects.values_list("name", flat=True).first()
@@ -9,6 +11,7 @@ def fill(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
+    atomic = False
     dependencies = [("billing", "0028_refunds_by_staff")]
 
     operations = [
@@ -22,7 +25,7 @@ class Migration(migrations.Migration):
         ),
         migrations.RunPython(fill, migrations.RunPython.noop),
         migrations.RemoveConstraint("stripeaccount", "stripe_account_once"),
-        migrations.AddConstraint(
+        AddUniqueConcurrently(
             "stripeaccount",
             models.UniqueConstraint(fields=("stripe_id", "livemode", "installation"), name="stripe_account_once"),
         ),

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from django.conf import settings
 from django.db.models import F, Q, QuerySet
@@ -81,7 +81,7 @@ def anew_if_gone(ask: Callable[P, T]) -> Callable[P, T]:
             if error.param != "customer" or not isinstance(wallet, Wallet):
                 raise
             log.warning("Stripe does not know the customer of %s any more: %s", wallet, error)
-            _living(wallet).filter(account=identity.account()).update(gone_at=timezone.now())
+            _living(wallet).filter(account=identity.account()).update(**gone())
         return ask(*arguments, **named)
 
     return asked
@@ -96,7 +96,12 @@ def find(row: StripeCustomer) -> str:
 
 def forget(stripe_id: str) -> bool:
     """Note that Stripe does not know a customer of ours any more; the next purchase makes another."""
-    return bool(StripeCustomer.objects.filter(stripe_id=stripe_id, gone_at=None).update(gone_at=timezone.now()))
+    return bool(StripeCustomer.objects.filter(stripe_id=stripe_id, gone_at=None).update(**gone()))
+
+
+def gone() -> dict[str, Any]:
+    """Return what is written of a customer whom Stripe does not know any more."""
+    return {"gone_at": timezone.now(), "email": "", "name": ""}
 
 
 def tell_changes(wallet: Wallet) -> None:
