@@ -80,22 +80,24 @@ def _claw_backs(models):
 
 def _refund(models, entry, charge, refunded):
     """Return the refund that took `entry`; one that failed was deleted, and is written down again as such."""
-    reference = entry.reference.partition(":late:")[0]
-    refund = models["Refund"].objects.filter(reference=reference).first()
-    if refund is None:
-        back = models["CreditEntry"].objects.filter(reference=f"{entry.reference}:restored").first()
-        grant = entry.lines.all()[0].grant
-        payment = getattr(grant, "payment", None)
-        refund = models["Refund"].objects.create(
-            grant=grant,
-            reference=reference,
-            charge=charge,
-            refunded=int(refunded),
-            paid=max(payment.amount if payment else 0, int(refunded), 1),
-            owed=0,
-            created_at=entry.created_at,
-            failed_at=back.created_at if back else timezone.now(),
-        )
+    back = models["CreditEntry"].objects.filter(reference=f"{entry.reference}:restored").first()
+    standing = models["Refund"].objects.filter(charge=charge, refunded=refunded, failed_at=None).first()
+    if standing is not None and back is None:
+        return standing
+    grant = entry.lines.all()[0].grant
+    payment = getattr(grant, "payment", None)
+    refund, _ = models["Refund"].objects.get_or_create(
+        reference=entry.reference.partition(":late:")[0] + ":failed",
+        defaults={
+            "grant": grant,
+            "charge": charge,
+            "refunded": refunded,
+            "paid": max(payment.amount if payment else 0, int(refunded), 1),
+            "owed": 0,
+            "created_at": entry.created_at,
+            "failed_at": back.created_at if back else timezone.now(),
+        },
+    )
     return refund
 
 
@@ -123,6 +125,7 @@ def spell(apps, schema_editor):
     for grant in apps.get_model("billing", "CreditGrant").objects.filter(frozen_by="").exclude(dispute=None):
         grant.frozen_by = f"dispute:{grant.dispute.stripe_id}"
         grant.save(update_fields=["frozen_by"])
+    entries.objects.exclude(refund__failed_at=None).update(refund=None)
     apps.get_model("billing", "Refund").objects.exclude(failed_at=None).delete()
 
 
