@@ -2,8 +2,6 @@
 
 from django.db import migrations, models
 
-from kit.migrations import AddUniqueConcurrently
-
 
 def fill(apps, schema_editor):
     name = apps.get_model("billing", "Installation").objects.values_list("name", flat=True).first()
@@ -11,7 +9,6 @@ def fill(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    atomic = False
     dependencies = [("billing", "0028_refunds_by_staff")]
 
     operations = [
@@ -25,10 +22,6 @@ class Migration(migrations.Migration):
         ),
         migrations.RunPython(fill, migrations.RunPython.noop),
         migrations.RemoveConstraint("stripeaccount", "stripe_account_once"),
-        AddUniqueConcurrently(
-            "stripeaccount",
-            models.UniqueConstraint(fields=("stripe_id", "livemode", "installation"), name="stripe_account_once"),
-        ),
         migrations.AlterField(
             "stripecustomer",
             "stripe_id",
