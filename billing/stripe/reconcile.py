@@ -113,7 +113,7 @@ def _paid_without_grant(paid: dict[str, _Paid], repair: bool) -> Iterator[Drift]
 
 
 def _compare_payment(reference: str, money: _Paid, repair: bool) -> Drift | None:
-    payment = Payment.objects.filter(reference=reference).first()
+    payment = Payment.objects.select_related("grant").filter(reference=reference).first()
     if payment is None:
         words = f"{reference} of {money.wallet} is paid and nothing was granted"
         return _granted(reference, money, words) if repair else Drift(words)
@@ -122,7 +122,19 @@ def _compare_payment(reference: str, money: _Paid, repair: bool) -> Drift | None
             f"{reference} of {money.wallet}: Stripe has {money.amount} {money.currency}, "
             f"the books {payment.amount} {payment.currency}"
         )
-    return None
+    return _compare_credits(money, payment)
+
+
+def _compare_credits(money: _Paid, payment: Payment) -> Drift | None:
+    """Compare what is in the books with what was sold: by Stripe's object and the prices that it names.
+
+    What was paid back brought nothing. That credits came as the payment notes them is `audit_ledger`'s to see.
+    """
+    sold = events.sold_by(money.object).credits
+    noted = payment.grant.amount if payment.grant else payment.credits or 0
+    if noted == sold or (payment.grant is None and payment.refunded >= payment.amount):
+        return None
+    return Drift(f"{payment.reference} of {money.wallet}: {sold} credits were sold, the books have {noted}")
 
 
 def _granted(reference: str, money: _Paid, words: str) -> Drift:
