@@ -80,7 +80,7 @@ def test_reconciling_names_a_wrong_amount(customer: Customer, pack: Pack) -> Non
     customer.follow()
     Payment.objects.update(amount=1)
     out, _ = failing("reconcile_stripe", repair=True)
-    assert "Stripe has 500 usd, the books 1 usd" in out
+    assert "Stripe has $5.00 USD, the books $0.01 USD" in out
 
 
 def test_reconciling_names_other_credits_than_were_sold(
