@@ -43,7 +43,7 @@ def test_each_end_leads_to_what_it_ends(wallet: Wallet, pack: CreditGrant) -> No
     books.follow_refunds(pack, 250, 500)
     books.follow_refunds(pack, 0, 500)
     assert list(chain(CreditEntry.objects.latest("pk"))) == ["restore", "claw_back"]
-    assert list(drift.drifts()) == []
+    assert list(drift.figures()) == []
 
 
 def test_what_only_follows_has_no_reference_and_tells_what_it_is_about(wallet: Wallet, pack: CreditGrant) -> None:
@@ -117,13 +117,13 @@ def test_the_audit_names_an_entry_that_ends_nothing(wallet: Wallet, wrong: dict[
     if "of" in wrong:
         wrong = {**wrong, "of": CreditEntry.objects.get(reference=wrong["of"])}
     CreditEntry.objects.create(**{"wallet": wallet, "amount": 0, "balance_after": 2, **wrong})
-    assert [words in line for line in drift.drifts()] == [True]
+    assert [words in line for line in drift.figures()] == [True]
 
 
 @pytest.mark.services
 def test_the_audit_names_a_claim_that_nobody_took(pack: CreditGrant) -> None:
     Refund.objects.create(grant=pack, refunded=1, paid=500, credits=1)
-    assert [line.partition(" ")[2][2:] for line in drift.drifts()] == ["claims 1, took 0 and is owed 0"]
+    assert [line.partition(" ")[2][2:] for line in drift.figures()] == ["claims 1, took 0 and is owed 0"]
 
 
 # --- Whose wallet ----------------------------------------------------------------------------------------------
