@@ -200,7 +200,7 @@ class Sold(admin.SimpleListFilter):
 class PriceAdmin(ReadOnlyAdmin):
     """What was sold at which terms. Written when a plan or pack is first sold at them, and never edited."""
 
-    list_display = ["stripe_id", "what", "terms", "credits", "subscribers", "state", "account", "created_at"]
+    list_display = ["created_at", "what", "terms", "credits", "subscribers", "state", "short_id", "where"]
     list_filter = [Sold, "plan", "pack", "account"]
     list_select_related = ["plan", "pack", "account"]
     search_fields = ["=stripe_id", "=stripe_product_id"]
@@ -248,6 +248,14 @@ class PriceAdmin(ReadOnlyAdmin):
         if price.retired_at:
             return "Retired"
         return "Sold now" if price.product.active else "Not sold"
+
+    @display(description="Id", ordering="stripe_id")
+    def short_id(self, price: Price) -> SafeString | str:
+        return columns.short(price.stripe_id)
+
+    @display(description="Account", ordering="account")
+    def where(self, price: Price) -> SafeString | str:
+        return columns.account_name(price.account)
 
     @display(description="At Stripe")
     def at_stripe(self, price: Price) -> SafeString | str:

@@ -5,6 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.admin.utils import quote
 from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from accounts import read_only
@@ -13,6 +14,7 @@ from billing.catalogue import money
 from billing.models import Price, StripeAccount, Wallet
 
 AMOUNTS = {"price", "amount", "paid", "refunded"}  # what is money in an audit record
+SHORT = 16  # characters of an id in a list
 PAGES = {
     "generation": "generator_generation",
     "checkout": "billing_payment",
@@ -50,6 +52,21 @@ def terms_of(price: Price) -> str:
     return terms(price.amount, price.currency, price.interval)
 
 
+def short(stripe_id: str | None) -> SafeString | str:
+    """Return the beginning of an id for a list, which a whole one would make wider than a screen."""
+    if not stripe_id or len(stripe_id) <= SHORT:
+        return stripe_id or "–"
+    return format_html('<span class="rw-whole" title="{}">{}…</span>', stripe_id, stripe_id[:SHORT])
+
+
+def account_name(account: StripeAccount | None) -> SafeString | str:
+    """Return an account and its mode, briefly."""
+    if account is None:
+        return "Not known"
+    words = short(account.stripe_id) if account.stripe_id else "Earlier"
+    return format_html("{}, {}", words, "live" if account.livemode else "test")
+
+
 def at_stripe(account: StripeAccount | None, kind: str, stripe_id: str | None) -> SafeString | str:
     """Return an id of Stripe's, as a link to its page in the dashboard where there is one."""
     url = stripe_url(account, kind, stripe_id)
@@ -73,10 +90,9 @@ def stripe_url(account: StripeAccount | None, kind: str, stripe_id: str | None) 
 
 def readable(data: dict[str, Any]) -> dict[str, Any]:
     """Return an audit record's values for people: amounts beside a currency as money, not in minor units."""
-    currency = data.get("currency")
-    if not isinstance(currency, str):
+    currency, amounts = data.get("currency"), AMOUNTS & data.keys()
+    if not isinstance(currency, str) or not amounts:
         return data
-    return {
-        name: money.full(value, currency) if name in AMOUNTS and isinstance(value, int) else value
-        for name, value in data.items()
-    }
+    shown = {name: money.full(value, currency) if name in amounts else value for name, value in data.items()}
+    del shown["currency"]  # each amount names it
+    return shown

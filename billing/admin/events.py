@@ -1,5 +1,6 @@
 """Stripe's events as they came in: those that the books could not follow first."""
 
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin, messages
@@ -10,7 +11,7 @@ from unfold.decorators import action, display
 
 from accounts.read_only import ReadOnlyAdmin, pretty
 from accounts.viewer import user_of
-from billing.admin.columns import at_stripe
+from billing.admin.columns import at_stripe, short
 from billing.models import StripeEvent
 from billing.staff import acts
 
@@ -46,7 +47,7 @@ class Handled(admin.SimpleListFilter):
 
 @admin.register(StripeEvent)
 class StripeEventAdmin(ReadOnlyAdmin):
-    list_display = ["received_at", "type", "state", "why", "attempts", "due_at", "mode", "id"]
+    list_display = ["received_at", "type", "state", "why", "again", "mode", "short_id"]
     list_filter = [Handled, "account", "livemode", "received_at", "type"]
     list_select_related = ["account"]
     search_fields = ["=id", "=type"]
@@ -85,6 +86,14 @@ class StripeEventAdmin(ReadOnlyAdmin):
     @display(description="Why")
     def why(self, event: StripeEvent) -> str:
         return event.ignored or event.last_error or "–"
+
+    @display(description="Tried again", ordering="due_at")
+    def again(self, event: StripeEvent) -> datetime | None:
+        return None if event.handled_at else event.due_at
+
+    @display(description="Id", ordering="id")
+    def short_id(self, event: StripeEvent) -> SafeString | str:
+        return short(event.pk)
 
     @display(description="Mode", ordering="livemode")
     def mode(self, event: StripeEvent) -> str:

@@ -12,7 +12,7 @@ from unfold.decorators import display
 
 from accounts.read_only import ReadOnlyAdmin, change_url, link
 from billing import identity
-from billing.admin.columns import at_stripe, person, terms_of
+from billing.admin.columns import account_name, at_stripe, person, short, terms_of
 from billing.catalogue import money
 from billing.models import Dispute, Order, Payment, StaffRefund, StripeAccount, StripeCustomer, Subscription
 
@@ -53,7 +53,7 @@ class Back(admin.SimpleListFilter):
 
 @admin.register(Payment)
 class PaymentAdmin(ReadOnlyAdmin):
-    list_display = ["created_at", "whose", "description", "paid", "sold", "refund", "dispute", "reference"]
+    list_display = ["created_at", "whose", "description", "paid", "sold", "refund", "dispute", "short_reference"]
     list_filter = [DisputeState, Back, "currency", "account", "created_at"]
     list_select_related = ["wallet__user", "account"]
     search_fields = ["=reference", "=payment_intent", "=wallet__user__email"]
@@ -87,6 +87,10 @@ class PaymentAdmin(ReadOnlyAdmin):
     @display(description="Person")
     def whose(self, payment: Payment) -> SafeString | str:
         return person(payment.wallet)
+
+    @display(description="Reference", ordering="reference")
+    def short_reference(self, payment: Payment) -> SafeString | str:
+        return short(payment.reference)
 
     @display(description="Paid", ordering="amount")
     def paid(self, payment: Payment) -> str:
@@ -291,7 +295,7 @@ class SubscriptionAdmin(ReadOnlyAdmin):
 
 @admin.register(Order)
 class OrderAdmin(ReadOnlyAdmin):
-    list_display = ["created_at", "whose", "what", "terms", "status", "stripe_session_id"]
+    list_display = ["created_at", "whose", "what", "terms", "status", "session"]
     list_filter = ["status", "account", "created_at"]
     list_select_related = ["wallet__user", "plan", "pack", "price"]
     search_fields = ["=stripe_session_id", "=wallet__user__email"]
@@ -302,6 +306,10 @@ class OrderAdmin(ReadOnlyAdmin):
     @display(description="Person")
     def whose(self, order: Order) -> SafeString | str:
         return person(order.wallet)
+
+    @display(description="Checkout", ordering="stripe_session_id")
+    def session(self, order: Order) -> SafeString | str:
+        return short(order.stripe_session_id)
 
     @display(description="Plan or pack")
     def what(self, order: Order) -> str:
@@ -337,7 +345,7 @@ class Gone(admin.SimpleListFilter):
 class StripeCustomerAdmin(ReadOnlyAdmin):
     """Who people are at Stripe: only customers that this site made."""
 
-    list_display = ["created_at", "whose", "email", "stripe_id", "account", "gone_at"]
+    list_display = ["created_at", "whose", "known_as", "short_id", "where", "gone_at"]
     list_filter = [Gone, "account", "created_at"]
     list_select_related = ["wallet__user", "account"]
     search_fields = ["=stripe_id", "=wallet__user__email", "=email"]
@@ -348,6 +356,18 @@ class StripeCustomerAdmin(ReadOnlyAdmin):
     @display(description="Person")
     def whose(self, customer: StripeCustomer) -> SafeString | str:
         return person(customer.wallet)
+
+    @display(description="Customer", ordering="stripe_id")
+    def short_id(self, customer: StripeCustomer) -> SafeString | str:
+        return short(customer.stripe_id)
+
+    @display(description="Known there as", ordering="email")
+    def known_as(self, customer: StripeCustomer) -> str:
+        return "The same" if customer.email == customer.wallet.user.email else customer.email or "–"
+
+    @display(description="Account", ordering="account")
+    def where(self, customer: StripeCustomer) -> SafeString | str:
+        return account_name(customer.account)
 
     @display(description="At Stripe")
     def at_stripe(self, customer: StripeCustomer) -> SafeString | str:

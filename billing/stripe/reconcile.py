@@ -14,6 +14,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from billing import gateway, identity
+from billing.catalogue import money
 from billing.errors import NotOurs
 from billing.models import Payment, StripeEvent, Wallet
 from billing.shapes import Event, Invoice, Session
@@ -66,6 +67,8 @@ def _missed_event(event: Event, repair: bool) -> Drift | None:
     known = StripeEvent.objects.filter(id=event["id"]).first()
     if known is not None and known.handled_at is not None:
         return None
+    if known is None and not ours.is_about_us(event["data"]["object"]):
+        return None  # another site's, or something else that our customer has at Stripe
     words = f"{event['type']} {event['id']} " + ("was never received" if known is None else "is not handled")
     if not repair:
         return Drift(words)
@@ -108,27 +111,39 @@ def _paid(since: int) -> Iterator[tuple[str, _Paid]]:
 
 
 def _paid_without_grant(paid: dict[str, _Paid], repair: bool) -> Iterator[Drift]:
-    for reference, money in paid.items():
-        yield from _each(reference, partial(_compare_payment, reference, money, repair))
+    for reference, found in paid.items():
+        yield from _each(reference, partial(_compare_payment, reference, found, repair))
 
 
-def _compare_payment(reference: str, money: _Paid, repair: bool) -> Drift | None:
-    payment = Payment.objects.filter(reference=reference).first()
+def _compare_payment(reference: str, found: _Paid, repair: bool) -> Drift | None:
+    payment = Payment.objects.select_related("grant").filter(reference=reference).first()
     if payment is None:
-        words = f"{reference} of {money.wallet} is paid and nothing was granted"
-        return _granted(reference, money, words) if repair else Drift(words)
-    if (payment.amount, payment.currency) != (money.amount, money.currency):
+        words = f"{reference} of {found.wallet} is paid and nothing was granted"
+        return _granted(reference, found, words) if repair else Drift(words)
+    if (payment.amount, payment.currency) != (found.amount, found.currency):
         return Drift(
-            f"{reference} of {money.wallet}: Stripe has {money.amount} {money.currency}, "
-            f"the books {payment.amount} {payment.currency}"
+            f"{reference} of {found.wallet}: Stripe has {money.full(found.amount, found.currency or '')}, "
+            f"the books {money.full(payment.amount, payment.currency)}"
         )
-    return None
+    return _compare_credits(found, payment)
 
 
-def _granted(reference: str, money: _Paid, words: str) -> Drift:
+def _compare_credits(found: _Paid, payment: Payment) -> Drift | None:
+    """Compare what is in the books with what was sold: by Stripe's object and the prices that it names.
+
+    What was paid back brought nothing. That credits came as the payment notes them is `audit_ledger`'s to see.
+    """
+    sold = events.sold_by(found.object).credits
+    noted = payment.grant.amount if payment.grant else payment.credits or 0
+    if noted == sold or (payment.grant is None and payment.refunded >= payment.amount):
+        return None
+    return Drift(f"{payment.reference} of {found.wallet}: {sold} credits were sold, the books have {noted}")
+
+
+def _granted(reference: str, found: _Paid, words: str) -> Drift:
     """Apply to the books what is paid. It is mended when it is there afterwards: a handler may decline."""
     try:
-        events.apply_object(money.kind, money.object)
+        events.apply_object(found.kind, found.object)
     except Exception as error:
         log.warning("%s could not be granted", reference, exc_info=True)
         return Drift(f"{words}, and cannot be: {due.words_of(error)}")

@@ -1,6 +1,6 @@
 """Cancel a plan at the end of its period, and let it go on after all. The books follow by Stripe's events, as ever."""
 
-from billing import gateway
+from billing import gateway, patience
 from billing.errors import NotSubscribed
 from billing.models import Subscription, Wallet
 from billing.stripe import checkout
@@ -14,10 +14,11 @@ def can_change(subscription: Subscription | None) -> bool:
     return subscription is not None and subscription.status in CANCELLABLE
 
 
+@patience.within(patience.CLICK_SECONDS)
 def cancel(wallet: Wallet) -> None:
     """Let the wallet's plan end with its period; one that ends already stays as it is.
 
-    Raises NotSubscribed, PaymentUnavailable, PaymentRefused.
+    Raises NotSubscribed, PaymentUnavailable, Unclear, PaymentRefused.
     """
     subscription = _of(wallet)
     now = gateway.retrieve_subscription(subscription.stripe_id)
@@ -25,6 +26,7 @@ def cancel(wallet: Wallet) -> None:
         gateway.update_subscription(subscription.stripe_id, {"cancel_at_period_end": True})
 
 
+@patience.within(patience.CLICK_SECONDS)
 def resume(wallet: Wallet) -> None:
     """Let a cancelled plan renew again; one that renews stays as it is. Raises as `cancel` does.
 

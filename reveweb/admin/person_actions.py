@@ -201,11 +201,14 @@ class RefundPayment(Act):
 def _credits_taken(taking: Taking | None) -> list[str]:
     if taking is None:
         return ["This payment brought no credits: none are taken back."]
-    brought = f"the {taking.brought:,} that this payment brought"
-    if not taking.left:
-        return [f"None of {brought} are left: none are taken back."]
     are = "is" if taking.credits == 1 else "are"
-    words = [f"Of the {taking.left:,} credits left of {brought}, {taking.credits:,} {are} taken back."]
+    if not taking.left:
+        return [f"None of the {taking.brought:,} credits that this payment brought are left: none are taken back."]
+    if taking.left == taking.brought:
+        left = f"All {taking.brought:,} credits that this payment brought are left:"
+    else:
+        left = f"Of the {taking.left:,} credits left of the {taking.brought:,} that this payment brought,"
+    words = [f"{left} {taking.credits:,} {are} taken back."]
     if taking.later:
         words.append(
             f"{taking.later:,} of these are set aside for images, or kept back: they are taken as they return."

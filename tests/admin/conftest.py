@@ -126,8 +126,8 @@ def finish(generation: Generation) -> Generation:
 
 def stripe_account() -> StripeAccount:
     """Return the account that pages take for the one in use."""
-    values = {"stripe_id": "acct_1", "livemode": False, "installation": identity.installation()}
-    return StripeAccount.objects.get_or_create(**values)[0]
+    name = identity.installation()
+    return StripeAccount.objects.get_or_create(stripe_id="acct_1", livemode=False, installation=name)[0]
 
 
 @pytest.fixture

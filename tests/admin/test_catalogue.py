@@ -115,7 +115,7 @@ def test_a_plans_page_says_who_stands_on_which_terms(
     assert [(each.price, each.subscribers, each.open_checkouts) for each in terms] == [(new, 0, 1), (old, 1, 0)]
     page = finance.text("billing_plan_change", basic.pk)
     assert "$36.00 USD" in page
-    assert "who has subscribed keeps" in page
+    assert "Subscribers keep theirs" in page
     Subscription.objects.update(price=None)
     terms = finance.get("billing_plan_change", basic.pk).context["terms"]
     assert [(each.price, each.subscribers) for each in terms] == [(new, 0), (old, 0), (None, 1)]

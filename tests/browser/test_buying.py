@@ -154,3 +154,32 @@ def test_a_plan_is_taken_changed_cancelled_and_resumed(visit: Visit) -> None:
     expect(page.locator("main")).to_contain_text("Renews on")
     has(visitor, 402, payments=2)
     assert mails_to(visitor) == ["Welcome to reveweb", "Your receipt from reveweb", "Your receipt from reveweb"]
+
+
+def test_a_plan_is_cancelled_and_goes_on_again_by_keyboard(visit: Visit) -> None:
+    page = visit(signed_in=True).page
+    go_to_checkout(page, "Choose Basic yearly")
+    pay(page)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Thank you. 1,200 credits added")
+    page.goto(BILLING)
+    expect(page.locator("#card-on-file")).to_contain_text("Visa ending in 4242")
+    for link, button, afterwards in (
+        ("Cancel plan", "Cancel Basic yearly", "Ends on"),
+        ("Resume Basic yearly", "Resume Basic yearly", "Renews on"),
+    ):
+        page.get_by_role("link", name=link).focus()
+        page.keyboard.press("Enter")
+        page.get_by_role("button", name=button).focus()
+        page.keyboard.press("Enter")
+        expect(page.locator("main")).to_contain_text(afterwards)  # Stripe's word arrives while one looks
+
+
+def test_an_invoice_is_one_click_away(visit: Visit) -> None:
+    visitor = visit(signed_in=True)
+    go_to_checkout(visitor.page, "Buy 50 credits")
+    pay(visitor.page)
+    expect(visitor.page.get_by_role("heading", level=1)).to_have_text("Thank you. 50 credits added")
+    visitor.page.goto(BILLING)
+    with visitor.page.expect_download() as download:
+        visitor.page.get_by_role("link", name="Invoice for 50 credits").click()
+    assert re.fullmatch(r"Invoice-\w+-0001\.pdf", download.value.suggested_filename)

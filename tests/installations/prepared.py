@@ -116,16 +116,26 @@ def unpacked(which: str, folder: Path) -> Iterator[None]:
         _drop(own)
 
 
-def stand_in(which: str, folder: Path) -> None:
-    """Put what the stand-in for Stripe knows of an installation into `folder`, at the moment that its facts name.
+def remember(which: str, store: Path) -> None:
+    """Let a running stand-in for Stripe know what it knew of an installation, at the moment that its facts name.
 
-    Its clock ran ahead of that by what it had been turned forward, and does so again.
+    `store` is its file. Its clock ran ahead of that moment by what it had been turned forward, and does so again.
     """
-    path = folder / "stripe.sqlite3"
-    path.write_bytes(_unpack(which, "stripe.sqlite3.xz"))
+    known = store.with_suffix(".prepared")
+    known.write_bytes(_unpack(which, "stripe.sqlite3.xz"))
     since = time.time() - datetime.fromisoformat(facts(which)["at"]).timestamp()
-    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as store:
-        store.execute("UPDATE note SET value = CAST(value AS INTEGER) - ? WHERE name = 'clock_offset'", [int(since)])
+    with contextlib.closing(sqlite3.connect(store, isolation_level=None, timeout=30)) as live:
+        live.execute("ATTACH ? AS prepared", [str(known)])
+        tables = live.execute(
+            "SELECT name FROM prepared.sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+        )
+        names = [name for (name,) in tables]
+        live.execute("BEGIN IMMEDIATE")
+        for name in names:
+            live.execute(f'DELETE FROM main."{name}"')
+            live.execute(f'INSERT INTO main."{name}" SELECT * FROM prepared."{name}"')
+        live.execute("UPDATE note SET value = CAST(value AS INTEGER) - ? WHERE name = 'clock_offset'", [int(since)])
+        live.execute("COMMIT")
 
 
 def facts(which: str) -> dict[str, Any]:

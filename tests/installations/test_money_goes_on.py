@@ -15,9 +15,9 @@ from django.utils import timezone
 from pytest_django import DjangoDbBlocker
 
 from billing import gateway
-from billing.models import CreditEntry, CreditGrant, StripeEvent, Wallet
+from billing.models import CreditEntry, CreditGrant, Pack, Plan, StripeAccount, StripeEvent, Wallet
 from billing.staff import audit
-from billing.stripe import reconcile
+from billing.stripe import checkout, reconcile
 from tests.environment import Server, free_port, stop
 from tests.installations import prepared
 from tests.installations.prepared import Installation
@@ -42,17 +42,27 @@ class RunningDesk(Desk):
         self.url = url
 
 
+@pytest.fixture(scope="module")
+def stripe(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """The address of a stand-in of this module's own, and the file of what it knows."""
+    port, folder = free_port(), tmp_path_factory.mktemp("stripe")
+    options = {"SANDBOX_PORT": str(port), "SANDBOX_DIR": str(folder)}
+    server = Server(f"stripe-{port}", port, [sys.executable, "-m", "sandbox"], options)
+    server.ensure()
+    yield f"http://127.0.0.1:{port}", folder / "stripe.sqlite3"
+    assert server.process
+    stop(server.process)
+
+
 @pytest.fixture
-def desk(installation: Installation, tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+def desk(
+    installation: Installation, stripe: tuple[str, Path], settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Desk]:
     """The stand-in as it was, at the moment at which the installation was stopped; what a test changes is undone."""
     at = datetime.fromisoformat(installation.facts["at"])
     monkeypatch.setattr(timezone, "now", lambda: at)
-    prepared.stand_in(WHICH, tmp_path)
-    port = free_port()
-    command = [sys.executable, "-m", "sandbox"]
-    server = Server(f"stripe-{port}", port, command, {"SANDBOX_PORT": str(port), "SANDBOX_DIR": str(tmp_path)})
-    server.ensure()
-    settings.STRIPE_API_BASE = f"http://127.0.0.1:{port}"
+    settings.STRIPE_API_BASE, store = stripe
+    prepared.remember(WHICH, store)
     gateway._client.cache_clear()
     block = transaction.atomic()
     vars(block)["_from_testcase"] = True  # as in Django's own: what is tested may wait for others within it
@@ -63,8 +73,6 @@ def desk(installation: Installation, tmp_path: Path, settings: Any, monkeypatch:
             transaction.set_rollback(True)
     finally:
         gateway._client.cache_clear()
-        assert server.process
-        stop(server.process)
 
 
 @pytest.fixture
@@ -82,6 +90,16 @@ def left(customer: Customer, source: str = "plan") -> list[int]:
     """What is left of a customer's grants, newest first, without those that are used up."""
     grants = customer.wallet.grants.filter(source=source, remaining__gt=0)
     return list(grants.order_by("-pk").values_list("remaining", flat=True))
+
+
+def test_it_is_the_same_account_with_the_same_customers(whose: Whose) -> None:
+    theo = whose("theo")
+    was = theo.id
+    session = theo.pay(Pack.objects.get(slug="pack-50"))
+    theo.follow()
+    assert gateway.retrieve_checkout(session)["customer"] == was
+    assert theo.id == was
+    assert (theo.balance, StripeAccount.objects.count()) == (143 + 50, 1)
 
 
 def test_all_that_stripe_ever_told_told_again_changes_nothing(whose: Whose) -> None:
@@ -104,11 +122,32 @@ def test_what_differs_from_stripe_is_what_was_not_heard_of(whose: Whose) -> None
     assert left(whose("uma"), "pack") == [200, 25]
 
 
+def test_a_plan_renews(whose: Whose, desk: Desk) -> None:
+    """The price that was retired stays Ada's; it brings what its plan brought when the installation migrated."""
+    ada = whose("ada")
+    Plan.objects.filter(slug="basic").update(credits=1000, price=9000)
+    ada.follow()
+    desk(f"subscriptions/{ada.subscription.stripe_id}/renew")
+    ada.follow()
+    assert left(ada) == [150, 1]  # and one that staff gave back to an earlier period
+    [grant] = ada.wallet.grants.filter(source="plan", remaining=150)
+    assert (grant.subscription, grant.payment.amount, grant.payment.credits) == (ada.subscription, 900, 150)
+
+
 def test_a_year_renews(whose: Whose, desk: Desk) -> None:
     wim = whose("wim")
     desk(f"subscriptions/{wim.subscription.stripe_id}/renew")
     wim.follow()
     assert (left(wim), wim.balance) == ([9000], 9003)
+
+
+def test_a_plan_after_a_year_that_was_ended_at_once_brings_its_credits(whose: Whose, desk: Desk) -> None:
+    nora = whose("nora")
+    live = checkout.live_subscription(nora.wallet)
+    assert live
+    desk(f"subscriptions/{live.stripe_id}/renew")
+    nora.follow()
+    assert (left(nora), nora.balance) == ([150], 153)
 
 
 def test_a_plan_that_was_cancelled_ends(whose: Whose, desk: Desk) -> None:
@@ -174,6 +213,17 @@ def test_a_debit_that_was_on_its_way_arrives(whose: Whose, desk: Desk) -> None:
     gil.follow()
     assert gil.balance == before + 200
     assert set(gil.wallet.orders.values_list("status", flat=True)) == {"paid", "failed", "expired"}
+
+
+def test_an_open_checkout_is_paid(whose: Whose, desk: Desk) -> None:
+    """Its price is kept; the credits are those that the pack brought when the installation migrated."""
+    gil = whose("gil")
+    order = gil.wallet.orders.get(status="open", pack__slug="pack-1000")
+    Pack.objects.filter(prices=order.price).update(credits=5000)
+    desk(f"checkout/{order.stripe_session_id}/pay", method=GOOD)
+    gil.follow()
+    payment = gil.wallet.payments.get(reference=f"checkout:{order.stripe_session_id}")
+    assert (payment.amount, payment.credits, payment.grant and payment.grant.amount) == (8000, 1200, 1200)
 
 
 def test_a_subscription_has_what_it_brought(installation: Installation, desk: Desk) -> None:

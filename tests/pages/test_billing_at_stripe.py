@@ -8,8 +8,9 @@ import pytest
 from django.test import Client
 
 from accounts.models import User
-from billing import gateway
-from billing.models import Pack, Payment, Plan, StripeAccount
+from billing import gateway, ledger
+from billing.models import CreditEntry, OutgoingMail, Pack, Payment, Plan, StripeAccount
+from billing.outbox import rendering
 from tests.pages.test_billing_page import CHECKOUT, PAGE, text_of
 from tests.pages.test_frame import assert_well_made
 from tests.payments.conftest import FAILS_LATER, SITE, Customer, Desk
@@ -166,6 +167,17 @@ def test_invoices_are_ones_own(strangers_browser: Client, client: Client, subscr
 # --- Cancelling, and going on after all
 
 
+def test_cancelling_says_first_what_happens_and_when(browser: Client, subscriber: Customer) -> None:
+    with ledger.books(subscriber.wallet) as books:
+        books.take(credits=43, reference="taken", cause="x")
+    answer = browser.get(CANCEL)
+    assert_well_made(answer.content.decode())
+    text = text_of(answer)
+    assert f"You keep Basic and its 57 credits until {end_of(subscriber)}; nothing more is charged." in text
+    assert "Your other 3 credits are not touched" in text
+    assert gateway.retrieve_subscription(subscriber.subscription.stripe_id)["cancel_at_period_end"] is False
+
+
 def test_a_plan_is_cancelled_in_place_and_the_books_follow(browser: Client, subscriber: Customer) -> None:
     answer = browser.post(CANCEL, follow=True)
     assert answer.redirect_chain == [(f"{PAGE}?settling=1", 302)]
@@ -295,3 +307,31 @@ def test_codes_and_taxes_are_the_operators_choice(browser: Client, customer: Cus
         assert taxed["allow_promotion_codes"] is None
         assert taxed["automatic_tax"]["enabled"] is True
         assert taxed["tax_id_collection"]["enabled"] is True
+
+
+# --- By when the credits of a plan are to be used
+
+
+def test_one_sentence_says_everywhere_by_when_a_plans_credits_are_to_be_used(
+    browser: Client, subscriber: Customer
+) -> None:
+    words = f"Use by {end_of(subscriber)}"
+    assert f"100 Plan period {words}" in text_of(browser.get(PAGE))
+    assert f"100 Plan period {words}" in text_of(browser.get("/dashboard/"))
+    cause = CreditEntry.objects.get(reference__startswith="invoice:", kind="grant").cause
+    assert cause == f"Basic: use by {end_of(subscriber)}"
+    assert cause in text_of(browser.get(f"{PAGE}history/"))
+    letter = rendering.compose(OutgoingMail.objects.get(template="receipt"))
+    assert words in str(letter.body)
+    html = str(letter.alternatives[0][0])
+    assert ">Use by</td>" in html
+    assert f">{end_of(subscriber)}</td>" in html
+    for text in (str(letter.body), html, browser.get(PAGE).content.decode(), browser.get("/pricing/").content.decode()):
+        assert "next period’s credits" not in text
+        assert "next period's credits" not in text
+
+
+def test_a_cancelled_plan_has_the_same_date(browser: Client, subscriber: Customer) -> None:
+    browser.post(CANCEL)
+    subscriber.follow()
+    assert f"100 Plan period Use by {end_of(subscriber)}" in text_of(browser.get(PAGE))

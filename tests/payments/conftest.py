@@ -79,7 +79,8 @@ class Customer:
 class Desk:
     """The operator's desk of the stand-in."""
 
-    http = httpx.Client()  # one for all: each reads the certificates anew, which takes 80 ms
+    # One for all: each reads the certificates anew, which takes 80 ms. A year of renewals may take its time.
+    http = httpx.Client(timeout=60)
 
     def __init__(self, url: str) -> None:
         """Tidy the desk: customers of the tests before would renew, and be listed, with every step of this one."""

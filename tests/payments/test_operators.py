@@ -8,8 +8,8 @@ from django.core.management import CommandError, call_command
 
 from billing import gateway
 from billing.catalogue import products
-from billing.models import Pack, Payment, Plan, Price, StripeEvent, Wallet
-from tests.payments.conftest import Customer, deliver
+from billing.models import CreditGrant, Pack, Payment, Plan, Price, StripeEvent, Wallet
+from tests.payments.conftest import Customer, Desk, deliver
 
 
 def run(*command: Any, **options: Any) -> str:
@@ -80,7 +80,40 @@ def test_reconciling_names_a_wrong_amount(customer: Customer, pack: Pack) -> Non
     customer.follow()
     Payment.objects.update(amount=1)
     out, _ = failing("reconcile_stripe", repair=True)
-    assert "Stripe has 500 usd, the books 1 usd" in out
+    assert "Stripe has $5.00 USD, the books $0.01 USD" in out
+
+
+def test_reconciling_names_other_credits_than_were_sold(
+    customer: Customer, basic: Plan, pack: Pack, desk: Desk
+) -> None:
+    """By the prices that were paid, whatever the catalogue says today."""
+    session = customer.pay(pack)
+    customer.pay(basic)
+    customer.follow()
+    desk("clock/advance", days=32)
+    customer.follow()
+    Pack.objects.update(credits=1000)
+    Plan.objects.filter(price__gt=0).update(credits=1000)
+    assert "The books agree" in run("reconcile_stripe")
+    sold = Payment.objects.get(reference=f"checkout:{session}")
+    CreditGrant.objects.filter(payment=sold).update(amount=1000)
+    out, error = failing("reconcile_stripe", repair=True)
+    assert out == f"checkout:{session} of alice@example.com: 50 credits were sold, the books have 1000\n"
+    assert error == "1 differences are left."
+
+
+def test_reconciling_names_a_month_that_brought_nothing_unless_it_was_paid_back(
+    customer: Customer, basic: Plan, desk: Desk
+) -> None:
+    customer.pay(basic)
+    customer.follow()
+    payment = Payment.objects.get()
+    Payment.objects.update(grant=None, credits=0)
+    out, _ = failing("reconcile_stripe")
+    assert f"{payment.reference} of alice@example.com: 100 credits were sold, the books have 0" in out
+    desk(f"charges/{customer.charge(payment.reference)}/refund")
+    customer.follow()
+    assert "The books agree" in run("reconcile_stripe")
 
 
 @pytest.mark.services

@@ -113,9 +113,22 @@ def _pay(stage: "Stage", dice: Random, identity: str) -> None:
     cards = [GOOD] * 12 + [FAILS_LATER, FAILS_LATER, DECLINED, BANK, BANK_FAILS, BANK_FAILS]
     method = dice.choice(cards)
     who, offer = stage.promises.sessions[identity]
+    if dice.random() < 0.15:
+        _enter_code(stage, dice, identity)
+        session = stage.stripe.find(identity)
     answer = stage.stripe.desk(f"checkout/{identity}/pay", method=method)
     paid = "pays" if answer["paid"] else "cannot pay"
     stage.say(f"    {NAMES[who]} {paid} {session['amount_total'] / 100:.2f} for {offer} by {method} ({identity[:14]})")
+
+
+def _enter_code(stage: "Stage", dice: Random, identity: str) -> None:
+    """Credits are whole however little is paid for them."""
+    off, duration = dice.choice([10, 50, 100, 100]), dice.choice(["once", "forever"])
+    coupon = stage.stripe.dashboard("POST", "coupons", percent_off=off, duration=duration)
+    code = f"OFF{stage.count()}"
+    stage.stripe.dashboard("POST", "promotion_codes", code=code, promotion={"type": "coupon", "coupon": coupon["id"]})
+    stage.stripe.enter_code(identity, code)
+    stage.say(f"    and enters a code, {off} % off {duration}")
 
 
 # --- The plan
@@ -409,8 +422,10 @@ def a_night(stage: "Stage", dice: Random) -> None:
 @act(4)
 def stripe_stumbles(stage: "Stage", dice: Random) -> None:
     times, performed = dice.choice([1, 1, 3, 6]), dice.random() < 0.5
-    stage.say(f"the next {times} calls of Stripe's API fail{', with their work done' if performed else ''}")
-    stage.stripe.fail(times=times, performed=performed)
+    kept = dice.random() < 0.3
+    how = f"{', with their work done' if performed else ''}{', for good under their keys' if kept else ''}"
+    stage.say(f"the next {times} calls of Stripe's API fail{how}")
+    stage.stripe.fail(times=times, performed=performed, kept=kept)
     stage.stumbling = True
 
 

@@ -40,8 +40,8 @@ class Offer:
 class Promise:
     """Credits that are paid: from `least` to `most` where rounding, or a price made by hand, leaves room.
 
-    `until` is the end of the last period that was paid, None for credits that never end; `charge` is there if money
-    moved.
+    `until` is the end of the last period that was paid, None for credits that never end; `ends_at` is when its plan was
+    ended before that. `charge` is there if money moved.
     """
 
     reference: str
@@ -55,6 +55,7 @@ class Promise:
     until: int | None = None
     paid_at: int = 0
     is_period: bool = False
+    ends_at: int | None = None
 
     @property
     def refunded(self) -> int:
@@ -151,7 +152,7 @@ class Promises:
     ) -> Promise:
         least = most = Fraction(0)
         changed = [Fraction(0), Fraction(0)]
-        until, is_period, exact = 0, False, True
+        start, until, is_period, exact = 0, 0, False, True
         for line in invoice["lines"]["data"]:
             few, many = self._credits_of(subscription["id"], line)
             if line["parent"]["type"] == "subscription_item_details":
@@ -163,10 +164,14 @@ class Promises:
                 changed = [changed[0] + few * share, changed[1] + many * share]
                 if share < 0:
                     continue
-            until = max(until, line["period"]["end"])
+            if line["period"]["end"] > until:
+                start, until = line["period"]["start"], line["period"]["end"]
         if invoice["billing_reason"] == "subscription_cycle":  # what changed in the period before takes nothing of this
             changed = [min(changed[0], Fraction(0)), max(changed[1], Fraction(0))]
         least, most = least + changed[0], most + changed[1]
+        paid_at, ended_at = invoice["status_transitions"]["paid_at"], subscription["ended_at"]
+        if paid_at >= until:  # after its end: it lasts as long as it would have
+            until = paid_at + until - start
         payments = self.stripe.all("invoice_payment", invoice=invoice["id"])
         intent = payments[0]["payment"]["payment_intent"] if payments else ""
         room = 0 if exact else 1
@@ -180,8 +185,9 @@ class Promises:
             charges.get(intent),
             subscription,
             until,
-            invoice["status_transitions"]["paid_at"],
+            paid_at,
             is_period,
+            ends_at=ended_at if ended_at is not None and ended_at >= paid_at else None,
         )
 
     def _credits_of(self, subscription: str, line: Obj) -> tuple[int, int]:

@@ -12,13 +12,12 @@ from starlette.responses import Response
 from sandbox.stripe import api
 from sandbox.stripe.config import StripeConfig
 from sandbox.stripe.desk.routes import Desk, _as_form
-from sandbox.stripe.engine import time_machine
+from sandbox.stripe.engine import discounts, time_machine
 from sandbox.stripe.engine.world import World
 from sandbox.stripe.state.clock import Clock
 from sandbox.stripe.state.store import Obj, Query, Store
-from sandbox.stripe.wire import params, troubles
+from sandbox.stripe.wire import params
 from sandbox.stripe.wire.service import Service
-from sandbox.stripe.wire.troubles import Trouble
 
 BEGIN = datetime(2030, 1, 10, 9, 0, tzinfo=UTC)
 TICK = timedelta(microseconds=1)
@@ -89,9 +88,14 @@ class StandIn:
         with self.world.transaction():
             return call.answer(self.world, identity, given)
 
-    def fail(self, *, times: int, performed: bool) -> None:
-        """Let the next calls fail, with their work done or not."""
-        troubles.plan(self.store, Trouble(500, performed), times=times)
+    def fail(self, *, times: int, performed: bool = False, kept: bool = False) -> None:
+        """Let the next calls fail: with their work done or not, for a day under their keys or not."""
+        self.desk("api/fail", times=times, performed=performed, kept=kept)
+
+    def enter_code(self, session: str, code: str) -> None:
+        """Take a promotion code's discount off an open checkout. Raises StripeError."""
+        with self.world.transaction():
+            discounts.apply(self.world, self.find(session), code)
 
     def all(self, kind: str, **where: Any) -> list[Obj]:
         """Return objects of a kind, the oldest first."""

@@ -12,7 +12,7 @@ from billing.staff import audit
 from billing.stripe import reconcile
 from sandbox.stripe.state.clock import DAY
 from sandbox.stripe.state.store import Obj
-from tests.stories.promises import ENDED, Promise, Promises
+from tests.stories.promises import Promise, Promises
 from tests.stories.standin import StandIn
 
 Kind = CreditEntry.Kind
@@ -97,10 +97,10 @@ class Truth:
 
     def is_running(self, promise: Promise) -> bool:
         """Whether the time that was paid is not over: by Stripe's books, whatever ours have heard."""
-        now, subscription = self.stripe.time.seconds, promise.subscription
-        if promise.until is None or subscription is None:
+        if promise.until is None:
             return True
-        return now < promise.until and subscription["status"] not in ENDED and not self._superseded(promise)
+        is_over = self.stripe.time.seconds >= promise.until or promise.ends_at is not None
+        return not is_over and not self._superseded(promise)
 
     def _superseded(self, promise: Promise) -> bool:
         """Whether a later period of the same subscription is paid."""
@@ -190,10 +190,8 @@ class Truth:
 
     def _check_that_it_is_over(self, promise: Promise, bucket: Bucket) -> None:
         """What has ended is not there any more, but for what came back since from images that failed."""
-        assert promise.subscription
         assert promise.until
-        now = self.stripe.time.seconds
-        ended = promise.subscription["ended_at"] if promise.subscription["status"] in ENDED else None
+        now, ended = self.stripe.time.seconds, promise.ends_at
         over_at = min(ended or now, promise.until + GRACE)
         is_over = ended is not None or now >= promise.until + GRACE or self._renewed(promise)
         if is_over and bucket.remaining and bucket.returned_at < min(over_at, promise.until):

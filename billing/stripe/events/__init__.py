@@ -18,7 +18,7 @@ from billing.models import StripeEvent
 from billing.shapes import Invoice, Session
 from billing.stripe import ours
 from billing.stripe.events import checkouts, customers, invoices, refunds, subscriptions
-from billing.stripe.events.shared import Books
+from billing.stripe.events.shared import Books, Sold
 from kit import due
 
 # Each takes what events of its kind are about: the kind says which shape that has.
@@ -75,6 +75,14 @@ def _write_of(event: StripeEvent) -> Books | None:
         if any(id and f"'{id}'" in str(error) for id in (data.get("id"), data.get("charge"))):
             raise NotOurs("Stripe does not know what it is about any more") from error
         raise
+
+
+def sold_by(paid: Session | Invoice) -> Sold:
+    """Return what was sold for money that Stripe has, by what it says and by our prices.
+
+    Raises NotYet if nothing of ours was, PaymentUnavailable, PaymentRefused.
+    """
+    return checkouts.sold_by(paid) if paid["object"] == "checkout.session" else invoices.sold_by(paid)
 
 
 def apply_object(kind: str, data: Session | Invoice) -> None:

@@ -36,7 +36,7 @@ def checkout_completed(session: Session) -> Books | None:
     paid = session["payment_status"] in ("paid", "no_payment_required")
     is_pack = paid and session["mode"] == "payment"
     is_late = is_pack and paid_too_late(wallet, f"checkout:{session['id']}", session.get("payment_intent"))
-    sold = _sold(session) if is_pack else None
+    sold = sold_by(session) if is_pack else None
 
     def write() -> None:
         _close_order(session, Status.PAID if paid else Status.PENDING)
@@ -71,12 +71,12 @@ def checkout_expired(session: Session) -> Books | None:
     return lambda: _close_order(session, Status.EXPIRED)
 
 
-def _sold(session: Session) -> Sold:
+def sold_by(session: Session) -> Sold:
     """Return what a paid session sold, at the terms that it was opened with.
 
     Raises NotYet for what has no price of ours.
     """
-    [line] = session["line_items"]["data"]
+    [line] = (session if "line_items" in session else gateway.retrieve_checkout(session["id"]))["line_items"]["data"]
     order = _orders(session).select_related("price__plan", "price__pack").first()
     price = order.price if order else None
     if price is None and line["price"]:

@@ -40,7 +40,7 @@ def invoice_paid(invoice: Invoice) -> Books | None:
     subscription = without_second(wallet, gateway.retrieve_subscription(subscription_id))
     payment_intent = payment_intent_of(invoice)
     is_late = paid_too_late(wallet, f"invoice:{invoice['id']}", payment_intent)
-    sold = _sold(invoice, subscription_id)
+    sold = sold_by(invoice)
 
     def write() -> None:
         row = upsert(wallet, subscription, read_at)
@@ -77,8 +77,8 @@ def invoice_failed(invoice: Invoice) -> Books | None:
     )
 
 
-def _sold(invoice: Invoice, subscription_id: str) -> Period:
-    """Return what an invoice sold, by the prices of its lines.
+def sold_by(invoice: Invoice) -> Period:
+    """Return what a subscription's invoice sold, by the prices of its lines.
 
     The part of a period that a change gives back is given back in credits too, except where the next period is sold
     with it: that comes whole. Raises NotYet if no line is at a price of ours.
@@ -90,7 +90,7 @@ def _sold(invoice: Invoice, subscription_id: str) -> Period:
     parts = [(line, price) for line, price in lines if _is_change(line)]
     old = [(line, price) for line, price in parts if _gives_back(line)]
     new = [(line, price) for line, price in parts if not _gives_back(line)]
-    starts = _starts(subscription_id, parts)
+    starts = _starts(ours.subscription_of(invoice) or "", parts)
     periods, given_back, changed = (_shares(each, starts) for each in (whole, old, new))
     is_renewal = invoice["billing_reason"] == "subscription_cycle"
     if is_renewal:
