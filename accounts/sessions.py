@@ -5,9 +5,10 @@ allauth keeps a row for each log-in. It counts as long as Django's own session i
 
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from allauth.usersessions.models import UserSession
 from django.conf import settings
@@ -45,8 +46,7 @@ def of(user: User, current_key: str | None) -> list[LogIn]:
     """Return where `user` is logged in: the session `current_key` first, then by last use. Two queries."""
     rows = list(UserSession.objects.filter(user=user))
     stored = Session.objects.filter(pk__in=[row.session_key for row in rows], expire_date__gt=timezone.now())
-    password = user.get_session_auth_hash()
-    live = {one.session_key for one in stored if one.get_decoded().get(HASH_SESSION_KEY) == password}
+    live = {one.session_key for one in stored if _knows_password(one.get_decoded(), user)}
     found = [_log_in(row, current_key) for row in rows if row.session_key in live]
     return sorted(found, key=lambda one: (one.is_current, one.seen_at), reverse=True)
 
@@ -92,9 +92,7 @@ def user_of(session_key: str) -> User | None:
     user = User.objects.filter(pk=data[SESSION_KEY], is_active=True).first()
     if user is None:
         return None
-    known = (user.get_session_auth_hash(), *user.get_session_auth_fallback_hash())
-    given = data.get(HASH_SESSION_KEY, "")
-    return user if any(constant_time_compare(given, one) for one in known) else None
+    return user if _knows_password(data, user) else None
 
 
 def is_due(session_key: str | None) -> bool:
@@ -114,6 +112,13 @@ def note_use(session_key: str, *, ip: str, user_agent: str) -> None:
     UserSession.objects.filter(session_key=session_key, last_seen_at__lt=now - SEEN_STEP).update(
         last_seen_at=now, ip=ip, user_agent=user_agent[:longest]
     )
+
+
+def _knows_password(session: Mapping[str, Any], user: User) -> bool:
+    """Tell whether a session began with the user's present password, also under an earlier SECRET_KEY."""
+    given = session.get(HASH_SESSION_KEY, "")
+    known = (user.get_session_auth_hash(), *user.get_session_auth_fallback_hash())
+    return any(constant_time_compare(given, one) for one in known)
 
 
 def _log_in(row: UserSession, current_key: str | None) -> LogIn:

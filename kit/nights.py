@@ -30,7 +30,7 @@ def give_back(name: str, *, at: time) -> None:
 
 
 def _key(name: str, begins: datetime) -> str:
-    return f"reveweb:night:{settings.INSTALLATION_ID}:{name}:{begins:%Y-%m-%d}"
+    return f"reveweb:night:{settings.REDIS_NAMESPACE}:{name}:{begins:%Y-%m-%d}"
 
 
 @lru_cache(maxsize=1)

@@ -24,7 +24,7 @@ def heard() -> dict[str, float]:
 
 
 def _key() -> str:
-    return f"reveweb:pulse:{settings.INSTALLATION_ID}"
+    return f"reveweb:pulse:{settings.REDIS_NAMESPACE}"
 
 
 @lru_cache(maxsize=1)

@@ -19,7 +19,7 @@ from kit.aside import Aside
 log = logging.getLogger(__name__)
 
 # Its own for each installation: subscriptions know no database numbers, so two on one Redis would wake each other.
-CHANNEL = f"reveweb:live:{settings.INSTALLATION_ID}"
+CHANNEL = f"reveweb:live:{settings.REDIS_NAMESPACE}"
 WORK = "work"  # the topic of the workers that draw: something is to be sent
 ANSWER_SECONDS = 1.0
 PACE_SECONDS = 0.002  # between two messages of a process

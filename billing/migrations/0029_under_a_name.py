@@ -22,10 +22,6 @@ class Migration(migrations.Migration):
         ),
         migrations.RunPython(fill, migrations.RunPython.noop),
         migrations.RemoveConstraint("stripeaccount", "stripe_account_once"),
-        migrations.AddConstraint(
-            "stripeaccount",
-            models.UniqueConstraint(fields=("stripe_id", "livemode", "installation"), name="stripe_account_once"),
-        ),
         migrations.AlterField(
             "stripecustomer",
             "stripe_id",

@@ -33,6 +33,7 @@ AWAY_SECONDS = 30  # how long a mail server that did not answer is left alone
 KEPT = timedelta(days=30)  # how long a mail without a business reference is on record
 ONCE = "once:"
 UNSENT = Q(sent_at=None, failed_at=None)
+FORGOTTEN: dict[str, Any] = {"to": "", "context": {}, "last_error": ""}
 
 # The process's hint that the mail server does not answer; else every sign-up would hold one of the worker's threads.
 _away = {"until": 0.0}
@@ -72,9 +73,11 @@ def send(pk: int) -> bool:
     except Exception as error:
         _put_off(mail, error)
         return False
-    content: dict[str, Any] = {"context": {}} if rendering.is_secret(mail.template) else {}
+    content: dict[str, Any] = {"last_error": "", **({"context": {}} if rendering.is_secret(mail.template) else {})}
+    if mail.wallet and mail.wallet.user.deleted_at:  # the last one, which says so, or one that was still on its way
+        content = FORGOTTEN
     # A fact, whoever has the claim by now: it must not go out once more.
-    OutgoingMail.objects.filter(pk=pk).update(sent_at=timezone.now(), claim="", last_error="", **content)
+    OutgoingMail.objects.filter(pk=pk).update(sent_at=timezone.now(), claim="", **content)
     return True
 
 
@@ -100,10 +103,15 @@ def failed() -> QuerySet[OutgoingMail]:
     return OutgoingMail.objects.filter(failed_at__isnull=False)
 
 
-def forget(wallet: Wallet) -> None:
-    """Take the person out of the record of an account's mails, and drop what was still to go to the account."""
+def forget(wallet: Wallet, email: str) -> None:
+    """Take the person out of the record of an account's mails, and drop what was still to go to the account.
+
+    A mail that waits to go to an address of its own, such as one that a stranger is to be told of, is forgotten once it
+    went out.
+    """
     wallet.mails.filter(sent_at=None, to="").delete()
-    wallet.mails.exclude(sent_at=None).update(to="", context={})
+    theirs = OutgoingMail.objects.filter(Q(wallet=wallet) | Q(wallet=None, to__iexact=email))
+    theirs.exclude(UNSENT).update(**FORGOTTEN)
 
 
 def tidy() -> None:
@@ -143,6 +151,8 @@ def _put_off(mail: OutgoingMail, error: Exception) -> None:
     with contextlib.suppress(due.LostClaim):
         if mail.attempts >= MOST_ATTEMPTS or _is_final(error):
             due.give_up(mail, error, still=UNSENT, failed_at=timezone.now())
+            if mail.wallet and mail.wallet.user.deleted_at:
+                OutgoingMail.objects.filter(pk=mail.pk).update(**FORGOTTEN)
         else:
             due.put_off(mail, error, still=UNSENT, pause=PAUSES[mail.attempts - 1])
 

@@ -11,6 +11,7 @@ from django.urls import reverse
 
 from accounts import unsubscribe
 from accounts.models import User
+from billing import identity
 from billing.models import OutgoingMail
 from kit import accent
 
@@ -91,7 +92,8 @@ def _colours() -> dict[str, str]:
 def _headers(mail: OutgoingMail, context: dict[str, Any]) -> dict[str, str]:
     domain = parseaddr(settings.DEFAULT_FROM_EMAIL)[1].rpartition("@")[2] or "localhost"
     # The same at every attempt: should a mail go out twice, mail servers see that it is one.
-    headers = {"Message-ID": f"<mail-{settings.INSTALLATION_ID}-{mail.pk}-{int(mail.created_at.timestamp())}@{domain}>"}
+    number = f"{identity.installation()}-{mail.pk}-{int(mail.created_at.timestamp())}"
+    headers = {"Message-ID": f"<mail-{number}@{domain}>"}
     headers["Auto-Submitted"] = "auto-generated"
     if context["stop_url"]:
         headers["List-Unsubscribe"] = f"<{context['stop_url']}>"

@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from accounts import keys, sessions
 from accounts.models import ApiKey, User
-from billing import ledger
+from billing import ledger, patience
 from billing.errors import NothingToTake, SubscriptionDecides
 from billing.models import AuditRecord, CreditEntry, CreditGrant, OutgoingMail, Pack, Plan, StripeEvent, Wallet
 from billing.outbox import mail as mails
@@ -223,7 +223,8 @@ def retry_event(*, actor: Actor, event: StripeEvent) -> bool:
     before = {"event": event.pk, "handled": False, "error": event.last_error[:200]}
     if not StripeEvent.objects.filter(pk=event.pk, handled_at=None).update(due_at=timezone.now()):
         return True
-    handled = inbox.handle(event.pk)
+    with patience.within(patience.CLICK_SECONDS):
+        handled = inbox.handle(event.pk)
     event.refresh_from_db()
     after = {"event": event.pk, "handled": handled, "error": event.last_error[:200]}
     _record(actor, Act.RETRY, "Tried again by hand", before=before, after=after)

@@ -58,7 +58,7 @@ def discard_customer(wallet: Wallet) -> bool:
         return False
     except gateway.PaymentRefused:
         log.info("The customer of %s is gone already", wallet)
-    StripeCustomer.objects.filter(pk=row.pk).update(gone_at=timezone.now())
+    StripeCustomer.objects.filter(pk=row.pk).update(**customers.gone())
     return True
 
 
@@ -66,6 +66,8 @@ def discard_customers(limit: int = 200) -> int:
     """Delete the empty Stripe customers of accounts that were closed a while ago; return how many there were."""
     if not settings.PAYMENTS:
         return 0
+    long_closed = StripeCustomer.objects.filter(wallet__user__deleted_at__lt=timezone.now() - UNDER_WAY)
+    long_closed.exclude(stripe_id=None).exclude(email="", name="").update(email="", name="")
     here = StripeCustomer.objects.filter(account=identity.presumed(), gone_at=None)
     closed = Wallet.objects.filter(
         ~Exists(Payment.objects.filter(wallet=OuterRef("pk"))),

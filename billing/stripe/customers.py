@@ -1,10 +1,9 @@
 """Who a wallet's person is at Stripe."""
 
 import logging
-import secrets
 from collections.abc import Callable
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from django.conf import settings
 from django.db.models import F, Q, QuerySet
@@ -40,27 +39,34 @@ def customer_of(wallet: Wallet) -> str:
     a day, whoever comes after one asks under another. Raises PaymentUnavailable, PaymentRefused.
     """
     account = identity.account()
-    values = {"email": wallet.user.email, "name": wallet.user.name, "idempotency_key": _key()}
+    values = {"email": wallet.user.email, "name": wallet.user.name, "idempotency_key": gateway.new_key()}
     row, is_new = StripeCustomer.objects.get_or_create(wallet=wallet, account=account, gone_at=None, defaults=values)
     if row.stripe_id:
         return row.stripe_id
     unmade = StripeCustomer.objects.filter(pk=row.pk, stripe_id=None)
     try:
-        stripe_id = ("" if is_new else find(row)) or gateway.create_customer(
-            email=row.email,
-            name=row.name,
-            wallet_id=wallet.pk,
-            installation=account.installation,
-            idempotency_key=row.idempotency_key,
-        )
+        stripe_id = ("" if is_new else find(row)) or _made(row)
     except gateway.PaymentRefused:  # there is none: the next one is asked for by today's address
         unmade.update(**values)
         raise
-    except gateway.PaymentUnavailable:  # there may be one, under this address
-        unmade.update(idempotency_key=_key())
-        raise
+    except gateway.PaymentUnavailable as error:  # there may be one, under this address
+        if not error.is_final:
+            raise
+        row.idempotency_key = gateway.new_key()
+        unmade.update(idempotency_key=row.idempotency_key)
+        stripe_id = find(row) or _made(row)
     unmade.update(stripe_id=stripe_id)
     return stripe_id
+
+
+def _made(row: StripeCustomer) -> str:
+    return gateway.create_customer(
+        email=row.email,
+        name=row.name,
+        wallet_id=row.wallet_id,
+        installation=row.account.installation,
+        idempotency_key=row.idempotency_key,
+    )
 
 
 def anew_if_gone(ask: Callable[P, T]) -> Callable[P, T]:
@@ -75,7 +81,7 @@ def anew_if_gone(ask: Callable[P, T]) -> Callable[P, T]:
             if error.param != "customer" or not isinstance(wallet, Wallet):
                 raise
             log.warning("Stripe does not know the customer of %s any more: %s", wallet, error)
-            _living(wallet).filter(account=identity.account()).update(gone_at=timezone.now())
+            _living(wallet).filter(account=identity.account()).update(**gone())
         return ask(*arguments, **named)
 
     return asked
@@ -90,7 +96,12 @@ def find(row: StripeCustomer) -> str:
 
 def forget(stripe_id: str) -> bool:
     """Note that Stripe does not know a customer of ours any more; the next purchase makes another."""
-    return bool(StripeCustomer.objects.filter(stripe_id=stripe_id, gone_at=None).update(gone_at=timezone.now()))
+    return bool(StripeCustomer.objects.filter(stripe_id=stripe_id, gone_at=None).update(**gone()))
+
+
+def gone() -> dict[str, Any]:
+    """Return what is written of a customer whom Stripe does not know any more."""
+    return {"gone_at": timezone.now(), "email": "", "name": ""}
 
 
 def tell_changes(wallet: Wallet) -> None:
@@ -131,7 +142,3 @@ def _tell(row: StripeCustomer) -> bool:
 
 def _living(wallet: Wallet) -> QuerySet[StripeCustomer]:
     return StripeCustomer.objects.filter(wallet=wallet, gone_at=None, stripe_id__isnull=False)
-
-
-def _key() -> str:
-    return f"customer:{secrets.token_hex(16)}"

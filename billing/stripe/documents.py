@@ -1,10 +1,11 @@
 """Where Stripe keeps the invoice or receipt of a payment."""
 
-from billing import gateway
+from billing import gateway, patience
 from billing.errors import NoDocument
 from billing.models import Payment
 
 
+@patience.within(patience.CLICK_SECONDS)
 def address_of(payment: Payment) -> str:
     """Return the address of a payment's invoice as a file, of its page, or of a receipt where there is no invoice.
 

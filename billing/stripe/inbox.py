@@ -10,7 +10,7 @@ from django.utils import timezone
 from billing import identity
 from billing.models import StripeEvent
 from billing.shapes import Event
-from billing.stripe import events
+from billing.stripe import events, record
 from kit import broker, due
 
 log = logging.getLogger(__name__)
@@ -21,13 +21,13 @@ UNHANDLED = Q(handled_at=None)
 
 
 def store(event: Event) -> bool:
-    """Store a verified event and hand it to a worker; False when it was stored before."""
+    """Store a verified event, without whom it names, and hand it to a worker; False when it was stored before."""
     values = {
         "type": event["type"],
         "api_version": event.get("api_version") or "",
         "livemode": event.get("livemode"),
         "account": identity.known(),
-        "payload": event,
+        "payload": record.without_person(event),
     }
     _, is_new = StripeEvent.objects.get_or_create(id=event["id"], defaults=values)
     if is_new:

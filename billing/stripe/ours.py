@@ -6,6 +6,9 @@ and never by a number that another site could have chosen too, as `client_refere
 the account that the key in use opens. What raises NotOurs is noted so and otherwise left alone.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 from django.db.models import Q
 
 from billing import gateway, identity, shapes
@@ -36,6 +39,26 @@ def wallet_of_subscription(subscription: shapes.Subscription) -> Wallet:
     """Return whose subscription it is. Raises NotOurs, PaymentError."""
     known = _known(subscription["id"])
     return known or _begun_here(subscription) or _named(subscription["metadata"], subscription["customer"])
+
+
+def is_about_us(data: dict[str, Any]) -> bool:
+    """Tell whether what an event is about is ours, whatever kind of object that is. Raises PaymentError."""
+    find: dict[str, Callable[[Any], object]] = {
+        "checkout.session": wallet_of_session,
+        "subscription": wallet_of_subscription,
+        "invoice": wallet_of_invoice,
+        "charge": payment_of,
+        "dispute": payment_of,
+        "refund": _payment_of_refund,
+        "customer": check_customer,
+    }
+    try:
+        find[data["object"]](data)
+    except (NotOurs, gateway.Missing):
+        return False
+    except NotYet:
+        return True
+    return True
 
 
 def is_ours(subscription: shapes.Subscription) -> bool:
@@ -76,11 +99,23 @@ def payment_of(data: shapes.Charge | shapes.Dispute) -> Payment:
     raise NotYet(f"the payment {intent} is not in the books")
 
 
+def check_customer(customer: shapes.Customer) -> None:
+    """Raise NotOurs for a customer that this installation did not make."""
+    if not StripeCustomer.objects.filter(account=identity.account(), stripe_id=customer["id"]).exists():
+        raise NotOurs("Not a customer that this installation made")
+
+
 def subscription_of(invoice: shapes.Invoice) -> str | None:
     """Return the id of the subscription that an invoice is of, where it lies since version basil (2025-03)."""
     parent = invoice.get("parent")
     details = parent.get("subscription_details") if parent else None
     return details["subscription"] if details else None
+
+
+def _payment_of_refund(refund: shapes.Refund) -> Payment:
+    if not refund["charge"]:
+        raise NotOurs("Not of a charge")
+    return payment_of(gateway.retrieve_charge(refund["charge"]))
 
 
 def _known(subscription_id: str) -> Wallet | None:

@@ -67,6 +67,8 @@ def _missed_event(event: Event, repair: bool) -> Drift | None:
     known = StripeEvent.objects.filter(id=event["id"]).first()
     if known is not None and known.handled_at is not None:
         return None
+    if known is None and not ours.is_about_us(event["data"]["object"]):
+        return None  # another site's, or something else that our customer has at Stripe
     words = f"{event['type']} {event['id']} " + ("was never received" if known is None else "is not handled")
     if not repair:
         return Drift(words)

@@ -18,7 +18,7 @@ def can_change(subscription: Subscription | None) -> bool:
 def cancel(wallet: Wallet) -> None:
     """Let the wallet's plan end with its period; one that ends already stays as it is.
 
-    Raises NotSubscribed, PaymentUnavailable, PaymentRefused.
+    Raises NotSubscribed, PaymentUnavailable, Unclear, PaymentRefused.
     """
     subscription = _of(wallet)
     now = gateway.retrieve_subscription(subscription.stripe_id)

@@ -10,6 +10,7 @@ from django.db.models import F, QuerySet
 from django.urls import reverse
 
 from accounts.models import ApiKey, User
+from billing import identity
 from billing.admin.columns import cause_url, readable, stripe_url
 from billing.catalogue import products
 from billing.ledger import statement
@@ -197,7 +198,8 @@ def _of_event(event_id: str) -> Iterable[int]:
     data: dict[str, Any] = event.payload.get("data", {}).get("object", {})
     customer = data.get("id") if data.get("object") == "customer" else data.get("customer")
     found = _users(StripeCustomer.objects.filter(stripe_id=customer or "-"))
-    wallet = data.get("client_reference_id") or (data.get("metadata") or {}).get("account") or ""
+    metadata = data.get("metadata") or {}
+    wallet = metadata.get("account", "") if metadata.get("installation") == identity.installation() else ""
     if not found and str(wallet).isdigit():
         found = _users(Wallet.objects.filter(pk=int(wallet)), "user_id")
     if not found and data.get("payment_intent"):
@@ -254,7 +256,7 @@ def _payments(wallet_id: int) -> list[Paid]:
 
 def _customers(wallet_id: int) -> list[Customer]:
     """Who they are at Stripe, first where they still are somebody."""
-    rows = StripeCustomer.objects.filter(wallet_id=wallet_id).select_related("account")
+    rows = StripeCustomer.objects.filter(wallet_id=wallet_id, stripe_id__isnull=False).select_related("account")
     rows = rows.order_by(F("gone_at").desc(nulls_first=True), "-pk")
     return [Customer(row, stripe_url(row.account, "customers", row.stripe_id)) for row in rows]
 

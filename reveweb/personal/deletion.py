@@ -7,8 +7,10 @@ Every step can be done again, so a worker that dies leaves a task that another o
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.hashers import make_password
 from django.db import transaction
+from django.db.models import Q
 
 from accounts import sessions
 from accounts.emails import CLOSED_DOMAIN
@@ -16,6 +18,7 @@ from accounts.models import ApiKey, User
 from billing import ledger
 from billing.models import Wallet
 from billing.outbox import mail
+from billing.staff import forgetting
 from billing.stripe import closing
 from generator.jobs import lifecycle
 from generator.library import trash
@@ -86,8 +89,11 @@ def _forget(user: User, wallet: Wallet) -> None:
     user = User.objects.select_for_update(of=("self",)).get(pk=user.pk)
     if user.email.endswith(f"@{CLOSED_DOMAIN}"):
         return
-    mail.forget(wallet)
-    mail.queue_to(user.email, "account_deleted")
+    mail.forget(wallet, user.email)
+    mail.queue_to(user.email, "account_deleted", user=user)
+    wallet.customers.update(email="", name="")
+    forgetting.forget(wallet, [user.email, *([user.name] if " " in user.name else [])])
+    _forget_acts(user)
     user.groups.clear()
     user.user_permissions.clear()
     User.objects.filter(pk=user.pk).update(
@@ -101,3 +107,9 @@ def _forget(user: User, wallet: Wallet) -> None:
         mail_low_balance=False,
         last_login=None,
     )
+
+
+def _forget_acts(user: User) -> None:
+    """The admin's log names what it is about as it was called then."""
+    named = Q(object_repr__icontains=user.email) | Q(change_message__icontains=user.email)
+    LogEntry.objects.filter(named).update(object_repr=f"Deleted account {user.pk}", change_message="")

@@ -1,12 +1,10 @@
 """Money: Stripe, credits, and how much one may ask for."""
 
-import hashlib
-
 from django.core.exceptions import ImproperlyConfigured
 
 from reveweb.run import embedded
 from reveweb.settings.env import env
-from reveweb.settings.where import PRODUCTION, SECRET_KEY, VAR_DIR
+from reveweb.settings.where import PRODUCTION, VAR_DIR
 
 STRIPE_SECRET_KEY = env.str("STRIPE_SECRET_KEY", "")
 STRIPE_WEBHOOK_SECRET = env.str("STRIPE_WEBHOOK_SECRET", "")
@@ -26,8 +24,6 @@ elif STRIPE_SECRET_KEY and not STRIPE_WEBHOOK_SECRET:
     )
 STRIPE_TAX = env.bool("STRIPE_TAX", False)
 STRIPE_PROMOTION_CODES = env.bool("STRIPE_PROMOTION_CODES", True)
-# Part of names in Redis, so that two installations on one server do not meet.
-INSTALLATION_ID = hashlib.sha256(SECRET_KEY.encode()).hexdigest()[:12]
 
 RATE_LIMIT_PER_MINUTE = env.int("RATE_LIMIT_PER_MINUTE", 10)
 STATUS_RATE_LIMIT_PER_MINUTE = env.int("STATUS_RATE_LIMIT_PER_MINUTE", 600)

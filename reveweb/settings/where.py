@@ -31,6 +31,9 @@ if not SECRET_KEY:
 elif PRODUCTION and (len(SECRET_KEY) < 32 or SECRET_KEY.startswith(("change", "django-insecure"))):
     raise ImproperlyConfigured("SECRET_KEY is a placeholder or shorter than 32 characters: set a random one.")
 
+# Earlier ones, that what they signed still counts for a while: sessions, links in mails, signed addresses.
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
+
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[])
 if not ALLOWED_HOSTS:
     ALLOWED_HOSTS = ["localhost", "127.0.0.1", "[::1]"]

@@ -6,6 +6,7 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts.models import ApiKey, User
+from billing import identity
 from billing.models import Dispute, Order, Payment, Refund, StripeEvent, Subscription, Wallet
 from generator.models import Generation
 from tests.admin.conftest import Staff
@@ -78,8 +79,9 @@ def test_an_api_key_leads_to_its_owner_by_its_prefix_or_whole(
     ("data", "leads"),
     [
         ({"object": "invoice", "customer": "cus_Alice1"}, True),
-        ({"object": "checkout.session", "client_reference_id": "ACCOUNT"}, True),
-        ({"object": "charge", "metadata": {"account": "ACCOUNT"}}, True),
+        ({"object": "checkout.session", "client_reference_id": "ACCOUNT"}, False),
+        ({"object": "charge", "metadata": {"account": "ACCOUNT"}}, False),  # another site's, which counts as we do
+        ({"object": "charge", "metadata": {"account": "ACCOUNT", "installation": "HERE"}}, True),
         ({"object": "dispute", "payment_intent": "pi_Alice1"}, True),
         ({"object": "balance"}, False),
     ],
@@ -87,7 +89,7 @@ def test_an_api_key_leads_to_its_owner_by_its_prefix_or_whole(
 def test_an_event_leads_to_whom_it_is_about(
     support: Staff, wallet: Wallet, payment: Payment, data: dict[str, object], leads: bool
 ) -> None:
-    text = str(data).replace("ACCOUNT", str(wallet.pk))
+    text = str(data).replace("ACCOUNT", str(wallet.pk)).replace("HERE", identity.installation())
     StripeEvent.objects.create(id="evt_1", type="x", payload={"data": {"object": eval(text)}})
     assert found(support, "evt_1") == (wallet.user_id if leads else None)
 

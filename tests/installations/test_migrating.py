@@ -50,8 +50,14 @@ pytestmark = pytest.mark.services
 
 # What `migrate` itself keeps in step with the code.
 IN_STEP = {"contenttypes.contenttype", "auth.permission", "auth.group_permissions"}
-# What has a table of its own now.
-MOVED = {"stripe_customer_id", "stripe_product_id", "frozen_by", "billing.refund.reference"}
+# What has a table of its own now, or names nobody any more.
+MOVED = {
+    "billing.stripeevent.payload",
+    "stripe_customer_id",
+    "stripe_product_id",
+    "frozen_by",
+    "billing.refund.reference",
+}
 
 
 @pytest.fixture(scope="module", params=prepared.ALL)
@@ -98,6 +104,14 @@ def test_everybody_is_who_they_were_at_stripe(installation: Installation) -> Non
     were = {pk: row["stripe_customer_id"] for pk, row in installation.rows_of(Wallet).items()}
     rows = StripeCustomer.objects.filter(account=account, gone_at=None)
     assert dict(rows.values_list("wallet", "stripe_id")) == {pk: name for pk, name in were.items() if name}
+
+
+def test_the_events_on_record_name_nobody_any_more(installation: Installation) -> None:
+    people = list(User.objects.values_list("email", flat=True))
+    told = [str(payload) for payload in StripeEvent.objects.values_list("payload", flat=True)]
+    assert [text for text in told if "@" in text or any(email in text for email in people)] == []
+    were = [str(row["payload"]) for row in installation.before["billing.stripeevent"].values()]
+    assert any("@" in text for text in were)
 
 
 def test_what_was_sold_is_written_down(installation: Installation) -> None:

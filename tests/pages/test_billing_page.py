@@ -12,7 +12,8 @@ from django.test import AsyncClient, Client
 from django.utils import timezone
 
 from accounts.models import User
-from billing import gateway, ledger
+from billing import gateway, ledger, patience
+from billing.catalogue import products
 from billing.ledger import statement
 from billing.models import CreditEntry, CreditGrant, Order, Pack, Payment, Plan, Wallet
 from billing.stripe import checkout
@@ -376,16 +377,51 @@ def test_going_up_and_down_again_gives_no_credits_away(browser: Client, subscrib
         assert payment.amount >= 6 * payment.grant.amount  # cents: no cheaper than the plans' own difference
 
 
-def test_an_upgrade_that_cannot_be_paid_changes_nothing(
-    browser: Client, subscriber: Customer, pro: Plan, desk: Desk
+@pytest.mark.parametrize(
+    ("card", "words"),
+    [
+        (DECLINED, "Your card's bank declined the payment. Ask them why"),
+        ("4000000000009995", "There is not enough money on your card."),
+    ],
+)
+def test_an_upgrade_that_cannot_be_paid_changes_nothing_and_says_why(
+    browser: Client, subscriber: Customer, pro: Plan, desk: Desk, card: str, words: str
 ) -> None:
-    desk(f"customers/{subscriber.id}/card", number=DECLINED)
+    desk(f"customers/{subscriber.id}/card", number=card)
     answer = browser.post(CHANGE, {"slug": "pro"}, follow=True)
-    assert "Your card's bank declined the payment. Ask them why" in text_of(answer)
+    assert f"{words}" in text_of(answer)
+    assert "Nothing was charged, and nothing changed." in text_of(answer)
     subscriber.follow()
     assert subscriber.subscription.status == "active"
     assert subscriber.plan == Plan.objects.get(slug="basic")
     assert subscriber.balance == 103
+
+
+def test_an_upgrade_that_got_no_answer_is_not_said_to_have_cost_nothing(
+    browser: Client, subscriber: Customer, pro: Plan, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was done, and its answer is lost; pressing again pays nothing twice."""
+    products.current_price(pro)
+    real = gateway.update_subscription
+
+    def cut_off(*arguments: Any) -> Any:
+        monkeypatch.setattr(patience, "CLICK_TRY_SECONDS", 0.3)
+        desk("api/fail", times=3, performed=True, status=503, seconds=2)
+        return real(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(gateway, "update_subscription", cut_off)
+        text = text_of(browser.post(CHANGE, {"slug": "pro"}, follow=True))
+    assert "it is not certain whether this was done" in text
+    assert "Nothing was charged" not in text
+    desk("api/fail", times=0)
+    patience.STRIPE.reset()
+    monkeypatch.setattr(patience, "CLICK_TRY_SECONDS", 4)
+    browser.post(CHANGE, {"slug": "pro"})
+    subscriber.follow()
+    assert subscriber.plan == pro
+    upgrades = subscriber.wallet.payments.filter(amount__gt=0).exclude(description="Basic")
+    assert upgrades.count() == 1
 
 
 def test_a_cancelled_plan_says_that_it_stays_cancelled(browser: Client, subscriber: Customer, pro: Plan) -> None:

@@ -21,8 +21,6 @@ from billing.stripe import checkout
 from billing.stripe.events import subscriptions
 from tests.payments.conftest import FAILS_LATER, GOOD, SITE, Customer, Desk, deliver
 
-pytestmark = pytest.mark.services
-
 DAY = 86_400
 
 
@@ -81,6 +79,7 @@ def made_by_hand(plan: Plan, amount: int, **more: Any) -> str:
 # --- A grant belongs to its subscription
 
 
+@pytest.mark.services
 def test_a_year_that_was_cancelled_at_once_takes_nothing_from_the_month_that_follows(
     customer: Customer, basic: Plan, yearly: Plan, desk: Desk
 ) -> None:
@@ -114,6 +113,7 @@ def test_the_end_of_a_subscription_ends_its_own_credits_only(customer: Customer,
     assert customer.balance == 3 + 1200
 
 
+@pytest.mark.services
 def test_a_period_that_is_heard_of_after_the_next_was_spent_grants_nothing_to_spend(
     customer: Customer, basic: Plan, desk: Desk
 ) -> None:
@@ -130,6 +130,7 @@ def test_a_period_that_is_heard_of_after_the_next_was_spent_grants_nothing_to_sp
     assert mails(customer) == ["renewal"]  # and none about a period that is over
 
 
+@pytest.mark.services
 def test_a_subscription_that_has_ended_keeps_no_place_from_the_next(
     customer: Customer, basic: Plan, yearly: Plan
 ) -> None:
@@ -257,6 +258,7 @@ def test_from_month_to_year_on_day_28_brings_what_was_paid_for(
     assert credits == [100, customer.balance - 103]
 
 
+@pytest.mark.services
 @pytest.mark.parametrize("day", [0, 1, 9, 20, 27])
 def test_what_a_change_costs_and_what_it_brings_are_one_share(
     customer: Customer, basic: Plan, bigger: Plan, desk: Desk, day: int
@@ -473,6 +475,7 @@ def test_a_late_invoice_of_a_plan_that_has_ended_brings_nothing_to_spend(
     assert mails(customer) == before == ["receipt", "plan_ended"]
 
 
+@pytest.mark.services
 def test_what_is_paid_after_the_plan_has_ended_can_be_spent(customer: Customer, basic: Plan, desk: Desk) -> None:
     """Stripe gave up and ended the plan; then its open invoice is paid all the same."""
     customer.pay(basic)
@@ -549,6 +552,7 @@ def test_a_subscription_that_never_began_does_not_end_either(
     assert mails(customer) == []
 
 
+@pytest.mark.services
 def test_looking_at_stripe_changes_no_credits(customer: Customer, basic: Plan) -> None:
     customer.pay(basic)
     customer.follow()

@@ -9,6 +9,8 @@ import sys
 import time
 from collections import Counter
 
+PROGRESS = 100
+
 
 def main() -> int:
     """Play the stories that were asked for and return the process's exit status."""
@@ -47,6 +49,8 @@ def main() -> int:
                     tell(seed, shorten(outcome))
             elif wanted.log:
                 print(*outcome.log, sep="\n")
+            if (seed - first + 1) % PROGRESS == 0:
+                print(f"{seed - first + 1} stories, {sum(failures.values())} failed", flush=True)
     except KeyboardInterrupt:
         print("interrupted")
     finally:

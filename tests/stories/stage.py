@@ -1,6 +1,7 @@
 """A story is played: reveweb's own code against Stripe in memory, in one transaction that is undone at the end."""
 
 import contextlib
+import json
 import logging
 from collections.abc import Iterator
 from typing import Any
@@ -15,6 +16,7 @@ from billing import gateway, ledger
 from billing.models import Pack, Plan, StripeEvent, Wallet
 from billing.outbox import mail
 from kit import broker, wakeups
+from sandbox.stripe.wire import service
 from sandbox.stripe.wire.errors import StripeError
 from tests.stories.post import Post
 from tests.stories.promises import Offer, Promises
@@ -130,6 +132,7 @@ def playing() -> Iterator[Stage]:
             for target, name, value in (
                 (timezone, "datetime", stage.time.datetime()),  # also for columns, whose default is `now` itself
                 (stripe, "RequestsClient", lambda *_, **__: Wire(stage.stripe)),
+                (service, "_dump", json.dumps),  # in fewer lines than people would like to read
                 (broker, "tell_on_commit", lambda *_: None),
                 (wakeups, "publish_on_commit", lambda *_: None),
                 (mail, "tell_on_commit", lambda *_: None),

@@ -8,8 +8,8 @@ from pytest_django import DjangoDbBlocker
 
 from tests.stories.story import play, shorten, steps_of
 
-KNOWN = range(1, 101)
-NEW = 10
+KNOWN = range(1, 61)
+NEW = 6
 
 
 @pytest.fixture(autouse=True)

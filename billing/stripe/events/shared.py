@@ -77,22 +77,18 @@ def paid_too_late(wallet: Wallet, reference: str, payment_intent: str | None) ->
         return False
     if payment_intent and not Payment.objects.filter(reference=reference).exists():
         log.error("%s was paid for an account that is closed: it is paid back", reference)
-        pay_back(payment_intent, idempotency_key=f"closed:{payment_intent}")
+        pay_back(payment_intent)
     return True
 
 
-def pay_back(payment_intent: str, *, idempotency_key: str) -> None:
+def pay_back(payment_intent: str) -> None:
     """Pay a whole payment back; one that Stripe refuses, as it is disputed, is left to people.
 
-    Whatever the key, Stripe does it once: what is paid back already it refuses.
+    Each asking has a key of its own, for Stripe may keep an error under one for a day. What is paid back already it
+    refuses, so that whoever asks again pays nothing twice.
     """
     try:
-        try:
-            gateway.refund_payment(payment_intent, idempotency_key=idempotency_key)
-        except gateway.PaymentUnavailable as error:
-            if not error.is_final:
-                raise
-            gateway.refund_payment(payment_intent, idempotency_key=gateway.new_key())
+        gateway.refund_payment(payment_intent, idempotency_key=gateway.new_key())
     except gateway.PaymentRefused as error:
         if error.code != "charge_already_refunded":
             log.error("%s could not be paid back: %s", payment_intent, error)

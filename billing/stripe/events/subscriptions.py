@@ -90,7 +90,7 @@ def _undo_second(data: shapes.Subscription) -> None:
     log.error("Subscription %s is a second one for its customer: it is ended and paid back", data["id"])
     invoice_id = data.get("latest_invoice")
     if invoice_id and (payment_intent := payment_intent_of(gateway.retrieve_invoice(invoice_id))):
-        pay_back(payment_intent, idempotency_key=f"second:{data['id']}")
+        pay_back(payment_intent)
     # Last: until it is ended, whoever tries again comes by here.
     gateway.cancel_subscription(data["id"], comment=SECOND)
 

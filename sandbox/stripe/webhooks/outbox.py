@@ -73,6 +73,8 @@ class Outbox:
         """Queue the event for every endpoint that wants its type, say so in it, and return for how many."""
         wanted = [endpoint for endpoint in self.endpoints() if wants(endpoint, event["type"])]
         event["pending_webhooks"] = len(wanted)
+        if not wanted:
+            return 0
         text = json.dumps(event, indent=2, ensure_ascii=False) if body is None else body
         state = State.HELD if self.holding else State.PENDING
         for endpoint in wanted:
