@@ -24,8 +24,8 @@ ROOMS = {
     "tests/pages/test_billing_page.py tests/pages/test_trash.py",
     "billing/catalogue": "tests/payments tests/stories tests/admin/test_catalogue.py tests/pages/test_pricing.py "
     "tests/pages/test_billing_page.py",
-    "billing/stripe": "tests/payments tests/stories tests/billing tests/admin/test_events.py tests/account/test_deletion.py "
-    "tests/pages/test_billing_page.py tests/pages/test_pricing.py",
+    "billing/stripe": "tests/payments tests/stories tests/billing tests/admin/test_events.py "
+    "tests/account/test_deletion.py tests/pages/test_billing_page.py tests/pages/test_pricing.py",
     "billing/outbox": "tests/billing/test_mail.py tests/accounts/test_mails.py tests/admin/test_mails.py "
     "tests/pages/test_inbox.py",
     "billing/staff": "tests/admin tests/billing/test_commands.py tests/accounts/test_commands.py",
