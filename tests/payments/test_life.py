@@ -236,6 +236,18 @@ def test_a_refund_takes_back_its_share_of_what_is_left(customer: Customer, pack:
     assert customer.balance >= 0
 
 
+def test_the_history_tells_a_part_that_was_refunded_from_the_whole(customer: Customer, pack: Pack, desk: Desk) -> None:
+    session = customer.pay(pack)
+    customer.follow()
+    charge = customer.charge(f"checkout:{session}")
+    for amount in (250, pack.price - 250):
+        desk(f"charges/{charge}/refund", amount=amount)
+        customer.follow()
+    whole, part = customer.wallet.entries.filter(kind="claw_back").values_list("cause", flat=True)
+    assert part == "Part of the payment for 50 credits was refunded"
+    assert whole == "The payment for 50 credits was refunded"
+
+
 def test_a_refund_that_fails_gives_the_credits_back(customer: Customer, pack: Pack, desk: Desk) -> None:
     session = customer.pay(pack)
     customer.follow()

@@ -14,7 +14,7 @@ from django.utils import timezone
 from accounts.models import User
 from billing import gateway, tasks
 from billing.catalogue import products
-from billing.errors import AccountClosed, AlreadySubscribed
+from billing.errors import AccountClosed, AlreadySubscribed, NotSubscribed
 from billing.models import CreditGrant, Dispute, Order, Pack, Payment, Plan, StripeEvent, Wallet
 from billing.shapes import EventData
 from billing.staff import audit
@@ -352,6 +352,14 @@ def test_a_change_of_plan_is_told_from_our_copy_with_a_note_when_stripe_is_slow(
     gateway._client.cache_clear()
     assert note in page
     assert "Change to Pro?" in page
+
+
+def test_a_plan_that_ended_at_stripe_a_moment_ago_is_not_changed(customer: Customer, basic: Plan, bigger: Plan) -> None:
+    customer.pay(basic)
+    customer.follow()
+    gateway.cancel_subscription(customer.subscription.stripe_id)
+    with pytest.raises(NotSubscribed):
+        checkout.change_plan(wallet=customer.wallet, plan=bigger)
 
 
 def test_a_plan_that_ended_at_stripe_is_not_offered_a_change(
