@@ -62,6 +62,8 @@ def obstacle(payment: Payment) -> str:
     if not payment.amount or not payment.payment_intent:
         return "No money was paid: there is nothing to refund."
     account, in_use = payment.account, identity.known()
+    if account and in_use and account != in_use and account.stripe_id == in_use.stripe_id:
+        return "It was paid to the installation that this one is a copy of, whose books follow it: refund it there."
     if account and account.stripe_id and in_use and account != in_use:
         return (
             f"It was paid at {account}; the key in use opens {in_use}. Refund it in that account’s dashboard, and take "

@@ -256,7 +256,7 @@ def _payments(wallet_id: int) -> list[Paid]:
 
 def _customers(wallet_id: int) -> list[Customer]:
     """Who they are at Stripe, first where they still are somebody."""
-    rows = StripeCustomer.objects.filter(wallet_id=wallet_id).select_related("account")
+    rows = StripeCustomer.objects.filter(wallet_id=wallet_id, stripe_id__isnull=False).select_related("account")
     rows = rows.order_by(F("gone_at").desc(nulls_first=True), "-pk")
     return [Customer(row, stripe_url(row.account, "customers", row.stripe_id)) for row in rows]
 

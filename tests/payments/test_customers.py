@@ -3,12 +3,15 @@
 from typing import Any
 
 import pytest
+from allauth.account.models import EmailAddress, EmailConfirmationHMAC
+from django.test import Client
 from django.utils import timezone
 
 from accounts.models import User
 from billing import gateway, ledger, tasks
 from billing.models import Pack, Plan, StripeCustomer, StripeEvent
 from billing.stripe import checkout, closing, customers
+from kit import broker
 from tests.billing.test_ledger import at_once
 from tests.payments.conftest import SITE, Customer, Desk, deliver
 
@@ -128,6 +131,29 @@ def test_stripe_is_told_of_a_new_address_and_name(customer: Customer, pack: Pack
     assert customers.tell() == 0
 
 
+def test_a_name_saved_on_the_profile_reaches_stripe(
+    customer: Customer, pack: Pack, client: Client, django_capture_on_commit_callbacks: Any, told: list[int]
+) -> None:
+    customer.pay(pack)
+    client.force_login(customer.wallet.user, backend="reveweb.login.backends.AuthenticationBackend")
+    with django_capture_on_commit_callbacks(execute=True):
+        client.post("/account/", {"name": "Newly Named"})
+    assert told == [customer.wallet.pk]
+
+
+def test_an_address_that_was_confirmed_reaches_stripe(
+    customer: Customer, pack: Pack, client: Client, django_capture_on_commit_callbacks: Any, told: list[int]
+) -> None:
+    customer.pay(pack)
+    alice = customer.wallet.user
+    EmailAddress.objects.create(user=alice, email=alice.email, verified=True, primary=True)
+    new = EmailAddress.objects.create(user=alice, email="new@example.com")
+    client.force_login(alice, backend="reveweb.login.backends.AuthenticationBackend")
+    with django_capture_on_commit_callbacks(execute=True):
+        client.post(f"/accounts/confirm-email/{EmailConfirmationHMAC(new).key}/")
+    assert told == [customer.wallet.pk]
+
+
 def test_what_stripe_was_not_told_it_is_told_with_the_next_sweep(
     customer: Customer, pack: Pack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -163,6 +189,19 @@ def test_whom_stripe_does_not_take_keeps_nobody_waiting(
     monkeypatch.setattr(gateway, "update_customer", refuses)
     assert customers.tell() == 1
     assert _told(other)[0] == "bobby@example.com"
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Whom workers were asked to tell Stripe of."""
+    asked: list[int] = []
+
+    def tell(task: str, argument: int) -> None:
+        if task == "billing.tasks.tell_stripe":
+            asked.append(argument)
+
+    monkeypatch.setattr(broker, "tell", tell)
+    return asked
 
 
 def _told(customer: Customer) -> tuple[str, str]:

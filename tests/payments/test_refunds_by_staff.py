@@ -8,7 +8,7 @@ from django.core.exceptions import PermissionDenied
 from django.utils import timezone
 
 from accounts.models import User
-from billing import gateway, ledger
+from billing import gateway, identity, ledger
 from billing.errors import CannotRefund
 from billing.models import AuditRecord, Pack, Payment, Plan, Price, StaffRefund, StripeAccount
 from billing.staff import audit, refunds
@@ -183,6 +183,11 @@ def test_a_payment_of_another_account_is_refunded_there(sam: User, payment: Paym
     earlier = StripeAccount.objects.create(stripe_id="acct_earlier", livemode=False)
     Payment.objects.update(account=earlier)
     with pytest.raises(CannotRefund, match=r"paid at acct_earlier, test; the key in use opens acct_"):
+        refund(sam, Payment.objects.get(), 100)
+    original = identity.account()
+    copied = StripeAccount.objects.create(stripe_id=original.stripe_id, livemode=False, installation="original")
+    Payment.objects.update(account=copied)
+    with pytest.raises(CannotRefund, match="this one is a copy of"):
         refund(sam, Payment.objects.get(), 100)
     Payment.objects.update(account=None, payment_intent="pi_elsewhere")
     with pytest.raises(CannotRefund, match="does not open the account"):

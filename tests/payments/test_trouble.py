@@ -130,8 +130,6 @@ def test_a_customer_whose_making_failed_for_good_is_looked_for_and_else_made(
 ) -> None:
     products.current_price(pack)
     desk("api/fail", status=500, **trouble)
-    with pytest.raises(gateway.PaymentUnavailable):
-        start(customer, pack)
     assert start(customer, pack)
     assert [one["id"] for one in customers_there()] == [customer.id]
 
@@ -154,8 +152,6 @@ def test_a_customer_of_another_installation_is_not_taken(customer: Customer, pac
         email="alice@example.com", name="Alice", wallet_id=customer.wallet.pk, installation="another"
     )
     desk("api/fail", status=500, kept=True)
-    with pytest.raises(gateway.PaymentUnavailable):
-        start(customer, pack)
     start(customer, pack)
     assert customer.id != other
 
