@@ -28,7 +28,8 @@ ROOMS = {
     "tests/account/test_deletion.py tests/pages/test_billing_page.py tests/pages/test_pricing.py",
     "billing/outbox": "tests/billing/test_mail.py tests/accounts/test_mails.py tests/admin/test_mails.py "
     "tests/pages/test_inbox.py",
-    "billing/staff": "tests/admin tests/billing/test_commands.py tests/accounts/test_commands.py",
+    "billing/staff": "tests/admin tests/billing/test_audit.py tests/billing/test_commands.py "
+    "tests/accounts/test_commands.py tests/payments/test_operators.py",
     "billing/pages": "tests/pages/test_billing_page.py tests/pages/test_pricing.py tests/pages/test_dashboard.py "
     "tests/payments",
     "generator": "tests/generator tests/api tests/pages tests/docs tests/account",
@@ -53,7 +54,7 @@ ROOMS = {
         [f"{app}/migrations" for app in ("accounts", "billing", "generator", "reveweb")], "tests/installations"
     ),
     "tools": "tests/tools tests/mutants",
-    "sandbox": "tests/sandbox tests/payments tests/generator/test_worker.py tests/generator/test_reve.py "
+    "sandbox": "tests/sandbox tests/payments tests/stories tests/generator/test_worker.py tests/generator/test_reve.py "
     "tests/api/test_sync.py",
     "templates": PAGES,
     "templates/account": "tests/pages/test_accounts.py tests/account tests/accounts/test_mails.py",
