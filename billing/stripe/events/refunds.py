@@ -44,13 +44,14 @@ def _follow_refunds(payment: Payment, charge: shapes.Charge, read_at: datetime) 
     if payment.read_at and payment.read_at > read_at:
         return  # a worker that asked Stripe later was faster
     if payment.grant is not None:
+        what = f"{'The' if charge['amount_refunded'] >= payment.amount else 'Part of the'} payment for"
         with ledger.books(payment.wallet_id) as books:
             books.follow_refunds(
                 payment.grant,
                 refunded=charge["amount_refunded"],
                 paid=payment.amount,
                 charge=charge["id"],
-                cause=f"{payment.description} was refunded",
+                cause=f"{what} {payment.description} was refunded",
                 undone=f"The refund of {payment.description} failed",
             )
     Payment.objects.filter(pk=payment.pk).update(refunded=charge["amount_refunded"], read_at=read_at)
@@ -86,7 +87,7 @@ def _follow_dispute(payment: Payment, data: shapes.Dispute) -> None:
     # Perhaps another one of the same payment is not won, and the money is not all back.
     won = [] if disputes.exclude(status="won").exists() else list(disputes.order_by("pk"))
     with ledger.books(payment.wallet_id) as books:
-        books.freeze(payment.grant, dispute=dispute, cause=f"{payment.description} is disputed")
+        books.freeze(payment.grant, dispute=dispute, cause=f"The payment for {payment.description} is disputed")
         for one in won:
             books.thaw(payment.grant, dispute=one, cause=f"The dispute about {payment.description} was won")
 
