@@ -29,6 +29,7 @@ from generator.upstreams import trouble
 from reveweb.held import HeldHandler
 from reveweb.lanes import Lane, lane_of
 from tests import environment, prepared
+from tests.billing import books
 from tests.environment import SANDBOX_PORT
 
 PASSWORD = "correct horse battery"
@@ -137,7 +138,7 @@ def give(wallet: Wallet) -> Callable[[int], None]:
     def grant(credits: int) -> None:
         source = CreditGrant.Source.STAFF
         reference = f"test:{CreditGrant.objects.count()}"
-        ledger.grant(wallet=wallet, credits=credits, source=source, reference=reference, cause="test")
+        books.grant(wallet=wallet, credits=credits, source=source, reference=reference, cause="test")
 
     return grant
 

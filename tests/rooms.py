@@ -16,19 +16,20 @@ PAGES = "tests/pages tests/admin tests/docs tests/account tests/accounts/test_ma
 ROOMS = {
     "accounts": "tests/accounts tests/account tests/api/test_errors.py tests/api/test_key_cap.py "
     "tests/pages/test_accounts.py tests/pages/test_api_keys.py tests/admin/test_acts.py tests/admin/test_finding.py",
-    "billing": "tests/billing tests/payments tests/admin tests/account tests/accounts/test_mails.py "
+    "billing": "tests/billing tests/payments tests/stories tests/admin tests/account tests/accounts/test_mails.py "
     "tests/api/test_limits_and_credits.py tests/generator/test_admission.py tests/generator/test_lifecycle.py "
     "tests/pages/test_billing_page.py tests/pages/test_pricing.py tests/pages/test_dashboard.py",
-    "billing/ledger": "tests/billing tests/payments tests/admin/test_credits.py tests/admin/test_many.py "
+    "billing/ledger": "tests/billing tests/payments tests/stories tests/admin/test_credits.py tests/admin/test_many.py "
     "tests/api/test_limits_and_credits.py tests/generator/test_admission.py tests/generator/test_lifecycle.py "
     "tests/pages/test_billing_page.py tests/pages/test_trash.py",
-    "billing/catalogue": "tests/payments tests/admin/test_catalogue.py tests/pages/test_pricing.py "
+    "billing/catalogue": "tests/payments tests/stories tests/admin/test_catalogue.py tests/pages/test_pricing.py "
     "tests/pages/test_billing_page.py",
-    "billing/stripe": "tests/payments tests/billing tests/admin/test_events.py tests/account/test_deletion.py "
-    "tests/pages/test_billing_page.py tests/pages/test_pricing.py",
+    "billing/stripe": "tests/payments tests/stories tests/billing tests/admin/test_events.py "
+    "tests/account/test_deletion.py tests/pages/test_billing_page.py tests/pages/test_pricing.py",
     "billing/outbox": "tests/billing/test_mail.py tests/accounts/test_mails.py tests/admin/test_mails.py "
     "tests/pages/test_inbox.py",
-    "billing/staff": "tests/admin tests/billing/test_commands.py tests/accounts/test_commands.py",
+    "billing/staff": "tests/admin tests/billing/test_audit.py tests/billing/test_commands.py "
+    "tests/accounts/test_commands.py tests/payments/test_operators.py",
     "billing/pages": "tests/pages/test_billing_page.py tests/pages/test_pricing.py tests/pages/test_dashboard.py "
     "tests/payments",
     "generator": "tests/generator tests/api tests/pages tests/docs tests/account",
@@ -53,7 +54,7 @@ ROOMS = {
         [f"{app}/migrations" for app in ("accounts", "billing", "generator", "reveweb")], "tests/installations"
     ),
     "tools": "tests/tools tests/mutants",
-    "sandbox": "tests/sandbox tests/payments tests/generator/test_worker.py tests/generator/test_reve.py "
+    "sandbox": "tests/sandbox tests/payments tests/stories tests/generator/test_worker.py tests/generator/test_reve.py "
     "tests/api/test_sync.py",
     "templates": PAGES,
     "templates/account": "tests/pages/test_accounts.py tests/account tests/accounts/test_mails.py",

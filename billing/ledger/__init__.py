@@ -4,7 +4,6 @@ with ledger.books(wallet) as books:  # one transaction, the purse locked once, w
     books.grant(credits=100, source=…, reference="invoice:in_…", cause="Basic")
 """
 
-from billing.ledger.before import give_back, grant, hold, release, take, write_off
 from billing.ledger.books import Books, books, expire_due, write_off_expired
 from billing.ledger.claims import RETURNED_LATE
 from billing.ledger.settling import settle
@@ -18,15 +17,9 @@ __all__ = [
     "Books",
     "books",
     "expire_due",
-    "give_back",
-    "grant",
-    "hold",
     "keys_of",
-    "release",
     "settle",
-    "take",
     "wallet_of",
     "welcome",
-    "write_off",
     "write_off_expired",
 ]

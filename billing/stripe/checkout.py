@@ -82,7 +82,10 @@ def change_plan(*, wallet: Wallet, plan: Plan) -> None:
         raise NotSubscribed
     with _changing(subscription):
         # As it stands at Stripe: our copy follows with the webhook, and a price that is behind would pay money back.
-        item = gateway.retrieve_subscription(subscription.stripe_id)["items"]["data"][0]
+        there = gateway.retrieve_subscription(subscription.stripe_id)
+        if there["status"] not in Subscription.LIVE:
+            raise NotSubscribed
+        item = there["items"]["data"][0]
         paid, rhythm = item["price"]["unit_amount"], item["price"]["recurring"]
         if paid is None or rhythm is None:  # in tiers, say: made by hand at Stripe, and nothing to compare with
             raise NotForSale(plan.name)

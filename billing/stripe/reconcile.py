@@ -182,5 +182,5 @@ def _wallet(paid: Session | Invoice) -> Wallet | None:
     """Return whose wallet it was paid for; None for what another site sold through the same Stripe account."""
     try:
         return ours.wallet_of_session(paid) if paid["object"] == "checkout.session" else ours.wallet_of_invoice(paid)
-    except NotOurs:
+    except (NotOurs, gateway.Missing):
         return None

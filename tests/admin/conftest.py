@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from accounts import keys
 from accounts.models import ApiKey, User
-from billing import identity, ledger
+from billing import identity
 from billing.models import (
     CreditGrant,
     Dispute,
@@ -30,6 +30,7 @@ from generator.ask import admission
 from generator.files.images import StoredImage
 from generator.jobs import lifecycle
 from generator.models import Generation
+from tests.billing import books
 
 REASON = "Asked nicely"
 
@@ -136,7 +137,7 @@ def payment(wallet: Wallet) -> Payment:
         stripe_id="acct_1", livemode=False, installation=identity.installation()
     )
     StripeCustomer.objects.create(wallet=wallet, account=account, stripe_id="cus_Alice1")
-    entry = ledger.grant(
+    bucket = books.grant(
         wallet=wallet,
         credits=50,
         source=CreditGrant.Source.PACK,
@@ -150,7 +151,7 @@ def payment(wallet: Wallet) -> Payment:
         amount=500,
         currency="usd",
         description="50 credits",
-        grant=entry.lines.get().grant,
+        grant=bucket,
     )
 
 

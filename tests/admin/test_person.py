@@ -9,12 +9,12 @@ from django.utils import timezone
 
 from accounts import keys
 from accounts.models import ApiKey, User
-from billing import ledger
 from billing.models import CreditGrant, Dispute, StripeAccount, StripeCustomer, Subscription, Wallet
 from billing.staff import acts
 from generator.ask import admission
 from generator.models import Generation
 from tests.admin.conftest import REASON, Staff, finish
+from tests.billing import books
 
 PERSON = "accounts_user_change"
 
@@ -84,7 +84,7 @@ def test_its_parts_lead_to_each_other(boss: Staff, alice: User, dispute: Dispute
 def test_the_number_of_queries_does_not_grow(boss: Staff, alice: User, wallet: Wallet) -> None:
     def fill(first: int, last: int) -> None:
         for number in range(first, last):
-            ledger.grant(
+            books.grant(
                 wallet=wallet,
                 credits=2,
                 source=CreditGrant.Source.STAFF,

@@ -43,16 +43,16 @@ def grant(wallet: Wallet, credits: int, *, reference: str, **terms: Any) -> Cred
     return found
 
 
-def take(wallet: Wallet, credits: int, *, reference: str) -> CreditEntry:
+def take(wallet: Wallet, credits: int, *, reference: str, cause: str = "test") -> CreditEntry:
     """Take credits out of the way."""
     with ledger.books(wallet) as books:
-        return books.take(credits=credits, reference=reference, cause="test")
+        return books.take(credits=credits, reference=reference, cause=cause)
 
 
-def hold(wallet: Wallet, credits: int = 1, *, reference: str) -> CreditEntry:
+def hold(wallet: Wallet, credits: int = 1, *, reference: str, cause: str = "an image") -> CreditEntry:
     """Set credits aside."""
     with ledger.books(wallet) as books:
-        return books.hold(credits=credits, reference=reference, cause="an image")
+        return books.hold(credits=credits, reference=reference, cause=cause)
 
 
 def settle(reference: str) -> CreditEntry:

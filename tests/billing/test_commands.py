@@ -10,6 +10,7 @@ from django.core.management import CommandError, call_command
 from accounts.models import User
 from billing import ledger
 from billing.models import CreditEntry, CreditGrant, Wallet
+from tests.billing import books
 from tests.billing.books import audit, history
 
 
@@ -102,7 +103,7 @@ def test_credits_prints_the_balance_first_then_the_last_entries_newest_first(
     wallet: Wallet, give: Callable[[int], None]
 ) -> None:
     give(10)
-    ledger.hold(wallet=wallet, credits=1, reference="generation:img_1", cause="Image img_1")
+    books.hold(wallet=wallet, credits=1, reference="generation:img_1", cause="Image img_1")
     balance, *entries = run("credits", "Alice@example.com").splitlines()
     assert balance == "12"
     assert len(entries) == 3

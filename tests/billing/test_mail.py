@@ -14,10 +14,11 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.models import User
-from billing import ledger, tasks
+from billing import tasks
 from billing.models import CreditGrant, OutgoingMail, Payment, Wallet
 from billing.outbox import mail, notices, rendering
 from kit import accent
+from tests.billing import books
 
 PAID = {"product": "Basic", "credits": 100, "amount": 900, "currency": "usd", "until": "5 March 2030"}
 BILLING = "https://shop.example/dashboard/billing/"
@@ -394,9 +395,9 @@ def have(wallet: Wallet, credits: int) -> None:
     if credits > wallet.balance:
         source = CreditGrant.Source.STAFF
         more = credits - wallet.balance
-        ledger.grant(wallet=wallet, credits=more, source=source, reference=reference, cause="x")
+        books.grant(wallet=wallet, credits=more, source=source, reference=reference, cause="x")
     elif credits < wallet.balance:
-        ledger.take(wallet=wallet, credits=wallet.balance - credits, reference=reference, cause="x")
+        books.take(wallet=wallet, credits=wallet.balance - credits, reference=reference, cause="x")
 
 
 def told() -> int:
@@ -518,10 +519,10 @@ def test_an_operator_can_turn_it_off(buyer: Wallet, settings: Any) -> None:
 
 
 def test_the_sweep_sees_to_it_also_when_credits_expired(buyer: Wallet, mailoutbox: list[Any]) -> None:
-    ledger.take(wallet=buyer, credits=3, reference="x", cause="x")
+    books.take(wallet=buyer, credits=3, reference="x", cause="x")
     soon = timezone.now() + timedelta(milliseconds=1)
     source = CreditGrant.Source.PLAN
-    ledger.grant(wallet=buyer, credits=50, source=source, reference="y", cause="y", expires_at=soon)
+    books.grant(wallet=buyer, credits=50, source=source, reference="y", cause="y", expires_at=soon)
     for _ in range(2):
         tasks.sweep_money()
         tasks.sweep_mails()

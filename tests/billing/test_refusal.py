@@ -5,18 +5,18 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from billing import ledger
 from billing.models import CreditGrant, Wallet
 from generator.ask import admission
 from generator.ask.admission import ImageRequest
 from generator.errors import OutOfCredits
+from tests.billing import books
 from tests.billing.books import audit, history
 
 pytestmark = pytest.mark.services
 
 
 def test_a_refused_image_leaves_the_balance_that_its_refusal_named(wallet: Wallet) -> None:
-    ledger.grant(
+    books.grant(
         wallet=wallet,
         credits=50,
         source=CreditGrant.Source.PLAN,

@@ -112,7 +112,8 @@ def people(credits: int, *emails: str) -> None:
     source = CreditGrant.Source.STAFF
     wallet = ledger.wallet_of(ada.pk)
     Wallet.objects.filter(pk=wallet.pk).update(plan=None)  # all of her images at once are more than the free plan lets
-    ledger.grant(wallet=wallet, credits=credits, source=source, reference="furnish", cause="Thank you")
+    with ledger.books(wallet) as books:
+        books.grant(credits=credits, source=source, reference="furnish", cause="Thank you")
     print(f"secret={keys.mint(user=ada, name='Storefront', rate_limit=100_000)[1]}")
 
 

@@ -17,6 +17,7 @@ from generator.jobs import lifecycle
 from generator.models import Generation
 from generator.upstreams import trouble
 from kit import wakeups
+from tests.billing import books
 from tests.billing.books import audit
 from tests.conftest import Api
 
@@ -157,7 +158,7 @@ def test_one_form_sent_from_eight_threads_is_four_images(rich: Wallet) -> None:
 
 
 def test_ten_forms_at_once_take_no_credit_that_is_not_there(rich: Wallet) -> None:
-    ledger.take(wallet=rich, credits=43, reference="test:take", cause="test")
+    books.take(wallet=rich, credits=43, reference="test:take", cause="test")
     results = at_once(10, partial(ask, rich))
     assert sum(isinstance(result, Admission) for result in results) == 2
     assert sum(isinstance(result, OutOfCredits) for result in results) == 8

@@ -274,7 +274,7 @@ AFTERWARDS = {
     "verified and not stored": (stored_images, "keep", lambda step: crash),
     "stored and not completed": (stored_images, "keep", then_crash),
     "about to be completed": (lifecycle, "complete_all", lambda step: crash),
-    "completed without its credit": (ledger, "settle_all", lambda step: crash),
+    "completed without its credit": (ledger, "settle", lambda step: crash),
     "completed and not told": (lifecycle, "complete_all", then_crash),
 }
 

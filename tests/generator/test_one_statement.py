@@ -29,6 +29,7 @@ from generator.jobs import lifecycle
 from generator.models import Generation, KeyMonth
 from kit import postgres
 from kit.threads import in_thread
+from tests.billing import books
 from tests.billing.books import audit
 from tests.conftest import Api
 from tests.generator.test_admission import at_once
@@ -115,7 +116,7 @@ class Customer:
     def grant(self, credits: int, days: float | None) -> None:
         ends = None if days is None else timezone.now() + timedelta(days=days)
         source, reference = CreditGrant.Source.STAFF, f"{self.user.pk}:{CreditGrant.objects.count()}"
-        ledger.grant(
+        books.grant(
             wallet=self.wallet, credits=credits, source=source, reference=reference, cause="test", expires_at=ends
         )
 

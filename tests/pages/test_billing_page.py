@@ -12,12 +12,13 @@ from django.test import AsyncClient, Client
 from django.utils import timezone
 
 from accounts.models import User
-from billing import gateway, ledger, patience
+from billing import gateway, patience
 from billing.catalogue import products
 from billing.ledger import statement
 from billing.models import CreditEntry, CreditGrant, Order, Pack, Payment, Plan, Wallet
 from billing.stripe import checkout
 from generator.models import Generation
+from tests.billing import books
 from tests.pages.test_frame import assert_well_made
 from tests.payments.conftest import DECLINED, FAILS_LATER, SITE, Customer, Desk, deliver
 
@@ -110,7 +111,7 @@ def test_a_payment_that_failed_is_told_with_the_way_to_mend_it(
 def test_grants_stand_in_the_order_in_which_they_are_spent(browser: Client, wallet: Wallet) -> None:
     soon, later = timezone.now() + timedelta(days=3), timezone.now() + timedelta(days=30)
     for source, expires_at in (("pack", None), ("plan", later), ("staff", soon)):
-        ledger.grant(
+        books.grant(
             wallet=wallet,
             credits=5,
             source=CreditGrant.Source(source),
@@ -118,7 +119,7 @@ def test_grants_stand_in_the_order_in_which_they_are_spent(browser: Client, wall
             cause="x",
             expires_at=expires_at,
         )
-    ledger.take(wallet=wallet, credits=1, reference="taken", cause="x")
+    books.take(wallet=wallet, credits=1, reference="taken", cause="x")
     text = text_of(browser.get(PAGE))
     told = re.findall(r"\d+(?: of \d+)? (?:Granted by staff|Plan period|Welcome credits|Credit pack)", text)
     assert told == ["4 of 5 Granted by staff", "5 Plan period", "3 Welcome credits", "5 Credit pack"]
@@ -127,7 +128,7 @@ def test_grants_stand_in_the_order_in_which_they_are_spent(browser: Client, wall
 
 
 def test_an_empty_grant_is_not_shown(browser: Client, wallet: Wallet) -> None:
-    ledger.take(wallet=wallet, credits=3, reference="taken", cause="x")
+    books.take(wallet=wallet, credits=3, reference="taken", cause="x")
     text = text_of(browser.get(PAGE))
     assert "You have none left." in text
     assert "Welcome credits" not in text.partition("Credit history")[0]
@@ -518,7 +519,7 @@ def test_a_long_history_comes_fifty_at_a_time_and_loses_no_line(
     browser: Client, wallet: Wallet, django_assert_max_num_queries: Any
 ) -> None:
     for number in range(119):
-        ledger.grant(
+        books.grant(
             wallet=wallet,
             credits=1,
             source=CreditGrant.Source.STAFF,
@@ -575,7 +576,7 @@ def test_the_file_is_read_in_parts_and_whole(
 
 @pytest.mark.parametrize("cause", ['=HYPERLINK("http://evil")', "+1+1", "-1+1", "@SUM(A1)", "\t=1+1"])
 def test_a_cause_that_a_spreadsheet_would_run_is_defused(alice: User, wallet: Wallet, cause: str) -> None:
-    ledger.grant(wallet=wallet, credits=1, source=CreditGrant.Source.STAFF, reference="x", cause=cause)
+    books.grant(wallet=wallet, credits=1, source=CreditGrant.Source.STAFF, reference="x", cause=cause)
     assert download(alice)[1][5] == f"'{cause}"
 
 

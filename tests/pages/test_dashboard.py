@@ -16,18 +16,19 @@ from django.utils import timezone
 
 from accounts import keys
 from accounts.models import ApiKey, User
-from billing import identity, ledger
+from billing import identity
 from billing.models import CreditGrant, Plan, Price, StripeAccount, Subscription, Wallet
 from generator.library.usage import Day, Usage
 from generator.models import Generation
 from reveweb.pages import chart
+from tests.billing import books
 from tests.pages.conftest import Draw
 from tests.pages.test_billing_page import text_of
 from tests.pages.test_frame import assert_well_made
 
 PAGE = "/dashboard/"
 CSV = f"{PAGE}usage.csv"
-QUERIES = 11  # of the whole page, the two of who is logged in included
+QUERIES = 13  # of the whole page, the two of who is logged in included
 
 
 @pytest.fixture
@@ -65,7 +66,7 @@ def test_places_that_are_empty_again_say_so_in_a_line(browser: Client, draw: Dra
 
 def test_grants_tell_when_they_expire(browser: Client, wallet: Wallet) -> None:
     end = timezone.now() + timedelta(days=20)
-    ledger.grant(
+    books.grant(
         wallet=wallet,
         credits=100,
         source=CreditGrant.Source.PLAN,
@@ -110,7 +111,7 @@ def test_the_plan_and_what_is_wrong_with_it_is_told(
 
 
 def test_without_credits_the_next_step_is_to_get_some(browser: Client, wallet: Wallet) -> None:
-    ledger.take(wallet=wallet, credits=3, reference="test:all", cause="test")
+    books.take(wallet=wallet, credits=3, reference="test:all", cause="test")
     text = text_of(browser.get(PAGE))
     assert "You have no credits left." in text
     assert "Add credits" in text
@@ -120,7 +121,7 @@ def test_without_credits_the_next_step_is_to_get_some(browser: Client, wallet: W
 
 def test_a_site_that_sells_nothing_does_not_send_one_shopping(browser: Client, wallet: Wallet, settings: Any) -> None:
     settings.PAYMENTS = False
-    ledger.take(wallet=wallet, credits=3, reference="test:all", cause="test")
+    books.take(wallet=wallet, credits=3, reference="test:all", cause="test")
     text = text_of(browser.get(PAGE))
     assert "This site sells none yet" in text
     assert "Add credits" not in text
@@ -285,7 +286,7 @@ def test_an_address_that_must_be_confirmed_is_a_step(browser: Client, alice: Use
 
 
 def test_credits_come_first_where_there_are_none(browser: Client, wallet: Wallet) -> None:
-    ledger.take(wallet=wallet, credits=3, reference="test:all", cause="test")
+    books.take(wallet=wallet, credits=3, reference="test:all", cause="test")
     assert next(iter(steps_of(browser.get(PAGE)))) == "Add credits"
 
 

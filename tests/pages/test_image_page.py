@@ -24,6 +24,7 @@ from billing import ledger
 from generator.files import downloads
 from generator.files import images as pictures
 from generator.models import Generation
+from tests.billing import books
 from tests.pages.test_frame import assert_well_made
 
 Draw = Callable[..., Generation]
@@ -183,7 +184,7 @@ def test_the_receipt_of_a_failure(browser: Client, draw: Draw) -> None:
 
 def test_the_receipt_of_an_image_whose_credit_staff_returned(browser: Client, draw: Draw) -> None:
     generation = draw()
-    ledger.give_back(reference=generation.credit_reference, cause="Six fingers")
+    books.give_back(reference=generation.credit_reference, cause="Six fingers")
     assert steps(browser, generation)[-1] == "Credit returned +1"
     html = page(browser, generation)
     assert "Six fingers" in html

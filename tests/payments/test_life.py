@@ -12,6 +12,7 @@ from billing.models import CreditGrant, Dispute, Order, OutgoingMail, Pack, Paym
 from billing.models import Subscription as Row
 from billing.staff import audit
 from billing.stripe import checkout
+from tests.billing import books
 from tests.payments.conftest import DECLINED, FAILS_LATER, GOOD, SITE, Customer, Desk, deliver
 
 
@@ -27,7 +28,7 @@ def mails(customer: Customer) -> list[str]:
 
 def spend(customer: Customer, credits: int) -> None:
     reference = f"generation:{Wallet.objects.count()}:{customer.balance}:{credits}"
-    ledger.hold(wallet=customer.wallet, credits=credits, reference=reference, cause="images")
+    books.hold(wallet=customer.wallet, credits=credits, reference=reference, cause="images")
     ledger.settle([reference])
 
 
@@ -262,11 +263,11 @@ def test_a_refund_that_fails_gives_the_credits_back(customer: Customer, pack: Pa
 def test_a_dispute_freezes_what_is_left_and_a_won_one_gives_it_back(customer: Customer, pack: Pack, desk: Desk) -> None:
     session = customer.pay(pack)
     customer.follow()
-    ledger.hold(wallet=customer.wallet, credits=13, reference="generation:late", cause="an image")
+    books.hold(wallet=customer.wallet, credits=13, reference="generation:late", cause="an image")
     dispute = desk(f"charges/{customer.charge(f'checkout:{session}')}/dispute")
     customer.follow()
     assert customer.balance == 0
-    ledger.release(reference="generation:late", cause="it failed")
+    books.release(reference="generation:late", cause="it failed")
     frozen = CreditGrant.objects.get(source="pack")
     assert (frozen.remaining, customer.balance) == (0, 3)  # what comes back to a frozen grant stays there
     desk(f"disputes/{dispute['id']}/close", won=True)

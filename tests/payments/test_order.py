@@ -19,6 +19,7 @@ from billing.shapes import Event
 from billing.staff import audit
 from billing.stripe import inbox
 from billing.stripe.events import HANDLERS
+from tests.billing import books as purse
 from tests.payments.conftest import FAILS_LATER, GOOD, Customer, Desk, deliver
 
 pytestmark = pytest.mark.services
@@ -201,12 +202,12 @@ def test_two_workers_on_every_event_while_credits_are_spent_never_go_below_zero(
                 inbox.handle(event["id"])
                 reference = f"generation:{number}:{event['id']}"
                 try:
-                    ledger.hold(wallet=customer.wallet, credits=2, reference=reference, cause="an image")
+                    purse.hold(wallet=customer.wallet, credits=2, reference=reference, cause="an image")
                 except InsufficientCredits:
                     continue
                 spent += 2
                 if number == 0:
-                    ledger.release(reference=reference, cause="it failed")
+                    purse.release(reference=reference, cause="it failed")
                     spent -= 2
                 else:
                     ledger.settle([reference])

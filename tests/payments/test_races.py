@@ -12,13 +12,14 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.models import User
-from billing import gateway, ledger, tasks
+from billing import gateway, tasks
 from billing.catalogue import products
-from billing.errors import AccountClosed, AlreadySubscribed
+from billing.errors import AccountClosed, AlreadySubscribed, NotSubscribed
 from billing.models import CreditGrant, Dispute, Order, Pack, Payment, Plan, StripeEvent, Wallet
 from billing.shapes import EventData
 from billing.staff import audit
 from billing.stripe import checkout, closing, customers, inbox
+from tests.billing import books
 from tests.conftest import PASSWORD
 from tests.payments.conftest import SITE, Customer, Desk, deliver
 
@@ -64,7 +65,7 @@ def left() -> int:
 
 def bought(customer: Customer, pack: Pack) -> str:
     """Buy a pack and return its charge. The welcome credits are out of the way."""
-    ledger.take(wallet=customer.wallet, credits=3, reference="staff:welcome", cause="out of the way")
+    books.take(wallet=customer.wallet, credits=3, reference="staff:welcome", cause="out of the way")
     session = customer.pay(pack)
     customer.follow()
     return customer.charge(f"checkout:{session}")
@@ -73,13 +74,13 @@ def bought(customer: Customer, pack: Pack) -> str:
 def draw(customer: Customer, count: int) -> list[str]:
     references = [f"generation:{number}" for number in range(count)]
     for reference in references:
-        ledger.hold(wallet=customer.wallet, credits=1, reference=reference, cause="an image")
+        books.hold(wallet=customer.wallet, credits=1, reference=reference, cause="an image")
     return references
 
 
 def fail(references: list[str]) -> None:
     for reference in references:
-        ledger.release(reference=reference, cause="it failed")
+        books.release(reference=reference, cause="it failed")
 
 
 def by_another_worker(customer: Customer) -> None:
@@ -351,6 +352,14 @@ def test_a_change_of_plan_is_told_from_our_copy_with_a_note_when_stripe_is_slow(
     gateway._client.cache_clear()
     assert note in page
     assert "Change to Pro?" in page
+
+
+def test_a_plan_that_ended_at_stripe_a_moment_ago_is_not_changed(customer: Customer, basic: Plan, bigger: Plan) -> None:
+    customer.pay(basic)
+    customer.follow()
+    gateway.cancel_subscription(customer.subscription.stripe_id)
+    with pytest.raises(NotSubscribed):
+        checkout.change_plan(wallet=customer.wallet, plan=bigger)
 
 
 def test_a_plan_that_ended_at_stripe_is_not_offered_a_change(

@@ -19,6 +19,7 @@ from billing.shapes import Event
 from billing.staff import audit
 from billing.stripe import checkout
 from billing.stripe.events import subscriptions
+from tests.billing import books
 from tests.payments.conftest import FAILS_LATER, GOOD, SITE, Customer, Desk, deliver
 
 DAY = 86_400
@@ -38,7 +39,7 @@ def yearly(customer: Customer) -> Plan:
 
 def spend_all(customer: Customer) -> None:
     reference = f"generation:all:{customer.balance}"
-    ledger.hold(wallet=customer.wallet, credits=customer.balance, reference=reference, cause="images")
+    books.hold(wallet=customer.wallet, credits=customer.balance, reference=reference, cause="images")
     ledger.settle([reference])
 
 

@@ -10,6 +10,7 @@ from billing.errors import ChangeUnderWay, NotForSale
 from billing.models import CreditGrant, Pack, Plan, Subscription
 from billing.staff import audit
 from billing.stripe import checkout
+from tests.billing import books
 from tests.conftest import PASSWORD
 from tests.payments.conftest import Customer, Desk
 
@@ -70,11 +71,11 @@ def test_what_was_on_its_way_when_all_was_refunded_does_not_come_back(
 ) -> None:
     session = customer.pay(pack)
     customer.follow()
-    ledger.hold(wallet=customer.wallet, credits=8, reference="generation:away", cause="an image")
+    books.hold(wallet=customer.wallet, credits=8, reference="generation:away", cause="an image")
     from_pack = 50 - CreditGrant.objects.get(source="pack").remaining
     refund = desk(f"charges/{customer.charge(f'checkout:{session}')}/refund")
     customer.follow()
-    ledger.release(reference="generation:away", cause="it failed")
+    books.release(reference="generation:away", cause="it failed")
     assert customer.balance == 3
     desk(f"refunds/{refund['id']}/fail")
     customer.follow()
@@ -87,12 +88,12 @@ def test_what_was_spent_before_all_was_refunded_does_not_come_back_when_staff_re
 ) -> None:
     session = customer.pay(pack)
     customer.follow()
-    ledger.hold(wallet=customer.wallet, credits=8, reference="generation:spent", cause="an image")
+    books.hold(wallet=customer.wallet, credits=8, reference="generation:spent", cause="an image")
     ledger.settle(["generation:spent"])
     desk(f"charges/{customer.charge(f'checkout:{session}')}/refund")
     customer.follow()
     assert customer.balance == 0
-    ledger.give_back(reference="generation:spent", cause="a bad image")
+    books.give_back(reference="generation:spent", cause="a bad image")
     assert customer.balance == 3  # what was never paid for
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
+from billing import patience
 from tests.installation import Stack, wait_until
 from tests.stack.test_first_image import form_token
 from tests.stack.test_races import busy_stack
@@ -22,6 +23,7 @@ pytestmark = [pytest.mark.stack, pytest.mark.services]
 SHOPPERS, EVENTS = 20, 40
 PASSWORD = "correct horse battery"
 CHECKOUT = "/dashboard/billing/checkout/"
+Bought = tuple[float, str]  # after how many seconds one was sent where
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +49,8 @@ class Shopper:
         assert self.browser.post("/accounts/login/", data=fields).status_code == 302
         self.token = form_token(self.browser.get(CHECKOUT, params={"kind": "pack", "slug": "pack-50"}).text)
 
-    def buy(self) -> tuple[float, str]:
-        """Press Buy, and return after how many seconds one was sent where."""
+    def buy(self) -> Bought:
+        """Press Buy."""
         began = time.monotonic()
         answer = self.browser.post(
             CHECKOUT, data={"kind": "pack", "slug": "pack-50", "csrfmiddlewaretoken": self.token}
@@ -76,6 +78,9 @@ class Drawing:
         for thread in self._threads:
             thread.join()
 
+    def __repr__(self) -> str:
+        return f"{statistics.median(self.images):.2f} s, admitted in {statistics.median(self.admissions):.3f} s"
+
     def _draw(self) -> None:
         while not self._ended.is_set():
             began = time.monotonic()
@@ -98,23 +103,34 @@ def send_event(stack: Stack, number: int) -> int:
     return httpx.post(f"{stack.url}/stripe/webhook/", content=body, headers=headers, timeout=60).status_code
 
 
-def test_twenty_buy_while_stripe_hangs_and_nothing_else_waits(shop: Stack) -> None:
-    shoppers = [Shopper(shop, number) for number in range(SHOPPERS)]
-    assert shoppers[0].buy()[1].startswith(shop.sandbox)
-    with shop.developer("drawer@example.com", credits=1000) as api, ThreadPoolExecutor(SHOPPERS + EVENTS) as pool:
-        with Drawing(api) as before:
-            time.sleep(8)
-        desk(shop, "api/fail", times=10_000, status=503, seconds=600)
-        with Drawing(api) as meanwhile:
-            events = [pool.submit(send_event, shop, number) for number in range(EVENTS)]
-            bought = [pool.submit(shopper.buy) for shopper in shoppers]
-            answers = [one.result() for one in bought]
-            time.sleep(5)
+def burst(
+    shop: Stack, shoppers: list[Shopper], api: httpx.Client, first: int
+) -> tuple[list[tuple[float, str]], Drawing]:
+    """Let all shoppers press Buy and Stripe send its events at once, while images are drawn."""
+    with ThreadPoolExecutor(SHOPPERS + EVENTS) as pool, Drawing(api) as drawing:
+        events = [pool.submit(send_event, shop, first + number) for number in range(EVENTS)]
+        bought = [pool.submit(shopper.buy) for shopper in shoppers]
+        answers = [one.result() for one in bought]
+        time.sleep(5)
     assert {one.result() for one in events} == {200}
-    assert {address for _, address in answers} == {"/dashboard/billing/"}
-    assert max(seconds for seconds, _ in answers) < 10
-    assert statistics.median(meanwhile.images) < 2 * statistics.median(before.images) + 1
-    assert statistics.median(meanwhile.admissions) < 2 * statistics.median(before.admissions) + 0.5
+    return answers, drawing
+
+
+def test_twenty_buy_while_stripe_hangs_and_nothing_else_waits(shop: Stack, request: pytest.FixtureRequest) -> None:
+    shoppers = [Shopper(shop, number) for number in range(SHOPPERS)]
+    for shopper in shoppers:
+        request.addfinalizer(shopper.browser.close)
+    with shop.developer("drawer@example.com", credits=1000) as api:
+        assert shoppers[0].buy()[1].startswith(shop.sandbox)
+        well, before = burst(shop, shoppers, api, 0)
+        desk(shop, "api/fail", times=10_000, status=503, seconds=600)
+        hanging, meanwhile = burst(shop, shoppers, api, EVENTS)
+    print(f"bought in {max(well)[0]:.1f} s and {max(hanging)[0]:.1f} s; images in {before} and {meanwhile}")
+    assert {address for _, address in hanging} == {"/dashboard/billing/"}
+    # Less than 10 seconds, and on a machine that is busy with other things no more than what it takes there anyway.
+    assert max(hanging)[0] < patience.CLICK_SECONDS + 2 + max(well)[0]
+    assert statistics.median(meanwhile.images) < 1.5 * statistics.median(before.images) + 1
+    assert statistics.median(meanwhile.admissions) < 1.5 * statistics.median(before.admissions) + 0.5
     assert "Nothing was charged" in shoppers[0].browser.get("/dashboard/billing/").text
 
     desk(shop, "api/fail", times=0)

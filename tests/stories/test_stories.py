@@ -8,8 +8,10 @@ from pytest_django import DjangoDbBlocker
 
 from tests.stories.story import play, shorten, steps_of
 
-KNOWN = range(1, 61)
+KNOWN = (*range(1, 45), 45, 48, 65, 87, 102)  # the last ones have found something before
 NEW = 6
+
+pytestmark = pytest.mark.timeout(600)  # thousands of small steps: on a busy machine they take a while
 
 
 @pytest.fixture(autouse=True)
