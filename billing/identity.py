@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from datetime import datetime
 
 from django.conf import settings
 from django.db import transaction
@@ -15,6 +16,11 @@ from billing.models.identity import new_name
 def installation() -> str:
     """Return this installation's name, by which it knows its own objects at Stripe."""
     return Installation.objects.get_or_create(pk=1)[0].name
+
+
+def keeps_terms_since() -> datetime:
+    """Return since when prices say what they bring for good: those of before were written down as they stood then."""
+    return Installation.objects.get_or_create(pk=1)[0].created_at
 
 
 def rename() -> str:

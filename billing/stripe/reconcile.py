@@ -131,8 +131,11 @@ def _compare_payment(reference: str, found: _Paid, repair: bool) -> Drift | None
 def _compare_credits(found: _Paid, payment: Payment) -> Drift | None:
     """Compare what is in the books with what was sold: by Stripe's object and the prices that it names.
 
-    What was paid back brought nothing. That credits came as the payment notes them is `audit_ledger`'s to see.
+    What was paid back brought nothing. That credits came as the payment notes them is `audit_ledger`'s to see; of a
+    payment from before prices kept their terms no more is known.
     """
+    if payment.created_at < identity.keeps_terms_since():
+        return None
     sold = events.sold_by(found.object).credits
     noted = payment.grant.amount if payment.grant else payment.credits or 0
     if noted == sold or (payment.grant is None and payment.refunded >= payment.amount):

@@ -49,7 +49,9 @@ def stripe(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path
     options = {"SANDBOX_PORT": str(port), "SANDBOX_DIR": str(folder)}
     server = Server(f"stripe-{port}", port, [sys.executable, "-m", "sandbox"], options)
     server.ensure()
-    yield f"http://127.0.0.1:{port}", folder / "stripe.sqlite3"
+    url = f"http://127.0.0.1:{port}"
+    Desk.http.get(f"{url}/sandbox/stripe/state").raise_for_status()  # it listens a moment before it is there
+    yield url, folder / "stripe.sqlite3"
     assert server.process
     stop(server.process)
 
