@@ -29,7 +29,8 @@ Bought = tuple[float, str]  # after how many seconds one was sent where
 @pytest.fixture(scope="module")
 def shop(start_stack: Callable[..., Stack]) -> Iterator[Stack]:
     """An installation of its own: it goes on resting from Stripe for a while."""
-    with busy_stack(start_stack, SANDBOX_SECONDS="1", SANDBOX_PICTURES="plain") as stack:
+    often = {"STATUS_RATE_LIMIT_PER_MINUTE": "100000"}
+    with busy_stack(start_stack, SANDBOX_SECONDS="1", SANDBOX_PICTURES="plain", **often) as stack:
         yield stack
 
 
