@@ -70,6 +70,12 @@ def _follow_dispute(payment: Payment, data: shapes.Dispute) -> None:
     row = Dispute.objects.filter(stripe_id=data["id"]).first()
     if row is not None and row.status in FINAL_DISPUTES:
         return  # an older event that comes late
+    # The purse first: what returns meanwhile is kept back under its lock, and its entry locks the dispute's row.
+    with ledger.books(payment.wallet_id) as books:
+        _note_dispute(payment, data, books)
+
+
+def _note_dispute(payment: Payment, data: shapes.Dispute, books: ledger.Books) -> None:
     closed = data["status"] in FINAL_DISPUTES
     dispute, _ = Dispute.objects.update_or_create(
         stripe_id=data["id"],
@@ -86,10 +92,9 @@ def _follow_dispute(payment: Payment, data: shapes.Dispute) -> None:
     disputes = payment.disputes.exclude(status__startswith="warning_")
     # Perhaps another one of the same payment is not won, and the money is not all back.
     won = [] if disputes.exclude(status="won").exists() else list(disputes.order_by("pk"))
-    with ledger.books(payment.wallet_id) as books:
-        books.freeze(payment.grant, dispute=dispute, cause=f"The payment for {payment.description} is disputed")
-        for one in won:
-            books.thaw(payment.grant, dispute=one, cause=f"The dispute about {payment.description} was won")
+    books.freeze(payment.grant, dispute=dispute, cause=f"The payment for {payment.description} is disputed")
+    for one in won:
+        books.thaw(payment.grant, dispute=one, cause=f"The dispute about {payment.description} was won")
 
 
 @dataclass(frozen=True)
