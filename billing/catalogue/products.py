@@ -84,6 +84,15 @@ def sync() -> Iterator[Change]:
         yield Change(product, _sync(product, account)[1])
 
 
+def mend(product: Product) -> bool:
+    """Bring one product to Stripe as `sync` does, and tell whether anything was different there.
+
+    Raises PaymentUnavailable, PaymentRefused.
+    """
+    price, words = _sync(product, identity.account())
+    return words != f"{price.stripe_id} is up to date"
+
+
 def _kind(product: Product) -> str:
     return "plan" if isinstance(product, Plan) else "pack"
 

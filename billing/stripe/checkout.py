@@ -40,9 +40,11 @@ def start(*, wallet: Wallet, product: Plan | Pack, site: str) -> str:
         return order.url
     try:
         session = _begun(wallet, order, price, site)
-    except gateway.PaymentRefused:
+    except gateway.PaymentRefused as error:
         _refuse_closing(wallet, order)  # its customer may just have been deleted
-        raise
+        if not (error.param.startswith("line_items") and products.mend(product)):
+            raise
+        return start(wallet=wallet, product=product, site=site)  # its price had been archived or changed at Stripe
     url = session["url"]
     assert url  # a session that has just begun is open
     still_open = Order.objects.filter(pk=order.pk, status=Order.Status.OPEN)
@@ -94,14 +96,23 @@ def change_plan(*, wallet: Wallet, plan: Plan) -> None:
         begins_anew = (price.interval, 1) != (rhythm["interval"], rhythm["interval_count"])
         if begins_anew and (not dearer or price.interval != Plan.Interval.YEAR):
             raise NotForSale(plan.name)  # it would begin a period that nothing was paid for, or cut a longer one short
-        gateway.update_subscription(
-            subscription.stripe_id,
-            {
-                "items": [{"id": item["id"], "price": price.stripe_id}],
-                "proration_behavior": "always_invoice" if dearer else "none",
-                "payment_behavior": "error_if_incomplete",
-            },
-        )
+        try:
+            _move(subscription, item["id"], price, dearer=dearer)
+        except gateway.PaymentRefused as error:
+            if not (error.param.startswith("items") and products.mend(plan)):
+                raise
+            _move(subscription, item["id"], products.current_price(plan), dearer=dearer)
+
+
+def _move(subscription: Subscription, item_id: str, price: Price, *, dearer: bool) -> None:
+    gateway.update_subscription(
+        subscription.stripe_id,
+        {
+            "items": [{"id": item_id, "price": price.stripe_id}],
+            "proration_behavior": "always_invoice" if dearer else "none",
+            "payment_behavior": "error_if_incomplete",
+        },
+    )
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ from django.conf import settings
 from django.contrib.auth.hashers import Argon2PasswordHasher, make_password
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
-from django.db.models import F, Min, QuerySet
+from django.db.models import F, Min, Q, QuerySet
 from django.test import Client
 from django.utils import timezone
 from PIL import Image
@@ -136,7 +136,8 @@ def gallery(many: int) -> None:
             submitted_at=generation.submitted_at and generation.submitted_at - back,
             finished_at=generation.finished_at and generation.finished_at - back,
         )
-        entries.filter(reference__startswith=generation.credit_reference).update(created_at=F("created_at") - back)
+        own = Q(reference=generation.credit_reference) | Q(of__reference=generation.credit_reference)
+        entries.filter(own).update(created_at=F("created_at") - back)
     first = entries.aggregate(first=Min("created_at"))["first"]
     entries.filter(kind=CreditEntry.Kind.GRANT).update(created_at=first - timedelta(hours=1))
     if many:

@@ -136,10 +136,11 @@ def _money(rows: list[Generation]) -> Iterator[str]:
         except AssertionError as error:
             yield f"the books of {wallet}: {error}"
     kinds = defaultdict(list)
-    for reference, kind, amount in CreditEntry.objects.filter(reference__startswith="generation:").values_list(
-        "reference", "kind", "amount"
-    ):
-        kinds[reference.split(":")[1]].append((kind, amount))
+    chain = CreditEntry.objects.values_list("reference", "of__reference", "of__of__reference", "kind", "amount")
+    for *references, kind, amount in chain:
+        about = next((reference for reference in references if reference), "")
+        if about.startswith("generation:"):
+            kinds[about.split(":")[1]].append((kind, amount))
     expected = {Status.COMPLETED: [("hold", -1), ("settle", 0)], Status.FAILED: [("hold", -1), ("release", 1)]}
     for row in rows:
         entries = sorted(kinds.pop(row.public_id, []))

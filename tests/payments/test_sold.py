@@ -410,11 +410,18 @@ def sync() -> str:
 def test_an_archived_price_is_sold_again(customer: Customer, pack: Pack) -> None:
     price = products.current_price(pack)
     gateway.offer_price(price.stripe_id, active=False)
-    with pytest.raises(gateway.PaymentRefused):
-        checkout.start(wallet=customer.wallet, product=pack, site=SITE)
     assert f"{pack.name}: {price.stripe_id} was archived at Stripe and is sold again" in sync()
     assert f"{pack.name}: {price.stripe_id} is up to date" in sync()
     assert checkout.start(wallet=customer.wallet, product=pack, site=SITE)
+
+
+def test_who_buys_at_an_archived_price_is_sold_it_all_the_same(customer: Customer, basic: Plan, pack: Pack) -> None:
+    for product in (basic, pack):
+        price = products.current_price(product)
+        gateway.offer_price(price.stripe_id, active=False)
+        assert checkout.start(wallet=customer.wallet, product=product, site=SITE)
+        assert products.current_price(product) == price
+        assert customer.wallet.orders.exclude(stripe_session_id=None).filter(price=price).count() == 1
 
 
 def test_an_archived_and_renamed_product_is_mended(customer: Customer, pack: Pack) -> None:
@@ -577,3 +584,13 @@ def test_a_price_that_is_none_of_ours_brings_nothing_and_is_kept_in_sight(
     with pytest.raises(AssertionError, match="no price of ours"):
         deliver(customer.news(), tries=1)
     assert customer.balance == 103
+
+
+def test_a_plan_is_changed_to_one_whose_price_was_archived(customer: Customer, basic: Plan, bigger: Plan) -> None:
+    customer.pay(basic)
+    customer.follow()
+    price = products.current_price(bigger)
+    gateway.offer_price(price.stripe_id, active=False)
+    checkout.change_plan(wallet=customer.wallet, plan=bigger)
+    customer.follow()
+    assert (customer.plan, customer.subscription.price) == (bigger, price)
