@@ -7,7 +7,7 @@ from datetime import timedelta
 from django.db.models import Q
 from django.utils import timezone
 
-from billing import identity
+from billing import gateway, identity
 from billing.models import StripeEvent
 from billing.shapes import Event
 from billing.stripe import events, record
@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 
 LEASE = timedelta(minutes=2)  # how long one try may take before another worker may try
 LONGEST_PAUSE = timedelta(hours=1)
+AWAY_PAUSE = timedelta(minutes=2)  # while Stripe is away: somebody has paid, and waits for their credits
 UNHANDLED = Q(handled_at=None)
 
 
@@ -45,7 +46,8 @@ def handle(event_id: str) -> bool:
     except due.LostClaim:
         return False  # it took longer than its lease, and another worker has it
     except Exception as error:
-        pause = due.growing_pause(event.attempts - 1, most=LONGEST_PAUSE)
+        most = AWAY_PAUSE if isinstance(error, gateway.PaymentUnavailable) else LONGEST_PAUSE
+        pause = due.growing_pause(event.attempts - 1, most=most)
         log.warning("%s: %r, again in %s", event, error, pause)
         with contextlib.suppress(due.LostClaim):
             due.put_off(event, error, still=UNHANDLED, pause=pause)

@@ -13,12 +13,13 @@ import pytest
 import stripe
 from django.db import close_old_connections
 from django.test import Client
+from django.utils import timezone
 
 from accounts.models import User
 from billing import gateway, patience
 from billing.catalogue import products
-from billing.models import Order, Pack, Plan, Wallet
-from billing.stripe import checkout, customers
+from billing.models import Order, Pack, Plan, StripeEvent, Wallet
+from billing.stripe import checkout, customers, inbox
 from billing.stripe.events import shared
 from tests.conftest import PASSWORD
 from tests.payments.conftest import SITE, Customer, Desk
@@ -335,3 +336,19 @@ def test_neither_pages_nor_logs_nor_commands_show_a_key_and_pages_nothing_of_str
         gateway.subscriptions_of("cus_1")
     shown = "".join(traceback.format_exception(failure.value)) + caplog.text
     assert not secret or secret not in shown
+
+
+def test_an_event_waits_for_minutes_while_stripe_is_away_and_not_for_an_hour(
+    known: Customer, pack: Pack, desk: Desk
+) -> None:
+    known.pay(pack)
+    paid = next(event for event in known.news() if event["type"] == "checkout.session.completed")
+    inbox.store(paid)
+    StripeEvent.objects.filter(pk=paid["id"]).update(attempts=15)
+    desk("api/fail", times=3, status=503)
+    assert not inbox.handle(paid["id"])
+    waits = StripeEvent.objects.get(pk=paid["id"]).due_at - timezone.now()
+    assert waits.total_seconds() < 130
+    StripeEvent.objects.update(due_at=timezone.now())
+    assert inbox.handle_due() == 1
+    assert known.balance == 53
