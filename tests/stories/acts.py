@@ -79,7 +79,7 @@ def _buy(stage: "Stage", dice: Random, who: int, offer: Offer) -> None:
     product = _product(offer)
     with stage.asking("start a checkout"):
         try:
-            url = checkout.start(wallet=stage.wallet(who), product=product, site=SITE)
+            url = _mended(stage, dice, lambda: checkout.start(wallet=stage.wallet(who), product=product, site=SITE))
         except AlreadySubscribed:
             stage.say("    has a subscription already")
             return
@@ -142,7 +142,8 @@ def change_plan(stage: "Stage", dice: Random) -> None:
     before = {each["id"]: each["items"]["data"][0]["price"] for each in stage.promises.subscriptions(who)}
     with stage.asking("change the plan"):
         try:
-            checkout.change_plan(wallet=stage.wallet(who), plan=_product(offer))  # type: ignore[arg-type]
+            plan = Plan.objects.get(slug=offer.slug)
+            _mended(stage, dice, lambda: checkout.change_plan(wallet=stage.wallet(who), plan=plan))
         except (NotSubscribed, NotForSale, ChangeUnderWay) as error:
             stage.say(f"    {error!r}")
             return
@@ -410,6 +411,18 @@ def archive_a_price(stage: "Stage", dice: Random) -> None:
     price = _one(dice, prices)
     stage.say(f"the price of {stage.promises.at_price[price['id']]} is archived in the dashboard")
     stage.by_hand("POST", f"prices/{price['id']}", active=False)
+
+
+def _mended(stage: "Stage", dice: Random, ask: Callable[[], Any]) -> Any:
+    """Ask for something; what is refused for an archived price is there again once the operator has run sync_stripe."""
+    try:
+        return ask()
+    except gateway.PaymentRefused as error:
+        if "active" not in str(error) or all(price["active"] for price in stage.stripe.all("price")):
+            raise
+        stage.say(f"    {error}")
+        sync_catalogue(stage, dice)
+        return ask()
 
 
 @act(3)

@@ -121,7 +121,7 @@ class Post:
             self.say(f"    reconcile: {drift.words}{': mended' if drift.mended else ''}")
             self.look()
         known = set(StripeEvent.objects.exclude(handled_at=None).values_list("pk", flat=True))
-        self.lost = [event for event in self.lost if event["id"] not in known]
+        self.lost.clear()  # what was passed over is none of ours, or is told by others
         self.waiting = [event for event in self.waiting if event["id"] not in known]
 
     @property
