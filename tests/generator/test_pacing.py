@@ -16,12 +16,13 @@ def image(wallet_id: int, *, is_awaited: bool = False) -> Generation:
 
 
 class Order:
-    """In which order images had their place, each for a moment."""
+    """In which order images had their place, each for a moment once all have come."""
 
     def __init__(self, places: int) -> None:
         self.places = Places(places)
         self.names: list[str] = []
         self.tasks: dict[str, asyncio.Task[None]] = {}
+        self.all_have_come = asyncio.Event()
 
     async def come(self, **images: Generation) -> None:
         for name, generation in images.items():
@@ -29,12 +30,14 @@ class Order:
             await asyncio.sleep(0)
 
     async def end(self) -> None:
+        self.all_have_come.set()
         await asyncio.gather(*self.tasks.values(), return_exceptions=True)
 
     async def _stay(self, name: str, generation: Generation) -> None:
         async with self.places.place_for(generation):
             self.names.append(name)
-            await asyncio.sleep(0.001)
+            await self.all_have_come.wait()
+            await asyncio.sleep(0)
 
 
 def order_of(story: Coroutine[Any, Any, list[str]]) -> list[str]:
