@@ -138,8 +138,8 @@ def test_a_plan_is_taken_changed_cancelled_and_resumed(visit: Visit) -> None:
     page.goto(BILLING)
     page.get_by_role("link", name="Change to Pro").click()
     page.get_by_role("button", name="Change to Pro").click()
-    # The difference between the plans for what is left of the period, rounded down.
-    expect(page.locator("#balance")).to_have_attribute("data-balance", "402")
+    # The difference between the plans for what is left of the period, to the nearest credit.
+    expect(page.locator("#balance")).to_have_attribute("data-balance", "403")
     expect(page.locator("main")).to_contain_text("$29.00 USD a month")
 
     page.get_by_role("button", name="Manage at Stripe").click()
@@ -152,7 +152,7 @@ def test_a_plan_is_taken_changed_cancelled_and_resumed(visit: Visit) -> None:
     page.get_by_role("button", name="Don't cancel").click()
     page.get_by_role("link", name="Back to the shop").click()
     expect(page.locator("main")).to_contain_text("Renews on")
-    has(visitor, 402, payments=2)
+    has(visitor, 403, payments=2)
     assert mails_to(visitor) == ["Welcome to reveweb", "Your receipt from reveweb", "Your receipt from reveweb"]
 
 
