@@ -92,6 +92,7 @@ for name in NEUTRAL:
 os.environ |= {
     "ENV_FILE": "",
     "VAR_DIR": str(VAR_DIR),
+    "REDIS_NAMESPACE": VAR_DIR.name,  # wake-ups know no database numbers, and others may be at the same server
     "REVE_API_URL": f"http://127.0.0.1:{SANDBOX_PORT}",
     "SANDBOX_PICTURES": "plain",
     "SANDBOX_SECONDS": "0",
