@@ -173,7 +173,7 @@ def _audit(site: Site) -> dict[str, Any]:
     command = [sys.executable, "-m", "tests.chaos.audit", str(site.folder), str(seconds)]
     environment = {**site.direct, "DJANGO_SETTINGS_MODULE": "reveweb.settings"}
     done = subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=seconds + 60, check=False
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=seconds + 150, check=False
     )
     if done.returncode:
         return {"violations": [f"the audit failed: {done.stderr[-2000:]}"]}
