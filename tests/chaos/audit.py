@@ -60,7 +60,7 @@ def _is_drawing() -> bool:
 
 
 def _lacks_thumbnails() -> bool:
-    return Generation.objects.completed().filter(needs_thumbnails=True).exists()
+    return Generation.objects.completed().filter(needs_thumbnails=True, deleted_at=None).exists()
 
 
 def sent_of(folder: Path) -> tuple[dict[str, list[str]], dict[str, str]]:
