@@ -175,7 +175,7 @@ def _create_order(wallet: Wallet, price: Price) -> Order:
 
 
 def _plan_order(wallet: Wallet, price: Price) -> Order:
-    if live_subscription(wallet):
+    if live_subscription(wallet) or _is_on_its_way(wallet, price):
         raise AlreadySubscribed
     earlier = wallet.orders.filter(account=price.account, status=Order.Status.OPEN, pack=None).first()
     if earlier:
@@ -186,6 +186,13 @@ def _plan_order(wallet: Wallet, price: Price) -> Order:
         return _create_order(wallet, price)
     except IntegrityError:  # another tab was a moment faster: look again
         return _plan_order(wallet, price)
+
+
+def _is_on_its_way(wallet: Wallet, price: Price) -> bool:
+    """Tell whether a plan was paid whose subscription we have not heard of yet."""
+    plans = wallet.orders.filter(account=price.account, pack=None)
+    paid = plans.filter(status__in=(Order.Status.PAID, Order.Status.PENDING)).first()
+    return paid is not None and not wallet.subscriptions.filter(created_at__gte=paid.created_at).exists()
 
 
 def _close(order: Order) -> None:

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from billing import gateway, ledger
 from billing.catalogue import products
-from billing.errors import NotForSale
+from billing.errors import AlreadySubscribed, NotForSale
 from billing.models import CreditGrant, Installation, Order, OutgoingMail, Pack, Plan, Price
 from billing.pages import change_plan as page
 from billing.pages import offers
@@ -594,3 +594,15 @@ def test_a_plan_is_changed_to_one_whose_price_was_archived(customer: Customer, b
     checkout.change_plan(wallet=customer.wallet, plan=bigger)
     customer.follow()
     assert (customer.plan, customer.subscription.price) == (bigger, price)
+
+
+def test_no_second_plan_is_sold_while_the_first_ones_news_are_on_their_way(customer: Customer, basic: Plan) -> None:
+    customer.pay(basic)
+    news = customer.news()
+    deliver([event for event in news if event["type"] == "checkout.session.completed"])
+    with pytest.raises(AlreadySubscribed):
+        checkout.start(wallet=customer.wallet, product=basic, site=SITE)
+    deliver(news)
+    gateway.cancel_subscription(customer.subscription.stripe_id)
+    customer.follow()
+    assert checkout.start(wallet=customer.wallet, product=basic, site=SITE)
