@@ -189,10 +189,17 @@ def _plan_order(wallet: Wallet, price: Price) -> Order:
 
 
 def _is_on_its_way(wallet: Wallet, price: Price) -> bool:
-    """Tell whether a plan was paid whose subscription we have not heard of yet."""
+    """Tell whether a plan was paid whose subscription runs, though we have not heard of it yet: Stripe is asked."""
     plans = wallet.orders.filter(account=price.account, pack=None)
     paid = plans.filter(status__in=(Order.Status.PAID, Order.Status.PENDING)).first()
-    return paid is not None and not wallet.subscriptions.filter(created_at__gte=paid.created_at).exists()
+    if (
+        paid is None
+        or not paid.stripe_session_id
+        or wallet.subscriptions.filter(created_at__gte=paid.created_at).exists()
+    ):
+        return False
+    begun = gateway.retrieve_checkout(paid.stripe_session_id)["subscription"]
+    return begun is not None and gateway.retrieve_subscription(begun)["status"] in Subscription.LIVE
 
 
 def _close(order: Order) -> None:
