@@ -9,7 +9,7 @@ TIME_ZONE = "UTC"
 USE_I18N = False
 USE_TZ = True
 
-LOG_LEVEL = env.str("LOG_LEVEL", "INFO")
+LOG_LEVEL = env.text("LOG_LEVEL", "INFO")
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,

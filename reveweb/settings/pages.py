@@ -2,20 +2,16 @@
 
 from typing import Any
 
-from django.core.exceptions import ImproperlyConfigured
-
 from reveweb.settings.data import IMAGE_BASE_URL
 from reveweb.settings.env import BASE_DIR, env
 from reveweb.settings.money import EMBEDDED_STRIPE, PAYMENTS, STRIPE_API_BASE
 from reveweb.settings.people import SOCIAL_PROVIDERS, SOCIALACCOUNT_PROVIDERS
 from reveweb.settings.where import DEBUG, SITE_NAME
 
-LOGO_TEXT = env.str("LOGO_TEXT", "") or SITE_NAME
-ACCENT_HUE = env.int("ACCENT_HUE", 274)  # degrees in oklch; lightness keeps the contrast whatever the hue
-if not 0 <= ACCENT_HUE <= 360:
-    raise ImproperlyConfigured("ACCENT_HUE is an angle from 0 to 360.")
-SUPPORT_EMAIL = env.str("SUPPORT_EMAIL", "")
-EXPLORE = env.bool("EXPLORE", False)
+LOGO_TEXT = env.text("LOGO_TEXT") or SITE_NAME
+ACCENT_HUE = env.whole("ACCENT_HUE", 274, most=360)  # degrees in oklch; lightness keeps the contrast whatever the hue
+SUPPORT_EMAIL = env.text("SUPPORT_EMAIL")
+EXPLORE = env.flag("EXPLORE", False)
 
 INSTALLED_APPS = [
     "unfold",  # before the admin whose templates it replaces

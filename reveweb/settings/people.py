@@ -2,21 +2,23 @@
 
 from typing import Any
 
+from environ import Env as Environ
+
 from reveweb.settings.env import env
 from reveweb.settings.where import SANDBOX, SECURE, SITE_NAME, VAR_DIR
 
-GOOGLE_CLIENT_ID = env.str("GOOGLE_CLIENT_ID", "")
-GITHUB_CLIENT_ID = env.str("GITHUB_CLIENT_ID", "")
+GOOGLE_CLIENT_ID = env.text("GOOGLE_CLIENT_ID")
+GITHUB_CLIENT_ID = env.text("GITHUB_CLIENT_ID")
 SOCIALACCOUNT_PROVIDERS: dict[str, dict[str, Any]] = {}
 if GOOGLE_CLIENT_ID:
     SOCIALACCOUNT_PROVIDERS["google"] = {
-        "APPS": [{"client_id": GOOGLE_CLIENT_ID, "secret": env.str("GOOGLE_CLIENT_SECRET", "")}],
+        "APPS": [{"client_id": GOOGLE_CLIENT_ID, "secret": env.text("GOOGLE_CLIENT_SECRET")}],
         "SCOPE": ["profile", "email"],
         "OAUTH_PKCE_ENABLED": True,
     }
 if GITHUB_CLIENT_ID:
     SOCIALACCOUNT_PROVIDERS["github"] = {
-        "APPS": [{"client_id": GITHUB_CLIENT_ID, "secret": env.str("GITHUB_CLIENT_SECRET", "")}],
+        "APPS": [{"client_id": GITHUB_CLIENT_ID, "secret": env.text("GITHUB_CLIENT_SECRET")}],
         "SCOPE": ["user:email"],
     }
 SOCIAL_PROVIDERS = [f"allauth.socialaccount.providers.{name}" for name in SOCIALACCOUNT_PROVIDERS]
@@ -41,7 +43,9 @@ ACCOUNT_FORMS = {
 }
 ACCOUNT_LOGIN_METHODS = {"email"}
 ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
-ACCOUNT_EMAIL_VERIFICATION = env.str("EMAIL_VERIFICATION", "none" if SANDBOX else "mandatory")
+ACCOUNT_EMAIL_VERIFICATION = env.choice(
+    "EMAIL_VERIFICATION", "none" if SANDBOX else "mandatory", ("none", "optional", "mandatory")
+)
 ACCOUNT_UNIQUE_EMAIL = True
 ACCOUNT_CHANGE_EMAIL = True  # one address, which the next replaces once it is confirmed
 ACCOUNT_EMAIL_NOTIFICATIONS = True  # a mail about each change of what opens the account
@@ -70,14 +74,14 @@ LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "create"
 LOGOUT_REDIRECT_URL = "home"
 
-DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", f"{SITE_NAME} <noreply@localhost>")
+DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", f"{SITE_NAME} <noreply@localhost>")
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
-if env.str("EMAIL_URL", ""):
-    vars().update(env.email_url("EMAIL_URL"))
+if env.text("EMAIL_URL"):
+    vars().update(Environ.email_url_config(env.text("EMAIL_URL")))
 else:
     EMAIL_BACKEND = "reveweb.local_mail.FolderBackend"
 LOCAL_MAIL_DIR = VAR_DIR / "mail"
 # Whoever reaches the site can read every mail there, links that open accounts included: never where people are.
 # Whoever reaches the site can read it: never where it stands in public.
-LOCAL_INBOX = not env.str("EMAIL_URL", "") and SANDBOX and not SECURE
+LOCAL_INBOX = not env.text("EMAIL_URL") and SANDBOX and not SECURE
 EMAIL_TIMEOUT = 10  # seconds that a mail server may keep a worker waiting

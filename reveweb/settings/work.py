@@ -7,7 +7,7 @@ from reveweb.settings.data import REDIS_URL, TASK_THREADS
 from reveweb.settings.env import env
 from reveweb.settings.where import REVE_API_KEY, SANDBOX, VAR_DIR
 
-CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", REDIS_URL)
+CELERY_BROKER_URL = env.text("CELERY_BROKER_URL", REDIS_URL)
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_STORE_ERRORS_EVEN_IF_IGNORED = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
@@ -38,15 +38,15 @@ CELERY_WORKER_POOL = "threads"
 CELERY_WORKER_CONCURRENCY = TASK_THREADS
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1  # what one worker cannot begin now is another's
 
-SANDBOX_SECONDS = env.float("SANDBOX_SECONDS", 3.0)
+SANDBOX_SECONDS = env.number("SANDBOX_SECONDS", 3.0)
 # The sandbox serves only when nothing else is named.
-EMBEDDED_SANDBOX = SANDBOX and not env.str("REVE_API_URL", "")
-REVE_API_URL = env.str("REVE_API_URL", "").rstrip("/") or (
+EMBEDDED_SANDBOX = SANDBOX and not env.text("REVE_API_URL")
+REVE_API_URL = env.address("REVE_API_URL") or (
     f"http://127.0.0.1:{embedded.port('sandbox', VAR_DIR)}" if SANDBOX else "https://api.reve-art.com"
 )
 UPSTREAM_API_KEY = REVE_API_KEY or "sandbox"
-UPSTREAM_TIMEOUT_SECONDS = env.float("UPSTREAM_TIMEOUT_SECONDS", 30.0)
-UPSTREAM_TYPICAL_SECONDS = env.float("UPSTREAM_TYPICAL_SECONDS", SANDBOX_SECONDS if SANDBOX else 8.0)
-GENERATION_DEADLINE_SECONDS = env.int("GENERATION_DEADLINE_SECONDS", 600)
-SYNC_WAIT_SECONDS = env.float("SYNC_WAIT_SECONDS", 90.0)  # the proxies that people have end at 100 and more
-CLAIM_SECONDS = env.float("CLAIM_SECONDS", 20.0)
+UPSTREAM_TIMEOUT_SECONDS = env.number("UPSTREAM_TIMEOUT_SECONDS", 30.0)
+UPSTREAM_TYPICAL_SECONDS = env.number("UPSTREAM_TYPICAL_SECONDS", SANDBOX_SECONDS if SANDBOX else 8.0)
+GENERATION_DEADLINE_SECONDS = env.whole("GENERATION_DEADLINE_SECONDS", 600)
+SYNC_WAIT_SECONDS = env.number("SYNC_WAIT_SECONDS", 90.0)  # the proxies that people have end at 100 and more
+CLAIM_SECONDS = env.number("CLAIM_SECONDS", 20.0)

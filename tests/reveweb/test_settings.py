@@ -44,7 +44,7 @@ def test_production_refuses_a_placeholder_secret() -> None:
 
 def test_a_value_of_the_wrong_kind_is_one_line_naming_the_variable() -> None:
     answer = manage("check", PORT="eight thousand")
-    assert (answer.returncode, answer.stderr) == (1, "reveweb: PORT is set to something that is no int.\n")
+    assert (answer.returncode, answer.stderr) == (1, "reveweb: PORT must be a whole number; it is 'eight thousand'.\n")
 
 
 def test_a_sandbox_makes_a_secret_of_its_own_and_keeps_it(tmp_path: Path) -> None:
@@ -55,3 +55,15 @@ def test_a_sandbox_makes_a_secret_of_its_own_and_keeps_it(tmp_path: Path) -> Non
     assert first == again == (tmp_path / "secret-key").read_text()
     assert len(first) > 50
     assert (tmp_path / "secret-key").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_blank_value_is_none(tmp_path: Path) -> None:
+    blank = dict.fromkeys(VARIABLES - {"VAR_DIR"}, " ")
+    names = "{n: str(getattr(settings, n)) for n in dir(settings) if n.isupper()}"
+    command = [sys.executable, "-c", f"from django.conf import settings; print({names})"]
+    environment = {"PATH": os.environ["PATH"], "VAR_DIR": str(tmp_path), "ENV_FILE": ""}
+    environment["DJANGO_SETTINGS_MODULE"] = "reveweb.settings"
+    unset, left_blank = (
+        subprocess.check_output(command, cwd=ROOT, env=environment | more, text=True) for more in ({}, blank)
+    )
+    assert re.sub(r"at 0x\w+", "", unset) == re.sub(r"at 0x\w+", "", left_blank)
