@@ -57,6 +57,7 @@ MOVED = {
     "stripe_product_id",
     "frozen_by",
     "billing.refund.reference",
+    "generator.generation.idempotency_key",  # of a group: `test_a_request_that_is_sent_again_finds_its_images`
 }
 
 
