@@ -186,6 +186,9 @@ class Generation(models.Model):
         return f"{settings.IMAGE_BASE_URL or base}/images/{self.file_name}"
 
 
+PROMPT_REFUSED = "prompt_refused"  # the error code of what will be refused again, however often it is sent
+
+
 class KeyMonth(models.Model):
     """The credits that an API key spent or holds of one calendar month. Only `caps` writes it."""
 

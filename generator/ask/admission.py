@@ -261,7 +261,7 @@ def _replay(wallet: Wallet, request: ImageRequest, idempotency_key: str) -> Admi
     if not earlier:
         return None
     if earlier[0].request_digest != request.digest:  # which differs for another count as well
-        raise IdempotencyConflict
+        raise IdempotencyConflict(earlier[0].public_id)
     balance = Wallet.objects.values_list("balance", flat=True).get(pk=wallet.pk)
     return Admission(earlier, 0, balance, None, replayed=True)
 

@@ -18,12 +18,14 @@ from generator.errors import (
     TooManyAtOnce,
     UpstreamPaused,
 )
+from generator.models import PROMPT_REFUSED
 from reveweb.api import (
     ANSWERS,
     INTERNAL_ERROR,
     METHOD_NOT_ALLOWED,
     Answer,
     BodyTooLarge,
+    Encoded,
     InvalidJson,
     NotAnObject,
     NotJson,
@@ -68,6 +70,7 @@ GUIDANCE: dict[type[Exception], tuple[str, str]] = {
         "Shorten the prompt.",
     ),
     NotJson: ("The `Content-Type` names something other than JSON.", "Send `Content-Type: application/json`."),
+    Encoded: ("The body is compressed (`Content-Encoding`).", "Send it as it is; it is small."),
     NotAnObject: ("The body is JSON, but not an object.", 'Send an object: `{"prompt": "…"}`.'),
     InvalidJson: ("The body is empty, or isn’t JSON in UTF-8.", "Let a JSON library write the body."),
     InvalidIdempotencyKey: (
@@ -76,7 +79,7 @@ GUIDANCE: dict[type[Exception], tuple[str, str]] = {
     ),
     IdempotencyConflict: (
         "The `Idempotency-Key` was sent before with another body.",
-        "Use a new key for a new request. The first request stands.",
+        "Use a new key for a new request. The first request stands; `image_id` names its image.",
     ),
     OutOfCredits: ("The balance doesn’t cover the image.", "Buy credits or change your plan, then send it again."),
     KeyLimitReached: (
@@ -112,7 +115,7 @@ INVALID_FIELD = Refusal(
 _MAY_BE_BILLED = "Only if the image was made, and once at most"
 _FAILURES = (
     Failure(
-        "invalid_request",
+        PROMPT_REFUSED,
         422,
         "The model refuses the prompt. `param` is `prompt`.",
         "Change the prompt; the same one will be refused again.",

@@ -8,6 +8,7 @@ import pytest
 from django.test import Client
 
 from generator import errors as generator_errors
+from generator import models
 from reveweb import api
 from reveweb.docs import errors
 from tests import ROOT
@@ -68,9 +69,11 @@ def test_every_way_a_generation_can_fail_is_a_row() -> None:
 def _codes_of_failures(path: Path) -> list[str]:
     """Return the `code` of every `lifecycle.fail(…, code="…")` in a module."""
     return [
-        keyword.value.value
+        str(value.value) if isinstance(value, ast.Constant) else vars(models)[value.id]
         for call in ast.walk(ast.parse(path.read_text()))
         if isinstance(call, ast.Call) and ast.unparse(call.func) in ("lifecycle.fail", "fail")
         for keyword in call.keywords
-        if keyword.arg == "code" and isinstance(keyword.value, ast.Constant) and isinstance(keyword.value.value, str)
+        if keyword.arg == "code"
+        for value in ast.walk(keyword.value)
+        if isinstance(value, ast.Constant) or (isinstance(value, ast.Name) and value.id.isupper())
     ]
