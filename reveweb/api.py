@@ -36,6 +36,10 @@ class BodyTooLarge(Exception):
     """The request's body has more than `MAX_BODY_BYTES`."""
 
 
+class NeedsHttps(Exception):
+    """The request came over plain HTTP, and this site takes none."""
+
+
 class NotJson(Exception):
     """The request says that its body is something other than JSON."""
 
@@ -94,6 +98,12 @@ ANSWERS: dict[type[Exception], Answer] = {
         503, "unavailable", "No images can be drawn for the moment. Nothing was charged; try again in a minute."
     ),
     GenerationNotFound: Answer(404, "not_found", "There is no image with this id in your account."),
+    NeedsHttps: Answer(
+        403,
+        "https_required",
+        "Call this address over https://. Nothing was done. A key that was sent over plain HTTP may have been read by "
+        "others: replace it on your dashboard.",
+    ),
     DisallowedHost: Answer(400, "invalid_host", "The Host header names another site or is malformed."),
     Http404: Answer(
         404, "not_found", "There is nothing at this address. The API's endpoints begin with /v1/reve-image/."

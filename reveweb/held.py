@@ -1,6 +1,7 @@
 """Requests that may wait for minutes: the handler of `Lane.HELD`, async from the server to the view."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial, wraps
 from tempfile import SpooledTemporaryFile
@@ -20,6 +21,8 @@ from kit.http.requests import site_of
 from kit.threads import in_thread
 from reveweb.api import ANSWERS, MAX_BODY_BYTES, METHOD_NOT_ALLOWED, error_response
 from reveweb.lanes import Lane, lane_of
+
+security_log = logging.getLogger("django.security.DisallowedHost")
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
@@ -91,7 +94,8 @@ class HeldHandler(ASGIHandler):
             response = await self._view(request)
         except Http404:
             return error_response(ANSWERS[Http404]) if is_api else HttpResponse(status=404)
-        except DisallowedHost:
+        except DisallowedHost as error:
+            security_log.error("%s", error)
             return error_response(ANSWERS[DisallowedHost])
         if is_api and response.status_code == 405:
             allowed = response.get("Allow", "")

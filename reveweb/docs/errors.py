@@ -25,6 +25,7 @@ from reveweb.api import (
     Answer,
     BodyTooLarge,
     InvalidJson,
+    NeedsHttps,
     NotAnObject,
     NotJson,
 )
@@ -99,6 +100,10 @@ GUIDANCE: dict[type[Exception], tuple[str, str]] = {
     GenerationNotFound: (
         "No image of your account has this id. Images of others are not found either.",
         "Check the id, and that the key belongs to the account that made the image.",
+    ),
+    NeedsHttps: (
+        "The request came over plain HTTP. Its key was not looked at.",
+        "Begin the address with `https://`. Replace the key that you sent: others may have read it on its way.",
     ),
     DisallowedHost: ("The `Host` header names another site.", "Use this site’s own address."),
     Http404: ("Nothing is at this address.", "Check the path. It begins with `/v1/reve-image/`."),
