@@ -26,6 +26,7 @@ from generator.errors import (
     TooManyAtOnce,
     UpstreamPaused,
 )
+from kit.postgresql.outage import RETRY_SECONDS, is_outage
 
 log = logging.getLogger(__name__)
 
@@ -116,6 +117,12 @@ INTERNAL_ERROR = Answer(
     "Something went wrong on our side. Send the same request again with the same Idempotency-Key: that never charges "
     "twice. Without a key, look in your gallery first: the image may be on its way.",
 )
+DATABASE_AWAY = Answer(
+    503,
+    "unavailable",
+    "The service is restarting. Send the same request again with the same Idempotency-Key when Retry-After has passed: "
+    "that never charges twice. Without a key, look in your gallery first: the image may be on its way.",
+)
 
 
 class JsonParser(Parser):
@@ -186,6 +193,11 @@ def _on_http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
 
 
 def _on_bug(request: HttpRequest, error: Exception) -> HttpResponse:
+    if is_outage(error):
+        log.error("%s %s failed, for the database is away: %s", request.method, request.path, error)
+        response = error_response(DATABASE_AWAY)
+        response["Retry-After"] = str(RETRY_SECONDS)
+        return response
     log.error("%s %s failed", request.method, request.path, exc_info=error)
     return error_response(INTERNAL_ERROR)
 

@@ -20,6 +20,7 @@ from generator.errors import (
 )
 from reveweb.api import (
     ANSWERS,
+    DATABASE_AWAY,
     INTERNAL_ERROR,
     METHOD_NOT_ALLOWED,
     Answer,
@@ -146,6 +147,12 @@ def refusals() -> list[Refusal]:
         METHOD_NOT_ALLOWED,
         "The address takes another method.",
         "Send a `POST` to generate, a `GET` for the status; `Allow` names what is possible.",
+    )
+    rows[DATABASE_AWAY] = _row(
+        DATABASE_AWAY,
+        "The service is restarting, and whether the request was accepted is not known.",
+        "Wait `Retry-After` seconds, then send it again with the same `Idempotency-Key`.",
+        _MAY_BE_BILLED,
     )
     rows[INTERNAL_ERROR] = _row(
         INTERNAL_ERROR,
