@@ -26,6 +26,7 @@ from generator.errors import (
     TooManyAtOnce,
     UpstreamPaused,
 )
+from kit.postgresql.outage import RETRY_SECONDS, is_outage
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +35,10 @@ MAX_BODY_BYTES = 64 * 1024
 
 class BodyTooLarge(Exception):
     """The request's body has more than `MAX_BODY_BYTES`."""
+
+
+class NeedsHttps(Exception):
+    """The request came over plain HTTP, and this site takes none."""
 
 
 class NotJson(Exception):
@@ -106,6 +111,12 @@ ANSWERS: dict[type[Exception], Answer] = {
         503, "unavailable", "No images can be drawn for the moment. Nothing was charged; try again in a minute."
     ),
     GenerationNotFound: Answer(404, "not_found", "There is no image with this id in your account."),
+    NeedsHttps: Answer(
+        403,
+        "https_required",
+        "Call this address over https://. Nothing was done. A key that was sent over plain HTTP may have been read by "
+        "others: replace it on your dashboard.",
+    ),
     DisallowedHost: Answer(400, "invalid_host", "The Host header names another site or is malformed."),
     Http404: Answer(
         404, "not_found", "There is nothing at this address. The API's endpoints begin with /v1/reve-image/."
@@ -117,6 +128,12 @@ INTERNAL_ERROR = Answer(
     "internal_error",
     "Something went wrong on our side. Send the same request again with the same Idempotency-Key: that never charges "
     "twice. Without a key, look in your gallery first: the image may be on its way.",
+)
+DATABASE_AWAY = Answer(
+    503,
+    "unavailable",
+    "The service is restarting. Send the same request again with the same Idempotency-Key when Retry-After has passed: "
+    "that never charges twice. Without a key, look in your gallery first: the image may be on its way.",
 )
 
 
@@ -198,6 +215,11 @@ def _on_http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
 
 
 def _on_bug(request: HttpRequest, error: Exception) -> HttpResponse:
+    if is_outage(error):
+        log.error("%s %s failed, for the database is away: %s", request.method, request.path, error)
+        response = error_response(DATABASE_AWAY)
+        response["Retry-After"] = str(RETRY_SECONDS)
+        return response
     log.error("%s %s failed", request.method, request.path, exc_info=error)
     return error_response(INTERNAL_ERROR)
 

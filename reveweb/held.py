@@ -1,6 +1,7 @@
 """Requests that may wait for minutes: the handler of `Lane.HELD`, async from the server to the view."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial, wraps
 from tempfile import SpooledTemporaryFile
@@ -20,6 +21,8 @@ from kit.http.requests import site_of
 from kit.threads import in_thread
 from reveweb.api import MAX_BODY_BYTES, METHOD_NOT_ALLOWED, answer_of, error_response
 from reveweb.lanes import Lane, lane_of
+
+security_log = logging.getLogger("django.security.DisallowedHost")
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
@@ -84,22 +87,22 @@ class HeldHandler(ASGIHandler):
 
     async def answer(self, request: HttpRequest) -> HttpResponseBase:
         """Take a request to its view, and let no answer of `/v1` out that is not JSON."""
-        if Lane.API not in lane_of(request.path_info):
-            try:
-                return await self._view(request)
-            except Http404:
-                return HttpResponse(status=404)
+        is_api = Lane.API in lane_of(request.path_info)
         asked = request.method
-        if asked == "HEAD":  # what GET answers, without its body
+        if is_api and asked == "HEAD":  # what GET answers, without its body
             request.method = "GET"
         try:
-            site_of(request)  # an answer names it: better refused now than after something was charged
+            if is_api:
+                site_of(request)  # an answer names it: better refused now than after something was charged
             response = await self._view(request)
-        except (Http404, DisallowedHost) as error:
+        except Http404 as error:
+            response = error_response(answer_of(error)) if is_api else HttpResponse(status=404)
+        except DisallowedHost as error:
+            security_log.error("%s", error)
             response = error_response(answer_of(error))
-        if response.status_code == 405:
+        if is_api and response.status_code == 405:
             response = _other_methods(response, asked)
-        if asked == "HEAD" and isinstance(response, HttpResponse):
+        if is_api and asked == "HEAD" and isinstance(response, HttpResponse):
             length = len(response.content)
             response.content = b""
             response["Content-Length"] = str(length)

@@ -21,12 +21,14 @@ from generator.errors import (
 from generator.models import PROMPT_REFUSED
 from reveweb.api import (
     ANSWERS,
+    DATABASE_AWAY,
     INTERNAL_ERROR,
     METHOD_NOT_ALLOWED,
     Answer,
     BodyTooLarge,
     Encoded,
     InvalidJson,
+    NeedsHttps,
     NotAnObject,
     NotJson,
 )
@@ -103,6 +105,10 @@ GUIDANCE: dict[type[Exception], tuple[str, str]] = {
         "No image of your account has this id. Images of others are not found either.",
         "Check the id, and that the key belongs to the account that made the image.",
     ),
+    NeedsHttps: (
+        "The request came over plain HTTP. Its key was not looked at.",
+        "Begin the address with `https://`. Replace the key that you sent: others may have read it on its way.",
+    ),
     DisallowedHost: ("The `Host` header names another site.", "Use this site’s own address."),
     Http404: ("Nothing is at this address.", "Check the path. It begins with `/v1/reve-image/`."),
 }
@@ -144,6 +150,12 @@ def refusals() -> list[Refusal]:
         METHOD_NOT_ALLOWED,
         "The address takes another method.",
         "Send a `POST` to generate, a `GET` for the status; `Allow` names what is possible.",
+    )
+    rows[DATABASE_AWAY] = _row(
+        DATABASE_AWAY,
+        "The service is restarting, and whether the request was accepted is not known.",
+        "Wait `Retry-After` seconds, then send it again with the same `Idempotency-Key`.",
+        _MAY_BE_BILLED,
     )
     rows[INTERNAL_ERROR] = _row(
         INTERNAL_ERROR,
