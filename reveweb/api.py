@@ -230,7 +230,7 @@ api = NinjaAPI(
     description="Draw images from words.",
     parser=JsonParser(),
     docs_url=None,
-    openapi_url="/openapi.json",
+    openapi_url=None,  # `reveweb.openapi` has it
 )
 for _kind in ANSWERS:
     api.exception_handler(_kind)(_on_domain_error)

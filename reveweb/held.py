@@ -19,7 +19,7 @@ from django.utils.module_loading import import_string
 
 from kit.http.requests import site_of
 from kit.threads import in_thread
-from reveweb.api import MAX_BODY_BYTES, METHOD_NOT_ALLOWED, answer_of, error_response
+from reveweb.api import MAX_BODY_BYTES, METHOD_NOT_ALLOWED, answer_of, api, error_response
 from reveweb.lanes import Lane, lane_of
 
 security_log = logging.getLogger("django.security.DisallowedHost")
@@ -161,6 +161,9 @@ def _never_raises(layer: Answering) -> Answering:
 
 
 def _response_for(request: HttpRequest, error: Exception) -> HttpResponseBase:
+    if Lane.API in lane_of(request.path_info):
+        response: HttpResponseBase = api.on_exception(request, error)
+        return response
     try:
         raise error  # Django asks `sys.exc_info`, which each thread has of its own
     except Exception:

@@ -116,6 +116,8 @@ def facts(base: str) -> dict[str, Any]:
         "failures": errors.failures(),
         "operations": reference.operations(),
         "schemas": reference.schemas(),
+        "error_fields": reference.error(),
+        "answer_headers": reference.headers(),
     }
 
 

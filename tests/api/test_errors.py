@@ -19,6 +19,7 @@ from generator.errors import GeneratorError, UpstreamPaused
 from generator.models import Generation
 from generator.upstreams import trouble
 from generator.upstreams.reve_art import OperatorTrouble
+from reveweb import https
 from reveweb.api import ANSWERS
 from tests.api.answers import GENERATE, STATUS, assert_error, assert_json
 from tests.billing.books import audit
@@ -456,3 +457,15 @@ def test_no_answer_may_be_kept_and_a_look_up_says_nothing_of_credits(api: Api) -
         assert answer.headers["Cache-Control"] == "no-store"
     for look in (found, missing):
         assert not [name for name in look.headers if name.lower().startswith("x-credits")]
+
+
+@pytest.mark.parametrize("path", ["/v1/reve-image/status/img_1", "/v1/openapi.json", "/v2/nothing"])
+def test_a_bug_before_any_view_is_told_in_json_too(
+    serve: Callable[..., httpx.Response], monkeypatch: pytest.MonkeyPatch, unlogged: None, path: str
+) -> None:
+    def bug(*args: Any) -> Any:
+        raise RuntimeError("secret detail in /srv/site")
+
+    monkeypatch.setattr(https, "is_needed", bug)
+    answer = serve("PATCH", path)
+    assert "secret" not in assert_error(answer, 500, "internal_error")
