@@ -8,7 +8,7 @@ What generators of typed clients need, and would not survive otherwise:
 
 - no `default`: openapi-typescript takes a field that has one for required. The description tells it.
 - no `title` but a schema's own name: openapi-python-client makes two classes of one name from titles.
-- nothing is null: a field is there or it is not.
+- nothing in an answer is null: a field is there or it is not.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -96,10 +96,11 @@ def document(site: str) -> Json:
 def _document() -> Json:
     whole: Json = deepcopy(dict(api.get_openapi_schema()))
     del whole["servers"]  # `document` has them
-    whole["info"]["license"] = {"name": "MIT", "identifier": "MIT"}
+    whole["info"]["license"] = {"name": "MIT", "url": "https://opensource.org/license/mit"}
     whole["tags"] = [{"name": "Images", "description": "Ask for an image, and for what became of it."}]
     components = whole["components"]
     schemas = components["schemas"] = _tidied(components["schemas"])
+    _let_be_null(schemas)
     look_up = whole["paths"]["/v1/reve-image/status/{image_id}"]["get"]
     union = look_up["responses"][200]["content"]["application/json"]["schema"]
     schemas["Image"] = {"title": "Image", "description": "What became of an image, by its `status`.", **_tidied(union)}
@@ -138,6 +139,22 @@ def _tidied(schema: Any) -> Any:
         if default != "":
             tidy["description"] = f"{tidy['description']} Default: `{str(default).lower()}`."
     return tidy
+
+
+def _let_be_null(schemas: Json) -> None:
+    """Say that an optional field of a request may be null, which is to be absent, and give choices a name."""
+    request = schemas["GenerateRequest"]
+    for name, field in request["properties"].items():
+        if name in request["required"]:
+            continue
+        kind = {"type": field.pop("type")}
+        if "enum" in field:
+            choices = "".join(word.capitalize() for word in name.split("_"))
+            words = {"title": choices, "description": field["description"].partition(" Default:")[0]}
+            schemas[choices] = {**words, **kind, "enum": field.pop("enum")}
+            field["anyOf"] = [{"$ref": REF + choices}, {"type": "null"}]
+        else:
+            field["type"] = [kind["type"], "null"]
 
 
 def _without(schema: Json, *names: str) -> Json:

@@ -54,6 +54,7 @@ ROOMS = {
         [f"{app}/migrations" for app in ("accounts", "billing", "generator", "reveweb")], "tests/installations"
     ),
     "tools": "tests/tools tests/mutants",
+    "tools/openapi": "tests/clients tests/tools",
     "sandbox": "tests/sandbox tests/payments tests/stories tests/generator/test_worker.py tests/generator/test_reve.py "
     "tests/api/test_sync.py",
     "templates": PAGES,

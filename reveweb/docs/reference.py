@@ -154,13 +154,14 @@ def _fields(schema: dict[str, Any]) -> tuple[Field, ...]:
 def _type(schema: dict[str, Any]) -> str:
     """Return a schema's type in words, as a link where it is an object of its own."""
     if "oneOf" in schema or "anyOf" in schema:
-        return " or ".join(dict.fromkeys(_type(one) for one in schema.get("oneOf") or schema["anyOf"]))
+        variants = [one for one in schema.get("oneOf") or schema["anyOf"] if one.get("type") != "null"]
+        return " or ".join(dict.fromkeys(map(_type, variants)))
     if name := _name(schema):
-        if "properties" not in _schemas()[name]:
+        if "properties" not in _schemas()[name]:  # a choice
             return _type(_schemas()[name])
         shown = _shown_as(name)
         return f"[{shown}](#{slugify(shown)})"
-    kind = str(schema.get("type", "any"))
+    kind = schema["type"] if isinstance(schema["type"], str) else schema["type"][0]  # … or null
     return f"{kind}, {schema['format']}" if "format" in schema else kind
 
 
@@ -186,6 +187,9 @@ def _codes(schema: dict[str, Any]) -> tuple[str, ...]:
 
 def _notes(schema: dict[str, Any]) -> tuple[str, ...]:
     notes = []
+    for one in schema.get("anyOf", ()):
+        if name := _name(one):
+            schema = {**_schemas()[name], **schema}
     if "const" in schema:
         notes.append(f"Always `{schema['const']}`.")
     if "enum" in schema:
