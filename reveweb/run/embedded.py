@@ -38,6 +38,8 @@ def secret(name: str, var_dir: Path) -> str:
     """Return this installation's secret `name`, made on first use in a file that only its owner can read."""
     path = var_dir / name
     try:
+        if path.stat().st_mode & 0o077:  # as a copy may be that was brought back
+            path.chmod(0o600)
         return path.read_text()
     except FileNotFoundError:
         var_dir.mkdir(parents=True, exist_ok=True)

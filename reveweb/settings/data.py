@@ -78,7 +78,9 @@ STORAGES: dict[str, dict[str, Any]] = {
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 # Sends browsers to the bucket for images, at signed addresses, instead of passing the bytes through.
-S3_REDIRECT = bool(S3_BUCKET) and env.flag("S3_REDIRECT", False)
+S3_REDIRECT = env.flag("S3_REDIRECT", False)
+if S3_REDIRECT and not S3_BUCKET:
+    raise ImproperlyConfigured("S3_BUCKET is not set; S3_REDIRECT needs it.")
 if S3_REDIRECT and SECURE and S3_ENDPOINT_URL.startswith("http://"):
     raise ImproperlyConfigured(
         "S3_REDIRECT sends browsers to S3_ENDPOINT_URL, and a page on https may show nothing from plain http: give the "
