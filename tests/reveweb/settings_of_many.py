@@ -8,7 +8,6 @@ import os
 import sys
 import tempfile
 
-import django.core.management
 import kombu  # noqa: F401 (the settings import these: imported once, for all)
 import psycopg.conninfo  # noqa: F401
 
