@@ -44,6 +44,7 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     }
     DATABASES["default"]["TEST"] = {"NAME": VAR_DIR / "test.sqlite3"}  # on disk: tests use several connections
 elif DATABASES["default"]["ENGINE"].endswith("postgresql"):
+    DATABASES["default"]["ENGINE"] = "kit.postgresql"  # whose pool lends nothing that the server has ended
     # Requests run on short-lived threads, so connections are kept by a pool and not by a thread.
     DATABASES["default"]["OPTIONS"] = {
         "pool": {"min_size": 1, "max_size": ORM_CONNECTIONS, "timeout": 20},

@@ -65,6 +65,7 @@ MIDDLEWARE = [
 # What the other lane passes (`reveweb.lanes`): all that may wait, and knows no page. Each layer must be async.
 API_MIDDLEWARE = [
     "reveweb.middleware.named_request",
+    "reveweb.middleware.preflights_in_json",
     "corsheaders.middleware.CorsMiddleware",
     "reveweb.https.over_https",
 ]
@@ -95,10 +96,22 @@ if DEBUG:  # read an edited template again; otherwise Django keeps what it has c
         "django.template.loaders.app_directories.Loader",
     ]
 
-CORS_URLS_REGEX = r"^/(v1|images)/"
+CORS_URLS_REGEX = r"^/(v1|v2|images)/"
 CORS_ALLOW_ALL_ORIGINS = True
 CORS_ALLOW_CREDENTIALS = False
-CORS_ALLOW_HEADERS = ["accept", "authorization", "content-type", "idempotency-key", "user-agent", "x-requested-with"]
+# What callers in browsers send: what the API reads, and what their libraries and tracing add.
+CORS_ALLOW_HEADERS = [
+    "accept",
+    "authorization",
+    "baggage",
+    "cache-control",
+    "content-type",
+    "idempotency-key",
+    "traceparent",
+    "tracestate",
+    "user-agent",
+    "x-requested-with",
+]
 CORS_EXPOSE_HEADERS = [
     "idempotent-replayed",
     "ratelimit-limit",

@@ -67,6 +67,7 @@ MFA_TOTP_TOLERANCE = 1  # clocks of phones may be half a minute off
 MFA_ALLOW_UNVERIFIED_EMAIL = SANDBOX or ACCOUNT_EMAIL_VERIFICATION == "mandatory"
 MFA_ADAPTER = "reveweb.login.adapters.MfaAdapter"
 MFA_FORMS = {
+    "activate_totp": "reveweb.login.codes.ActivateForm",
     "authenticate": "reveweb.login.codes.AuthenticateForm",
     "reauthenticate": "reveweb.login.codes.ReauthenticateForm",
 }
