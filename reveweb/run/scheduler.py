@@ -31,7 +31,7 @@ class Scheduler(beat.Scheduler):
     def __init__(self, app: Any, lazy: bool = False, **named: Any) -> None:
         super().__init__(app, lazy=lazy, **named)
         self._heard_at = self._away_until = 0.0
-        if not lazy and self.app.conf.broker_url.startswith("redis"):
+        if not lazy and self.app.conf.broker_write_url.startswith("redis"):
             # The worker's limit is longer than it waits for a message. A process that only sends has none of that.
             options = {**self.app.conf.broker_transport_options, "socket_timeout": ANSWER_SECONDS}
             self.app.conf.broker_transport_options = options

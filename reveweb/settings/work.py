@@ -13,7 +13,8 @@ BROKER = (
     if env.text("CELERY_BROKER_URL")
     else links.broker("REDIS_URL", REDIS_URL)
 )
-CELERY_BROKER_URL = BROKER.url
+# Celery itself reads a variable of the name CELERY_BROKER_URL, as it is written, before this; but these before that.
+CELERY_BROKER_URL = CELERY_BROKER_READ_URL = CELERY_BROKER_WRITE_URL = BROKER.url
 CELERY_BROKER_USE_SSL = BROKER.tls
 if BROKER.heartbeat is not None:
     CELERY_BROKER_HEARTBEAT = BROKER.heartbeat
