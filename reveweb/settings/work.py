@@ -1,5 +1,7 @@
 """Work: the queue, and the upstream that draws."""
 
+import os
+
 from kombu import Exchange, Queue
 
 from reveweb.run import embedded
@@ -13,8 +15,9 @@ BROKER = (
     if env.text("CELERY_BROKER_URL")
     else links.broker("REDIS_URL", REDIS_URL)
 )
-# Celery itself reads a variable of the name CELERY_BROKER_URL, as it is written, before this; but these before that.
-CELERY_BROKER_URL = CELERY_BROKER_READ_URL = CELERY_BROKER_WRITE_URL = BROKER.url
+CELERY_BROKER_URL = BROKER.url
+if "CELERY_BROKER_URL" in os.environ:  # Celery itself reads that, as it is written, before the setting; these before it
+    CELERY_BROKER_READ_URL = CELERY_BROKER_WRITE_URL = BROKER.url
 CELERY_BROKER_USE_SSL = BROKER.tls
 if BROKER.heartbeat is not None:
     CELERY_BROKER_HEARTBEAT = BROKER.heartbeat
