@@ -81,7 +81,7 @@ def _ensure_extension(cursor: CursorWrapper, extension: str, say: Callable[[str]
     say(f"The extension {extension} was created.")
 
 
-def _answer(cursor: CursorWrapper, query: str, *parameters: object) -> bool | None:
+def _answer(cursor: CursorWrapper, query: str, *parameters: int | str) -> bool | None:
     """Return the one value that `query` gives; None when it gives no row."""
     cursor.execute(query, parameters)
     row = cursor.fetchone()
