@@ -16,6 +16,7 @@ if multiprocessing.parent_process() is not None:
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "reveweb.settings")
 django.setup(set_prefix=False)
 
+from generator.files import shared_mark  # noqa: E402 (settings must be there first)
 from kit.threads import let_go  # noqa: E402 (settings must be there first)
 from reveweb import drain, lean  # noqa: E402 (likewise)
 from reveweb.held import HeldHandler, Receive, Scope, Send  # noqa: E402 (likewise)
@@ -39,6 +40,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     """Serve one HTTP request, or a process's whole life."""
     if scope["type"] == "lifespan":
         drain.watch()
+        shared_mark.watch()
         await _acknowledge(receive, send)
     elif scope["type"] == "http":
         if scope["path"] == "/readyz":
