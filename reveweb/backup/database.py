@@ -82,7 +82,9 @@ def _postgresql(folder: Path) -> Iterator[tuple[Copy, Iterator[tuple[str, str]]]
         database.set_isolation_level(psycopg.IsolationLevel.REPEATABLE_READ)
         program, copy.made_by = _pg_dump(database.info.server_version)
         [snapshot] = database.execute("SELECT pg_export_snapshot()").fetchone() or [""]
-        _dump(program, str(snapshot), copy.path)
+        # The very server that has the snapshot, where DATABASE_URL names several.
+        server = {"PGHOST": database.info.host, "PGPORT": str(database.info.port), "PGHOSTADDR": ""}
+        _dump(program, str(snapshot), copy.path, server)
         for table in _tables():
             [copy.rows[table]] = database.execute(_counted(table).encode()).fetchone() or [0]
         [copy.images] = database.execute(_HOW_MANY.encode()).fetchone() or [0]
@@ -97,8 +99,10 @@ def _postgresql(folder: Path) -> Iterator[tuple[Copy, Iterator[tuple[str, str]]]
             yield copy, ((token, extension) for token, extension in map(str.split, kept))
 
 
-def _dump(program: str, snapshot: str, target: Path) -> None:
+def _dump(program: str, snapshot: str, target: Path, server: dict[str, str]) -> None:
     environment, named = _as_libpq()
+    if "," in environment.get("PGHOST", "") + environment.get("PGHOSTADDR", ""):
+        environment |= server
     command = [program, "--format=custom", "--no-password", f"--snapshot={snapshot}", f"--file={target}"]
     command += [f"--lock-wait-timeout={PATIENCE_SECONDS}s", *([f"--dbname={named}"] if named else [])]
     done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True)  # noqa: S603 (ours)
