@@ -23,6 +23,12 @@ def heard() -> dict[str, float]:
     return {name.decode(): max(0.0, now - float(at)) for name, at in pulses.items()}
 
 
+def forget(*names: str) -> None:
+    """Forget names that mean nobody any more. Raises redis.RedisError."""
+    if names:
+        _client().hdel(_key(), *names)
+
+
 def _key() -> str:
     return f"reveweb:pulse:{settings.REDIS_NAMESPACE}"
 

@@ -20,7 +20,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "reveweb.settings")
 settings_or_exit()
 django.setup(set_prefix=False)
 
-from kit.http import proxies  # noqa: E402 (settings must be there first)
+from generator.files import shared_mark  # noqa: E402 (settings must be there first)
+from kit.http import proxies  # noqa: E402 (likewise)
 from kit.threads import let_go  # noqa: E402 (likewise)
 from reveweb import drain, lean  # noqa: E402 (likewise)
 from reveweb.held import HeldHandler, Receive, Scope, Send  # noqa: E402 (likewise)
@@ -44,6 +45,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     """Serve one HTTP request, or a process's whole life."""
     if scope["type"] == "lifespan":
         drain.watch()
+        shared_mark.watch()
         await _acknowledge(receive, send)
     elif scope["type"] == "http":
         if settings.TRUSTED_PROXIES:
