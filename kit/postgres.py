@@ -13,8 +13,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import DEFAULT_DB_ALIAS, IntegrityError, connections
 from django.db.models import NOT_PROVIDED, Model
 
-from kit.loops import PerLoop
 from kit.idle import has_something_to_say
+from kit.loops import PerLoop
 from kit.postgresql.outage import DatabaseAway
 
 PATIENCE_SECONDS = 20.0  # how long a statement may wait for a connection and take, all in all

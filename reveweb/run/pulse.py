@@ -7,6 +7,7 @@ import redis
 from celery import bootsteps
 
 from kit import pulse
+from reveweb.run import watchdog
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +24,7 @@ class Pulse(bootsteps.StartStopStep):
         """Begin once the queues are listened to; again after each lost connection."""
         names = [name for queue, name in NAMES.items() if queue in consumer.app.amqp.queues.consume_from]
         self.timer = consumer.timer.call_repeatedly(EVERY_SECONDS, _beat, (names,))
+        watchdog.hear()
         _beat(names)
 
     def stop(self, consumer: Any) -> None:
@@ -31,6 +33,7 @@ class Pulse(bootsteps.StartStopStep):
 
 
 def _beat(names: list[str]) -> None:
+    watchdog.hear()
     for name in names:
         try:
             pulse.beat(name)

@@ -13,12 +13,17 @@ CELERY_TASK_STORE_ERRORS_EVEN_IF_IGNORED = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_TASK_PUBLISH_RETRY = False
-# A publish must fail fast: the row is already committed and the scheduler finds it.
-CELERY_BROKER_TRANSPORT_OPTIONS = (
+# Of a process that takes messages; what sends them has shorter ones of its own (`kit.broker`).
+CELERY_BROKER_CONNECTION_TIMEOUT = 2
+CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, float] = (
     {"socket_connect_timeout": 2, "socket_timeout": 30, "max_retries": 0}
     if CELERY_BROKER_URL.startswith("redis")
-    else {}
+    else {"read_timeout": 10, "write_timeout": 10, "max_retries": 0}
 )
+CELERY_BROKER_HEARTBEAT = 10  # seconds; a RabbitMQ that says nothing for twice as long is gone
+# After a lost connection Celery would take fewer messages at first and then, for each task that ends, one more: by a call
+# from the task's thread that waits for an answer, which the thread that takes messages may read. Both hang then.
+CELERY_WORKER_ENABLE_PREFETCH_COUNT_REDUCTION = False
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 # By urgency, so that nothing slow delays what is not: payments; what sends and what asks the upstream; all the rest.
 # Each has a key of its own: under Celery's default they would share one, and each message would go to all four.

@@ -59,7 +59,7 @@ def test_a_broker_that_is_away_is_left_alone_for_a_moment(app: Celery) -> None:
     app.conf.update(broker_url=f"redis://127.0.0.1:{free_port()}/0")
     each = Scheduler(app)
     began = time.monotonic()
-    run(each, lambda: each._away_until)
+    run(each, lambda: each._is_away)
     each.tick()
     assert time.monotonic() - began < 3
     assert pulse.heard()["scheduler"] < 3
