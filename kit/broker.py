@@ -15,7 +15,7 @@ from celery import current_app
 from django.db import transaction
 from kombu.exceptions import OperationalError
 
-from kit import request_id
+from kit import request_id, site
 from kit.aside import Aside
 from kit.idle import has_something_to_say
 
@@ -141,7 +141,7 @@ def _send(batch: list[Message]) -> None:
                 countdown=message.after,
                 headers={"request_id": message.request_id},
             )
-        except BrokerAway as error:
+        except (BrokerAway, site.NameUnknown) as error:
             log.warning(
                 "The broker cannot be reached, the scheduler will run %s %s: %s", message.task, message.arguments, error
             )

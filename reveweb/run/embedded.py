@@ -1,14 +1,11 @@
 """What an installation makes for itself under `var/` when nobody configures it: a secret and free ports."""
 
-import hashlib
 import json
 import os
 import secrets
 import socket
-from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 DEFAULT_PORTS = {"valkey": 8001, "sandbox": 8002}
 
@@ -30,17 +27,6 @@ def secret(name: str, var_dir: Path) -> str:
     finally:
         draft.unlink()
     return path.read_text()
-
-
-def name_of(database: Mapping[str, Any], var_dir: Path) -> str:
-    """Return a name for the installation that has this database, as settings describe it.
-
-    Where the database is a file, others may have one at the same path: then a secret of this installation's is in it.
-    """
-    where = [str(database.get(part, "")) for part in ("HOST", "PORT", "NAME")]
-    if "sqlite" in database["ENGINE"]:
-        where.append(secret("installation", var_dir))
-    return hashlib.sha256(" ".join(where).encode()).hexdigest()[:12]
 
 
 def port(name: str, var_dir: Path) -> int:

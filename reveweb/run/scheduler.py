@@ -45,8 +45,8 @@ class Scheduler(beat.Scheduler):
 
     def apply_entry(self, entry: Any, producer: Any = None) -> None:
         """Send one tick, unless the broker is away or its queue is long already."""
-        queue = self.app.amqp.router.route({}, entry.task)["queue"]
         try:
+            queue = self.app.amqp.router.route({}, entry.task)["queue"]
             if self._line.waiting(queue) < MOST_WAITING:
                 self._line.send(entry.task, entry.args, entry.kwargs, **entry.options)
         except Exception as error:  # each broker has its own errors, and none may end the scheduler

@@ -1,7 +1,5 @@
 """Work: the queue, and the upstream that draws."""
 
-from kombu import Exchange, Queue
-
 from reveweb.run import embedded
 from reveweb.settings.data import REDIS_URL, TASK_THREADS
 from reveweb.settings.env import env
@@ -21,15 +19,15 @@ CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, float] = (
     else {"read_timeout": 10, "write_timeout": 10, "max_retries": 0}
 )
 CELERY_BROKER_HEARTBEAT = 10  # seconds; a RabbitMQ that says nothing for twice as long is gone
-# After a lost connection Celery would take fewer messages at first and then, for each task that ends, one more: by a call
-# from the task's thread that waits for an answer, which the thread that takes messages may read. Both hang then.
+# After a lost connection Celery would take fewer messages at first and then, for each task that ends, one more: by a
+# call from the task's thread that waits for an answer, which the thread that takes messages may read. Both hang then.
 CELERY_WORKER_ENABLE_PREFETCH_COUNT_REDUCTION = False
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 # By urgency, so that nothing slow delays what is not: payments; what sends and what asks the upstream; all the rest.
-# Each has a key of its own: under Celery's default they would share one, and each message would go to all four.
-CELERY_TASK_QUEUES = [
-    Queue(name, Exchange("reveweb"), routing_key=name) for name in ("money", "submit", "look", "rest")
-]
+# At the broker their names begin with the installation's (`reveweb.run.broker`).
+QUEUES = ("money", "submit", "look", "rest")
+# Nobody commands workers over the broker, where those of another installation would listen too.
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_TASK_DEFAULT_QUEUE = "rest"
 CELERY_TASK_ROUTES = {
     "billing.tasks.handle_event": {"queue": "money"},
