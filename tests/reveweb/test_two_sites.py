@@ -17,7 +17,6 @@ from django.db import connection
 
 from billing import identity
 from kit import broker, site
-from reveweb.celery import app
 from tests import ROOT, rabbit
 from tests.installation import wait_until
 from tests.processes import running
@@ -33,7 +32,6 @@ from django.core.cache import cache
 from django.utils import timezone
 from generator.ask.limits import Window, take
 from kit import broker, nights, pulse, site, wakeups
-from reveweb.celery import app
 
 found = {
     "name": site.name(),
@@ -104,14 +102,6 @@ def heard_of(name: str) -> list[str]:
     return [kind.decode() for kind in server.hkeys(f"reveweb:pulse:{name}")]
 
 
-def forget_queues(url: str, name: str) -> None:
-    with app.connection_for_write(url) as line:
-        channel: Any = line.default_channel
-        for queue in settings.QUEUES:
-            channel.queue_delete(f"reveweb.{name}.{queue}")
-        channel.exchange_delete(f"reveweb.{name}")
-
-
 @pytest.mark.skipif(not SQLITE, reason="two databases are two files here")
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("at", ["redis", pytest.param("rabbitmq", marks=rabbit.needed)])
@@ -141,7 +131,7 @@ def test_two_installations_do_not_meet(tmp_path: Path, heard_on: Callable[[], se
         assert heard_on() == {first["name"], other["name"]}
     finally:
         for name in names:
-            forget_queues(url, name)
+            rabbit.forget(name, url)
 
 
 @pytest.mark.skipif(not SQLITE, reason="about a process before its tables")
