@@ -11,6 +11,8 @@ from typing import cast
 import redis
 from django.conf import settings
 
+from kit import site
+
 
 def beat(name: str) -> None:
     """Note that `name` is alive. Raises redis.RedisError."""
@@ -30,7 +32,7 @@ def forget(*names: str) -> None:
 
 
 def _key() -> str:
-    return f"reveweb:pulse:{settings.REDIS_NAMESPACE}"
+    return f"reveweb:pulse:{site.name()}"
 
 
 @lru_cache(maxsize=1)
