@@ -19,7 +19,8 @@ ORM_CONNECTIONS = DATABASE_CONNECTIONS - API_CONNECTIONS
 DATABASE_THREADS = max(1, ORM_CONNECTIONS // 2)  # of `kit.threads`
 TASK_THREADS = max(1, min(env.whole("WORKER_THREADS", 16), ORM_CONNECTIONS - DATABASE_THREADS))  # of Celery
 WATCH_THREADS = 1  # of `kit.threads` too, in web processes, where there are no tasks
-FILE_THREADS = 8  # local files, and storage that is not local: it may stall
+FILE_THREADS = 4  # files on this machine
+STORAGE_THREADS = 16  # where images are kept: it may hang, and they wait with it
 PROCESSOR_THREADS = os.cpu_count() or 2  # of what computes, such as decoding images
 
 DATABASE_URL = env.text("DATABASE_URL", f"sqlite:///{VAR_DIR / 'reveweb.sqlite3'}")
@@ -57,6 +58,8 @@ STORAGES: dict[str, dict[str, Any]] = {
     },
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
+# Seconds that a web process waits for a file until it says 503.
+STORAGE_SECONDS = env.number("STORAGE_SECONDS", 15.0, least=0.1)
 # Sends browsers to the bucket for images, at signed addresses, instead of passing the bytes through.
 S3_REDIRECT = bool(S3_BUCKET) and env.flag("S3_REDIRECT", False)
 if S3_REDIRECT and SECURE and env.text("S3_ENDPOINT_URL").startswith("http://"):
@@ -65,7 +68,23 @@ if S3_REDIRECT and SECURE and env.text("S3_ENDPOINT_URL").startswith("http://"):
         "bucket an https address, or leave S3_REDIRECT off."
     )
 if S3_BUCKET:
-    from boto3.s3.transfer import TransferConfig  # here, for it takes a while and few need it
+    from boto3.s3.transfer import TransferConfig  # here, for they take a while and few need them
+    from botocore.config import Config
+
+    # The AWS client adds checksums to whatever it sends since 2025, which older MinIO, Backblaze and others refuse.
+    s3_checksums = env.choice("S3_CHECKSUMS", "when_required", ["when_required", "when_supported"])
+    s3_config = Config(
+        # It would wait a minute for each of five tries.
+        connect_timeout=env.number("S3_CONNECT_SECONDS", 2.0, least=0.1),
+        read_timeout=env.number("S3_READ_SECONDS", 8.0, least=0.1),
+        retries={"mode": "standard", "total_max_attempts": env.whole("S3_ATTEMPTS", 2, least=1)},
+        request_checksum_calculation=s3_checksums,
+        response_checksum_validation=s3_checksums,
+        s3={"addressing_style": env.choice("S3_ADDRESSING", "auto", ["auto", "path", "virtual"])},
+        max_pool_connections=2 * STORAGE_THREADS,
+        # What it signs by default where a region still has it is a form that most other stores never had.
+        **({"signature_version": "s3v4"} if S3_REDIRECT else {}),
+    )
 
     STORAGES["default"] = {
         "BACKEND": "storages.backends.s3.S3Storage",
@@ -76,8 +95,7 @@ if S3_BUCKET:
             "access_key": env.text("S3_ACCESS_KEY") or None,
             "secret_key": env.text("S3_SECRET_KEY") or None,
             "location": env.text("S3_PREFIX", "images"),
-            # What it signs by default where a region still has it is a form that most other stores never had.
-            **({"signature_version": "s3v4"} if S3_REDIRECT else {}),
+            "client_config": s3_config,
             "file_overwrite": True,
             "default_acl": None,
             # A file that is opened is fetched whole before it is sent on: beyond this many bytes onto the disk, not
