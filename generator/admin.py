@@ -43,6 +43,7 @@ class GenerationAdmin(ReadOnlyAdmin):
     list_display = ["thumbnail", "public_id", "whose", "state", "error_code", "aspect_ratio", "source", "created_at"]
     list_display_links = ["thumbnail", "public_id"]
     actions = ["take_off_explore"]
+    linked_lookups = frozenset({"wallet__id__exact", "id__in"})  # of one person; the first page's, without their file
     list_filter = ["status", "is_listed", "error_code", "aspect_ratio", "created_at", "finished_at"]
     list_select_related = ["wallet__user", "api_key"]
     search_fields = ["=public_id", "=upstream_id", "=wallet__user__email"]

@@ -13,6 +13,7 @@ class Lane(Flag):
 
 LANES = {
     "/v1/": Lane.HELD | Lane.API,
+    "/v2/": Lane.HELD | Lane.API,  # where there is nothing yet, and a program asks
     "/images/": Lane.HELD,
     "/shared/": Lane.HELD,
     "/healthz": Lane.HELD,
@@ -23,6 +24,6 @@ LANES = {
 
 def lane_of(path: str) -> Lane:
     """Return the lane of a request for `path`."""
-    if path == "/v1":
-        return LANES["/v1/"]
+    if path in ("/v1", "/v2"):
+        path += "/"
     return next((lane for prefix, lane in LANES.items() if path.startswith(prefix)), Lane.PAGE)

@@ -6,9 +6,9 @@ from typing import Any
 from asgiref.sync import iscoroutinefunction
 from csp.middleware import CSPMiddleware, PolicyParts
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
 from django.middleware.gzip import GZipMiddleware
-from django.utils.decorators import sync_and_async_middleware
+from django.utils.decorators import async_only_middleware, sync_and_async_middleware
 from django.utils.deprecation import MiddlewareMixin
 from whitenoise.middleware import WhiteNoiseMiddleware
 from whitenoise.responders import StaticFile
@@ -56,6 +56,20 @@ def in_utf8(get_response: GetResponse) -> GetResponse:
         return response
 
     return asynchronous if iscoroutinefunction(get_response) else synchronous
+
+
+@async_only_middleware
+def preflights_in_json(get_response: GetResponse) -> GetResponse:
+    """Gives the API's answers to preflights its own content type; a browser looks at their headers alone."""
+
+    async def asynchronous(request: HttpRequest) -> HttpResponseBase:
+        response: HttpResponseBase = await get_response(request)
+        if request.method == "OPTIONS" and response.get("Content-Type", "").startswith("text/html"):
+            headers = {name: value for name, value in response.items() if not name.startswith("Content-")}
+            return JsonResponse({}, headers=headers)
+        return response
+
+    return asynchronous
 
 
 class ContentSecurityPolicy(CSPMiddleware):

@@ -23,6 +23,7 @@ PRODUCTION = {
     "REVE_API_KEY": "checked-only",
     "SECRET_KEY": "kQ8vZr3Tn5Yw1Xc7Bm9Lp2Hs6Jd4Fg0Aq-zEuIoKyTrWxVbNmPqRs",
     "PUBLIC_URL": "https://images.example.com",
+    "EMAIL_URL": "smtp+tls://images:secret@mail.example.com",
     "SSL_REDIRECT": "1",
     "ENV_FILE": "",
 }

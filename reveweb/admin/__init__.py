@@ -2,6 +2,7 @@
 
 from typing import Any, ClassVar
 
+from allauth.account import views as account_views
 from allauth.account.decorators import secure_admin_login
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
@@ -12,6 +13,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
+from django.views.generic import RedirectView
 from unfold.decorators import action, display
 
 from accounts.models import User
@@ -24,9 +26,12 @@ from reveweb.admin.forms import GrantForm
 
 AT_ONCE = 200  # people that one act may grant to
 
-# One door for everybody: the site's own log-in, with its limits on guessing.
+# One door for everybody: the site's own, with its limits on guessing and its mails.
 admin.site.index_title = "Overview"
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]  # as allauth documents it
+admin.site.logout = account_views.logout  # type: ignore[method-assign]
+admin.site.password_change = RedirectView.as_view(pattern_name="account_change_password")  # type: ignore[method-assign,assignment]
+admin.site.password_change_done = RedirectView.as_view(pattern_name="account_security")  # type: ignore[method-assign,assignment]
 
 
 class State(admin.SimpleListFilter):

@@ -1,16 +1,37 @@
 """What an installation makes for itself under `var/` when nobody configures it: a secret and free ports."""
 
+import errno
 import hashlib
 import json
+import logging
 import os
 import secrets
 import socket
+import stat
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+log = logging.getLogger(__name__)
+
 DEFAULT_PORTS = {"valkey": 8001, "sandbox": 8002}
+
+
+def keep_private(folder: Path) -> None:
+    """Make `folder` for its owner alone, and let others out of one that is wider; a line says where that cannot be.
+
+    It holds secrets, mails and people's images. A folder that all share, as `/tmp`, is left as it is.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        mode = stat.S_IMODE(folder.stat().st_mode)
+        if mode & 0o077:
+            if mode & stat.S_ISVTX:
+                raise PermissionError(errno.EPERM, "it is a folder that everybody shares")
+            folder.chmod(0o700)
+    except OSError as error:
+        log.warning("Others may read %s, which cannot be made private: %s", folder, error.strerror)
 
 
 def secret(name: str, var_dir: Path) -> str:
