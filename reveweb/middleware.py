@@ -13,7 +13,7 @@ from django.utils.deprecation import MiddlewareMixin
 from whitenoise.middleware import WhiteNoiseMiddleware
 from whitenoise.responders import StaticFile
 
-from kit import request_id
+from kit import request_id, storage
 from kit.http import parts, signed
 
 GetResponse = Callable[[HttpRequest], Any]
@@ -106,6 +106,13 @@ class StaticFiles(WhiteNoiseMiddleware):  # type: ignore[misc]  # whitenoise has
         for name, value in headers.items():
             response[name] = value
         return response
+
+
+class StorageAnswers(MiddlewareMixin):
+    """Answers 503 where a page needs a file that cannot be read now, and says when to come again."""
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        return storage.away() if isinstance(exception, storage.StorageAway) else None
 
 
 class PrivatePages(MiddlewareMixin):

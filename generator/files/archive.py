@@ -9,8 +9,9 @@ from zipstream import ZIP_STORED, ZipStream
 
 from generator.files import images
 from generator.models import Generation
+from kit import storage
 from kit.http.csv_export import to_csv
-from kit.threads import Pool, in_thread
+from kit.threads import let_go
 
 MANIFEST = "prompts.csv"
 HEAD = ("file", "prompt", "negative_prompt", "ratio", "width", "height", "made_utc", "source", "model", "id", "note")
@@ -23,13 +24,15 @@ _NO_WORD = re.compile(r"[^\w]+|_+")
 def stream(generations: Iterable[Generation]) -> Generator[bytes, None, None]:
     """Yield a ZIP of completed generations, uncompressed (images are that already), and last what they were asked for.
 
-    A file that storage no longer has is left out, and the manifest says so.
+    A file that storage no longer has is left out, and the manifest says so. Raises StorageAway: a ZIP that breaks off
+    is asked for again, where one that lacks images may be taken for all there is.
     """
     archive = ZipStream(compress_type=ZIP_STORED)
     rows: list[tuple[object, ...]] = [HEAD]
     for generation in generations:
         name = file_name(generation)
         note = ""
+        let_go()  # the storage may keep us waiting
         try:
             archive.add(_pieces(images.read(generation.file_name)), name)
         except FileNotFoundError:
@@ -44,7 +47,7 @@ async def stream_async(generations: Iterable[Generation]) -> AsyncGenerator[byte
     """Yield what `stream` does, read in a thread a piece at a time: a slow reader holds no thread."""
     chunks = stream(generations)
     try:
-        while piece := await in_thread(lambda: _gather(chunks), Pool.FILES):
+        while piece := await storage.in_time(lambda: _gather(chunks)):
             yield piece
     finally:
         with suppress(ValueError):  # whoever went away in the middle of a piece: its thread still reads

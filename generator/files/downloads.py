@@ -14,6 +14,7 @@ from django.http import HttpResponse
 
 from generator.files import images
 from generator.models import Generation
+from kit import storage
 from kit.http import signed
 from kit.threads import Pool, in_thread
 
@@ -62,9 +63,9 @@ def original_format(generation: Generation) -> str:
 async def download_of(generation: Generation, format: str) -> Download:
     """Return a completed image in `format`: the very bytes that were stored where they are that already.
 
-    Raises FileNotFoundError, BadImage.
+    Raises FileNotFoundError, BadImage, StorageAway.
     """
-    data = await in_thread(partial(images.read, generation.file_name), Pool.FILES)
+    data = await storage.in_time(partial(images.read, generation.file_name))
     if is_conversion(generation, format):
         data = await in_thread(partial(images.convert, data, FORMATS[format]), Pool.PROCESSOR)
     return Download(data, disposition(generation, format), images.CONTENT_TYPES[_EXTENSIONS[format]])

@@ -60,6 +60,7 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "reveweb.login.activity.session_activity",
+    "reveweb.middleware.StorageAnswers",
 ]
 
 # What the other lane passes (`reveweb.lanes`): all that may wait, and knows no page. Each layer must be async.
