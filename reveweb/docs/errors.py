@@ -3,6 +3,7 @@
 import inspect
 from dataclasses import dataclass
 
+from django.conf import settings
 from django.core.exceptions import DisallowedHost
 from django.http import Http404
 
@@ -24,6 +25,7 @@ from reveweb.api import (
     METHOD_NOT_ALLOWED,
     Answer,
     BodyTooLarge,
+    BodyTooSlow,
     InvalidJson,
     NotAnObject,
     NotJson,
@@ -66,6 +68,10 @@ GUIDANCE: dict[type[Exception], tuple[str, str]] = {
     BodyTooLarge: (
         f"The body has more than {ANSWERS[BodyTooLarge].message.rpartition('most ')[2].rstrip('.')}.",
         "Shorten the prompt.",
+    ),
+    BodyTooSlow: (
+        f"The whole body has not arrived {settings.REQUEST_SECONDS} seconds after the request began.",
+        "Send the same request again.",
     ),
     NotJson: ("The `Content-Type` names something other than JSON.", "Send `Content-Type: application/json`."),
     NotAnObject: ("The body is JSON, but not an object.", 'Send an object: `{"prompt": "…"}`.'),

@@ -14,6 +14,7 @@ HOST = env.text("HOST", "127.0.0.1")
 PORT = env.whole("PORT", 8000, least=1, most=65_535)
 WEB_WORKERS = env.whole("WEB_WORKERS", 1, least=1)
 DRAIN_SECONDS = env.number("DRAIN_SECONDS", 3.0)
+REQUEST_SECONDS = env.whole("REQUEST_SECONDS", 20, least=1, most=60)  # granian waits for headers no longer than that
 PUBLIC_URL = env.address("PUBLIC_URL")
 
 REVE_API_KEY = env.text("REVE_API_KEY")
