@@ -4,7 +4,6 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial, wraps
-from tempfile import SpooledTemporaryFile
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction
@@ -19,8 +18,9 @@ from django.utils.module_loading import import_string
 
 from kit.http.requests import site_of
 from kit.threads import in_thread
-from reveweb.api import MAX_BODY_BYTES, METHOD_NOT_ALLOWED, answer_of, error_response
+from reveweb.api import ANSWERS, METHOD_NOT_ALLOWED, REFUSALS, answer_of, error_response
 from reveweb.lanes import Lane, lane_of
+from reveweb.middleware import refusal_of, refused_plainly
 
 security_log = logging.getLogger("django.security.DisallowedHost")
 
@@ -70,24 +70,11 @@ class HeldHandler(ASGIHandler):
             log_response("%s: %s", response.reason_phrase, request.path, response=response, request=request)
         return response
 
-    async def read_body(self, receive: Receive) -> Any:
-        """Keep no more of a body than shows that it is too large; the rest is read and discarded."""
-        body = SpooledTemporaryFile(max_size=2 * MAX_BODY_BYTES, mode="w+b")  # noqa: SIM115 (the caller closes it)
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                body.close()
-                raise RequestAborted
-            if body.tell() <= MAX_BODY_BYTES:
-                body.write(message.get("body", b"")[: MAX_BODY_BYTES + 1])
-            if not message.get("more_body", False):
-                break
-        body.seek(0)
-        return body
-
     async def answer(self, request: HttpRequest) -> HttpResponseBase:
         """Take a request to its view, and let no answer of `/v1` out that is not JSON."""
         is_api = Lane.API in lane_of(request.path_info)
+        if status := refusal_of(request):
+            return error_response(ANSWERS[REFUSALS[status]]) if is_api else refused_plainly(status)
         asked = request.method
         if is_api and asked == "HEAD":  # what GET answers, without its body
             request.method = "GET"

@@ -48,6 +48,7 @@ MIDDLEWARE = [
     "reveweb.middleware.in_utf8",
     "django.middleware.security.SecurityMiddleware",
     "reveweb.middleware.ContentSecurityPolicy",
+    "reveweb.middleware.refused_body",
     "reveweb.middleware.StaticFiles",
     "reveweb.middleware.Compression",
     "reveweb.middleware.PrivatePages",
