@@ -68,10 +68,13 @@ def count_guess(request: HttpRequest, email: str) -> list[ratelimit.RateLimitUsa
 
 def forget_guesses(request: HttpRequest, email: str) -> None:
     """Start again for `email`, whose owner has come by a mail."""
-    ratelimit.clear(request, app=_APP, action="login_failed", key=_pair(request, email.lower()))
-    ratelimit.clear(request, app=_APP, action="login_failed_anywhere", key=email.lower())
-    if user := User.objects.find(email):  # whoever had the password may have guessed at codes
-        ratelimit.clear(request, app=_APP, action="login_failed", key=f"mfa-auth-user-{user.pk}")
+    email = email.lower()
+    keys = [_pair(request, email), f"{email}:{_known_for(request, email)}"]
+    if user := User.objects.find(email):
+        keys.append(f"mfa-auth-user-{user.pk}")  # allauth's, for codes: whoever had the password may have spent it
+    for key in keys:
+        ratelimit.clear(request, app=_APP, action="login_failed", key=key)
+    ratelimit.clear(request, app=_APP, action="login_failed_anywhere", key=email)
 
 
 def may_mail(request: HttpRequest, kind: str, email: str, *, only_ask: bool = False) -> bool:
@@ -82,6 +85,11 @@ def may_mail(request: HttpRequest, kind: str, email: str, *, only_ask: bool = Fa
     to, browser = mailbox(email), _known_for(request, email)
     steps = [(kind, f"{to}:{browser}")] if browser else [(kind, _pair(request, to)), (f"{kind}_anywhere", to)]
     return _count(request, steps, only_ask=only_ask) is not None
+
+
+def may_begin_session(request: HttpRequest) -> bool:
+    """Count a session that a stranger begins, and tell whether it may be stored."""
+    return _count(request, [("session", "")]) is not None
 
 
 def _count(
