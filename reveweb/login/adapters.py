@@ -35,7 +35,8 @@ ERROR_MESSAGES = {
     "email_taken": "There is an account with this address already. Log in instead, or reset its password.",
     "enter_current_password": "That is not your current password.",
     "incorrect_password": "That is not your password.",
-    "too_many_login_attempts": "Too many failed attempts. Wait five minutes, then try again.",
+    "too_many_login_attempts": "Too many failed attempts. Wait five minutes or, after very many, a day. A new "
+    "password (“Forgot it?”) lets you in at once.",
 }
 
 
