@@ -52,7 +52,7 @@ MIDDLEWARE = [
     "reveweb.middleware.StaticFiles",
     "reveweb.middleware.Compression",
     "reveweb.middleware.PrivatePages",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "reveweb.login.strangers.StrangersSessions",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
