@@ -13,7 +13,8 @@ _UNSEEN = re.compile(
 
 def is_blank(text: str) -> bool:
     """Tell whether nobody could see anything of `text`."""
-    return all(unicodedata.category(character)[0] in "ZC" for character in _UNSEEN.sub("", text))
+    seen = _UNSEEN.sub("", text)
+    return all(unicodedata.category(character) in ("Cc", "Cf", "Zl", "Zp", "Zs") for character in seen)
 
 
 def folded(text: str) -> str:
