@@ -1,5 +1,7 @@
 """Work: the queue, and the upstream that draws."""
 
+import os
+
 from reveweb.run import embedded
 from reveweb.settings import links
 from reveweb.settings.data import REDIS_URL, TASK_THREADS
@@ -12,6 +14,8 @@ BROKER = (
     else links.broker("REDIS_URL", REDIS_URL)
 )
 CELERY_BROKER_URL = BROKER.url
+if "CELERY_BROKER_URL" in os.environ:  # Celery itself reads that, as it is written, before the setting; these before it
+    CELERY_BROKER_READ_URL = CELERY_BROKER_WRITE_URL = BROKER.url
 CELERY_BROKER_USE_SSL = BROKER.tls
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_STORE_ERRORS_EVEN_IF_IGNORED = False
