@@ -24,7 +24,8 @@ from generator.ask.schemas import GenerateBody
 from kit import request_id
 from kit.http.requests import site_of
 from kit.threads import in_thread
-from reveweb.api import MAX_BODY_BYTES, api
+from reveweb import https
+from reveweb.api import api
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
@@ -51,16 +52,14 @@ def takes(scope: Scope) -> bool:
 async def serve(scope: Scope, receive: Receive, send: Send, otherwise: Application) -> None:
     """Answer one request that `takes` is true for; `otherwise` answers what is odd about it."""
     try:
-        body, whole = await _read(receive)
+        body = await _read(receive)
     except RequestAborted:
         return
     try:
-        if not whole:
-            raise _Odd
         request = cast(ApiRequest, ASGIRequest(scope, BytesIO(body)))
         work, waits = await _understood(request)
     except Exception:
-        await otherwise(scope, _replay(body, whole, receive), send)
+        await otherwise(scope, _replay(body, receive), send)
         return
     id = request_id.begin()
     answering = _answer(request, work)
@@ -68,6 +67,7 @@ async def serve(scope: Scope, receive: Receive, send: Send, otherwise: Applicati
     if response is None:
         return
     _cors.add_response_headers(request, response)
+    https.bind(request, response)
     response["X-Request-Id"] = id
     if response.status_code >= 400:
         log_response("%s: %s", response.reason_phrase, request.path, response=response, request=request)
@@ -79,6 +79,8 @@ async def _understood(request: ApiRequest) -> tuple[Callable[[], Awaitable[HttpR
 
     Raises what is wrong with it; nothing has happened then.
     """
+    if https.is_needed(request):
+        raise _Odd
     site_of(request)  # an answer names it: better refused now than after something was charged
     if not images.recall(request):
         await in_thread(partial(images.look_up, request))
@@ -99,23 +101,20 @@ async def _answer(request: ApiRequest, work: Callable[[], Awaitable[HttpResponse
         return api.on_exception(request, error)
 
 
-async def _read(receive: Receive) -> tuple[bytes, bool]:
-    """Return the body, or as much of it as shows that it is too large, and whether that is all."""
+async def _read(receive: Receive) -> bytes:
     message = await receive()
     body: bytes = message.get("body", b"")
     while message["type"] != "http.disconnect":
         if not message.get("more_body", False):
-            return body, True
-        if len(body) > MAX_BODY_BYTES:
-            return body, False
+            return body
         message = await receive()
         body += message.get("body", b"")
     raise RequestAborted
 
 
-def _replay(body: bytes, whole: bool, receive: Receive) -> Receive:
+def _replay(body: bytes, receive: Receive) -> Receive:
     """Return a `receive` that begins with what was read already."""
-    read = iter([{"type": "http.request", "body": body, "more_body": not whole}])
+    read = iter([{"type": "http.request", "body": body}])
 
     async def again() -> Mapping[str, Any]:
         return next(read, None) or await receive()

@@ -26,6 +26,7 @@ from billing.outbox import mail
 from generator.ask import admission
 from generator.models import Generation
 from generator.upstreams import trouble
+from kit import storage
 from reveweb.held import HeldHandler
 from reveweb.lanes import Lane, lane_of
 from tests import environment, prepared
@@ -50,6 +51,7 @@ def _no_trouble() -> None:
     """Forget what an earlier test's upstream and Stripe were like."""
     trouble.forget()
     patience.STRIPE.reset()
+    storage.breaker.reset()
 
 
 @pytest.fixture(scope="session")

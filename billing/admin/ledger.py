@@ -28,6 +28,7 @@ KINDS = {
 class CreditEntryAdmin(ReadOnlyAdmin):
     list_display = ["when", "whose", "kind_label", "amount", "balance_after", "because"]
     list_display_links = ["when"]
+    linked_lookups = frozenset({"wallet__id__exact"})
     list_filter = ["kind", "created_at"]
     list_select_related = ["wallet__user", *CreditEntry.ABOUT]
     search_fields = ["=reference", "=wallet__user__email"]

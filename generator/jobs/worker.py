@@ -16,8 +16,8 @@ from generator.jobs import lifecycle
 from generator.jobs.lifecycle import UNAVAILABLE, Acceptance, Completion, Pause
 from generator.jobs.pacing import Batch, Bell, Places, T, persistently
 from generator.jobs.rhythm import Rhythm, age_of, step_at
-from generator.models import Generation
-from generator.upstreams import reve_art, trouble
+from generator.models import PROMPT_REFUSED, Generation
+from generator.upstreams import reve_art, trouble, words
 from kit.threads import Pool, in_thread
 
 log = logging.getLogger(__name__)
@@ -74,7 +74,7 @@ class Worker:
             await self._requeue(generation, min(30.0, BUSY_SECONDS * generation.submits))
         except reve_art.PromptRefused as error:
             message = str(error) or "The image service refused this prompt."
-            await self._end(lambda: lifecycle.fail(generation, code="invalid_request", message=message))
+            await self._end(lambda: lifecycle.fail(generation, code=PROMPT_REFUSED, message=message))
         except reve_art.OperatorTrouble as error:
             await self._note_trouble(error)
             await self._requeue(generation, REFUSED_SECONDS if generation.submits < 2 else REFUSED_AGAIN_SECONDS)
@@ -157,7 +157,12 @@ class Worker:
         if job.state == "failed":
             self.rhythm.forget(generation)
             message = job.message or "The image service could not make this image."
-            await self._end(lambda: lifecycle.fail(generation, code="upstream_failed", message=message))
+            refused = message == words.Kind.CONTENT
+            await self._end(
+                lambda: lifecycle.fail(
+                    generation, code=PROMPT_REFUSED if refused else "upstream_failed", message=message
+                )
+            )
         elif job.state == "pending":
             await self.pause(generation, self.rhythm.after(generation))
         elif not job.url:

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from billing.models import CreditEntry, Dispute, StaffRefund, StripeEvent
 from billing.outbox import mail
-from generator.files import leftovers
+from generator.files import leftovers, shared_mark
 from generator.models import Generation
 from generator.upstreams import trouble
 from kit import pulse
@@ -65,7 +65,9 @@ def _processes() -> list[Process]:
     due = health.due(heard)
     words = f"oldest due for {_span(due.late)}" if due.late >= 1 else "none is late"
     alive = [Process(label, *_state(heard.get(name), limit)) for name, (label, limit) in PROCESSES.items()]
-    return [*alive, Process("Images", f"{words}, and nothing gets done" if due.is_stalled else words, due.is_stalled)]
+    images = Process("Images", f"{words}, and nothing gets done" if due.is_stalled else words, due.is_stalled)
+    unshared = [Process("Storage", f"{words}. {shared_mark.CURE}", True) for words in shared_mark.complaints(heard)]
+    return [*alive, images, *unshared]
 
 
 def _state(ago: float | None, limit: float) -> tuple[str, bool]:

@@ -1,24 +1,28 @@
 """People: how they sign up, log in and are written to."""
 
+import re
 from typing import Any
 
-from environ import Env as Environ
+from django.core.exceptions import ImproperlyConfigured
 
+from reveweb.settings import links
 from reveweb.settings.env import env
-from reveweb.settings.where import SANDBOX, SECURE, SITE_NAME, VAR_DIR
+from reveweb.settings.where import PRODUCTION, SANDBOX, SECURE, SITE_NAME, VAR_DIR
 
-GOOGLE_CLIENT_ID = env.text("GOOGLE_CLIENT_ID")
-GITHUB_CLIENT_ID = env.text("GITHUB_CLIENT_ID")
+GOOGLE_CLIENT_ID, GOOGLE_CLIENT_SECRET = env.key("GOOGLE_CLIENT_ID"), env.key("GOOGLE_CLIENT_SECRET")
+GITHUB_CLIENT_ID, GITHUB_CLIENT_SECRET = env.key("GITHUB_CLIENT_ID"), env.key("GITHUB_CLIENT_SECRET")
+env.both("GOOGLE_CLIENT_ID", "GOOGLE_CLIENT_SECRET")
+env.both("GITHUB_CLIENT_ID", "GITHUB_CLIENT_SECRET")
 SOCIALACCOUNT_PROVIDERS: dict[str, dict[str, Any]] = {}
 if GOOGLE_CLIENT_ID:
     SOCIALACCOUNT_PROVIDERS["google"] = {
-        "APPS": [{"client_id": GOOGLE_CLIENT_ID, "secret": env.text("GOOGLE_CLIENT_SECRET")}],
+        "APPS": [{"client_id": GOOGLE_CLIENT_ID, "secret": GOOGLE_CLIENT_SECRET}],
         "SCOPE": ["profile", "email"],
         "OAUTH_PKCE_ENABLED": True,
     }
 if GITHUB_CLIENT_ID:
     SOCIALACCOUNT_PROVIDERS["github"] = {
-        "APPS": [{"client_id": GITHUB_CLIENT_ID, "secret": env.text("GITHUB_CLIENT_SECRET")}],
+        "APPS": [{"client_id": GITHUB_CLIENT_ID, "secret": GITHUB_CLIENT_SECRET}],
         "SCOPE": ["user:email"],
     }
 SOCIAL_PROVIDERS = [f"allauth.socialaccount.providers.{name}" for name in SOCIALACCOUNT_PROVIDERS]
@@ -100,14 +104,17 @@ LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "create"
 LOGOUT_REDIRECT_URL = "home"
 
-DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", f"{SITE_NAME} <noreply@localhost>")
+_SENDER = SITE_NAME if re.fullmatch(r"[\w .-]+", SITE_NAME) else '"{}"'.format(re.sub(r'([\\"])', r"\\\1", SITE_NAME))
+DEFAULT_FROM_EMAIL = env.mailbox("DEFAULT_FROM_EMAIL", f"{_SENDER} <noreply@localhost>", with_name=True)
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
-if env.text("EMAIL_URL"):
-    vars().update(Environ.email_url_config(env.text("EMAIL_URL")))
-else:
-    EMAIL_BACKEND = "reveweb.local_mail.FolderBackend"
+EMAIL_URL = env.text("EMAIL_URL")
+if PRODUCTION and not EMAIL_URL:
+    raise ImproperlyConfigured(
+        "EMAIL_URL is not set. Production (REVE_API_KEY set, DEBUG off) sends mails: set it as in "
+        "smtp+tls://user:password@host:587, or to folder:// to have them as files in var/mail that nobody gets."
+    )
+vars().update(links.mail("EMAIL_URL", EMAIL_URL or "folder://"))
 LOCAL_MAIL_DIR = VAR_DIR / "mail"
 # Whoever reaches the site can read every mail there, links that open accounts included: never where people are.
 # Whoever reaches the site can read it: never where it stands in public.
-LOCAL_INBOX = not env.text("EMAIL_URL") and SANDBOX and not SECURE
-EMAIL_TIMEOUT = 10  # seconds that a mail server may keep a worker waiting
+LOCAL_INBOX = not EMAIL_URL and SANDBOX and not SECURE

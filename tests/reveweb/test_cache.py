@@ -51,7 +51,7 @@ def test_another_process_reads_what_this_one_wrote() -> None:
     cache.set("allauth:tries", [3.5, 1.25], 60)
     asked = manage(
         "shell", "-v0", "-c", "from django.core.cache import cache; print(cache.get('allauth:tries'))",
-        REDIS_URL=site.REDIS_URL,
+        REDIS_URL=site.REDIS_URL, REDIS_NAMESPACE=site.REDIS_NAMESPACE,
     )  # fmt: skip
     assert asked.stdout.strip() == "[3.5, 1.25]", asked.stderr
 
