@@ -32,9 +32,8 @@ class PasswordForm(forms.Form):
 
     def clean_password(self) -> str:
         password: str = self.cleaned_data["password"]
-        adapter = get_adapter()
-        if adapter.authenticate(self.request, email=self.user.email, password=password) != self.user:
-            raise adapter.validation_error("incorrect_password")
+        if get_adapter().authenticate(self.request, email=self.user.email, password=password) != self.user:
+            raise forms.ValidationError("That is not the password of this account.")
         return password
 
 

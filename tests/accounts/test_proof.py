@@ -20,6 +20,7 @@ from billing.models import Wallet
 from billing.outbox import mail as mails
 from reveweb.login.adapters import SocialAdapter
 from tests.conftest import PASSWORD
+from tests.pages.test_frame import assert_well_made
 
 CAROL = "carol@example.com"
 THEIRS = "the stranger's password"
@@ -181,7 +182,9 @@ def test_the_browser_that_signed_up_confirms_at_once(client: Client, mandatory: 
 def test_another_browser_needs_the_password_of_the_sign_up(client: Client, mandatory: None) -> None:
     sign_up(Client())
     link = links()[-1]
-    assert "Write the password" in client.get(link).content.decode()
+    page = client.get(link).content.decode()
+    assert "Write the password" in page
+    assert_well_made(page)
     for form in ({}, {"password": "a guess"}):
         assert client.post(link, form).status_code == 422
         assert not EmailAddress.objects.get().verified
