@@ -34,7 +34,7 @@ def mailbox(email: str) -> str:
 def is_confirmed(user: User) -> bool:
     """Tell whether the user's address counts as theirs: it was verified, or the site asks for no proof of it.
 
-    Users whom an operator made have no address on record and are trusted.
+    Users whom an operator of an earlier version made have no address on record and are trusted.
     """
     if settings.ACCOUNT_EMAIL_VERIFICATION != "mandatory":
         return True

@@ -1,9 +1,11 @@
-"""What the lists of the admin have in common: history is read there and changed nowhere."""
+"""What the lists of the admin have in common: an address asks for what a list offers, and history is only read."""
 
 import json
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, ClassVar
 
-from django.contrib.admin.utils import quote
+from django.contrib.admin import FieldListFilter, SimpleListFilter
+from django.contrib.admin.utils import get_fields_from_path, quote
 from django.db.models import Model
 from django.http import HttpRequest
 from django.urls import reverse
@@ -14,7 +16,31 @@ from unfold.admin import ModelAdmin
 from accounts.models import User
 
 
-class ReadOnlyAdmin(ModelAdmin):
+class ListAdmin(ModelAdmin):
+    """A list that its address can filter only as the list itself does.
+
+    Django allows a filter by any column of the model, shown or not (`?password__startswith=a`): whoever may see the
+    list could read from the number of rows, letter by letter, what no page shows. Any other lookup is refused before
+    it is run.
+    """
+
+    linked_lookups: ClassVar[frozenset[str]] = frozenset()  # by which other pages link here, beside the list's filters
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        return lookup in self.linked_lookups or lookup in self._own_lookups(request)
+
+    def _own_lookups(self, request: HttpRequest) -> Iterator[str]:
+        for wanted in self.get_list_filter(request):
+            if isinstance(wanted, type) and issubclass(wanted, SimpleListFilter):
+                yield str(wanted.parameter_name)
+                continue
+            path, make = wanted if isinstance(wanted, tuple) else (wanted, FieldListFilter.create)
+            field = get_fields_from_path(self.model, str(path))[-1]
+            links: Any = make(field, request, {}, self.model, self, field_path=path)
+            yield from links.expected_parameters()
+
+
+class ReadOnlyAdmin(ListAdmin):
     """Rows that nobody adds, changes or deletes here, whatever their role."""
 
     actions: Any = []

@@ -51,6 +51,7 @@ def main(names: list[str]) -> int:
         upstream = free_port()
         sandbox = _sandbox(upstream, Path(folder) / "sandbox")
         stack = Stack(Path(folder) / "site", **_production(upstream))
+        stack.environment["PUBLIC_URL"] = stack.url
         try:
             stack.start()
             furnished = furnish(stack, rounds=3)
@@ -72,6 +73,7 @@ def _production(upstream: int) -> dict[str, str]:
         "REVE_API_URL": f"http://127.0.0.1:{upstream}",
         "UPSTREAM_TYPICAL_SECONDS": "0.2",
         "SECRET_KEY": "kQ8vZr3Tn5Yw1Xc7Bm9Lp2Hs6Jd4Fg0Aq-zEuIoKyTrWxVbNmPqRs",
+        "EMAIL_URL": "folder://",
         "EMAIL_VERIFICATION": "none",
         "STATUS_RATE_LIMIT_PER_MINUTE": "100000",
     }

@@ -18,7 +18,7 @@ from generator.ask.admission import Admission, ImageRequest
 from generator.ask.callers import Caller
 from generator.ask.schemas import ErrorBody, GenerateBody, GenerationBody, describe
 from generator.errors import GenerationNotFound, InvalidIdempotencyKey, LimiterUnavailable, RateLimit
-from generator.models import PUBLIC_ID, Generation
+from generator.models import PROMPT_REFUSED, PUBLIC_ID, Generation
 from kit import postgres
 from kit.http.requests import client_ip, site_of
 from kit.threads import in_thread
@@ -164,7 +164,7 @@ async def look(request: ApiRequest, image_id: str) -> HttpResponse:
 
     if found is None:
         found = await in_thread(find)
-    return JsonResponse(describe(found, site_of(request), with_model=True))
+    return _answer(describe(found, site_of(request), with_model=True))
 
 
 def describe_standing(
@@ -175,20 +175,25 @@ def describe_standing(
     `balance` is what the refusal left, where it knows: the account's own may be from before.
     """
     wallet = getattr(request, "wallet", None)
-    if wallet is not None and "/generate" in request.path:
+    if wallet is not None and request.method == "POST":  # a look-up is no purchase
         _add_headers(response, rate, 0, wallet.balance if balance is None else balance)
 
 
 def _generated(request: HttpRequest, generation: Generation) -> HttpResponse:
     body = describe(generation, site_of(request))
     if generation.status == Generation.Status.COMPLETED:
-        return JsonResponse(body)
+        return _answer(body)
     if generation.status == Generation.Status.FAILED:
-        refused = generation.error_code == "invalid_request"
+        refused = generation.error_code == PROMPT_REFUSED
         code = generation.error_code if refused else "upstream_failed"
         error = {**body, "error": {**body["error"], "code": code}}
-        return JsonResponse(error, status=422 if refused else 502)
-    return JsonResponse(body, status=202)
+        return _answer(error, status=422 if refused else 502)
+    return _answer(body, status=202)
+
+
+def _answer(body: dict[str, Any], status: int = 200) -> HttpResponse:
+    """Return what is true at this moment only, and nobody else's business: no cache may keep it."""
+    return JsonResponse(body, status=status, headers={"Cache-Control": "no-store"})
 
 
 async def _rate(request: ApiRequest, admitted: Admission) -> RateLimit | None:

@@ -77,7 +77,11 @@ class UpstreamPaused(GeneratorError):
 
 
 class IdempotencyConflict(GeneratorError):
-    """This Idempotency-Key belongs to an earlier request with another body."""
+    """This Idempotency-Key belongs to an earlier request with another body, which made the image `public_id`."""
+
+    def __init__(self, public_id: str) -> None:
+        super().__init__(public_id)
+        self.public_id = public_id
 
 
 class InvalidIdempotencyKey(GeneratorError):

@@ -69,9 +69,15 @@ class Generation(models.Model):
     )
     prompt = models.TextField()
     negative_prompt = models.TextField(blank=True)
+    search_text = models.TextField(
+        blank=True, default="", db_default="", help_text="The prompt as a search compares it: kit.text.folded."
+    )
     aspect_ratio = models.CharField(max_length=5, choices=[(ratio, ratio) for ratio in ASPECT_RATIOS])
     # NULL where there is none, so that the unique constraint lets any number of those through.
     idempotency_key = models.CharField(max_length=255, null=True, blank=True)  # noqa: DJ001
+    position = models.PositiveSmallIntegerField(
+        default=1, db_default=1, help_text="Which of the images that were asked for at once, under one key; from 1."
+    )
     request_digest = models.CharField(max_length=64)
 
     status = models.CharField(max_length=12, choices=Status, default=Status.QUEUED)
@@ -87,6 +93,9 @@ class Generation(models.Model):
         help_text="Somebody waits for it: a press in the studio, or a call that is held.",
     )
     deadline_at = models.DateTimeField(help_text="Unfinished by then, it fails and the credit returns.")
+    unstored_since = models.DateTimeField(
+        null=True, blank=True, help_text="It is drawn, and since then storage has not taken it."
+    )
     submits = models.PositiveIntegerField(default=0, help_text="How often sending was tried.")
     polls = models.PositiveIntegerField(default=0, help_text="How often the upstream was asked.")
     failed_polls = models.PositiveIntegerField(default=0, help_text="How many of its answers were of no use.")
@@ -125,7 +134,7 @@ class Generation(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["wallet", "idempotency_key"], name="generation_idempotent"),
+            models.UniqueConstraint(fields=["wallet", "idempotency_key", "position"], name="generation_asked_once"),
             # No two drawings are one job of the upstream's: the second would be given the first one's picture.
             models.UniqueConstraint(
                 fields=["upstream_id"], condition=Q(status="drawing") & ~Q(upstream_id=""), name="generation_drawn_once"
@@ -181,6 +190,9 @@ class Generation(models.Model):
     def image_url(self, base: str) -> str:
         """Return the image's permanent public URL on a site at `base` (without a trailing slash)."""
         return f"{settings.IMAGE_BASE_URL or base}/images/{self.file_name}"
+
+
+PROMPT_REFUSED = "prompt_refused"  # the error code of what will be refused again, however often it is sent
 
 
 class KeyMonth(models.Model):

@@ -5,7 +5,6 @@ loses the connection while it runs cannot know whether it did: that comes out as
 """
 
 import asyncio
-import select
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,7 +13,9 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import DEFAULT_DB_ALIAS, IntegrityError, connections
 from django.db.models import NOT_PROVIDED, Model
 
+from kit.idle import has_something_to_say
 from kit.loops import PerLoop
+from kit.postgresql.outage import DatabaseAway
 
 PATIENCE_SECONDS = 20.0  # how long a statement may wait for a connection and take, all in all
 CONNECT_SECONDS = 5
@@ -30,10 +31,13 @@ def is_used() -> bool:
 async def row(statement: str, parameters: Mapping[str, Any]) -> Row | None:
     """Run `statement` and return the first row that it gives, or None.
 
-    Raises IntegrityError when it violates a constraint, and nothing is changed then; other errors of psycopg come
-    through.
+    Raises IntegrityError when it violates a constraint, and nothing is changed then, DatabaseAway when it takes longer
+    than `PATIENCE_SECONDS`; other errors of psycopg come through.
     """
-    return await _connections.get().row(statement, parameters)
+    try:
+        return await _connections.get().row(statement, parameters)
+    except TimeoutError as error:
+        raise DatabaseAway(f"No answer within {PATIENCE_SECONDS:.0f} seconds.") from error
 
 
 def insert(model: type[Model], values: Mapping[str, str], *, source: str) -> str:
@@ -103,7 +107,7 @@ class _Connections:
             self.name = self._name()
         while self.idle:
             connection = self.idle.pop()
-            if not connection.closed and not _has_something_to_say(connection.fileno()):
+            if not connection.closed and not has_something_to_say(connection.fileno()):
                 return connection
             await connection.close()
         return await self._open()
@@ -128,13 +132,6 @@ class _Connections:
         return await AsyncConnection.connect(
             **{"connect_timeout": CONNECT_SECONDS, **options}, autocommit=True, prepare_threshold=prepare
         )
-
-
-def _has_something_to_say(socket: int) -> bool:
-    """Tell whether there is something to read: of an idle connection, that it is over."""
-    poller = select.poll()  # `select` itself knows no more than 1,024 files, and a web process has thousands
-    poller.register(socket, select.POLLIN)
-    return bool(poller.poll(0))
 
 
 _connections = PerLoop(_Connections, _Connections.close)

@@ -11,6 +11,8 @@ from typing import cast
 import redis
 from django.conf import settings
 
+from kit import site
+
 
 def beat(name: str) -> None:
     """Note that `name` is alive. Raises redis.RedisError."""
@@ -23,8 +25,14 @@ def heard() -> dict[str, float]:
     return {name.decode(): max(0.0, now - float(at)) for name, at in pulses.items()}
 
 
+def forget(*names: str) -> None:
+    """Forget names that mean nobody any more. Raises redis.RedisError."""
+    if names:
+        _client().hdel(_key(), *names)
+
+
 def _key() -> str:
-    return f"reveweb:pulse:{settings.REDIS_NAMESPACE}"
+    return f"reveweb:pulse:{site.name()}"
 
 
 @lru_cache(maxsize=1)

@@ -26,6 +26,7 @@ from generator.errors import (
     TooManyAtOnce,
     UpstreamPaused,
 )
+from kit.postgresql.outage import RETRY_SECONDS, is_outage
 from reveweb.lanes import API_BODY_BYTES
 
 log = logging.getLogger(__name__)
@@ -39,8 +40,16 @@ class BodyTooSlow(Exception):
     """The request's body has not come to its end in time."""
 
 
+class NeedsHttps(Exception):
+    """The request came over plain HTTP, and this site takes none."""
+
+
 class NotJson(Exception):
     """The request says that its body is something other than JSON."""
+
+
+class Encoded(Exception):
+    """The request says that its body is compressed."""
 
 
 class NotAnObject(Exception):
@@ -73,13 +82,19 @@ ANSWERS: dict[type[Exception], Answer] = {
         408, "body_too_slow", "The body did not arrive in time. Nothing was charged; send the request again."
     ),
     NotJson: Answer(415, "unsupported_media_type", "Send the body as JSON with 'Content-Type: application/json'."),
+    Encoded: Answer(
+        415, "unsupported_media_type", "Send the body as it is: compressed ones are not taken (Content-Encoding)."
+    ),
     NotAnObject: Answer(422, "invalid_request", "The body must be a JSON object with a 'prompt'."),
     InvalidJson: Answer(400, "invalid_json", "The body is not valid JSON in UTF-8."),
     InvalidIdempotencyKey: Answer(
         422, "invalid_request", "Idempotency-Key: must be 1 to 255 printable ASCII characters.", "Idempotency-Key"
     ),
     IdempotencyConflict: Answer(
-        409, "idempotency_conflict", "This Idempotency-Key was used with another body. Use a new key for a new request."
+        409,
+        "idempotency_conflict",
+        "This Idempotency-Key was used with another body, for the image that 'image_id' names. Use a new key for a new "
+        "request.",
     ),
     OutOfCredits: Answer(
         402, "insufficient_credits", "You have no credits left for this image. Upgrade your plan or buy more credits."
@@ -90,7 +105,9 @@ ANSWERS: dict[type[Exception], Answer] = {
         "This API key has spent its monthly credit limit. It resets on the 1st (UTC); raise it on your dashboard.",
     ),
     TooManyAtOnce: Answer(
-        429, "rate_limited", "Your plan allows no more unfinished images at a time. Try again when one is done."
+        429,
+        "too_many_unfinished",
+        "Your plan allows no more unfinished images at a time. Try again when one is done.",
     ),
     RateLimited: Answer(429, "rate_limited", "Too many requests. Try again when Retry-After has passed."),
     LimiterUnavailable: Answer(
@@ -100,6 +117,12 @@ ANSWERS: dict[type[Exception], Answer] = {
         503, "unavailable", "No images can be drawn for the moment. Nothing was charged; try again in a minute."
     ),
     GenerationNotFound: Answer(404, "not_found", "There is no image with this id in your account."),
+    NeedsHttps: Answer(
+        403,
+        "https_required",
+        "Call this address over https://. Nothing was done. A key that was sent over plain HTTP may have been read by "
+        "others: replace it on your dashboard.",
+    ),
     DisallowedHost: Answer(400, "invalid_host", "The Host header names another site or is malformed."),
     Http404: Answer(
         404, "not_found", "There is nothing at this address. The API's endpoints begin with /v1/reve-image/."
@@ -113,12 +136,20 @@ INTERNAL_ERROR = Answer(
     "Something went wrong on our side. Send the same request again with the same Idempotency-Key: that never charges "
     "twice. Without a key, look in your gallery first: the image may be on its way.",
 )
+DATABASE_AWAY = Answer(
+    503,
+    "unavailable",
+    "The service is restarting. Send the same request again with the same Idempotency-Key when Retry-After has passed: "
+    "that never charges twice. Without a key, look in your gallery first: the image may be on its way.",
+)
 
 
 class JsonParser(Parser):
     """Takes JSON in UTF-8 within bounds and nothing else."""
 
     def parse_body(self, request: HttpRequest) -> Any:
+        if request.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
+            raise Encoded
         declared = request.META.get("CONTENT_LENGTH") or "0"
         if (declared.isdigit() and int(declared) > API_BODY_BYTES) or len(request.body) > API_BODY_BYTES:
             raise BodyTooLarge
@@ -126,19 +157,27 @@ class JsonParser(Parser):
         if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
             raise NotJson
         try:
-            body = json.loads(request.body.decode("utf-8"), parse_constant=_refuse_constant)
+            # Some editors and shells put a byte order mark before what they write.
+            body = json.loads(request.body.decode("utf-8-sig"), parse_constant=_refuse_constant)
         except (ValueError, RecursionError) as error:
             raise InvalidJson from error
         if not isinstance(body, dict):
             raise NotAnObject
-        return body
+        return {name: value for name, value in body.items() if value is not None}  # many clients write null for absent
 
 
-def error_response(answer: Answer) -> JsonResponse:
-    """Return the JSON of an error, always in the same shape."""
+def answer_of(error: Exception) -> Answer:
+    """Return what a caller gets to see of an error that `ANSWERS` lists, or of a special case of one that it lists."""
+    return next(ANSWERS[kind] for kind in type(error).__mro__ if kind in ANSWERS)
+
+
+def error_response(answer: Answer, *, image_id: str | None = None) -> JsonResponse:
+    """Return the JSON of an error, always in the same shape; `image_id` is of the image that is in the way."""
     error = {"code": answer.code, "message": answer.message}
     if answer.param:
         error["param"] = answer.param
+    if image_id:
+        error["image_id"] = image_id
     response = JsonResponse({"error": error}, status=answer.status)
     response["Cache-Control"] = "no-store"
     if answer.status == 401:
@@ -151,7 +190,7 @@ def _refuse_constant(name: str) -> None:
 
 
 def _on_domain_error(request: HttpRequest, error: Exception) -> HttpResponse:
-    response = error_response(ANSWERS[type(error)])
+    response = error_response(answer_of(error), image_id=getattr(error, "public_id", None))
     rate = getattr(error, "rate", None)
     describe_standing(request, response, rate, getattr(error, "balance", None))
     if isinstance(error, RateLimited):
@@ -177,12 +216,17 @@ def _on_invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
 
 def _on_http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
     cause = error.__cause__  # the framework wraps what its parser raises
-    if isinstance(cause, Exception) and type(cause) in ANSWERS:
+    if isinstance(cause, Exception) and isinstance(cause, tuple(ANSWERS)):
         return _on_domain_error(request, cause)
     return error_response(Answer(error.status_code, "invalid_request", str(error)))
 
 
 def _on_bug(request: HttpRequest, error: Exception) -> HttpResponse:
+    if is_outage(error):
+        log.error("%s %s failed, for the database is away: %s", request.method, request.path, error)
+        response = error_response(DATABASE_AWAY)
+        response["Retry-After"] = str(RETRY_SECONDS)
+        return response
     log.error("%s %s failed", request.method, request.path, exc_info=error)
     return error_response(INTERNAL_ERROR)
 

@@ -6,17 +6,23 @@ import signal
 
 import django
 from asgiref.sync import sync_to_async
+from django.conf import settings
 from django.core.handlers.asgi import ASGIHandler
 from django.http import HttpResponseBase
+
+from reveweb.one_line import settings_or_exit
 
 if multiprocessing.parent_process() is not None:
     # A worker inherits what the server's main process does on SIGTERM, which would be to note it and to start anyway.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "reveweb.settings")
+settings_or_exit()
 django.setup(set_prefix=False)
 
-from kit.threads import let_go  # noqa: E402 (settings must be there first)
+from generator.files import shared_mark  # noqa: E402 (settings must be there first)
+from kit.http import proxies  # noqa: E402 (likewise)
+from kit.threads import let_go  # noqa: E402 (likewise)
 from reveweb import bodies, drain, lean  # noqa: E402 (likewise)
 from reveweb.held import HeldHandler, Receive, Scope, Send  # noqa: E402 (likewise)
 from reveweb.lanes import Lane, lane_of  # noqa: E402 (likewise)
@@ -40,8 +46,11 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     """Serve one HTTP request, or a process's whole life."""
     if scope["type"] == "lifespan":
         drain.watch()
+        shared_mark.watch()
         await _acknowledge(receive, send)
     elif scope["type"] == "http":
+        if settings.TRUSTED_PROXIES:
+            proxies.told(scope)
         if scope["path"] == "/readyz":
             drain.note_asked()
         if drain.is_on() and scope["http_version"].startswith("1"):

@@ -1,6 +1,7 @@
 """Requests that may wait for minutes: the handler of `Lane.HELD`, async from the server to the view."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial, wraps
 from typing import Any
@@ -10,16 +11,18 @@ from django.conf import settings
 from django.core.exceptions import DisallowedHost, ImproperlyConfigured, RequestAborted
 from django.core.handlers.asgi import ASGIHandler, get_script_prefix
 from django.core.handlers.exception import response_for_exception
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.urls import resolve, set_script_prefix, set_urlconf
 from django.utils.log import log_response
 from django.utils.module_loading import import_string
 
 from kit.http.requests import site_of
 from kit.threads import in_thread
-from reveweb.api import ANSWERS, METHOD_NOT_ALLOWED, REFUSALS, error_response
+from reveweb.api import ANSWERS, METHOD_NOT_ALLOWED, REFUSALS, answer_of, error_response
 from reveweb.lanes import Lane, lane_of
 from reveweb.middleware import refusal_of, refused_plainly
+
+security_log = logging.getLogger("django.security.DisallowedHost")
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
@@ -72,18 +75,24 @@ class HeldHandler(ASGIHandler):
         is_api = Lane.API in lane_of(request.path_info)
         if status := refusal_of(request):
             return error_response(ANSWERS[REFUSALS[status]]) if is_api else refused_plainly(status)
+        asked = request.method
+        if is_api and asked == "HEAD":  # what GET answers, without its body
+            request.method = "GET"
         try:
             if is_api:
                 site_of(request)  # an answer names it: better refused now than after something was charged
             response = await self._view(request)
-        except Http404:
-            return error_response(ANSWERS[Http404]) if is_api else HttpResponse(status=404)
-        except DisallowedHost:
-            return error_response(ANSWERS[DisallowedHost])
+        except Http404 as error:
+            response = error_response(answer_of(error)) if is_api else HttpResponse(status=404)
+        except DisallowedHost as error:
+            security_log.error("%s", error)
+            response = error_response(answer_of(error))
         if is_api and response.status_code == 405:
-            allowed = response.get("Allow", "")
-            response = error_response(METHOD_NOT_ALLOWED)
-            response["Allow"] = allowed
+            response = _other_methods(response, asked)
+        if is_api and asked == "HEAD" and isinstance(response, HttpResponse):
+            length = len(response.content)
+            response.content = b""
+            response["Content-Length"] = str(length)
         return response
 
     async def _view(self, request: HttpRequest) -> HttpResponseBase:
@@ -116,6 +125,15 @@ class HeldHandler(ASGIHandler):
     async def _until_disconnect(self, receive: Receive) -> None:
         while (await receive())["type"] != "http.disconnect":
             pass
+
+
+def _other_methods(refusal: HttpResponseBase, asked: str | None) -> HttpResponse:
+    """Answer with the methods that an address takes: to whoever asks for them, or used another one."""
+    allowed = [method.strip() for method in refusal.get("Allow", "").split(",")]
+    allowed += ["HEAD"] * ("GET" in allowed) + ["OPTIONS"]
+    response = JsonResponse({"methods": allowed}) if asked == "OPTIONS" else error_response(METHOD_NOT_ALLOWED)
+    response["Allow"] = ", ".join(allowed)
+    return response
 
 
 def _never_raises(layer: Answering) -> Answering:

@@ -18,6 +18,7 @@ class Lane(Flag):
 
 LANES = {
     "/v1/": Lane.HELD | Lane.API,
+    "/v2/": Lane.HELD | Lane.API,  # where there is nothing yet, and a program asks
     "/images/": Lane.HELD | Lane.PLAIN,
     "/shared/": Lane.HELD | Lane.PLAIN,
     "/healthz": Lane.HELD | Lane.PLAIN,
@@ -34,8 +35,8 @@ MOST_BYTES = {
 
 def lane_of(path: str) -> Lane:
     """Return the lane of a request for `path`."""
-    if path == "/v1":
-        return LANES["/v1/"]
+    if path in ("/v1", "/v2"):
+        path += "/"
     return next((lane for prefix, lane in LANES.items() if path.startswith(prefix)), Lane.PAGE)
 
 

@@ -24,6 +24,7 @@ from generator.ask.schemas import GenerateBody
 from kit import request_id
 from kit.http.requests import site_of
 from kit.threads import in_thread
+from reveweb import https
 from reveweb.api import api
 
 Scope = dict[str, Any]
@@ -66,6 +67,7 @@ async def serve(scope: Scope, receive: Receive, send: Send, otherwise: Applicati
     if response is None:
         return
     _cors.add_response_headers(request, response)
+    https.bind(request, response)
     response["X-Request-Id"] = id
     if response.status_code >= 400:
         log_response("%s: %s", response.reason_phrase, request.path, response=response, request=request)
@@ -77,6 +79,8 @@ async def _understood(request: ApiRequest) -> tuple[Callable[[], Awaitable[HttpR
 
     Raises what is wrong with it; nothing has happened then.
     """
+    if https.is_needed(request):
+        raise _Odd
     site_of(request)  # an answer names it: better refused now than after something was charged
     if not images.recall(request):
         await in_thread(partial(images.look_up, request))

@@ -7,15 +7,15 @@ from typing import Any
 from asgiref.sync import iscoroutinefunction
 from csp.middleware import CSPMiddleware, PolicyParts
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
 from django.middleware.gzip import GZipMiddleware
 from django.shortcuts import render
-from django.utils.decorators import sync_and_async_middleware
+from django.utils.decorators import async_only_middleware, sync_and_async_middleware
 from django.utils.deprecation import MiddlewareMixin
 from whitenoise.middleware import WhiteNoiseMiddleware
 from whitenoise.responders import StaticFile
 
-from kit import request_id
+from kit import request_id, storage
 from kit.http import parts, signed
 from reveweb.lanes import Lane, lane_of
 
@@ -60,6 +60,20 @@ def in_utf8(get_response: GetResponse) -> GetResponse:
         return response
 
     return asynchronous if iscoroutinefunction(get_response) else synchronous
+
+
+@async_only_middleware
+def preflights_in_json(get_response: GetResponse) -> GetResponse:
+    """Gives the API's answers to preflights its own content type; a browser looks at their headers alone."""
+
+    async def asynchronous(request: HttpRequest) -> HttpResponseBase:
+        response: HttpResponseBase = await get_response(request)
+        if request.method == "OPTIONS" and response.get("Content-Type", "").startswith("text/html"):
+            headers = {name: value for name, value in response.items() if not name.startswith("Content-")}
+            return JsonResponse({}, headers=headers)
+        return response
+
+    return asynchronous
 
 
 def refusal_of(request: HttpRequest) -> int | None:
@@ -121,6 +135,13 @@ class StaticFiles(WhiteNoiseMiddleware):  # type: ignore[misc]  # whitenoise has
         for name, value in headers.items():
             response[name] = value
         return response
+
+
+class StorageAnswers(MiddlewareMixin):
+    """Answers 503 where a page needs a file that cannot be read now, and says when to come again."""
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        return storage.away() if isinstance(exception, storage.StorageAway) else None
 
 
 class PrivatePages(MiddlewareMixin):

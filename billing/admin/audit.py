@@ -31,6 +31,7 @@ class ByAct(admin.SimpleListFilter):
 @admin.register(AuditRecord)
 class AuditRecordAdmin(ReadOnlyAdmin):
     list_display = ["created_at", "action", "whom", "reason", "who"]
+    linked_lookups = frozenset({"wallet__id__exact"})
     list_filter = [ByAct, "created_at"]
     list_select_related = ["wallet__user", "actor"]
     search_fields = ["=actor__email", "=wallet__user__email", "reason"]

@@ -9,11 +9,10 @@ from django.db.models import Count, Model, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.safestring import SafeString
-from unfold.admin import ModelAdmin
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from accounts.read_only import ReadOnlyAdmin, change_url, link
+from accounts.read_only import ListAdmin, ReadOnlyAdmin, change_url, link
 from accounts.viewer import user_of
 from billing.admin import columns
 from billing.catalogue import money
@@ -114,7 +113,7 @@ def _by_price(rows: QuerySet[Any]) -> dict[int | None, int]:
     return dict(rows.order_by().values_list("price").annotate(Count("pk")))
 
 
-class ProductAdmin(ModelAdmin):
+class ProductAdmin(ListAdmin):
     """Added and changed, never deleted: payments and subscriptions name them. Not active is no longer sold."""
 
     actions: Any = []

@@ -54,6 +54,7 @@ class Back(admin.SimpleListFilter):
 @admin.register(Payment)
 class PaymentAdmin(ReadOnlyAdmin):
     list_display = ["created_at", "whose", "description", "paid", "sold", "refund", "dispute", "short_reference"]
+    linked_lookups = frozenset({"wallet__id__exact"})
     list_filter = [DisputeState, Back, "currency", "account", "created_at"]
     list_select_related = ["wallet__user", "account"]
     search_fields = ["=reference", "=payment_intent", "=wallet__user__email"]

@@ -31,6 +31,7 @@ from generator.jobs import caps
 from generator.models import Generation, new_public_id
 from generator.upstreams import trouble
 from kit import wakeups
+from kit.text import folded
 from kit.threads import in_thread
 
 CREDITS_PER_IMAGE = 1
@@ -209,15 +210,17 @@ def _drafts(
     wallet: Wallet, request: ImageRequest, api_key: ApiKey | None, idempotency_key: str | None
 ) -> Iterator[Generation]:
     now = timezone.now()
-    for key in _keys(idempotency_key, request.count):
+    for position in range(1, request.count + 1):
         yield Generation(
             public_id=new_public_id(),
             wallet=wallet,
             api_key=api_key,
             prompt=request.prompt,
             negative_prompt=request.negative_prompt,
+            search_text=folded(request.prompt),
             aspect_ratio=request.aspect_ratio,
-            idempotency_key=key,
+            idempotency_key=idempotency_key,
+            position=position,
             request_digest=request.digest,
             is_awaited=api_key is None or request.wait,
             created_at=now,
@@ -256,12 +259,11 @@ def _count_against_cap(api_key: ApiKey | None, credits: int, *, at: datetime) ->
 
 
 def _replay(wallet: Wallet, request: ImageRequest, idempotency_key: str) -> Admission | None:
-    keys = _keys(idempotency_key, request.count)
-    earlier = tuple(Generation.objects.filter(wallet=wallet, idempotency_key__in=keys).order_by("-pk"))
+    earlier = tuple(Generation.objects.filter(wallet=wallet, idempotency_key=idempotency_key).order_by("position"))
     if not earlier:
         return None
     if earlier[0].request_digest != request.digest:  # which differs for another count as well
-        raise IdempotencyConflict
+        raise IdempotencyConflict(earlier[0].public_id)
     balance = Wallet.objects.values_list("balance", flat=True).get(pk=wallet.pk)
     return Admission(earlier, 0, balance, None, replayed=True)
 
@@ -270,10 +272,3 @@ def _replay_in_turn(wallet: Wallet, request: ImageRequest, idempotency_key: str)
     """Look once more behind those who hold the wallet now: the same request, sent twice at once, may be among them."""
     with ledger.books(wallet):
         return _replay(wallet, request, idempotency_key)
-
-
-def _keys(idempotency_key: str | None, count: int) -> list[str | None]:
-    """One key for each generation; the first one's is the request's own, so that another count finds it too."""
-    if idempotency_key is None:
-        return [None] * count
-    return [idempotency_key, *(f"{idempotency_key}:{number}" for number in range(2, count + 1))]

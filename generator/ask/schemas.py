@@ -7,7 +7,8 @@ from ninja import Field, Schema
 from pydantic import AfterValidator, ConfigDict
 from pydantic_core import PydanticCustomError
 
-from generator.models import ASPECT_RATIOS, PROMPT_MAX_LENGTH, Generation
+from generator.models import ASPECT_RATIOS, PROMPT_MAX_LENGTH, PROMPT_REFUSED, Generation
+from kit.text import is_blank
 
 CREDIT_RETURNED = "Your credit was returned."
 AspectRatio = Literal["1:1", "16:9", "4:3", "3:4", "9:16", "2:3", "3:2"]
@@ -25,7 +26,7 @@ def _text(value: str) -> str:
 
 
 def _filled(value: str) -> str:
-    if not value.strip():
+    if is_blank(value):
         raise PydanticCustomError("blank", "must not be blank")
     return value
 
@@ -34,7 +35,7 @@ Text = Annotated[str, AfterValidator(_text)]
 
 
 class GenerateBody(Schema):
-    """What to draw. Types are strict; unknown fields are ignored."""
+    """What to draw. Types are strict; unknown fields are ignored, and `null` stands for a field that is not there."""
 
     model_config = ConfigDict(strict=True, extra="ignore", title="GenerateRequest")
 
@@ -71,6 +72,9 @@ class Problem(Schema):
     code: str = Field(description="For programs. Codes stay as they are.", examples=["invalid_request"])
     message: str = Field(description="For people. Words may change.")
     param: str | None = Field(None, description="The field at fault, where there is one.", examples=["prompt"])
+    image_id: str | None = Field(
+        None, description="The image that is in the way, with `409`.", examples=["img_7Kx2mQ9vTfR4sWbN1cYpLhJd"]
+    )
 
 
 class GenerationBody(Schema):
@@ -100,7 +104,7 @@ def describe(generation: Generation, base: str, *, with_model: bool = False) -> 
     if generation.status == Generation.Status.FAILED:
         message = f"{generation.error_message} {CREDIT_RETURNED}".lstrip()  # a purged one has no words left
         body["error"] = {"code": generation.error_code, "message": message}
-        if generation.error_code == "invalid_request":
+        if generation.error_code == PROMPT_REFUSED:
             body["error"]["param"] = "prompt"
         return body
     body["url"] = generation.image_url(base)

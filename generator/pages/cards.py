@@ -168,6 +168,7 @@ def wall_html(generations: Iterable[Generation], *, fresh: bool = False) -> str:
 
 
 def _group_key(generation: Generation) -> str:
-    """Images of one group have the keys `studio:<nonce>`, `studio:<nonce>:2`, and so on."""
+    """Images of one press have its key; callers of the API may call theirs as they like."""
     key = generation.idempotency_key or ""
-    return key.split(":")[1] if key.startswith(STUDIO_KEY) else generation.public_id
+    is_press = generation.api_key_id is None and key.startswith(STUDIO_KEY)
+    return key.removeprefix(STUDIO_KEY) if is_press else generation.public_id

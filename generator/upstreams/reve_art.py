@@ -13,11 +13,12 @@ Messages of all of them hold only what `words` lets through. Every call ends wit
 """
 
 import asyncio
+import contextlib
 import importlib.util
 import json
 import ssl
 import sys
-import zlib
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
@@ -59,7 +60,7 @@ MAX_REDIRECTS = 3
 ID_MAX_LENGTH = 255
 URL_MAX_LENGTH = 4096
 # What httpx and what lies below it raise when an answer is none.
-_BROKEN = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, ValueError, zlib.error)
+_BROKEN = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, ValueError)
 Kind = UpstreamTrouble.Kind
 
 
@@ -143,8 +144,6 @@ class ReveClient:
                 ),
                 verify=_tls(),
             ),
-            follow_redirects=True,
-            max_redirects=MAX_REDIRECTS,
             trust_env=False,
         )
 
@@ -189,15 +188,12 @@ class ReveClient:
         """Fetch an image of at most `IMAGE_MAX_BYTES` within `DOWNLOAD_SECONDS`. Raises BadImage, ImageUnreachable."""
         problem: BadImage
         try:
-            async with (
-                asyncio.timeout(DOWNLOAD_SECONDS),
-                self._images.stream("GET", self._base_url.join(url)) as answer,
-            ):
+            async with asyncio.timeout(DOWNLOAD_SECONDS), self._image_at(url) as answer:
                 _check_download(answer)
                 data = await _read_limited(answer, settings.IMAGE_MAX_BYTES)
         except ForbiddenAddress:
             problem = BadImage("the image's address is none that we fetch from")
-        except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.TooManyRedirects, ValueError) as error:
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol, ValueError) as error:
             problem = BadImage(f"the image's address is of no use: {self._told(error)}")
         except _BROKEN as error:
             problem = ImageUnreachable(f"the image could not be fetched: {self._told(error)}")
@@ -206,6 +202,23 @@ class ReveClient:
                 return data
             problem = BadImage(f"the image has more than {settings.IMAGE_MAX_BYTES} bytes")
         raise problem
+
+    @contextlib.asynccontextmanager
+    async def _image_at(self, url: str) -> AsyncIterator[httpx.Response]:
+        """Give the answer that `url` leads to, none of which is read yet. Raises BadImage, or one of `_BROKEN`.
+
+        httpx would follow a redirect by itself once it had read the body that comes with it: unpacked, without limit.
+        """
+        request: httpx.Request | None = self._images.build_request("GET", self._base_url.join(url))
+        for _ in range(1 + MAX_REDIRECTS):
+            assert request is not None
+            answer = await self._images.send(request, stream=True)
+            async with contextlib.aclosing(answer):
+                request = answer.next_request
+                if request is None:
+                    yield answer
+                    return
+        raise BadImage("the image's address leads on and on")
 
     async def _ask(
         self, client: httpx.AsyncClient, method: str, path: str, seconds: float, **options: Any
@@ -341,25 +354,31 @@ def _check_download(answer: httpx.Response) -> None:
     kind = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if kind and not kind.startswith("image/") and kind not in ("application/octet-stream", "binary/octet-stream"):
         raise BadImage(f"the image's address gives {words.name(kind, words.Hidden(), most=40) or 'no image'}")
+    if packing := _packing(answer):
+        raise BadImage(f"the image comes packed, as {packing}: it was asked for as it is")
     length = answer.headers.get("Content-Length", "")
     if length.isdecimal() and len(length) < 20 and int(length) > settings.IMAGE_MAX_BYTES:
         raise BadImage(f"the image has {length} bytes")
 
 
 async def _read_limited(answer: httpx.Response, most: int) -> bytes | None:
-    """Return an answer's body, or None when it has more than `most` bytes.
+    """Return an answer's body as it came, or None when it has more than `most` bytes. Raises httpx.DecodingError.
 
-    It was asked for as it is. Should it be packed all the same, no more than that is unpacked: httpx would unpack
-    whatever came, and it may be a thousand times as much. Raises httpx.DecodingError, zlib.error.
+    It was asked for unpacked. What is packed all the same is refused before any of it is read: a kilobyte may unpack to
+    gigabytes, and each packing may hold another.
     """
-    packing = answer.headers.get("Content-Encoding", "identity").strip().lower()
-    if packing not in ("identity", "", "gzip", "deflate"):
+    if packing := _packing(answer):
         raise httpx.DecodingError(f"an encoding that was not asked for: {packing}")
-    # 47: either of them, told by its head.
-    unpack = zlib.decompressobj(wbits=47) if packing in ("gzip", "deflate") else None
     body = bytearray()
     async for chunk in answer.aiter_raw():
-        body += unpack.decompress(chunk, most + 1 - len(body)) if unpack else chunk
+        body += chunk
         if len(body) > most:
             return None
     return bytes(body)
+
+
+def _packing(answer: httpx.Response) -> str:
+    """Return how an answer's body is packed, in words for a log; "" where it is as it is."""
+    named = [one.strip().lower() for one in answer.headers.get_list("Content-Encoding", split_commas=True)]
+    packings = [one for one in named if one not in ("", "identity")][:4]
+    return " in ".join(words.name(one, words.Hidden(), most=20) or "something unknown" for one in reversed(packings))

@@ -1,9 +1,9 @@
 """What a request says about where it comes from."""
 
-import ipaddress
-
 from django.conf import settings
 from django.http import HttpRequest
+
+from kit.http import proxies
 
 
 def site_of(request: HttpRequest) -> str:
@@ -12,14 +12,9 @@ def site_of(request: HttpRequest) -> str:
 
 
 def client_ip(request: HttpRequest) -> str | None:
-    """Return the caller's address, or None; behind a proxy that we trust, the one that the proxy saw."""
-    address = request.META.get("REMOTE_ADDR") or ""
-    if settings.TRUST_FORWARDED_FOR and (forwarded := request.headers.get("X-Forwarded-For")):
-        address = forwarded.rpartition(",")[2]
-    try:  # proxies may write "unknown" or a port behind it; PostgreSQL keeps nothing but an address
-        return str(ipaddress.ip_address(address.strip().partition("%")[0]))
-    except ValueError:
-        return None
+    """Return the caller's address, or None; behind proxies that we trust, the one that the first of them saw."""
+    address = proxies.caller(request.META.get("REMOTE_ADDR") or "", request.headers.get("X-Forwarded-For", ""))
+    return str(address) if address else None
 
 
 def without_nul(text: str) -> str:

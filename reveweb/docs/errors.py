@@ -19,14 +19,18 @@ from generator.errors import (
     TooManyAtOnce,
     UpstreamPaused,
 )
+from generator.models import PROMPT_REFUSED
 from reveweb.api import (
     ANSWERS,
+    DATABASE_AWAY,
     INTERNAL_ERROR,
     METHOD_NOT_ALLOWED,
     Answer,
     BodyTooLarge,
     BodyTooSlow,
+    Encoded,
     InvalidJson,
+    NeedsHttps,
     NotAnObject,
     NotJson,
 )
@@ -74,6 +78,7 @@ GUIDANCE: dict[type[Exception], tuple[str, str]] = {
         "Send the same request again.",
     ),
     NotJson: ("The `Content-Type` names something other than JSON.", "Send `Content-Type: application/json`."),
+    Encoded: ("The body is compressed (`Content-Encoding`).", "Send it as it is; it is small."),
     NotAnObject: ("The body is JSON, but not an object.", 'Send an object: `{"prompt": "…"}`.'),
     InvalidJson: ("The body is empty, or isn’t JSON in UTF-8.", "Let a JSON library write the body."),
     InvalidIdempotencyKey: (
@@ -82,7 +87,7 @@ GUIDANCE: dict[type[Exception], tuple[str, str]] = {
     ),
     IdempotencyConflict: (
         "The `Idempotency-Key` was sent before with another body.",
-        "Use a new key for a new request. The first request stands.",
+        "Use a new key for a new request. The first request stands; `image_id` names its image.",
     ),
     OutOfCredits: ("The balance doesn’t cover the image.", "Buy credits or change your plan, then send it again."),
     KeyLimitReached: (
@@ -106,6 +111,10 @@ GUIDANCE: dict[type[Exception], tuple[str, str]] = {
         "No image of your account has this id. Images of others are not found either.",
         "Check the id, and that the key belongs to the account that made the image.",
     ),
+    NeedsHttps: (
+        "The request came over plain HTTP. Its key was not looked at.",
+        "Begin the address with `https://`. Replace the key that you sent: others may have read it on its way.",
+    ),
     DisallowedHost: ("The `Host` header names another site.", "Use this site’s own address."),
     Http404: ("Nothing is at this address.", "Check the path. It begins with `/v1/reve-image/`."),
 }
@@ -118,7 +127,7 @@ INVALID_FIELD = Refusal(
 _MAY_BE_BILLED = "Only if the image was made, and once at most"
 _FAILURES = (
     Failure(
-        "invalid_request",
+        PROMPT_REFUSED,
         422,
         "The model refuses the prompt. `param` is `prompt`.",
         "Change the prompt; the same one will be refused again.",
@@ -147,6 +156,12 @@ def refusals() -> list[Refusal]:
         METHOD_NOT_ALLOWED,
         "The address takes another method.",
         "Send a `POST` to generate, a `GET` for the status; `Allow` names what is possible.",
+    )
+    rows[DATABASE_AWAY] = _row(
+        DATABASE_AWAY,
+        "The service is restarting, and whether the request was accepted is not known.",
+        "Wait `Retry-After` seconds, then send it again with the same `Idempotency-Key`.",
+        _MAY_BE_BILLED,
     )
     rows[INTERNAL_ERROR] = _row(
         INTERNAL_ERROR,

@@ -1,11 +1,14 @@
 """The error pages."""
 
+import sys
+
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
 
 from kit import request_id
+from kit.postgresql import outage
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -24,12 +27,21 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """500, rendered without session, database or static files' manifest: any of them may be what broke."""
+    """500, rendered without session, database or static files' manifest: any of them may be what broke.
+
+    503 when it is the database, which may be back in a moment.
+    """
+    is_outage = outage.is_outage(sys.exc_info()[1])
     context = {
         "SITE_NAME": settings.SITE_NAME,
         "LOGO_TEXT": settings.LOGO_TEXT,
         "STATIC_URL": settings.STATIC_URL,
         "SUPPORT_EMAIL": settings.SUPPORT_EMAIL,
         "REQUEST_ID": request_id.current.get(),
+        "IS_OUTAGE": is_outage,
     }
-    return HttpResponse(render_to_string("errors/500.html", context), status=500)
+    response = HttpResponse(render_to_string("errors/500.html", context), status=503 if is_outage else 500)
+    if is_outage:
+        response["Retry-After"] = str(outage.RETRY_SECONDS)
+    response["Cache-Control"] = "no-store"
+    return response

@@ -43,7 +43,7 @@ curl -X POST {url}/v1/reve-image/generate \\
 
 def _demo_key() -> str:
     """Return the demo account's key, the same at every start for as long as it opens the API."""
-    user = User.objects.find(EMAIL) or User.objects.create_user(EMAIL, PASSWORD, name="Demo")
+    user = User.objects.find(EMAIL) or User.objects.create_confirmed(EMAIL, PASSWORD, name="Demo")
     ledger.wallet_of(user.pk)
     path: Path = settings.VAR_DIR / "demo-key"
     try:

@@ -1,22 +1,42 @@
 """What an installation makes for itself under `var/` when nobody configures it: a secret and free ports."""
 
-import hashlib
+import errno
 import json
+import logging
 import os
 import secrets
 import socket
-from collections.abc import Mapping
+import stat
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+
+log = logging.getLogger(__name__)
 
 DEFAULT_PORTS = {"valkey": 8001, "sandbox": 8002}
+
+
+def keep_private(folder: Path) -> None:
+    """Make `folder` for its owner alone, and let others out of one that is wider; a line says where that cannot be.
+
+    It holds secrets, mails and people's images. A folder that all share, as `/tmp`, is left as it is.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        mode = stat.S_IMODE(folder.stat().st_mode)
+        if mode & 0o077:
+            if mode & stat.S_ISVTX:
+                raise PermissionError(errno.EPERM, "it is a folder that everybody shares")
+            folder.chmod(0o700)
+    except OSError as error:
+        log.warning("Others may read %s, which cannot be made private: %s", folder, error.strerror)
 
 
 def secret(name: str, var_dir: Path) -> str:
     """Return this installation's secret `name`, made on first use in a file that only its owner can read."""
     path = var_dir / name
     try:
+        if path.stat().st_mode & 0o077:  # as a copy may be that was brought back
+            path.chmod(0o600)
         return path.read_text()
     except FileNotFoundError:
         var_dir.mkdir(parents=True, exist_ok=True)
@@ -30,17 +50,6 @@ def secret(name: str, var_dir: Path) -> str:
     finally:
         draft.unlink()
     return path.read_text()
-
-
-def name_of(database: Mapping[str, Any], var_dir: Path) -> str:
-    """Return a name for the installation that has this database, as settings describe it.
-
-    Where the database is a file, others may have one at the same path: then a secret of this installation's is in it.
-    """
-    where = [str(database.get(part, "")) for part in ("HOST", "PORT", "NAME")]
-    if "sqlite" in database["ENGINE"]:
-        where.append(secret("installation", var_dir))
-    return hashlib.sha256(" ".join(where).encode()).hexdigest()[:12]
 
 
 def port(name: str, var_dir: Path) -> int:

@@ -6,9 +6,10 @@ from reveweb.run import embedded
 from reveweb.settings.env import env
 from reveweb.settings.where import PRODUCTION, VAR_DIR
 
-STRIPE_SECRET_KEY = env.text("STRIPE_SECRET_KEY")
-STRIPE_WEBHOOK_SECRET = env.text("STRIPE_WEBHOOK_SECRET")
-STRIPE_API_BASE = env.address("STRIPE_API_BASE") or "https://api.stripe.com"
+STRIPE_SECRET_KEY = env.key("STRIPE_SECRET_KEY", ["sk_", "rk_"])
+STRIPE_WEBHOOK_SECRET = env.key("STRIPE_WEBHOOK_SECRET", ["whsec_"])
+STRIPE = "https://api.stripe.com"
+STRIPE_API_BASE = env.address("STRIPE_API_BASE") or STRIPE
 # Without a key payments are simulated, and in production, where that would give credits away, there are none.
 PAYMENTS = bool(STRIPE_SECRET_KEY) or not PRODUCTION
 EMBEDDED_STRIPE = PAYMENTS and not STRIPE_SECRET_KEY
@@ -20,11 +21,15 @@ elif STRIPE_SECRET_KEY and not STRIPE_WEBHOOK_SECRET:
     raise ImproperlyConfigured(
         "STRIPE_WEBHOOK_SECRET is not set; with STRIPE_SECRET_KEY it is needed to learn of payments."
     )
+elif STRIPE_WEBHOOK_SECRET and not STRIPE_SECRET_KEY:
+    raise ImproperlyConfigured("STRIPE_SECRET_KEY is not set; STRIPE_WEBHOOK_SECRET needs it.")
 STRIPE_TAX = env.flag("STRIPE_TAX", False)
 STRIPE_PROMOTION_CODES = env.flag("STRIPE_PROMOTION_CODES", True)
 
-RATE_LIMIT_PER_MINUTE = env.whole("RATE_LIMIT_PER_MINUTE", 10)
-STATUS_RATE_LIMIT_PER_MINUTE = env.whole("STATUS_RATE_LIMIT_PER_MINUTE", 600)
-WELCOME_CREDITS = env.whole("WELCOME_CREDITS", 3)
-LOW_BALANCE_CREDITS = env.whole("LOW_BALANCE_CREDITS", 5)
-SUPPORT_GRANT_LIMIT = env.whole("SUPPORT_GRANT_LIMIT", 20)
+_MOST = 10_000_000  # what a misplaced digit would exceed
+RATE_LIMIT_PER_MINUTE = env.whole("RATE_LIMIT_PER_MINUTE", 10, least=1, most=_MOST)
+STATUS_RATE_LIMIT_PER_MINUTE = env.whole("STATUS_RATE_LIMIT_PER_MINUTE", 600, least=1, most=_MOST)
+WELCOME_CREDITS = env.whole("WELCOME_CREDITS", 3, most=_MOST)
+LOW_BALANCE_CREDITS = env.whole("LOW_BALANCE_CREDITS", 5, most=_MOST)
+SUPPORT_GRANT_LIMIT = env.whole("SUPPORT_GRANT_LIMIT", 20, most=_MOST)
+SUPPORT_GRANT_DAILY_LIMIT = env.whole("SUPPORT_GRANT_DAILY_LIMIT", 100, most=_MOST)

@@ -1,16 +1,17 @@
 """Pages: the apps, what a request passes, the brand, and what a page may load."""
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from reveweb.settings.data import IMAGE_BASE_URL
 from reveweb.settings.env import BASE_DIR, env
-from reveweb.settings.money import EMBEDDED_STRIPE, PAYMENTS, STRIPE_API_BASE
+from reveweb.settings.money import EMBEDDED_STRIPE, PAYMENTS, STRIPE, STRIPE_API_BASE
 from reveweb.settings.people import SOCIAL_PROVIDERS, SOCIALACCOUNT_PROVIDERS
 from reveweb.settings.where import DEBUG, SITE_NAME
 
-LOGO_TEXT = env.text("LOGO_TEXT") or SITE_NAME
+LOGO_TEXT = env.text("LOGO_TEXT", SITE_NAME)
 ACCENT_HUE = env.whole("ACCENT_HUE", 274, most=360)  # degrees in oklch; lightness keeps the contrast whatever the hue
-SUPPORT_EMAIL = env.text("SUPPORT_EMAIL")
+SUPPORT_EMAIL = env.mailbox("SUPPORT_EMAIL")
 EXPLORE = env.flag("EXPLORE", False)
 
 INSTALLED_APPS = [
@@ -51,7 +52,7 @@ MIDDLEWARE = [
     "reveweb.middleware.StaticFiles",
     "reveweb.middleware.Compression",
     "reveweb.middleware.PrivatePages",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "reveweb.login.strangers.StrangersSessions",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -60,12 +61,15 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "reveweb.login.activity.session_activity",
+    "reveweb.middleware.StorageAnswers",
 ]
 
 # What the other lane passes (`reveweb.lanes`): all that may wait, and knows no page. Each layer must be async.
 API_MIDDLEWARE = [
     "reveweb.middleware.named_request",
+    "reveweb.middleware.preflights_in_json",
     "corsheaders.middleware.CorsMiddleware",
+    "reveweb.https.over_https",
 ]
 
 ROOT_URLCONF = "reveweb.urls"
@@ -94,10 +98,22 @@ if DEBUG:  # read an edited template again; otherwise Django keeps what it has c
         "django.template.loaders.app_directories.Loader",
     ]
 
-CORS_URLS_REGEX = r"^/(v1|images)/"
+CORS_URLS_REGEX = r"^/(v1|v2|images)/"
 CORS_ALLOW_ALL_ORIGINS = True
 CORS_ALLOW_CREDENTIALS = False
-CORS_ALLOW_HEADERS = ["accept", "authorization", "content-type", "idempotency-key", "user-agent", "x-requested-with"]
+# What callers in browsers send: what the API reads, and what their libraries and tracing add.
+CORS_ALLOW_HEADERS = [
+    "accept",
+    "authorization",
+    "baggage",
+    "cache-control",
+    "content-type",
+    "idempotency-key",
+    "traceparent",
+    "tracestate",
+    "user-agent",
+    "x-requested-with",
+]
 CORS_EXPOSE_HEADERS = [
     "idempotent-replayed",
     "ratelimit-limit",
@@ -112,14 +128,24 @@ CORS_EXPOSE_HEADERS = [
 
 # --- What a page may load (Content-Security-Policy)
 
-_STRIPE_PAGES = [STRIPE_API_BASE] if EMBEDDED_STRIPE else ["https://checkout.stripe.com", "https://billing.stripe.com"]
+
+def _origin(url: str) -> str:
+    """Return what a policy calls the host of `url`; with a path it would allow that one path alone."""
+    return "{0.scheme}://{0.netloc}".format(urlsplit(url))
+
+
+# Another server with Stripe's API has pages of its own, unless it only passes on what Stripe says.
+_STRIPE_PAGES = [
+    *([] if EMBEDDED_STRIPE else ["https://checkout.stripe.com", "https://billing.stripe.com"]),
+    *([] if STRIPE_API_BASE == STRIPE else [_origin(STRIPE_API_BASE)]),
+]
 _LOGINS = {"google": "https://accounts.google.com", "github": "https://github.com"}
 CONTENT_SECURITY_POLICY: dict[str, Any] = {
     "DIRECTIVES": {
         "default-src": ["'none'"],
         "script-src": ["'self'"],
         "style-src": ["'self'"],
-        "img-src": ["'self'", "data:", *([IMAGE_BASE_URL] if IMAGE_BASE_URL else [])],
+        "img-src": ["'self'", "data:", *([_origin(IMAGE_BASE_URL)] if IMAGE_BASE_URL else [])],
         "connect-src": ["'self'"],
         "manifest-src": ["'self'"],
         # Chromium checks where an answer to a form redirects to as well.
@@ -138,5 +164,5 @@ ADMIN_CONTENT_SECURITY_POLICY = {
     "script-src": ["'self'", "'unsafe-eval'", "'unsafe-inline'"],
     "style-src": ["'self'", "'unsafe-inline'"],
     "font-src": ["'self'"],
-    "img-src": ["'self'", "data:", "blob:", *([IMAGE_BASE_URL] if IMAGE_BASE_URL else [])],
+    "img-src": ["'self'", "data:", "blob:", *([_origin(IMAGE_BASE_URL)] if IMAGE_BASE_URL else [])],
 }

@@ -1,28 +1,33 @@
 """People: how they sign up, log in and are written to."""
 
+import re
 from typing import Any
 
-from environ import Env as Environ
+from django.core.exceptions import ImproperlyConfigured
 
+from reveweb.settings import links
 from reveweb.settings.env import env
-from reveweb.settings.where import SANDBOX, SECURE, SITE_NAME, VAR_DIR
+from reveweb.settings.where import PRODUCTION, SANDBOX, SECURE, SITE_NAME, VAR_DIR
 
-GOOGLE_CLIENT_ID = env.text("GOOGLE_CLIENT_ID")
-GITHUB_CLIENT_ID = env.text("GITHUB_CLIENT_ID")
+GOOGLE_CLIENT_ID, GOOGLE_CLIENT_SECRET = env.key("GOOGLE_CLIENT_ID"), env.key("GOOGLE_CLIENT_SECRET")
+GITHUB_CLIENT_ID, GITHUB_CLIENT_SECRET = env.key("GITHUB_CLIENT_ID"), env.key("GITHUB_CLIENT_SECRET")
+env.both("GOOGLE_CLIENT_ID", "GOOGLE_CLIENT_SECRET")
+env.both("GITHUB_CLIENT_ID", "GITHUB_CLIENT_SECRET")
 SOCIALACCOUNT_PROVIDERS: dict[str, dict[str, Any]] = {}
 if GOOGLE_CLIENT_ID:
     SOCIALACCOUNT_PROVIDERS["google"] = {
-        "APPS": [{"client_id": GOOGLE_CLIENT_ID, "secret": env.text("GOOGLE_CLIENT_SECRET")}],
+        "APPS": [{"client_id": GOOGLE_CLIENT_ID, "secret": GOOGLE_CLIENT_SECRET}],
         "SCOPE": ["profile", "email"],
         "OAUTH_PKCE_ENABLED": True,
     }
 if GITHUB_CLIENT_ID:
     SOCIALACCOUNT_PROVIDERS["github"] = {
-        "APPS": [{"client_id": GITHUB_CLIENT_ID, "secret": env.text("GITHUB_CLIENT_SECRET")}],
+        "APPS": [{"client_id": GITHUB_CLIENT_ID, "secret": GITHUB_CLIENT_SECRET}],
         "SCOPE": ["user:email"],
     }
 SOCIAL_PROVIDERS = [f"allauth.socialaccount.providers.{name}" for name in SOCIALACCOUNT_PROVIDERS]
 
+SESSION_ENGINE = "reveweb.login.strangers"
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = ["reveweb.login.backends.AuthenticationBackend"]
 PASSWORD_HASHERS = [
@@ -39,6 +44,7 @@ ACCOUNT_ADAPTER = "reveweb.login.adapters.AccountAdapter"
 ACCOUNT_FORMS = {
     "add_email": "reveweb.personal.forms.ChangeEmailForm",
     "reset_password": "reveweb.personal.forms.ResetPasswordForm",
+    "reset_password_from_key": "reveweb.personal.forms.ResetPasswordKeyForm",
     "signup": "reveweb.personal.forms.SignupForm",
 }
 ACCOUNT_LOGIN_METHODS = {"email"}
@@ -52,6 +58,29 @@ ACCOUNT_EMAIL_NOTIFICATIONS = True  # a mail about each change of what opens the
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
 ACCOUNT_EMAIL_CONFIRMATION_AUTHENTICATED_REDIRECT_URL = "/account/"
 ACCOUNT_LOGOUT_ON_GET = False
+# How often: of a network (IPv6: a /64), by somebody who is logged in, or for what `reveweb.login.limits` counts.
+ACCOUNT_RATE_LIMITS = {
+    "signup": "20/m/ip,300/d/ip",
+    "login": "120/m/ip",
+    "login_failed": "5/300s/key,30/d/key",  # an account from one network, or from a browser that it knows
+    "login_failed_network": "60/m/ip,1000/d/ip",
+    "login_failed_anywhere": "300/d/key",  # an account: it takes ten networks to spend
+    "session": "60/m/ip,500/d/ip",  # strangers' sessions that begin
+    "change_password": "5/m/user,50/d/user",
+    "manage_email": "10/m/user,50/d/user",
+    "reauthenticate": "10/m/user,100/d/user",
+    "reset_password": "20/m/ip,200/d/ip",
+    # Mails to a mailbox: those that one network or known browser causes, and those from anywhere.
+    "reset_mail": "3/10m/key,10/d/key",
+    "reset_mail_anywhere": "30/d/key",
+    "confirm_mail": "3/10m/key,10/d/key",
+    "confirm_mail_anywhere": "30/d/key",
+    "change_mail": "3/10m/key,10/d/key",
+    "change_mail_anywhere": "15/d/key",
+    "exists_mail": "1/10m/key,3/d/key",
+    "exists_mail_anywhere": "10/d/key",
+    "confirm_email": "",  # allauth's own limit is for an address alone, so that strangers could spend it
+}
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
@@ -63,6 +92,7 @@ MFA_TOTP_TOLERANCE = 1  # clocks of phones may be half a minute off
 MFA_ALLOW_UNVERIFIED_EMAIL = SANDBOX or ACCOUNT_EMAIL_VERIFICATION == "mandatory"
 MFA_ADAPTER = "reveweb.login.adapters.MfaAdapter"
 MFA_FORMS = {
+    "activate_totp": "reveweb.login.codes.ActivateForm",
     "authenticate": "reveweb.login.codes.AuthenticateForm",
     "reauthenticate": "reveweb.login.codes.ReauthenticateForm",
 }
@@ -74,14 +104,17 @@ LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "create"
 LOGOUT_REDIRECT_URL = "home"
 
-DEFAULT_FROM_EMAIL = env.text("DEFAULT_FROM_EMAIL", f"{SITE_NAME} <noreply@localhost>")
+_SENDER = SITE_NAME if re.fullmatch(r"[\w .-]+", SITE_NAME) else '"{}"'.format(re.sub(r'([\\"])', r"\\\1", SITE_NAME))
+DEFAULT_FROM_EMAIL = env.mailbox("DEFAULT_FROM_EMAIL", f"{_SENDER} <noreply@localhost>", with_name=True)
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
-if env.text("EMAIL_URL"):
-    vars().update(Environ.email_url_config(env.text("EMAIL_URL")))
-else:
-    EMAIL_BACKEND = "reveweb.local_mail.FolderBackend"
+EMAIL_URL = env.text("EMAIL_URL")
+if PRODUCTION and not EMAIL_URL:
+    raise ImproperlyConfigured(
+        "EMAIL_URL is not set. Production (REVE_API_KEY set, DEBUG off) sends mails: set it as in "
+        "smtp+tls://user:password@host:587, or to folder:// to have them as files in var/mail that nobody gets."
+    )
+vars().update(links.mail("EMAIL_URL", EMAIL_URL or "folder://"))
 LOCAL_MAIL_DIR = VAR_DIR / "mail"
 # Whoever reaches the site can read every mail there, links that open accounts included: never where people are.
 # Whoever reaches the site can read it: never where it stands in public.
-LOCAL_INBOX = not env.text("EMAIL_URL") and SANDBOX and not SECURE
-EMAIL_TIMEOUT = 10  # seconds that a mail server may keep a worker waiting
+LOCAL_INBOX = not EMAIL_URL and SANDBOX and not SECURE

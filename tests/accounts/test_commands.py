@@ -4,14 +4,18 @@ import io
 from typing import Any
 
 import pytest
+from allauth.account.models import EmailAddress
 from django.core.management import CommandError, call_command
+from django.test import Client
 from django.utils import timezone
 
 from accounts import keys
 from accounts.errors import InvalidApiKey
 from accounts.models import ApiKey, User
-from billing.models import AuditRecord, Wallet
+from billing.models import AuditRecord, OutgoingMail, Wallet
 from billing.staff import acts
+from reveweb.run import demo
+from tests.conftest import PASSWORD
 
 
 def run(*arguments: str) -> str:
@@ -38,7 +42,8 @@ def refused(*arguments: str) -> str:
 
 
 def test_create_user_creates_somebody_who_can_log_in(transactional_db: None) -> None:
-    assert run("create_user", "Alice@Example.com", "--password", "correct horse") == "Created alice@example.com.\n"
+    printed = run("create_user", "Alice@Example.com", "--password", "correct horse")
+    assert printed == "Created alice@example.com, a confirmed address: they log in with the password.\n"
     alice = User.objects.get()
     assert alice.check_password("correct horse")
     assert alice.is_active
@@ -56,6 +61,38 @@ def test_create_user_makes_staff_on_request(transactional_db: None) -> None:
     sam = User.objects.get()
     assert sam.is_staff
     assert sam.is_superuser
+
+
+@pytest.mark.parametrize("command", ["create_user", "createsuperuser"])
+def test_the_first_operator_logs_in_without_any_mail(
+    transactional_db: None, client: Client, settings: Any, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    settings.ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+    if command == "create_user":
+        run("create_user", "Sam@example.com", "--staff", "--password", PASSWORD)
+    else:
+        monkeypatch.setenv("DJANGO_SUPERUSER_PASSWORD", PASSWORD)
+        call_command("createsuperuser", "--noinput", "--email", "Sam@example.com", stdout=io.StringIO())
+    answer = client.post("/accounts/login/?next=/admin/", {"login": "sam@example.com", "password": PASSWORD})
+    assert (answer.status_code, answer["Location"]) == (302, "/admin/")
+    assert client.get("/admin/").status_code == 200
+    assert not OutgoingMail.objects.exists()
+
+
+def test_the_demo_account_logs_in_where_addresses_are_to_be_confirmed(
+    transactional_db: None, client: Client, settings: Any
+) -> None:
+    settings.ACCOUNT_EMAIL_VERIFICATION = "mandatory"
+    demo.describe_running("http://localhost:8000")
+    client.post("/accounts/login/", {"login": demo.EMAIL, "password": demo.PASSWORD})
+    assert client.get("/create/").status_code == 200
+
+
+@pytest.mark.services
+def test_an_address_that_is_confirmed_as_anothers_makes_no_user(alice: User) -> None:
+    EmailAddress.objects.create(user=alice, email="new@example.com", verified=True)
+    assert "has an account already" in refused("create_user", "new@example.com")
+    assert list(User.objects.all()) == [alice]
 
 
 @pytest.mark.services

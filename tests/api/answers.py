@@ -24,7 +24,8 @@ def assert_error(response: Any, status: int, code: str, param: str | None = None
     body = assert_json(response)
     assert response.status_code == status, response.content
     assert set(body) == {"error"}
-    assert set(body["error"]) == ({"code", "message"} if param is None else {"code", "message", "param"})
+    named = {"param"} if param else {"image_id"} if code == "idempotency_conflict" else set()
+    assert set(body["error"]) == {"code", "message"} | named
     assert body["error"]["code"] == code
     assert body["error"].get("param") == param
     message = body["error"]["message"]

@@ -1,5 +1,6 @@
 """What a generate request may say: strict types, any Unicode, nothing guessed."""
 
+import gzip
 import json
 from typing import Any
 
@@ -110,7 +111,9 @@ def test_a_pair_of_surrogates_is_one_character(api: Api) -> None:
     assert Generation.objects.get().prompt == "🗼"
 
 
-@pytest.mark.parametrize("blank", ["", " ", "\n\t ", "\u3000\u00a0\u2003"])
+@pytest.mark.parametrize(
+    "blank", ["", " ", "\n\t ", "\u3000\u00a0\u2003", "\u200b\u2060", "\u3164\u2800", "\ufeff\u00ad"]
+)
 def test_a_blank_prompt_is_refused(api: Api, blank: str) -> None:
     assert_error(api.post({"prompt": blank}), 422, "invalid_request", "prompt")
 
@@ -143,13 +146,13 @@ def test_a_negative_prompt_has_the_same_limit(api: Api) -> None:
 
 @pytest.mark.parametrize("field", ["prompt", "negative_prompt", "aspect_ratio"])
 def test_text_of_another_type_is_refused_and_not_turned_into_text(api: Api, field: str) -> None:
-    values: list[Any] = [None, 1, 1.5, True, [], ["a lighthouse"], {}, {"text": "a"}]
+    values: list[Any] = [1, 1.5, True, [], ["a lighthouse"], {}, {"text": "a"}]
     for value in values:
         assert_error(api.post({"prompt": "a lighthouse", field: value}), 422, "invalid_request", field)
 
 
 def test_async_is_true_or_false_and_nothing_like_it(api: Api) -> None:
-    values: list[Any] = [None, "true", "false", "", "yes", 0, 1, 1.0, [], {}]
+    values: list[Any] = ["true", "false", "", "yes", 0, 1, 1.0, [], {}]
     for value in values:
         assert_error(api.post({"prompt": "a lighthouse", "async": value}), 422, "invalid_request", "async")
 
@@ -176,3 +179,24 @@ def test_numbers_beyond_all_bounds_are_no_obstacle(api: Api) -> None:
     raw = b'{"prompt": "a lighthouse", "async": true, "seed": 1e999, "n": ' + b"9" * 4000 + b"}"
     assert api.post(raw).status_code == 202
     assert_error(api.post(b'{"prompt": 1e999}'), 422, "invalid_request", "prompt")
+
+
+def test_null_in_an_optional_field_means_that_it_is_not_there(api: Api) -> None:
+    first = api.post({"prompt": "a lighthouse", "async": True}, **{"Idempotency-Key": "order-1"})
+    nulls = {"negative_prompt": None, "aspect_ratio": None, "unknown": None}
+    again = api.post({"prompt": "a lighthouse", "async": True, **nulls}, **{"Idempotency-Key": "order-1"})
+    assert (first.status_code, again.status_code) == (202, 202)
+    assert again.json()["id"] == first.json()["id"]
+    assert_error(api.post({"prompt": None}), 422, "invalid_request", "prompt")
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br", "GZIP", "deflate, gzip", "x"])
+def test_a_compressed_body_is_not_taken(api: Api, encoding: str) -> None:
+    body = gzip.compress(b'{"prompt": "a lighthouse", "async": true}')
+    message = assert_error(api.post(body, **{"Content-Encoding": encoding}), 415, "unsupported_media_type")
+    assert "Content-Encoding" in message
+    assert api.post({"prompt": "x", "async": True}, **{"Content-Encoding": "identity"}).status_code == 202
+
+
+def test_a_byte_order_mark_is_no_fault(api: Api) -> None:
+    assert api.post(b'\xef\xbb\xbf{"prompt": "a lighthouse", "async": true}').status_code == 202

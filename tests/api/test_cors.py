@@ -26,13 +26,13 @@ def preflight(client: Client, path: str, method: str = "POST", headers: str = "a
 @pytest.mark.parametrize("path", [*GENERATE, *(path + "/" for path in GENERATE), *(path + "img_1" for path in STATUS)])
 def test_a_preflight_is_answered_without_a_key(client: Client, path: str) -> None:
     response = preflight(client, path)
-    assert response.status_code == 200
+    assert (response.status_code, response.json(), response["Content-Type"]) == (200, {}, "application/json")
     assert response["Access-Control-Allow-Origin"] == "*"
     assert {"GET", "POST"} <= set(response["Access-Control-Allow-Methods"].split(", "))
     assert int(response["Access-Control-Max-Age"]) > 0
 
 
-@pytest.mark.parametrize("header", ["authorization", "content-type", "idempotency-key"])
+@pytest.mark.parametrize("header", ["authorization", "content-type", "idempotency-key", "traceparent", "cache-control"])
 def test_a_preflight_allows_the_headers_that_the_api_reads(client: Client, header: str) -> None:
     allowed = preflight(client, GENERATE[0], headers=header)["Access-Control-Allow-Headers"]
     assert header in allowed.lower().split(", ")

@@ -14,9 +14,11 @@ from accounts import keys
 from accounts.models import User
 from billing.models import Wallet
 from generator.ask import limits
+from generator.errors import GeneratorError, UpstreamPaused
 from generator.models import Generation
 from generator.upstreams import trouble
 from generator.upstreams.reve_art import OperatorTrouble
+from reveweb.api import ANSWERS
 from tests.api.answers import GENERATE, STATUS, assert_error, assert_json
 from tests.billing.books import audit
 from tests.conftest import Api
@@ -161,20 +163,48 @@ def test_an_unknown_address_is_not_found(client: Client, path: str) -> None:
 # --- 405 -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE", "OPTIONS"])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "PATCH", "DELETE"])
 def test_generate_takes_only_post(client: Client, method: str) -> None:
     for path in [path + slash for path in GENERATE for slash in ("", "/")]:
         response = ask(client, path, method)
-        assert_error(response, 405, "method_not_allowed")
-        assert response["Allow"] == "POST"
+        if method == "HEAD":
+            assert (response.status_code, response.content) == (405, b"")
+        else:
+            assert_error(response, 405, "method_not_allowed")
+        assert response["Allow"] == "POST, OPTIONS"
 
 
-@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
 def test_status_takes_only_get(client: Client, method: str) -> None:
     for path in [path + "img_1" + slash for path in STATUS for slash in ("", "/")]:
         response = ask(client, path, method)
         assert_error(response, 405, "method_not_allowed")
-        assert response["Allow"] == "GET"
+        assert response["Allow"] == "GET, HEAD, OPTIONS"
+
+
+def test_who_asks_for_the_methods_is_told_them_in_json(client: Client) -> None:
+    for path, methods in ((GENERATE[0], ["POST", "OPTIONS"]), (STATUS[0] + "img_1", ["GET", "HEAD", "OPTIONS"])):
+        response = ask(client, path, "OPTIONS")
+        assert assert_json(response) == {"methods": methods}
+        assert (response.status_code, response["Allow"]) == (200, ", ".join(methods))
+
+
+@pytest.mark.parametrize("path", ["/v1", "/v1/", "/v1/nothing", "/v2", "/v2/", "/v2/images/generate", "/v1//x"])
+@pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS", "DELETE"])
+def test_what_is_not_there_is_told_in_json_in_every_version(client: Client, path: str, method: str) -> None:
+    assert_error(ask(client, path, method), 404, "not_found")
+
+
+def test_head_says_what_get_says_without_a_body(api: Api) -> None:
+    made = api.post(PROMPT).json()["id"]
+    for path in (STATUS[0] + made, "/v1/openapi.json"):
+        whole, head = (
+            ask(api.client, path, method, Authorization=f"Bearer {api.secret}") for method in ("GET", "HEAD")
+        )
+        assert (head.status_code, head.content) == (200, b"")
+        assert head["Content-Length"] == str(len(whole.content))
+        assert head["Content-Type"] == whole["Content-Type"]
+    assert ask(api.client, STATUS[0] + made, "HEAD").status_code == 401
 
 
 # --- 413 -------------------------------------------------------------------------------------------------------
@@ -373,3 +403,35 @@ def test_errors_are_json_through_the_asgi_server_too(serve: Callable[..., httpx.
 def test_a_key_with_an_expired_date_is_refused(api: Api, alice: User) -> None:
     _, secret = keys.mint(user=alice, name="old", expires_at=timezone.now())
     assert_error(api.post(PROMPT, Authorization=f"Bearer {secret}"), 401, "invalid_api_key")
+
+
+# --- Any -------------------------------------------------------------------------------------------------------
+
+
+def test_a_special_case_of_an_error_is_answered_as_the_error(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Paused(UpstreamPaused):
+        """For a reason of its own."""
+
+    def refuse() -> None:
+        raise Paused
+
+    monkeypatch.setattr(trouble, "closes_intake", refuse)
+    response = api.post(PROMPT)
+    assert_error(response, 503, "unavailable")
+    assert response.headers["Retry-After"] == "60"
+
+
+def test_every_error_of_ours_has_an_answer() -> None:
+    """Whichever a look-up or a request can raise: one that is missing would be a 500."""
+    for kind in GeneratorError.__subclasses__():
+        assert any(issubclass(kind, known) for known in ANSWERS), kind
+
+
+def test_no_answer_may_be_kept_and_a_look_up_says_nothing_of_credits(api: Api) -> None:
+    made = api.post(PROMPT)
+    found, missing = (api.get(STATUS[0] + id) for id in (made.json()["id"], "generate"))
+    assert [answer.status_code for answer in (made, found, missing)] == [202, 200, 404]
+    for answer in (made, found, missing, api.post({})):
+        assert answer.headers["Cache-Control"] == "no-store"
+    for look in (found, missing):
+        assert not [name for name in look.headers if name.lower().startswith("x-credits")]

@@ -58,8 +58,10 @@ def test_the_same_body_in_other_clothes_is_the_same(api: Api) -> None:
     ],
 )
 def test_the_same_key_with_another_body_is_a_conflict(api: Api, wallet: Wallet, other: dict[str, Any]) -> None:
-    post(api, "order-1")
-    assert_error(post(api, "order-1", {**BODY, **other}), 409, "idempotency_conflict")
+    first = post(api, "order-1").json()["id"]
+    conflict = post(api, "order-1", {**BODY, **other})
+    assert_error(conflict, 409, "idempotency_conflict")
+    assert conflict.json()["error"]["image_id"] == first
     assert Generation.objects.count() == 1
     assert audit(wallet) == 2
 

@@ -95,7 +95,7 @@ def test_a_refused_prompt_is_a_422_that_names_it_and_costs_nothing(api: Api, wal
         response = api.post({"prompt": "a lighthouse [sandbox:refuse]"})
     body = assert_json(response)
     assert response.status_code == 422
-    assert body["error"]["code"] == "invalid_request"
+    assert body["error"]["code"] == "prompt_refused"
     assert body["error"]["param"] == "prompt"
     assert "content policy" in body["error"]["message"]
     assert (response["X-Credits-Charged"], response["X-Credits-Remaining"]) == ("0", "3")

@@ -194,3 +194,17 @@ def test_several_images_draw_on_one_grant_after_the_other(rich: Wallet) -> None:
     assert [line.grant.amount for line in lines] == [3, 3, 3, 50]
     assert [line.entry.balance_after for line in lines] == [52, 51, 50, 49]
     audit(rich)
+
+
+def test_a_callers_key_is_none_of_a_groups(rich: Wallet) -> None:
+    group = ask(rich, key="poster")
+    other = admission.admit(wallet=rich, request=ImageRequest(prompt="a pier"), idempotency_key="studio:poster:2")
+    assert (len(group.generations), other.replayed) == (4, False)
+    assert {one.idempotency_key for one in group.generations} == {"studio:poster"}
+
+
+def test_the_longest_key_has_room_for_a_group(rich: Wallet) -> None:
+    key = "k" * 255
+    first, again = (admission.admit(wallet=rich, request=FOUR, idempotency_key=key) for _ in range(2))
+    assert [one.pk for one in again.generations] == [one.pk for one in first.generations]
+    assert (again.replayed, again.credits_charged) == (True, 0)

@@ -5,10 +5,8 @@ import gzip
 import json
 import logging
 import socket
-import tracemalloc
 import unicodedata
-import zlib
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -131,29 +129,15 @@ def test_any_bytes_are_a_job_or_an_error_of_the_tree(body: bytes, submits: bool,
     )
 
 
-@pytest.mark.parametrize(("encoding", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
-def test_an_answer_that_is_packed_unasked_is_read(encoding: str, pack: Callable[[bytes], bytes]) -> None:
-    assert ask(200, pack(b'{"id": "up_1"}'), {"Content-Encoding": encoding}, submits=False) == Job("up_1", "pending")
-
-
-def test_an_answer_that_unpacks_to_a_gigabyte_is_not_unpacked() -> None:
-    bomb = b"".join(zeros(256 * 1024 * 1024))
-    tracemalloc.start()
-    try:
-        found = ask(200, bomb, {"Content-Encoding": "gzip"}, submits=False)
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd", "gzip, gzip", "identity, gzip", "GZIP", "x"])
+def test_an_answer_that_is_packed_unasked_is_none(encoding: str) -> None:
+    found = ask(200, gzip.compress(b'{"id": "up_1"}'), {"Content-Encoding": encoding}, submits=False)
     assert isinstance(found, reve_art.Unclear)
-    assert peak < 16 * reve_art.MAX_ANSWER_BYTES
 
 
-def zeros(size: int) -> Iterator[bytes]:
-    packer = zlib.compressobj(9, wbits=31)
-    block = bytes(1024 * 1024)
-    for _ in range(size // len(block)):
-        yield packer.compress(block)
-    yield packer.flush()
+@pytest.mark.parametrize("encoding", ["identity", "", "Identity"])
+def test_an_answer_that_says_it_is_not_packed_is_read(encoding: str) -> None:
+    assert ask(200, b'{"id": "up_1"}', {"Content-Encoding": encoding}, submits=False) == Job("up_1", "pending")
 
 
 @quick

@@ -64,6 +64,6 @@ def test_no_more_images_are_in_flight_than_the_plan_allows(
 def test_the_api_says_when_to_come_back(api: Any, plan: Plan) -> None:
     codes = [api.post({"prompt": "x", "async": True}) for _ in range(3)]
     assert [answer.status_code for answer in codes] == [202, 202, 429]
-    assert codes[2].json()["error"]["code"] == "rate_limited"
+    assert codes[2].json()["error"]["code"] == "too_many_unfinished"
     assert codes[2].headers["Retry-After"] == "2"
     assert codes[2].headers["X-Credits-Charged"] == "0"

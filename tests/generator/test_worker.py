@@ -154,7 +154,7 @@ def test_a_sent_generation_is_looked_at_when_it_is_usually_ready(ask: Callable[.
 
 def test_a_refused_prompt_fails_with_our_own_words_for_it(ask: Callable[..., Generation], sandbox: str) -> None:
     generation = finish(ask("refuse"))
-    assert_failed(generation, Kind.CONTENT, code="invalid_request")
+    assert_failed(generation, Kind.CONTENT, code="prompt_refused")
     assert jobs(sandbox, generation) == []
 
 

@@ -57,6 +57,8 @@ MOVED = {
     "stripe_product_id",
     "frozen_by",
     "billing.refund.reference",
+    "generator.generation.error_code",
+    "generator.generation.idempotency_key",  # of a group: `test_a_request_that_is_sent_again_finds_its_images`
 }
 
 
@@ -185,6 +187,13 @@ def test_keys_open_what_they_opened(installation: Installation) -> None:
 
 def test_images_are_what_they_were_and_cost_what_they_cost(installation: Installation) -> None:
     assert {one.public_id: _image(one) for one in Generation.objects.all()} == installation.facts["images"]
+
+
+def test_a_refused_prompt_is_told_by_its_own_code(installation: Installation) -> None:
+    before = {pk: row["error_code"] for pk, row in installation.rows_of(Generation).items() if row["error_code"]}
+    renamed = {pk: "prompt_refused" if code == "invalid_request" else code for pk, code in before.items()}
+    assert "invalid_request" in before.values()
+    assert dict(Generation.objects.filter(pk__in=before).values_list("pk", "error_code")) == renamed
 
 
 def test_a_request_that_is_sent_again_finds_its_images(installation: Installation) -> None:

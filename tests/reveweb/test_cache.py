@@ -36,8 +36,8 @@ def log_in(client: Client, password: str, email: str = "alice@example.com") -> A
     return client.post("/accounts/login/", {"login": email, "password": password})
 
 
-def code() -> str:
-    return str(auth.format_hotp_value(auth.hotp_value(SECRET, next(iter(auth.yield_hotp_counters_from_time())))))
+def code(secret: str = SECRET) -> str:
+    return str(auth.format_hotp_value(auth.hotp_value(secret, next(iter(auth.yield_hotp_counters_from_time())))))
 
 
 def keys_like(pattern: str) -> list[bytes]:
@@ -51,7 +51,7 @@ def test_another_process_reads_what_this_one_wrote() -> None:
     cache.set("allauth:tries", [3.5, 1.25], 60)
     asked = manage(
         "shell", "-v0", "-c", "from django.core.cache import cache; print(cache.get('allauth:tries'))",
-        REDIS_URL=site.REDIS_URL,
+        REDIS_URL=site.REDIS_URL, REDIS_NAMESPACE=site.REDIS_NAMESPACE,
     )  # fmt: skip
     assert asked.stdout.strip() == "[3.5, 1.25]", asked.stderr
 
@@ -59,7 +59,8 @@ def test_another_process_reads_what_this_one_wrote() -> None:
 def test_guesses_at_a_password_are_counted_on_the_server(client: Client, alice: User) -> None:
     log_in(client, "a guess")
     kept = keys_like("*allauth:rl:allauth.account:login_failed*")
-    assert len(kept) == 2  # by address, and by email
+    # In minutes and in a day: this account from this network, the network, the account from anywhere.
+    assert len(kept) == 5
     assert all(key.startswith(b"reveweb-cache:") for key in kept)
 
 
@@ -80,6 +81,32 @@ def test_a_used_code_is_remembered_for_as_long_as_it_would_be_taken(client: Clie
     seconds = redis.Redis.from_url(site.REDIS_URL).ttl(key)
     assert isinstance(seconds, int)
     assert 80 < seconds <= 90  # one period of 30 s, and the one before and after it
+
+
+def test_the_code_that_switches_the_app_on_is_used_up_by_that(client: Client, alice: User) -> None:
+    log_in(client, PASSWORD)
+    client.post("/accounts/reauthenticate/", {"password": PASSWORD})
+    client.get("/accounts/2fa/totp/activate/")
+    used = code(client.session["mfa.totp.secret"])
+    assert client.post("/accounts/2fa/totp/activate/", {"code": used}).status_code == 302
+    (key,) = keys_like(f"reveweb-cache:*{used}")
+    seconds = redis.Redis.from_url(site.REDIS_URL).ttl(key)
+    assert isinstance(seconds, int)
+    assert 80 < seconds <= 90
+    assert "not accepted" in client.post("/accounts/2fa/reauthenticate/", {"code": used}).content.decode()
+    client.post("/accounts/logout/")
+    log_in(client, PASSWORD)
+    assert "not accepted" in client.post("/accounts/2fa/authenticate/", {"code": used}).content.decode()
+
+
+def test_a_used_code_opens_nothing_else_either(client: Client, alice: User) -> None:
+    TOTP.activate(alice, SECRET)
+    log_in(client, PASSWORD)
+    used = code()
+    client.post("/accounts/2fa/authenticate/", {"code": used})
+    client.post("/accounts/2fa/trust/", {})
+    assert client.get("/account/").status_code == 200
+    assert "not accepted" in client.post("/accounts/2fa/reauthenticate/", {"code": used}).content.decode()
 
 
 @pytest.mark.parametrize("value", [0, -7, True, None, "y", [1.5, 2.5], {"a": [1]}])

@@ -10,7 +10,10 @@ from accounts.models import User
 
 
 class Command(BaseCommand):
-    help = "Create a user. Without a password they set one through “Forgot your password?”."
+    help = (
+        "Create a user, whose address counts as confirmed. Without a password they set one through “Forgot your "
+        "password?”, which sends a mail."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("email")
@@ -20,9 +23,11 @@ class Command(BaseCommand):
     def handle(self, *, email: str, password: str | None, staff: bool, **options: Any) -> None:
         try:
             User._meta.get_field("email").clean(email, None)
-            user = User.objects.create_user(email, password, is_staff=staff, is_superuser=staff)
+            user = User.objects.create_confirmed(email, password, is_staff=staff, is_superuser=staff)
         except ValidationError:
             raise CommandError(f"{email!r} is not an email address.") from None
         except IntegrityError:
             raise CommandError(f"{email} has an account already.") from None
-        self.stdout.write(f"Created {user.email}.")
+        how = "they log in with the password" if password else "“Forgot your password?” mails them a link to set one"
+        may = ", and may open the admin and do everything there" if staff else ""
+        self.stdout.write(f"Created {user.email}, a confirmed address: {how}{may}.")

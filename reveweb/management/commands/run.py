@@ -61,7 +61,7 @@ class Command(BaseCommand):
         connection.close()
         supervisor = os.getpid()
         if os.fork() == 0:
-            with suppress(KeyboardInterrupt):
+            with suppress(KeyboardInterrupt, BrokenPipeError):  # Ctrl-C, or nobody reads what is printed
                 _announce(block, supervisor)
                 if options["reload"]:
                     _follow(sorted((settings.VAR_DIR / "log").glob("*.log")), supervisor)

@@ -17,6 +17,7 @@ from django_htmx.http import HttpResponseStopPolling
 from accounts.viewer import user_of
 from billing import ledger
 from billing.stripe import checkout
+from kit import storage
 from kit.http import signed
 from kit.threads import Pool, in_thread
 from reveweb.personal import jobs
@@ -63,7 +64,7 @@ async def download(request: HttpRequest, token: str) -> HttpResponseBase:
     assert user.pk is not None
     user_id = user.pk
     task = await in_thread(lambda: _ready(user_id, token))
-    return await in_thread(lambda: _sent(request, task), Pool.FILES)
+    return await storage.in_time(lambda: _sent(request, task))
 
 
 @login_required
@@ -134,7 +135,7 @@ def _sent(request: HttpRequest, task: PersonalTask) -> HttpResponseBase:
             disposition=disposition,
         )
     try:
-        file = jobs.private().open(task.file_path)
+        file = storage.opened(jobs.private(), task.file_path)
     except FileNotFoundError:
         raise Http404 from None
     response = StreamingHttpResponse(_pieces(file), content_type=CONTENT_TYPE)
