@@ -166,11 +166,11 @@ class SocialAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  # allau
     }
 
     def pre_social_login(self, request: HttpRequest, sociallogin: SocialLogin) -> None:
-        """Whoever a provider vouches for has the address, before a sign-up with it that came to nothing."""
+        """Whoever a provider vouches for has the address; one that it only names is signed up with, as with a form."""
         if sociallogin.is_existing or sociallogin.state.get("process") == AuthProcess.CONNECT:
             return
         for address in sociallogin.email_addresses:
-            if address.verified:
+            if address.verified or proof.may_sign_up(request, address.email):
                 proof.make_way(address.email)
                 proof.drop_wishes(address.email)
 

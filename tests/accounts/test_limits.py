@@ -11,7 +11,7 @@ from accounts.models import User
 from billing.outbox import mail as mails
 from reveweb.login import limits
 from tests.conftest import PASSWORD
-from tests.reveweb.test_cache import away
+from tests.reveweb.test_cache import away, keys_like
 
 __all__ = ["away"]  # a fixture
 
@@ -62,6 +62,13 @@ def test_ten_guesses_at_ten_accounts_lock_nobody_out_who_is_here(bob: User) -> N
     for number in range(30):
         guess(f"{number}@example.com", HERE)
     assert logs_in(bob.email, HERE)
+
+
+def test_a_network_that_is_past_its_limit_fills_no_memory_with_addresses(db: None, settings: Any) -> None:
+    settings.ACCOUNT_RATE_LIMITS = some(settings.ACCOUNT_RATE_LIMITS, login_failed_network="3/d/ip")
+    for number in range(9):
+        guess(f"{number}@example.com")
+    assert len(keys_like("*account:login_failed:5*")) == 3
 
 
 def test_another_name_for_the_site_gives_no_guesses_more(alice: User) -> None:

@@ -18,6 +18,7 @@ from accounts.models import ApiKey, User
 from billing import ledger
 from billing.models import Wallet
 from billing.outbox import mail as mails
+from reveweb.login import proof
 from reveweb.login.adapters import SocialAdapter
 from tests.conftest import PASSWORD
 from tests.pages.test_frame import assert_well_made
@@ -110,6 +111,7 @@ def test_a_strangers_password_ends(stranger: Client, client: Client, show_up: Ca
     assert log_in(client, NEW)
 
 
+@pytest.mark.services
 @WAYS
 def test_a_strangers_api_keys_end(stranger: Client, client: Client, show_up: Callable[[Client], None]) -> None:
     secret = keys.mint(user=User.objects.get(email=CAROL), name="theirs")[1]
@@ -224,6 +226,7 @@ def test_a_link_lets_nobody_guess_at_the_password_without_end(client: Client, ma
 # --- A sign-up that came to nothing gives way -------------------------------------------------------------------
 
 
+@pytest.mark.services
 def test_a_new_sign_up_replaces_one_that_was_never_confirmed(client: Client, mandatory: None) -> None:
     sign_up(Client(), THEIRS)
     stranger = User.objects.get(email=CAROL)
@@ -290,11 +293,29 @@ def test_who_logs_in_through_a_provider_that_vouches_for_the_address_finds_it_fr
     assert not EmailAddress.objects.filter(email=CAROL).exists()
 
 
-def test_a_providers_word_that_is_not_vouched_for_frees_nothing(rf: RequestFactory, mandatory: None) -> None:
+def test_an_address_that_a_provider_only_names_is_signed_up_with_as_with_a_form(
+    rf: RequestFactory, mandatory: None, alice: User
+) -> None:
     sign_up(Client(), THEIRS)
-    login = SocialLogin(user=User(email=CAROL), email_addresses=[EmailAddress(email=CAROL, verified=False)])
-    SocialAdapter().pre_social_login(rf.get("/"), login)
-    assert User.objects.filter(email=CAROL).exists()
+    EmailAddress.objects.create(user=alice, email="wish@example.com")
+    named = [EmailAddress(email=email, verified=False) for email in (CAROL, "wish@example.com", alice.email)]
+    SocialAdapter().pre_social_login(rf.post("/"), SocialLogin(user=User(email=CAROL), email_addresses=named))
+    assert list(User.objects.values_list("email", flat=True)) == [alice.email]
+    assert not EmailAddress.objects.filter(email="wish@example.com").exists()
+
+
+@pytest.mark.services
+@pytest.mark.parametrize("mode", ["mandatory", "none"])
+def test_two_who_sign_up_at_the_same_moment_are_both_answered(
+    client: Client, alice: User, settings: Any, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    settings.ACCOUNT_EMAIL_VERIFICATION = mode
+    monkeypatch.setattr(proof, "is_held", lambda email, besides=0: False)  # as it was when the form was looked at
+    answer = client.post("/accounts/signup/", {"email": alice.email, "password1": NEW}, follow=True)
+    assert answer.status_code == 200
+    assert answer.redirect_chain[-1][0] == ("/accounts/confirm-email/" if mode == "mandatory" else "/accounts/login/")
+    alice.refresh_from_db()
+    assert alice.check_password(PASSWORD)
 
 
 # --- An address that an account only wants to change to ---------------------------------------------------------
@@ -347,6 +368,17 @@ def test_a_sign_up_that_came_to_nothing_does_not_stop_a_change(browser: Client, 
     alice.refresh_from_db()
     assert alice.email == CAROL
     assert User.objects.filter(email=CAROL).count() == 1
+
+
+def test_a_wish_of_who_had_the_account_is_not_carried_out_after_its_owner_is_back(browser: Client, alice: User) -> None:
+    """They asked for it, and have the link; the session in which they did is over."""
+    want(browser, "stranger@example.com")
+    link = links(to="stranger@example.com")[-1]
+    alice.set_password(NEW)
+    alice.save()
+    assert browser.post(link).status_code == 422
+    alice.refresh_from_db()
+    assert alice.email == "alice@example.com"
 
 
 def test_no_form_makes_it_the_accounts_without_its_link(stranger: Client) -> None:
