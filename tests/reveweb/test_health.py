@@ -25,11 +25,13 @@ from kit import pulse
 from reveweb import health
 
 pytestmark = pytest.mark.django_db(transaction=True)
+MOMENT = health.WAIT_SECONDS
 
 
 @pytest.fixture(autouse=True)
-def forgetful() -> Iterator[None]:
-    """Begin with nothing known, and everybody heard."""
+def forgetful(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Begin with nothing known, and everybody heard; where nothing hangs, wait as long as a busy machine takes."""
+    monkeypatch.setattr(health, "WAIT_SECONDS", 15.0)
     health.forget()
     for name in ("scheduler", "worker", "progress", "money", "rest"):
         pulse.beat(name)
@@ -59,7 +61,7 @@ def silence(name: str, seconds: float) -> None:
 
 
 def test_it_is_ready_when_everybody_was_heard_lately(client: Client) -> None:
-    silence("scheduler", health.SCHEDULER_SECONDS - 2)
+    silence("scheduler", health.SCHEDULER_SECONDS - 5)
     assert missing(client) == []
 
 
@@ -112,7 +114,6 @@ def test_two_hundred_strangers_are_one_look(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(health, "FRESH_SECONDS", 60)  # a busy machine takes longer for that many
     monkeypatch.setattr(health, "FRESH_FOR_A_PERSON_SECONDS", 60)
-    monkeypatch.setattr(health, "WAIT_SECONDS", 20)
     for name in health.CHECKS:
         put(monkeypatch, name, slow)
 
@@ -132,6 +133,7 @@ def test_whatever_hangs_there_is_an_answer_that_names_it_and_only_it(
     client: Client, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """The look is under way all the time, and is not begun a second time."""
+    monkeypatch.setattr(health, "WAIT_SECONDS", MOMENT)
     released, begun = threading.Event(), []
 
     def hangs() -> None:
@@ -143,7 +145,7 @@ def test_whatever_hangs_there_is_an_answer_that_names_it_and_only_it(
     for _ in range(2):
         began = time.monotonic()
         answer = client.get("/readyz").json()
-        assert time.monotonic() - began < 5 * health.WAIT_SECONDS
+        assert time.monotonic() - began < 5 * MOMENT
         failed = [check for check, state in answer["checks"].items() if state != "ok"] + answer["attention"]
         assert failed == [name]
         assert answer["age_seconds"][name] is None
@@ -173,15 +175,18 @@ def test_what_was_known_counts_for_a_while_with_its_age(client: Client, monkeypa
     released.set()
 
 
-def test_a_redis_that_hangs_for_real_holds_nobody_up(client: Client, settings: Any, unlogged: None) -> None:
+def test_a_redis_that_hangs_for_real_holds_nobody_up(
+    client: Client, settings: Any, monkeypatch: pytest.MonkeyPatch, unlogged: None
+) -> None:
     """It takes calls and never answers: nobody was heard then, and no process is worse than the next."""
+    monkeypatch.setattr(health, "WAIT_SECONDS", MOMENT)
     with socket.create_server(("127.0.0.1", 0), backlog=100) as silent:
         settings.REDIS_URL = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
         pulse._client.cache_clear()
         try:
             began = time.monotonic()
             answer = asked(client)
-            assert time.monotonic() - began < 5 * health.WAIT_SECONDS
+            assert time.monotonic() - began < 5 * MOMENT
             assert answer.status_code == 503
             assert {"worker", "scheduler"} <= {k for k, v in answer.json()["checks"].items() if v == "failed"}
             assert answer.json()["rotation"] == "in"
