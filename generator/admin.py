@@ -61,7 +61,7 @@ class GenerationAdmin(ReadOnlyAdmin):
                 "fields": [
                     ("created_at", "submitted_at", "finished_at"),
                     ("submits", "polls", "failed_polls"),
-                    ("upstream_id", "due_at", "deadline_at"),
+                    ("upstream_id", "due_at", "deadline_at", "unstored_since"),
                     ("error_code", "error_message"),
                 ]
             },

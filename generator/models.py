@@ -93,6 +93,9 @@ class Generation(models.Model):
         help_text="Somebody waits for it: a press in the studio, or a call that is held.",
     )
     deadline_at = models.DateTimeField(help_text="Unfinished by then, it fails and the credit returns.")
+    unstored_since = models.DateTimeField(
+        null=True, blank=True, help_text="It is drawn, and since then storage has not taken it."
+    )
     submits = models.PositiveIntegerField(default=0, help_text="How often sending was tried.")
     polls = models.PositiveIntegerField(default=0, help_text="How often the upstream was asked.")
     failed_polls = models.PositiveIntegerField(default=0, help_text="How many of its answers were of no use.")

@@ -39,8 +39,8 @@ class Breaker:
 
     @property
     def is_open(self) -> bool:
-        """Whether it was given up for now; asking changes nothing."""
-        return self._failed >= self.failures
+        """Whether it is left alone just now; asking changes nothing."""
+        return self._failed >= self.failures and time.monotonic() < self._trial_at
 
     def answered(self) -> None:
         """Note an answer, whatever it said."""

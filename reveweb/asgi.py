@@ -24,13 +24,15 @@ from generator.files import shared_mark  # noqa: E402 (settings must be there fi
 from kit.http import proxies  # noqa: E402 (likewise)
 from kit.threads import let_go  # noqa: E402 (likewise)
 from reveweb import bodies, drain, lean  # noqa: E402 (likewise)
-from reveweb.held import HeldHandler, Receive, Scope, Send  # noqa: E402 (likewise)
+from reveweb.held import HeldHandler, Receive, Scope, Send, Utf8Request  # noqa: E402 (likewise)
 from reveweb.lanes import Lane, lane_of  # noqa: E402 (likewise)
 from reveweb.middleware import REFUSED  # noqa: E402 (likewise)
 
 
 class PageHandler(ASGIHandler):
     """Django's handler. A request has a thread of its own here, which keeps no database connection for slow readers."""
+
+    request_class = Utf8Request
 
     async def send_response(self, response: HttpResponseBase, send: Send) -> None:
         if response.streaming:

@@ -80,7 +80,7 @@ def _database() -> bool:
 
 
 def _broker() -> bool:
-    quick = {"socket_timeout": 2} if app.conf.broker_url.startswith("redis") else {}
+    quick = {"socket_timeout": 2} if app.conf.broker_write_url.startswith("redis") else {}
     with app.connection_for_write(connect_timeout=2, transport_options=quick) as broker:
         broker.ensure_connection(max_retries=1, timeout=2)
         return bool(broker.connected)

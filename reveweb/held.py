@@ -9,7 +9,7 @@ from typing import Any
 from asgiref.sync import iscoroutinefunction
 from django.conf import settings
 from django.core.exceptions import DisallowedHost, ImproperlyConfigured, RequestAborted
-from django.core.handlers.asgi import ASGIHandler, get_script_prefix
+from django.core.handlers.asgi import ASGIHandler, ASGIRequest, get_script_prefix
 from django.core.handlers.exception import response_for_exception
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.urls import resolve, set_script_prefix, set_urlconf
@@ -30,6 +30,12 @@ Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 Answering = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
 
 
+class Utf8Request(ASGIRequest):
+    """A request in UTF-8, whatever charset it names: Python has codecs that decode to what nothing can store."""
+
+    encoding = property(lambda self: "utf-8", lambda self, named: None)
+
+
 class HeldHandler(ASGIHandler):
     """Django's handler without its threads: neither one for each request's whole life nor one that all of them share.
 
@@ -37,6 +43,8 @@ class HeldHandler(ASGIHandler):
     (`kit.threads`). Django's signals of a request's beginning and end are not sent: they would run on a thread that all
     share, and what listens to them by default closes connections, which the pools do themselves.
     """
+
+    request_class = Utf8Request
 
     def load_middleware(self, is_async: bool = True) -> None:
         """Build the chain, and refuse a layer that is not async: it would put all before it on one shared thread."""

@@ -14,7 +14,6 @@ from typing import Any, cast
 
 from corsheaders.middleware import CorsMiddleware
 from django.core.exceptions import RequestAborted
-from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpResponse, HttpResponseBase
 from django.utils.log import log_response
 
@@ -26,10 +25,8 @@ from kit.http.requests import site_of
 from kit.threads import in_thread
 from reveweb import https
 from reveweb.api import api
+from reveweb.held import Receive, Scope, Send, Utf8Request
 
-Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[Mapping[str, Any]]]
-Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 GENERATE = "/v1/reve-image/generate"
@@ -56,7 +53,7 @@ async def serve(scope: Scope, receive: Receive, send: Send, otherwise: Applicati
     except RequestAborted:
         return
     try:
-        request = cast(ApiRequest, ASGIRequest(scope, BytesIO(body)))
+        request = cast(ApiRequest, Utf8Request(scope, BytesIO(body)))
         work, waits = await _understood(request)
     except Exception:
         await otherwise(scope, _replay(body, receive), send)

@@ -24,6 +24,7 @@ from billing import ledger, patience
 from billing.models import CreditGrant, Wallet
 from billing.outbox import mail
 from generator.ask import admission
+from generator.files import standing
 from generator.models import Generation
 from generator.upstreams import trouble
 from kit import storage
@@ -52,6 +53,7 @@ def _no_trouble() -> None:
     trouble.forget()
     patience.STRIPE.reset()
     storage.breaker.reset()
+    standing.forget()
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,10 @@ from django.core.files.storage import default_storage
 from PIL import Image, ImageOps
 
 from generator.errors import BadImage
+from generator.files.standing import storage_trouble
 from kit import storage
+
+__all__ = ["storage_trouble"]  # of this room, for those who ask whether images can be kept
 
 FORMATS = ("PNG", "JPEG", "WEBP")
 EXTENSIONS = {"PNG": "png", "JPEG": "jpg", "MPO": "jpg", "WEBP": "webp"}  # an MPO is a JPEG with a second picture in it

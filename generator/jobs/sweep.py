@@ -27,6 +27,8 @@ def fail_stuck() -> None:
         lifecycle.fail(generation, code="upstream_failed", message=UNAVAILABLE, only_if=still)
     for generation in lifecycle.past_deadline()[:MOST_AT_ONCE]:
         message = f"No image after {settings.GENERATION_DEADLINE_SECONDS} seconds."
+        if generation.unstored_since:
+            message = "The image could not be stored."
         lifecycle.fail(generation, code="timed_out", message=message, only_if=lifecycle.WHOEVER_HAS_IT)
 
 

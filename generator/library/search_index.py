@@ -21,6 +21,10 @@ CREATE = f"""
     WHERE status = 'completed' AND deleted_at IS NULL
 """
 AT_ONCE = 1_000
+_UNDER_WAY = """
+    SELECT true FROM pg_stat_progress_create_index
+    WHERE datname = current_database() AND index_relid = to_regclass(%s)
+"""
 _LOCK = 0x67656E5F776F7264  # "gen_word": held by whoever builds it
 
 
@@ -69,8 +73,7 @@ def _build(cursor: CursorWrapper, say: Callable[[str], None]) -> None:
     for extension in EXTENSIONS:
         _ensure_extension(cursor, extension, say)
     if is_valid is not None:
-        query = "SELECT true FROM pg_stat_progress_create_index WHERE index_relid = to_regclass(%s)"
-        if _answer(cursor, query, NAME):  # by `migrate`, say
+        if _answer(cursor, _UNDER_WAY, NAME):  # by `migrate`, say
             raise CannotBuild("PostgreSQL is building it at this moment. Run this again later to see what came of it.")
         say("An interrupted attempt left an index that is never used: it goes first.")
         cursor.execute(f"DROP INDEX CONCURRENTLY {NAME}")

@@ -45,6 +45,12 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
 
     error_messages = {**DefaultAccountAdapter.error_messages, **ERROR_MESSAGES}
 
+    def is_safe_url(self, url: str) -> bool:
+        try:
+            return bool(super().is_safe_url(url))
+        except ValueError:  # what Python's parser cannot read, such as "http://["
+            return False
+
     def clean_email(self, email: str) -> str:
         if '"' in email:  # a quoted local part has endless spellings of one mailbox, and next to nobody has one
             raise ValidationError("Enter an address without quotation marks.")

@@ -96,6 +96,10 @@ MFA_FORMS = {
     "activate_totp": "reveweb.login.codes.ActivateForm",
     "authenticate": "reveweb.login.codes.AuthenticateForm",
     "reauthenticate": "reveweb.login.codes.ReauthenticateForm",
+    "add_webauthn": "reveweb.login.passkeys.AddForm",
+    "authenticate_webauthn": "reveweb.login.passkeys.AuthenticateForm",
+    "login_webauthn": "reveweb.login.passkeys.LoginForm",
+    "reauthenticate_webauthn": "reveweb.login.passkeys.ReauthenticateForm",
 }
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = SANDBOX  # passkeys on http://localhost
 SOCIALACCOUNT_ADAPTER = "reveweb.login.adapters.SocialAdapter"

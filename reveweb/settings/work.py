@@ -1,5 +1,7 @@
 """Work: the queue, and the upstream that draws."""
 
+import os
+
 from reveweb.run import embedded
 from reveweb.settings import links
 from reveweb.settings.data import REDIS_URL, TASK_THREADS
@@ -12,6 +14,8 @@ BROKER = (
     else links.broker("REDIS_URL", REDIS_URL)
 )
 CELERY_BROKER_URL = BROKER.url
+if "CELERY_BROKER_URL" in os.environ:  # Celery itself reads that, as it is written, before the setting; these before it
+    CELERY_BROKER_READ_URL = CELERY_BROKER_WRITE_URL = BROKER.url
 CELERY_BROKER_USE_SSL = BROKER.tls
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_STORE_ERRORS_EVEN_IF_IGNORED = False
@@ -57,6 +61,10 @@ REVE_API_URL = env.address("REVE_API_URL") or (
 UPSTREAM_API_KEY = REVE_API_KEY or "sandbox"
 UPSTREAM_TIMEOUT_SECONDS = env.number("UPSTREAM_TIMEOUT_SECONDS", 30.0, least=0.1, most=3600)
 UPSTREAM_TYPICAL_SECONDS = env.number("UPSTREAM_TYPICAL_SECONDS", SANDBOX_SECONDS if SANDBOX else 8.0, most=3600)
+# An image that storage does not take waits for it this long: it is drawn, and the upstream has charged for it. Its
+# bytes are kept in VAR_DIR meanwhile, up to so many of all; beyond that nothing more is sent to the upstream.
+STORAGE_PATIENCE_SECONDS = env.whole("STORAGE_PATIENCE_SECONDS", 86_400, least=60, most=30 * 86_400)
+UNSTORED_MAX_BYTES = env.whole("UNSTORED_MAX_BYTES", 4 * 1024**3)
 GENERATION_DEADLINE_SECONDS = env.whole("GENERATION_DEADLINE_SECONDS", 600, least=1, most=86_400)
 SYNC_WAIT_SECONDS = env.number("SYNC_WAIT_SECONDS", 90.0, most=3600)  # the proxies that people have end at 100 and more
 CLAIM_SECONDS = env.number("CLAIM_SECONDS", 20.0, least=1, most=3600)

@@ -19,6 +19,7 @@ from tests.installation import wait_until
 
 pytestmark = pytest.mark.services
 
+UNDER_WAY = "SELECT true FROM pg_stat_progress_create_index WHERE datname = current_database()"
 BACKWARDS = re.compile(r"manage\.py migrate\s+[a-z]\w*\s+(?:\d{4}\w*|zero)")
 
 
@@ -92,19 +93,18 @@ def test_it_is_made_as_migrate_makes_it_and_then_left_alone(migrated: str) -> No
 
 def test_people_write_while_it_is_built(migrated: str) -> None:
     run("DROP INDEX generation_search")
-    with other_connection() as other:
+    with other_connection() as other, other_connection() as third, ThreadPoolExecutor(1) as pool:
         other.execute("BEGIN")
-        other.execute("LOCK TABLE generator_generation IN ROW EXCLUSIVE MODE")  # somebody writes
-        with ThreadPoolExecutor(1) as pool, other_connection() as third:
+        try:
+            other.execute("LOCK TABLE generator_generation IN ROW EXCLUSIVE MODE")  # somebody writes
             building = pool.submit(build_on_a_thread)
-            # Not asked on the connection that is in a transaction: there the first answer is repeated until its end.
-            query = "SELECT true FROM pg_stat_progress_create_index WHERE datname = current_database()"
-            wait_until(lambda: third.execute(query).fetchone())
+            wait_until(lambda: third.execute(UNDER_WAY).fetchone())
             third.execute("SET lock_timeout = '2s'")
             third.execute("UPDATE generator_generation SET prompt = prompt")
             assert not building.done()
+        finally:
             other.execute("COMMIT")
-            assert "is there now" in building.result(30)
+        assert "is there now" in building.result(30)
     assert definition() == migrated
 
 

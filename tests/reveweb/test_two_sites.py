@@ -32,6 +32,7 @@ from django.core.cache import cache
 from django.utils import timezone
 from generator.ask.limits import Window, take
 from kit import broker, nights, pulse, site, wakeups
+from reveweb.celery import app
 
 found = {
     "name": site.name(),
