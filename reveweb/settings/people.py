@@ -69,6 +69,7 @@ ACCOUNT_RATE_LIMITS = {
     "change_password": "5/m/user,50/d/user",
     "manage_email": "10/m/user,50/d/user",
     "reauthenticate": "10/m/user,100/d/user",
+    "export": "20/d/user",
     "reset_password": "20/m/ip,200/d/ip",
     # Mails to a mailbox: those that one network or known browser causes, and those from anywhere.
     "reset_mail": "3/10m/key,10/d/key",

@@ -238,6 +238,14 @@ def test_changes_to_an_address_hold_back_no_confirmation_of_it(alice: User, sett
     assert len(written_to("carol@example.com")) == 16
 
 
+def test_an_account_that_nobody_confirmed_mails_no_exports_without_end(alice: User, settings: Any) -> None:
+    settings.ACCOUNT_RATE_LIMITS = some(settings.ACCOUNT_RATE_LIMITS, export="2/d/user")
+    client = Client()
+    client.force_login(alice)
+    answers = [client.post("/account/data/export/").status_code for _ in range(3)]
+    assert answers == [302, 302, 429]
+
+
 def test_sign_ups_of_a_network_end_for_a_day(db: None, settings: Any) -> None:
     settings.ACCOUNT_RATE_LIMITS = some(settings.ACCOUNT_RATE_LIMITS, signup="3/d/ip")
     forms = [{"email": f"{number}@example.com", "password1": PASSWORD} for number in range(4)]

@@ -214,6 +214,15 @@ def test_the_owners_browser_does_not_confirm_a_strangers_later_sign_up(client: C
     assert log_in(client, NEW)
 
 
+def test_a_page_that_was_open_too_long_says_so(client: Client, mandatory: None) -> None:
+    sign_up(client)
+    link = links()[-1]
+    sign_up(Client(), THEIRS, network="198.51.100.1")
+    answer = client.post(link)
+    assert answer.status_code == 404
+    assert "This link no longer works" in answer.content.decode()
+
+
 def test_a_link_lets_nobody_guess_at_the_password_without_end(client: Client, mandatory: None) -> None:
     sign_up(Client())
     link = links()[-1]
