@@ -8,16 +8,19 @@ from collections.abc import Callable
 from django.db import DatabaseError, connection
 from django.db.backends.utils import CursorWrapper
 
-NAME = "generation_words"
+from generator.models import Generation
+from kit.text import folded
+
+NAME = "generation_search"
 TABLE = "generator_generation"
 EXTENSIONS = ("pg_trgm", "btree_gin")
-# As migration 0005 made it, and 0008 renamed its column. The expression is what Django's `icontains` asks for, the
-# condition what `completed()` does.
+# As migration 0022 makes it: the condition is what `completed()` does.
 CREATE = f"""
     CREATE INDEX CONCURRENTLY {NAME} ON {TABLE}
-    USING gin (wallet_id, UPPER(prompt) gin_trgm_ops)
+    USING gin (wallet_id, search_text gin_trgm_ops)
     WHERE status = 'completed' AND deleted_at IS NULL
 """
+AT_ONCE = 1_000
 _UNDER_WAY = """
     SELECT true FROM pg_stat_progress_create_index
     WHERE datname = current_database() AND index_relid = to_regclass(%s)
@@ -34,6 +37,8 @@ def build(say: Callable[[str], None]) -> None:
 
     Raises CannotBuild.
     """
+    if noted := _note_prompts():
+        say(f"{noted:,} prompts were noted as a search compares them.")
     if connection.vendor != "postgresql":
         say("Nothing to do: on SQLite a search looks at each of one's prompts, and needs no index.")
         return
@@ -46,6 +51,18 @@ def build(say: Callable[[str], None]) -> None:
             _build(cursor, say)
         finally:
             cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
+
+
+def _note_prompts() -> int:
+    """Note what a process of an earlier version has written meanwhile, and return how many those were."""
+    noted = last = 0
+    unnoted = Generation.objects.filter(search_text="").exclude(prompt="").order_by("pk").only("prompt")
+    while found := list(unnoted.filter(pk__gt=last)[:AT_ONCE]):
+        for generation in found:
+            generation.search_text = folded(generation.prompt)
+        noted += Generation.objects.bulk_update(found, ["search_text"])
+        last = found[-1].pk
+    return noted
 
 
 def _build(cursor: CursorWrapper, say: Callable[[str], None]) -> None:
