@@ -15,6 +15,8 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
 
+from botocore.config import Config
+
 NAME = "pictures"
 
 
@@ -189,6 +191,16 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *arguments: Any) -> None:
         pass
+
+
+def use(settings: Any, bucket: Bucket, seconds: float = 0.3) -> None:
+    """Have the test's site keep its files there; a call may hang for so many seconds."""
+    patience = Config(connect_timeout=seconds, read_timeout=seconds, retries={"total_max_attempts": 1})
+    kinds = {"default": "images", "private": "images-private"}
+    for name, location in kinds.items():
+        options = bucket.options(client_config=patience, location=location)
+        here = {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": options}
+        settings.STORAGES = {**settings.STORAGES, name: here}
 
 
 @contextlib.contextmanager

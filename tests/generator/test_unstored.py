@@ -9,7 +9,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from botocore.config import Config
 from django.core.cache import cache
 from django.utils import timezone
 
@@ -25,14 +24,13 @@ from kit import storage
 from kit.storage import StorageAway
 from kit.threads import in_loop, in_thread
 from tests.billing.books import audit
-from tests.bucket import Bucket, Trouble, running
+from tests.bucket import Bucket, Trouble, running, use
 from tests.generator.test_engine import ask, crash, then_crash, wait_until
 from tests.generator.upstream import Upstream, drawing_with, png
 
 pytestmark = pytest.mark.services
 
 Status = Generation.Status
-SECONDS = 0.3  # that a call may hang
 
 
 @pytest.fixture(autouse=True)
@@ -46,12 +44,7 @@ def var(settings: Any, tmp_path: Path) -> Path:
 def bucket(settings: Any) -> Iterator[Bucket]:
     """The site's storage, which has no bucket of that name until a test makes one."""
     with running() as bucket:
-        patience = Config(connect_timeout=SECONDS, read_timeout=SECONDS, retries={"total_max_attempts": 1})
-        here = {
-            "BACKEND": "storages.backends.s3.S3Storage",
-            "OPTIONS": bucket.options(client_config=patience),
-        }
-        settings.STORAGES = {**settings.STORAGES, "default": here}
+        use(settings, bucket)
         bucket.trouble = Trouble.NO_BUCKET
         yield bucket
 
