@@ -13,9 +13,10 @@ from django.core.cache import cache
 from django.utils import timezone
 
 from billing import ledger
-from billing.models import CreditEntry, Wallet
+from billing.models import CreditEntry, OutgoingMail, Wallet
+from billing.outbox import rendering
 from generator.files import images, standing, unstored
-from generator.jobs import lifecycle, sweep, worker
+from generator.jobs import engine, lifecycle, sweep, worker
 from generator.jobs.engine import Engine
 from generator.models import Generation
 from generator.upstreams import reve_art
@@ -58,12 +59,12 @@ def work(upstream: Upstream) -> None:
     """Do all that is to be done now, in a worker of its own: each time it is another process."""
 
     async def once() -> None:
-        engine = Engine(upstream)
-        await engine.send_due()
+        one = Engine(upstream)
+        await one.send_due()
         waiting = Generation.objects.filter(status=Status.DRAWING, claim="")
         await in_thread(lambda: waiting.update(due_at=timezone.now()))
-        claimed = await engine._look_at_some()
-        await engine._all_ended()
+        claimed = await one._look_at_some()
+        await one._all_ended()
         assert claimed or not await in_thread(waiting.exists)
 
     in_loop(once())
@@ -191,10 +192,10 @@ def test_without_room_here_it_waits_all_the_same_and_nothing_more_is_sent(
     assert {reload(one).status for one in (first, second)} == {Status.DRAWING}
 
     async def refused() -> int:
-        engine = Engine(upstream)
-        engine.worker._full_until = float("inf")
+        one = Engine(upstream)
+        one.worker._full_until = float("inf")
         await in_thread(lambda: ask(wallet))
-        return await engine._send_some()
+        return await one._send_some()
 
     assert in_loop(refused()) == 0
     Generation.objects.filter(status=Status.QUEUED).delete()
@@ -260,12 +261,12 @@ def run_into(upstream: Upstream, where: Any, name: str, crashing: Callable[..., 
 
 def work_anyway(upstream: Upstream) -> None:
     async def once() -> None:
-        engine = Engine(upstream)
-        await engine.send_due()
+        one = Engine(upstream)
+        await one.send_due()
         waiting = Generation.objects.filter(status=Status.DRAWING)
         await in_thread(lambda: waiting.update(due_at=timezone.now()))
-        await engine._look_at_some()
-        await engine._all_ended()
+        await one._look_at_some()
+        await one._all_ended()
 
     in_loop(once())
 
@@ -330,6 +331,22 @@ def test_a_look_finds_each_trouble_and_tells_other_processes(
     assert standing.examine() is None
     assert images.storage_trouble() is None
     assert bucket.objects == {}  # no mark is left
+
+
+def test_the_operators_hear_of_a_storage_in_trouble_once(
+    wallet: Wallet, upstream: Upstream, bucket: Bucket, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    settings.SUPPORT_EMAIL = "operator@example.com"
+    monkeypatch.setattr(standing, "TROUBLED_PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr(engine, "TOLD_AFTER", timedelta(0))
+    told = OutgoingMail.objects.filter(template="storage_trouble")
+    with drawing_with(upstream):
+        wait_until(told.exists)
+        asked = len(bucket.asked)
+        wait_until(lambda: len(bucket.asked) > asked + 3)
+    assert (told.count(), told.get().to) == (1, "operator@example.com")
+    message = rendering.compose(told.get())
+    assert all("S3_BUCKET, S3_REGION" in str(words) for words in (message.body, message.alternatives[0][0]))
 
 
 def test_what_another_worker_still_sees_stays_told(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
