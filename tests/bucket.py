@@ -28,6 +28,7 @@ class Trouble(Enum):
     BREAKS_OFF = auto()  # closes the connection instead of an answer
     NO_BUCKET = auto()
     READ_ONLY = auto()
+    NO_DELETE = auto()
     DENIED = auto()
     UNKNOWN_KEY = auto()
     BUSY = auto()  # 503 SlowDown
@@ -40,6 +41,12 @@ _REFUSALS = {
     Trouble.DENIED: (403, "AccessDenied"),
     Trouble.UNKNOWN_KEY: (403, "InvalidAccessKeyId"),
     Trouble.BUSY: (503, "SlowDown"),
+}
+
+
+_FORBIDDEN: dict[Trouble | None, tuple[str, ...]] = {
+    Trouble.READ_ONLY: ("PUT", "POST", "DELETE"),
+    Trouble.NO_DELETE: ("DELETE",),
 }
 
 
@@ -112,7 +119,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(404, "NoSuchBucket")
         elif trouble is Trouble.REFUSES_CHECKSUMS and self._has_checksums():
             self._refuse(501, "NotImplemented")
-        elif trouble is Trouble.READ_ONLY and self.command not in ("GET", "HEAD"):
+        elif self.command in _FORBIDDEN.get(trouble, ()):
             self._refuse(403, "AccessDenied")
         elif self.command == "PUT":
             server.objects[key], server.changed[key] = body, time.time()

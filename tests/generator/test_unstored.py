@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from django.core.cache import cache
@@ -311,6 +311,33 @@ def test_a_worker_stores_what_waits_as_soon_as_storage_is_back(
         wait_until(lambda: reload(generation).status == Status.COMPLETED)
     assert cache.get("storage-trouble") is None
     assert audit(wallet) == 2
+
+
+def test_while_trouble_is_known_only_one_of_all_is_offered(
+    wallet: Wallet, upstream: Upstream, bucket: Bucket, give: Callable[[int], None]
+) -> None:
+    give(10)
+    for _ in range(6):
+        ask(wallet)
+    work(upstream)
+    standing.examine()
+    asked = len(bucket.asked)
+    work(upstream)
+    assert len(bucket.asked) == asked + 1
+    bucket.trouble = None
+    standing.examine()
+    work(upstream)
+    assert not Generation.objects.exclude(status=Status.COMPLETED).exists()
+
+
+def test_a_key_that_may_not_delete_leaves_one_mark(bucket: Bucket) -> None:
+    bucket.trouble = Trouble.NO_DELETE
+    assert {standing.examine() for _ in range(3)} == {storage.words_of(Refused())}
+    assert len(bucket.objects) == 1
+
+
+class Refused(Exception):
+    response: ClassVar = {"Error": {"Code": "AccessDenied"}}
 
 
 @pytest.mark.parametrize("trouble", TROUBLES)
