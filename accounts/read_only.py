@@ -29,6 +29,10 @@ class ListAdmin(ModelAdmin):
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         return lookup in self.linked_lookups or lookup in self._own_lookups(request)
 
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """Find a row; Django takes `?_to_field=` for the name of a field."""
+        return super().get_object(request, object_id, from_field or None)
+
     def _own_lookups(self, request: HttpRequest) -> Iterator[str]:
         for wanted in self.get_list_filter(request):
             if isinstance(wanted, type) and issubclass(wanted, SimpleListFilter):

@@ -51,7 +51,7 @@ class KeyAuth(HttpBearer):
 
 
 auth = KeyAuth()
-ERRORS = dict.fromkeys((400, 401, 402, 409, 413, 415, 422, 429, 502, 503), ErrorBody)
+ERRORS = dict.fromkeys((400, 401, 402, 408, 409, 413, 415, 422, 429, 502, 503), ErrorBody)
 IDEMPOTENCY_KEY_HEADER = {
     "name": "Idempotency-Key",
     "in": "header",

@@ -19,7 +19,7 @@ from django.conf import settings
 from django.db.models import QuerySet
 
 from generator.models import Generation
-from kit import wakeups
+from kit import site, wakeups
 from kit.batch import MOST, Batch
 from kit.threads import Pool, in_thread
 from kit.wakeups import wallet_topic
@@ -157,7 +157,8 @@ class _Hub:
     async def dispatch(self) -> None:
         client = redis.asyncio.Redis.from_url(settings.REDIS_URL, health_check_interval=15)
         async with client, client.pubsub() as pubsub:
-            await pubsub.subscribe(wakeups.CHANNEL)
+            await site.soon()
+            await pubsub.subscribe(wakeups.channel())
             async for message in pubsub.listen():
                 if message["type"] == "subscribe":
                     self.subscribed_at = time.time()

@@ -69,6 +69,9 @@ class Generation(models.Model):
     )
     prompt = models.TextField()
     negative_prompt = models.TextField(blank=True)
+    search_text = models.TextField(
+        blank=True, default="", db_default="", help_text="The prompt as a search compares it: kit.text.folded."
+    )
     aspect_ratio = models.CharField(max_length=5, choices=[(ratio, ratio) for ratio in ASPECT_RATIOS])
     # NULL where there is none, so that the unique constraint lets any number of those through.
     idempotency_key = models.CharField(max_length=255, null=True, blank=True)  # noqa: DJ001

@@ -13,7 +13,7 @@ from accounts.viewer import user_of
 from billing.admin.columns import person
 from billing.models import OutgoingMail
 from billing.outbox import rendering
-from billing.staff import acts
+from billing.staff import acts, roles
 
 AT_ONCE = 200
 
@@ -94,8 +94,14 @@ class OutgoingMailAdmin(ReadOnlyAdmin):
     @action(description="Send again", permissions=["send_again"])
     def send_again(self, request: HttpRequest, queryset: QuerySet[OutgoingMail]) -> None:
         """Queue the chosen mails again that were given up; a worker sends them."""
-        chosen = list(queryset.filter(failed_at__isnull=False).select_related("wallet")[:AT_ONCE])
-        begun = sum(acts.resend_mail(actor=user_of(request), mail=mail) for mail in chosen)
+        chosen = list(queryset.filter(failed_at__isnull=False).select_related("wallet__user")[:AT_ONCE])
+        actor, begun = user_of(request), 0
+        for mail in chosen:
+            receiver = acts.receiver(mail)
+            if words := roles.out_of_reach(actor, receiver) if receiver else "":
+                messages.warning(request, f"Not sent again to {mail.to or receiver}. {words}")
+            else:
+                begun += acts.resend_mail(actor=actor, mail=mail)
         if begun:
             messages.success(request, f"{begun} {'mail is' if begun == 1 else 'mails are'} on the way again.")
         else:

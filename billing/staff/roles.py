@@ -73,6 +73,27 @@ def role_of(user: User) -> str:
     return next((name for name in reversed(ROLES) if name in names), "")
 
 
+def out_of_reach(actor: User | None, user: User) -> str:
+    """Return why `actor` may do nothing to `user`, whatever else their role lets them do, in words; "" when they may.
+
+    Below superusers nobody acts on their own account, nor on that of somebody whose role is higher: `ROLES` has the
+    lowest first. An `actor` of None is the operator at the machine's own shell.
+    """
+    if actor is None or actor.is_superuser:
+        return ""
+    if actor.pk == user.pk:
+        return "This is you: somebody else of the staff has to do it."
+    if user.is_superuser:
+        return "This is a superuser: only superusers act on their accounts."
+    if _rank(user) > _rank(actor):
+        return f"This is staff with the role {role_of(user)}, which is above yours: ask them or a superuser."
+    return ""
+
+
+def _rank(user: User) -> int:
+    return ["", *ROLES].index(role_of(user))
+
+
 def sync(using: str = DEFAULT_DB_ALIAS, **signal: Any) -> None:
     """Bring the groups in line with `ROLES`. Receives `post_migrate`, once every app's permissions are there."""
     found = {

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, ConfigDict
 from pydantic_core import PydanticCustomError
 
 from generator.models import ASPECT_RATIOS, PROMPT_MAX_LENGTH, PROMPT_REFUSED, Generation
+from kit.text import is_blank
 
 CREDIT_RETURNED = "Your credit was returned."
 AspectRatio = Literal["1:1", "16:9", "4:3", "3:4", "9:16", "2:3", "3:2"]
@@ -25,7 +26,7 @@ def _text(value: str) -> str:
 
 
 def _filled(value: str) -> str:
-    if not value.strip():
+    if is_blank(value):
         raise PydanticCustomError("blank", "must not be blank")
     return value
 

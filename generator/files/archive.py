@@ -1,6 +1,5 @@
 """Many images as one ZIP that is made while it is sent: never more of it in memory than one image."""
 
-import re
 from collections.abc import AsyncGenerator, Generator, Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC
@@ -11,14 +10,13 @@ from generator.files import images
 from generator.models import Generation
 from kit import storage
 from kit.http.csv_export import to_csv
+from kit.text import hyphenated
 from kit.threads import let_go
 
 MANIFEST = "prompts.csv"
 HEAD = ("file", "prompt", "negative_prompt", "ratio", "width", "height", "made_utc", "source", "model", "id", "note")
 MISSING = "This image's file was missing."
 PIECE = 256 * 1024  # bytes that are gathered before they are sent, so that small ones cost no round of their own
-_WORDS_LENGTH = 60
-_NO_WORD = re.compile(r"[^\w]+|_+")
 
 
 def stream(generations: Iterable[Generation]) -> Generator[bytes, None, None]:
@@ -56,7 +54,7 @@ async def stream_async(generations: Iterable[Generation]) -> AsyncGenerator[byte
 
 def file_name(generation: Generation) -> str:
     """Return a name that sorts by time and can be told from the others: day, first words, end of the id."""
-    words = _NO_WORD.sub("-", generation.prompt[: 4 * _WORDS_LENGTH].lower())[:_WORDS_LENGTH].strip("-")
+    words = hyphenated(generation.prompt[:400])
     day = generation.created_at.astimezone(UTC).date().isoformat()
     # Ids differ by case too, and some file systems do not tell that: the number does.
     parts = (day, words, f"{generation.pk}-{generation.public_id[-4:]}")

@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -57,6 +57,7 @@ class Worker:
         self.client = client
         self.rhythm = Rhythm()
         self.is_in_trouble = False
+        self.news: set[str] = set()  # whether the upstream answered, to be let known (`kit.pulse`)
         self._queue, self._looks = queue, looks
         self._accepting = Batch(lifecycle.accept)
         self._requeueing = Batch(lifecycle.requeue)
@@ -72,10 +73,12 @@ class Worker:
     async def send(self, generation: Generation) -> Drawn | None:
         """Submit a claimed generation; return what was drawn when it is drawn already."""
         try:
-            job = await self.client.submit(
-                prompt=generation.prompt,
-                negative_prompt=generation.negative_prompt,
-                aspect_ratio=generation.aspect_ratio,
+            job = await self._asked(
+                self.client.submit(
+                    prompt=generation.prompt,
+                    negative_prompt=generation.negative_prompt,
+                    aspect_ratio=generation.aspect_ratio,
+                )
             )
         except reve_art.Busy as error:
             await self._requeue(generation, error.retry_after)
@@ -107,7 +110,7 @@ class Worker:
         if generation.unstored_since:
             return await self._look_for_unstored(generation)
         try:
-            job = await self.client.poll(generation.upstream_id)
+            job = await self._asked(self.client.poll(generation.upstream_id))
         except reve_art.Busy as error:
             await self.pause(generation, error.retry_after)
         except reve_art.Gone as error:
@@ -159,6 +162,17 @@ class Worker:
         """Let go of a claimed drawing until its next look in `after` seconds."""
         if await self._pausing.add(Pause(generation, after, is_failed)):
             self._looks.ring_in(after)
+
+    async def _asked(self, call: Awaitable[T]) -> T:
+        """Return what the upstream answers, and note whether it does."""
+        try:
+            answer = await call
+        except reve_art.UpstreamError as error:
+            is_silent = isinstance(error, reve_art.NotAccepted | reve_art.Unclear)
+            self.news.add("upstream-away" if is_silent and not isinstance(error, reve_art.Busy) else "upstream")
+            raise
+        self.news.add("upstream")
+        return answer
 
     async def _accept(self, generation: Generation, job: reve_art.Job) -> Drawn | None:
         if job.state == "completed" and job.url:

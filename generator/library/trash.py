@@ -139,6 +139,7 @@ def _purge(generation: Generation) -> bool:
     purged = Generation.objects.filter(pk=generation.pk, deleted_at__isnull=False, purged_at=None).update(
         prompt="",
         negative_prompt="",
+        search_text="",
         error_message="",
         share_token=None,
         is_listed=False,

@@ -15,11 +15,12 @@ from accounts.read_only import change_url
 from billing import ledger
 from billing.catalogue import money, products
 from billing.errors import BillingError, NothingToTake, NotSpent, SubscriptionDecides, UnknownHold
-from billing.models import Payment, Plan, StaffRefund, Wallet
+from billing.models import CreditEntry, Payment, Plan, StaffRefund, Wallet
 from billing.staff import acts, refunds, roles
 from billing.stripe import checkout
 from billing.stripe.events.refunds import Taking, would_take
 from generator.models import Generation
+from kit.http.requests import without_nul
 from reveweb.admin.forms import CreditsForm, GrantForm, PlanForm, RateLimitForm, ReasonForm, RefundForm, RoleForm
 
 Facts = list[tuple[str, Any]]
@@ -95,7 +96,14 @@ class Grant(Act):
     form_class = GrantForm
 
     def form_options(self) -> dict[str, Any]:
-        return {"limit": acts.grant_limit(self.actor)}
+        return {"actor": self.actor}
+
+    def obstacle(self) -> str:
+        return "" if acts.left_today(self.actor) else acts.enough(0)
+
+    def repeated(self, nonce: str) -> str:
+        known = CreditEntry.objects.filter(wallet__user=self.user, reference=f"staff:{without_nul(nonce)}").first()
+        return self._told(known) if known else ""
 
     def run(self, form: ReasonForm) -> str:
         assert isinstance(form, GrantForm)
@@ -107,7 +115,10 @@ class Grant(Act):
             reference=f"staff:{form.cleaned_data['nonce']}",
             expires_at=form.expires_at,
         )
-        return f"Granted {entry.amount:,} credits. The balance is {entry.balance_after:,}."
+        return self._told(entry)
+
+    def _told(self, entry: CreditEntry) -> str:
+        return f"Granted {entry.amount:,} credits. After it the balance was {entry.balance_after:,}."
 
 
 class Take(Act):
@@ -228,9 +239,12 @@ class ReturnCredit(Act):
         return [
             ("Image", generation.public_id),
             ("Status", generation.get_status_display()),
-            ("Prompt", generation.prompt[:300]),
+            *([("Prompt", generation.prompt[:300])] if self.actor.has_perm("generator.view_generation") else []),
             *super().facts(),
         ]
+
+    def obstacle(self) -> str:
+        return "" if acts.left_today(self.actor) else acts.enough(0)
 
     def run(self, form: ReasonForm) -> str:
         entry = acts.return_credit(
@@ -404,7 +418,8 @@ def answer(
     act.prepare(**names)
     if request.method == "POST" and (words := act.repeated(request.POST.get("nonce", ""))):
         return _done(request, act, words)
-    obstacle = act.obstacle()
+    out_of_reach = roles.out_of_reach(actor, user)
+    obstacle = out_of_reach or act.obstacle()
     form = act.form(request.POST if request.method == "POST" else None)
     effect: list[str] = []
     if request.method == "POST" and not obstacle and form.is_valid():
@@ -427,7 +442,7 @@ def answer(
         "title": act.title,
         "subtitle": user.email,
     }
-    return TemplateResponse(request, "admin/person/act.html", context)
+    return TemplateResponse(request, "admin/person/act.html", context, status=403 if out_of_reach else 200)
 
 
 def _done(request: HttpRequest, act: Act, words: str) -> HttpResponse:

@@ -15,8 +15,8 @@ from billing.pages import offers
 from billing.pages.offers import Offer
 from generator.ask.admission import CREDITS_PER_IMAGE
 from generator.models import ASPECT_RATIOS, PROMPT_MAX_LENGTH
-from reveweb.api import MAX_BODY_BYTES
 from reveweb.docs import code, errors, reference
+from reveweb.lanes import API_BODY_BYTES
 
 SOURCES = Path(__file__).parent / "pages"
 FRONT = "introduction"
@@ -111,7 +111,7 @@ def facts(base: str) -> dict[str, Any]:
         "deadline": _duration(settings.GENERATION_DEADLINE_SECONDS),
         "patience": _duration(settings.STORAGE_PATIENCE_SECONDS),
         "prompt_max": PROMPT_MAX_LENGTH,
-        "body_max": MAX_BODY_BYTES // 1024,
+        "body_max": API_BODY_BYTES // 1024,
         "ratios": ASPECT_RATIOS,
         "errors": errors.refusals(),
         "failures": errors.failures(),

@@ -56,11 +56,9 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 EMBEDDED_REDIS = not env.text("REDIS_URL")
 REDIS_URL = links.redis("REDIS_URL", env.text("REDIS_URL") or f"redis://127.0.0.1:{embedded.port('valkey', VAR_DIR)}/0")
 # The prefix keeps its keys apart from those of rate limits and the broker, which live in the same database.
-# Part of other names there, so that two installations on one server do not meet. It says where the database is, which
-# all processes of one share and no two do; the secret key may be changed.
-REDIS_NAMESPACE = env.word("REDIS_NAMESPACE", r"[\w.-]{1,100}", "letters, digits, dots and dashes") or embedded.name_of(
-    DATABASES["default"], VAR_DIR
-)
+# Part of all names there and at the broker, so that two installations on one server do not meet. Unless it is set it is
+# the name that is stored with the installation's rows (`kit.site`).
+REDIS_NAMESPACE = env.word("REDIS_NAMESPACE", r"[\w.-]{1,100}", "letters, digits, dots and dashes")
 CACHES = {"default": {"BACKEND": "kit.cache.SharedCache", "LOCATION": REDIS_URL, "KEY_PREFIX": "reveweb-cache"}}
 
 # --- Images
@@ -82,7 +80,9 @@ STORAGES: dict[str, dict[str, Any]] = {
 # Seconds that a web process waits for a file until it says 503.
 STORAGE_SECONDS = env.number("STORAGE_SECONDS", 15.0, least=0.1)
 # Sends browsers to the bucket for images, at signed addresses, instead of passing the bytes through.
-S3_REDIRECT = bool(S3_BUCKET) and env.flag("S3_REDIRECT", False)
+S3_REDIRECT = env.flag("S3_REDIRECT", False)
+if S3_REDIRECT and not S3_BUCKET:
+    raise ImproperlyConfigured("S3_BUCKET is not set; S3_REDIRECT needs it.")
 if S3_REDIRECT and SECURE and S3_ENDPOINT_URL.startswith("http://"):
     raise ImproperlyConfigured(
         "S3_REDIRECT sends browsers to S3_ENDPOINT_URL, and a page on https may show nothing from plain http: give the "

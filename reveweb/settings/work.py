@@ -1,6 +1,6 @@
 """Work: the queue, and the upstream that draws."""
 
-from kombu import Exchange, Queue
+import os
 
 from reveweb.run import embedded
 from reveweb.settings import links
@@ -14,28 +14,31 @@ BROKER = (
     else links.broker("REDIS_URL", REDIS_URL)
 )
 CELERY_BROKER_URL = BROKER.url
+if "CELERY_BROKER_URL" in os.environ:  # Celery itself reads that, as it is written, before the setting; these before it
+    CELERY_BROKER_READ_URL = CELERY_BROKER_WRITE_URL = BROKER.url
 CELERY_BROKER_USE_SSL = BROKER.tls
-if BROKER.heartbeat is not None:
-    CELERY_BROKER_HEARTBEAT = BROKER.heartbeat
-if BROKER.connect_seconds is not None:
-    CELERY_BROKER_CONNECTION_TIMEOUT = BROKER.connect_seconds
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_STORE_ERRORS_EVEN_IF_IGNORED = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_TASK_PUBLISH_RETRY = False
-# A publish must fail fast: the row is already committed and the scheduler finds it.
+# Of a process that takes messages; what sends them has shorter ones of its own (`kit.broker`).
+CELERY_BROKER_CONNECTION_TIMEOUT = BROKER.connect_seconds or 2
 CELERY_BROKER_TRANSPORT_OPTIONS = (
-    {"socket_connect_timeout": 2, "socket_timeout": 30, "max_retries": 0, **BROKER.options}
+    {"socket_connect_timeout": 2, "socket_timeout": 30, "max_retries": 0}
     if CELERY_BROKER_URL.startswith("redis")
-    else {}
-)
+    else {"read_timeout": 10, "write_timeout": 10, "max_retries": 0}
+) | BROKER.options
+CELERY_BROKER_HEARTBEAT = BROKER.heartbeat or 10  # seconds; a RabbitMQ that says nothing for twice as long is gone
+# After a lost connection Celery would take fewer messages at first and then, for each task that ends, one more: by a
+# call from the task's thread that waits for an answer, which the thread that takes messages may read. Both hang then.
+CELERY_WORKER_ENABLE_PREFETCH_COUNT_REDUCTION = False
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 # By urgency, so that nothing slow delays what is not: payments; what sends and what asks the upstream; all the rest.
-# Each has a key of its own: under Celery's default they would share one, and each message would go to all four.
-CELERY_TASK_QUEUES = [
-    Queue(name, Exchange("reveweb"), routing_key=name) for name in ("money", "submit", "look", "rest")
-]
+# At the broker their names begin with the installation's (`reveweb.run.broker`).
+QUEUES = ("money", "submit", "look", "rest")
+# Nobody commands workers over the broker, where those of another installation would listen too.
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_TASK_DEFAULT_QUEUE = "rest"
 CELERY_TASK_ROUTES = {
     "billing.tasks.handle_event": {"queue": "money"},

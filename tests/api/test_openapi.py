@@ -32,7 +32,7 @@ def test_it_names_every_field_of_a_request_and_which_one_is_required(document: A
 
 def test_it_tells_the_errors_and_how_to_send_a_key(document: Any) -> None:
     operation = document["paths"]["/v1/reve-image/generate"]["post"]
-    errors = {"400", "401", "402", "409", "413", "415", "422", "429", "502", "503"}
+    errors = {"400", "401", "402", "408", "409", "413", "415", "422", "429", "502", "503"}
     assert set(operation["responses"]) == errors | {"200", "202"}
     [scheme] = document["components"]["securitySchemes"].values()
     assert (scheme["type"], scheme["scheme"]) == ("http", "bearer")

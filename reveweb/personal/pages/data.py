@@ -4,6 +4,7 @@ import re
 from collections.abc import AsyncIterator
 
 from allauth.account.decorators import reauthentication_required
+from allauth.decorators import rate_limit
 from django.contrib.auth import logout
 from django.contrib.auth.decorators import login_required
 from django.core.files.base import File
@@ -41,6 +42,7 @@ def data(request: HttpRequest) -> HttpResponse:
 
 @login_required
 @require_POST
+@rate_limit(action="export")  # type: ignore[untyped-decorator]  # each sends a mail, to an address that may be a stranger's
 def start_export(request: HttpRequest) -> HttpResponse:
     """Begin an export; one that is under way goes on."""
     jobs.start_export(user_of(request))

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('generator', '0019_prompt_refused'),
+        ('generator', '0022_search_index'),
     ]
 
     operations = [
