@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from io import StringIO
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import TOTP
 from allauth.socialaccount.models import SocialAccount, SocialLogin
 from django.core import mail
+from django.core.management import CommandError, call_command
 from django.test import Client, RequestFactory
 
 from accounts import keys
@@ -260,6 +262,15 @@ def test_a_sign_up_is_answered_alike_whoever_has_the_address(mandatory: None, al
         page = re.sub(r'name="csrfmiddlewaretoken" value="\w+"|"X-CSRFToken": ?"\w+"', "", answer.content.decode())
         seen.append((answer.redirect_chain, page.replace(email, "")))
     assert seen[0] == seen[1] == seen[2]
+
+
+def test_no_stranger_keeps_an_operator_from_making_an_account(mandatory: None) -> None:
+    sign_up(Client(), THEIRS)
+    call_command("create_user", CAROL, "--password", PASSWORD, "--staff", stdout=StringIO())
+    carol = User.objects.get(email=CAROL)
+    assert (carol.is_staff, carol.check_password(PASSWORD)) == (True, True)
+    with pytest.raises(CommandError):
+        call_command("create_user", CAROL)
 
 
 @pytest.mark.parametrize("way", ["key", "staff", "suspended", "logged in", "credits", "trusted"])
