@@ -83,11 +83,11 @@ def out_of_reach(actor: User | None, user: User) -> str:
     if actor is None or actor.is_superuser:
         return ""
     if actor.pk == user.pk or emails.mailbox(actor.email) == emails.mailbox(user.email):
-        return "This is you: somebody else of the staff has to do it."
+        return "This is your own account: somebody else of the staff has to act on it."
     if user.is_superuser:
-        return "This is a superuser: only superusers act on their accounts."
+        return "This is a superuser’s account: only superusers act on it."
     if _rank(user) > _rank(actor):
-        return f"This is staff with the role {role_of(user)}, which is above yours: ask them or a superuser."
+        return f"This is an account with the role {role_of(user)}, which is above yours: ask a superuser to act on it."
     return ""
 
 
