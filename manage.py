@@ -8,6 +8,7 @@ import sys
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
+from django.db import OperationalError
 
 STANDARD_OUTPUT, STANDARD_ERROR = 1, 2
 
@@ -23,6 +24,8 @@ def main() -> None:
                 stream.flush()
     except ImproperlyConfigured as error:
         sys.exit(f"reveweb: {error}")
+    except OperationalError as error:  # it cannot be reached, refuses us, or is not migrated yet
+        sys.exit(f"reveweb: The database does not do what is asked: {' '.join(str(error).split())}")
     except KeyboardInterrupt:
         _end(signal.SIGINT)
     except BrokenPipeError:

@@ -164,6 +164,11 @@ def revoke(key: ApiKey) -> None:
     ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=timezone.now())
 
 
+def revoke_all(user: User) -> None:
+    """Stop every key of `user` for good."""
+    ApiKey.objects.filter(user=user, revoked_at=None).update(revoked_at=timezone.now())
+
+
 def _check_number(user: User, most: int) -> None:
     """Raise TooManyKeys when `user` has `most` live keys; the row's lock makes the count exact."""
     User.objects.select_for_update(no_key=True).get(pk=user.pk)

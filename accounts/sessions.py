@@ -15,15 +15,18 @@ from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.models import Session
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 
 from accounts import browsers
 from accounts.models import User
+from kit.pages import delete_by_pages
 
 LISTED = "listed"  # a session's own note that allauth keeps a row for it
 SEEN_STEP = timedelta(minutes=5)  # how coarse “last seen” is: one write in this time and process, not one a request
 MOST_REMEMBERED = 10_000
+BEGINS_WITHIN = timedelta(days=1)
 
 _SESSION_KEY = re.compile(r"[0-9a-z]{8,40}")
 _noted: dict[str, float] = {}
@@ -112,6 +115,17 @@ def note_use(session_key: str, *, ip: str, user_agent: str) -> None:
     UserSession.objects.filter(session_key=session_key, last_seen_at__lt=now - SEEN_STEP).update(
         last_seen_at=now, ip=ip, user_agent=user_agent[:longest]
     )
+
+
+def clear_expired() -> int:
+    """Delete the sessions that are over, and allauth's rows of those that are gone; return how many there were.
+
+    allauth's row is older than the session that it belongs to, which is stored as the first answer goes out.
+    """
+    over = delete_by_pages(Session.objects.filter(expire_date__lte=timezone.now()))
+    kept = Session.objects.filter(pk=OuterRef("session_key"))
+    old = UserSession.objects.filter(created_at__lt=timezone.now() - BEGINS_WITHIN)
+    return over + delete_by_pages(old.filter(~Exists(kept)))
 
 
 def _knows_password(session: Mapping[str, Any], user: User) -> bool:

@@ -177,12 +177,14 @@ def _row(wallet: "Wallet", prompt: str, number: int, count: int, key: int | None
     from django.utils import timezone
 
     from generator.models import Generation
+    from kit.text import folded
 
     made = timezone.now() - timedelta(days=365) * (1 - number / count)
     return Generation(
         wallet=wallet,
         api_key_id=key,
         prompt=prompt,
+        search_text=folded(prompt),
         aspect_ratio=RATIOS[number % len(RATIOS)],
         request_digest="0" * 64,
         deadline_at=made,

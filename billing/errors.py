@@ -11,7 +11,8 @@ BillingError
 ├─ AccountClosed         something was to be bought for an account that its person has deleted
 ├─ NothingToTake         credits were to be taken from an empty balance
 ├─ NotSpent              a credit was to be returned that was never spent
-├─ CannotRefund         a payment, or so much of it, cannot be paid back; the message says why and what to do
+├─ GrantedEnough          a member of staff has granted as many credits as they may in 24 hours
+├─ CannotRefund           a payment, or so much of it, cannot be paid back; the message says why and what to do
 ├─ SubscriptionDecides   a plan was to be changed that a subscription decides on
 ├─ NotOurs               what an event is about was not sold by this installation
 └─ NotYet                an event came before the one it builds on: try again later
@@ -65,6 +66,10 @@ class NothingToTake(BillingError):
 
 class NotSpent(BillingError):
     """The hold has not ended, or it ended by giving its credits back."""
+
+
+class GrantedEnough(BillingError):
+    """A member of staff would grant more than they may in 24 hours: the message says how many are left."""
 
 
 class CannotRefund(BillingError):

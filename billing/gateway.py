@@ -119,8 +119,8 @@ class BadSignature(PaymentError):
 
 def verify_webhook(payload: bytes, signature: str) -> Event:
     """Return the event in `payload` if Stripe signed it within the last or next 5 minutes. Raises BadSignature."""
-    sent_at = re.search(r"(?:^|,)t=(\d+)", signature)
-    if not sent_at or int(sent_at[1]) > time.time() + SIGNATURE_TOLERANCE_SECONDS:
+    sent_at = re.search(r"(?:^|,)t=([0-9]{1,18})(?:,|$)", signature)
+    if not signature.isascii() or not sent_at or int(sent_at[1]) > time.time() + SIGNATURE_TOLERANCE_SECONDS:
         raise BadSignature("no signature, or one from the future")
     try:
         stripe.WebhookSignature.verify_header(

@@ -11,6 +11,7 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
+from accounts import sessions
 from billing import gateway, ledger
 from billing.outbox import mail, notices
 from billing.staff import refunds
@@ -103,8 +104,10 @@ def reconcile() -> None:
 
 
 def tidy() -> None:
-    """Drop old records of mails; notify people who run low and were missed."""
+    """Drop old records of mails, of ignored events and of sessions; notify people who run low and were missed."""
     mail.tidy()
+    inbox.tidy()
+    sessions.clear_expired()
     notices.send_missed_low_balance()
 
 

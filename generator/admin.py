@@ -3,6 +3,7 @@
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -14,6 +15,8 @@ from unfold.widgets import UnfoldAdminTextareaWidget
 
 from accounts.models import User
 from accounts.read_only import ReadOnlyAdmin, link, person
+from accounts.viewer import user_of
+from billing.staff import acts, roles
 from billing.staff.acts import REASON_MAX_LENGTH
 from generator.library import showcase
 from generator.models import Generation, GenerationQuerySet, UpstreamTrouble
@@ -58,7 +61,7 @@ class GenerationAdmin(ReadOnlyAdmin):
                 "fields": [
                     ("created_at", "submitted_at", "finished_at"),
                     ("submits", "polls", "failed_polls"),
-                    ("upstream_id", "due_at", "deadline_at"),
+                    ("upstream_id", "due_at", "deadline_at", "unstored_since"),
                     ("error_code", "error_message"),
                 ]
             },
@@ -69,6 +72,15 @@ class GenerationAdmin(ReadOnlyAdmin):
     def other_key(self, object_id: str) -> str:
         return "public_id" if object_id.startswith("img_") else ""
 
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Model | None:
+        found = super().get_object(request, object_id, from_field)
+        if isinstance(found, Generation):
+            may = acts.may(user_of(request), "return_credit")
+            within_reach = not roles.out_of_reach(user_of(request), found.wallet.user)
+            is_drawn = found.status == Generation.Status.COMPLETED
+            found.may_return_credit = is_drawn and may and within_reach  # type: ignore[attr-defined]
+        return found
+
     def has_take_off_permission(self, request: HttpRequest) -> bool:
         return isinstance(request.user, User) and showcase.may_take_off(request.user)
 
@@ -76,10 +88,14 @@ class GenerationAdmin(ReadOnlyAdmin):
     def take_off_explore(self, request: HttpRequest, queryset: GenerationQuerySet) -> HttpResponse | None:
         """Show which of the chosen images are on Explore, and take them off it when that is confirmed."""
         assert isinstance(request.user, User)
-        listed = list(queryset.filter(is_listed=True).order_by("-pk"))
+        listed = list(queryset.filter(is_listed=True).select_related("wallet__user").order_by("-pk"))
         if not listed:
             messages.info(request, "None of these images is on Explore.")
             return None
+        for generation in listed:
+            if words := roles.out_of_reach(request.user, generation.wallet.user):
+                messages.error(request, f"Choose without {generation.public_id}. {words}")
+                return None
         form = TakeOffForm(request.POST if "confirmed" in request.POST else None)
         if form.is_valid():
             taken = showcase.take_off(actor=request.user, generations=listed, reason=form.cleaned_data["reason"])
@@ -120,7 +136,7 @@ class GenerationAdmin(ReadOnlyAdmin):
     def credit(self, generation: Generation) -> SafeString | str:
         entries = reverse("admin:billing_creditentry_changelist")
         found = link(f"{entries}?q={generation.credit_reference}", "Its entries")
-        if generation.status != Generation.Status.COMPLETED:
+        if not generation.may_return_credit:  # type: ignore[attr-defined]  # `get_object` adds it
             return found
         back = reverse("admin:person_return_credit", args=[generation.wallet.user_id, generation.public_id])
         return format_html("{} · {}", found, link(back, "Return it …"))

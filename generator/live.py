@@ -19,7 +19,7 @@ from django.conf import settings
 from django.db.models import QuerySet
 
 from generator.models import Generation
-from kit import wakeups
+from kit import site, wakeups
 from kit.batch import MOST, Batch
 from kit.threads import Pool, in_thread
 from kit.wakeups import wallet_topic
@@ -38,6 +38,7 @@ __all__ = [
 ]
 
 RECHECK_SECONDS = 2.0  # how long the silence is trusted
+WAITING_FOR_ONE = 8  # in one process; no limit counts repeated calls, and each holds a connection
 REMEMBERED_SECONDS = 5.0  # how long it is known which generations were heard of
 _GENERATION = "generation:"
 
@@ -102,9 +103,12 @@ async def until_set(event: asyncio.Event, seconds: float) -> None:
 async def wait_until_final(generation: Generation, seconds: float) -> Generation:
     """Return the generation once it has ended, or as it is after `seconds`.
 
+    Of those who wait for the same one, as calls with one Idempotency-Key do, at most `WAITING_FOR_ONE` wait.
     Holds no thread meanwhile, and costs a query only when it gives up: the hub looks for everybody.
     """
     hub = _hub()
+    if len(hub.waiters.get(generation.pk, ())) >= WAITING_FOR_ONE:
+        return generation
     end = asyncio.get_running_loop().time() + seconds
     with hub.waiting_for(generation) as ended:
         await hub.ready()
@@ -157,7 +161,8 @@ class _Hub:
     async def dispatch(self) -> None:
         client = redis.asyncio.Redis.from_url(settings.REDIS_URL, health_check_interval=15)
         async with client, client.pubsub() as pubsub:
-            await pubsub.subscribe(wakeups.CHANNEL)
+            await site.soon()
+            await pubsub.subscribe(wakeups.channel())
             async for message in pubsub.listen():
                 if message["type"] == "subscribe":
                     self.subscribed_at = time.time()

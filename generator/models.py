@@ -69,6 +69,9 @@ class Generation(models.Model):
     )
     prompt = models.TextField()
     negative_prompt = models.TextField(blank=True)
+    search_text = models.TextField(
+        blank=True, default="", db_default="", help_text="The prompt as a search compares it: kit.text.folded."
+    )
     aspect_ratio = models.CharField(max_length=5, choices=[(ratio, ratio) for ratio in ASPECT_RATIOS])
     # NULL where there is none, so that the unique constraint lets any number of those through.
     idempotency_key = models.CharField(max_length=255, null=True, blank=True)  # noqa: DJ001
@@ -90,6 +93,9 @@ class Generation(models.Model):
         help_text="Somebody waits for it: a press in the studio, or a call that is held.",
     )
     deadline_at = models.DateTimeField(help_text="Unfinished by then, it fails and the credit returns.")
+    unstored_since = models.DateTimeField(
+        null=True, blank=True, help_text="It is drawn, and since then storage has not taken it."
+    )
     submits = models.PositiveIntegerField(default=0, help_text="How often sending was tried.")
     polls = models.PositiveIntegerField(default=0, help_text="How often the upstream was asked.")
     failed_polls = models.PositiveIntegerField(default=0, help_text="How many of its answers were of no use.")

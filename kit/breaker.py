@@ -37,6 +37,11 @@ class Breaker:
                 self._trial_at = now + self.pause
             return True
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it is left alone just now; asking changes nothing."""
+        return self._failed >= self.failures and time.monotonic() < self._trial_at
+
     def answered(self) -> None:
         """Note an answer, whatever it said."""
         with self._lock:

@@ -21,6 +21,8 @@ from django.core.cache.backends.locmem import LocMemCache
 from django.core.cache.backends.redis import RedisCache, RedisCacheClient
 from redis import RedisError
 
+from kit import site
+
 log = logging.getLogger(__name__)
 
 ANSWER_SECONDS = 1  # how long the server may keep a log-in waiting
@@ -78,11 +80,15 @@ class SharedCache(RedisCache):
         except NotJson:
             self.delete(key, version)
 
+    def make_key(self, key: str, version: int | None = None) -> str:
+        """Keep the keys of installations that share a server apart."""
+        return super().make_key(f"{site.name()}:{key}", version)
+
     def clear(self) -> None:
         """Forget what this cache holds; Django's own would empty the database, and with it limits and the broker."""
         self.memory.clear()
         client = self._cache.get_client(write=True)
-        for key in client.scan_iter(match=f"{self.key_prefix}:*", count=1000):
+        for key in client.scan_iter(match=f"{self.key_prefix}:*:{site.name()}:*", count=1000):
             client.delete(key)
 
 

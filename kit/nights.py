@@ -11,6 +11,8 @@ import redis
 from django.conf import settings
 from django.utils import timezone
 
+from kit import site
+
 LONGEST = timedelta(hours=4)  # how long after its time a night's work may still begin
 
 
@@ -30,7 +32,7 @@ def give_back(name: str, *, at: time) -> None:
 
 
 def _key(name: str, begins: datetime) -> str:
-    return f"reveweb:night:{settings.REDIS_NAMESPACE}:{name}:{begins:%Y-%m-%d}"
+    return f"reveweb:night:{site.name()}:{name}:{begins:%Y-%m-%d}"
 
 
 @lru_cache(maxsize=1)

@@ -1,7 +1,8 @@
 """When each kind of process was last heard: a timer that has died says nothing, so somebody has to ask.
 
 Kept on the Redis or Valkey that all processes share. Names: "scheduler", "worker" (it draws), "progress" (it got
-something done), "money" (it takes payments), "rest" (all other work).
+something done), "money" (it takes payments), "rest" (all other work), "upstream" and "upstream-away" (it answered a
+worker, or could not be reached).
 """
 
 import time
@@ -10,6 +11,8 @@ from typing import cast
 
 import redis
 from django.conf import settings
+
+from kit import site
 
 
 def beat(name: str) -> None:
@@ -23,8 +26,14 @@ def heard() -> dict[str, float]:
     return {name.decode(): max(0.0, now - float(at)) for name, at in pulses.items()}
 
 
+def forget(*names: str) -> None:
+    """Forget names that mean nobody any more. Raises redis.RedisError."""
+    if names:
+        _client().hdel(_key(), *names)
+
+
 def _key() -> str:
-    return f"reveweb:pulse:{settings.REDIS_NAMESPACE}"
+    return f"reveweb:pulse:{site.name()}"
 
 
 @lru_cache(maxsize=1)

@@ -21,7 +21,8 @@ class Pool(Enum):
 
     DATABASE = auto()  # never more threads than there are connections for
     WATCH = auto()  # looks for what is waited for: they must not stand in line behind all that was asked for
-    FILES = auto()  # local files, and storage that is not local
+    FILES = auto()  # files on this machine
+    STORAGE = auto()  # where images are kept, which may hang (`kit.storage.in_time`)
     PROCESSOR = auto()  # what computes
 
     @cached_property
@@ -35,6 +36,7 @@ _SIZES = {
     "DATABASE": "DATABASE_THREADS",
     "WATCH": "WATCH_THREADS",
     "FILES": "FILE_THREADS",
+    "STORAGE": "STORAGE_THREADS",
     "PROCESSOR": "PROCESSOR_THREADS",
 }
 

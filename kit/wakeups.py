@@ -14,12 +14,11 @@ from django.db import connection, transaction
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from kit import site
 from kit.aside import Aside
 
 log = logging.getLogger(__name__)
 
-# Its own for each installation: subscriptions know no database numbers, so two on one Redis would wake each other.
-CHANNEL = f"reveweb:live:{settings.REDIS_NAMESPACE}"
 WORK = "work"  # the topic of the workers that draw: something is to be sent
 ANSWER_SECONDS = 1.0
 PACE_SECONDS = 0.002  # between two messages of a process
@@ -28,6 +27,14 @@ PACE_SECONDS = 0.002  # between two messages of a process
 def wallet_topic(wallet_id: int) -> str:
     """The topic of everything that happens to one wallet."""
     return f"account:{wallet_id}"
+
+
+def channel() -> str:
+    """The installation's own: subscriptions know no database numbers, and two on one Redis would wake each other.
+
+    Raises NameUnknown.
+    """
+    return f"reveweb:live:{site.name()}"
 
 
 def publish_on_commit(*topics: str) -> None:
@@ -62,7 +69,7 @@ class _Collected:
 def _send(batch: list[tuple[str, ...]]) -> None:
     topics = list(dict.fromkeys(topic for topics in batch for topic in topics))
     try:
-        _publisher(settings.REDIS_URL).publish(CHANNEL, json.dumps(topics))
+        _publisher(settings.REDIS_URL).publish(channel(), json.dumps(topics))
     except (redis.RedisError, OSError) as error:
         log.debug("Nobody was woken: %s", error)  # harmless: watchers also check every few seconds
 

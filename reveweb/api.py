@@ -27,14 +27,17 @@ from generator.errors import (
     UpstreamPaused,
 )
 from kit.postgresql.outage import RETRY_SECONDS, is_outage
+from reveweb.lanes import API_BODY_BYTES
 
 log = logging.getLogger(__name__)
 
-MAX_BODY_BYTES = 64 * 1024
-
 
 class BodyTooLarge(Exception):
-    """The request's body has more than `MAX_BODY_BYTES`."""
+    """The request's body has more than `API_BODY_BYTES`."""
+
+
+class BodyTooSlow(Exception):
+    """The request's body has not come to its end in time."""
 
 
 class NeedsHttps(Exception):
@@ -67,7 +70,7 @@ class Answer:
     param: str | None = None
 
 
-TOO_LARGE = Answer(413, "body_too_large", f"The body may have at most {MAX_BODY_BYTES // 1024} KiB.")
+TOO_LARGE = Answer(413, "body_too_large", f"The body may have at most {API_BODY_BYTES // 1024} KiB.")
 ANSWERS: dict[type[Exception], Answer] = {
     MissingApiKey: Answer(401, "missing_api_key", "Send your API key as 'Authorization: Bearer rv_...'."),
     InvalidApiKey: Answer(
@@ -75,6 +78,9 @@ ANSWERS: dict[type[Exception], Answer] = {
     ),
     BodyTooLarge: TOO_LARGE,
     RequestDataTooBig: TOO_LARGE,  # Django's own limit, which is larger but strikes first
+    BodyTooSlow: Answer(
+        408, "body_too_slow", "The body did not arrive in time. Nothing was charged; send the request again."
+    ),
     NotJson: Answer(415, "unsupported_media_type", "Send the body as JSON with 'Content-Type: application/json'."),
     Encoded: Answer(
         415, "unsupported_media_type", "Send the body as it is: compressed ones are not taken (Content-Encoding)."
@@ -122,6 +128,7 @@ ANSWERS: dict[type[Exception], Answer] = {
         404, "not_found", "There is nothing at this address. The API's endpoints begin with /v1/reve-image/."
     ),
 }
+REFUSALS: dict[int, type[Exception]] = {413: BodyTooLarge, 408: BodyTooSlow}  # before anything read the body
 METHOD_NOT_ALLOWED = Answer(405, "method_not_allowed", "This address does not take this method.")
 INTERNAL_ERROR = Answer(
     500,
@@ -143,8 +150,7 @@ class JsonParser(Parser):
     def parse_body(self, request: HttpRequest) -> Any:
         if request.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
             raise Encoded
-        declared = request.META.get("CONTENT_LENGTH") or "0"
-        if (declared.isdigit() and int(declared) > MAX_BODY_BYTES) or len(request.body) > MAX_BODY_BYTES:
+        if len(request.body) > API_BODY_BYTES:
             raise BodyTooLarge
         kind = (request.content_type or "application/json").lower()
         if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):

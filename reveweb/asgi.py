@@ -20,15 +20,19 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "reveweb.settings")
 settings_or_exit()
 django.setup(set_prefix=False)
 
-from kit.http import proxies  # noqa: E402 (settings must be there first)
+from generator.files import shared_mark  # noqa: E402 (settings must be there first)
+from kit.http import proxies  # noqa: E402 (likewise)
 from kit.threads import let_go  # noqa: E402 (likewise)
-from reveweb import drain, lean  # noqa: E402 (likewise)
-from reveweb.held import HeldHandler, Receive, Scope, Send  # noqa: E402 (likewise)
+from reveweb import bodies, drain, lean  # noqa: E402 (likewise)
+from reveweb.held import HeldHandler, Receive, Scope, Send, Utf8Request  # noqa: E402 (likewise)
 from reveweb.lanes import Lane, lane_of  # noqa: E402 (likewise)
+from reveweb.middleware import REFUSED  # noqa: E402 (likewise)
 
 
 class PageHandler(ASGIHandler):
     """Django's handler. A request has a thread of its own here, which keeps no database connection for slow readers."""
+
+    request_class = Utf8Request
 
     async def send_response(self, response: HttpResponseBase, send: Send) -> None:
         if response.streaming:
@@ -44,6 +48,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     """Serve one HTTP request, or a process's whole life."""
     if scope["type"] == "lifespan":
         drain.watch()
+        shared_mark.watch()
         await _acknowledge(receive, send)
     elif scope["type"] == "http":
         if settings.TRUSTED_PROXIES:
@@ -52,11 +57,18 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
             drain.note_asked()
         if drain.is_on() and scope["http_version"].startswith("1"):
             send = drain.closing(send)
-        if lean.takes(scope):
-            await lean.serve(scope, receive, send, otherwise=held)
-            return
-        handler = held if Lane.HELD in lane_of(scope["path"]) else pages
-        await handler(scope, receive, send)
+        if bodies.comes_with(scope):
+            await bodies.bounded(scope, receive, send, _serve)
+        else:
+            await _serve(scope, receive, send)
+
+
+async def _serve(scope: Scope, receive: Receive, send: Send) -> None:
+    if REFUSED not in scope and lean.takes(scope):
+        await lean.serve(scope, receive, send, otherwise=held)
+        return
+    handler = held if Lane.HELD in lane_of(scope["path"]) else pages
+    await handler(scope, receive, send)
 
 
 async def _acknowledge(receive: Receive, send: Send) -> None:

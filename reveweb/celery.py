@@ -15,11 +15,12 @@ log = logging.getLogger(__name__)
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "reveweb.settings")
 
-app = Celery("reveweb")
+app = Celery("reveweb", amqp="reveweb.run.broker:Amqp")
 app.on_configure.connect(lambda **_: settings_or_exit(), weak=False)  # as its command looks at the settings first
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["billing", "generator.files", "generator.jobs", "reveweb.personal"])
 app.steps["consumer"].add("reveweb.run.pulse:Pulse")
+app.steps["worker"].add("reveweb.run.watchdog:Watchdog")
 
 
 def _tick(task: str, seconds: float) -> dict[str, Any]:

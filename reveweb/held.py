@@ -4,23 +4,24 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial, wraps
-from tempfile import SpooledTemporaryFile
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction
 from django.conf import settings
 from django.core.exceptions import DisallowedHost, ImproperlyConfigured, RequestAborted
-from django.core.handlers.asgi import ASGIHandler, get_script_prefix
+from django.core.handlers.asgi import ASGIHandler, ASGIRequest, get_script_prefix
 from django.core.handlers.exception import response_for_exception
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, QueryDict
 from django.urls import resolve, set_script_prefix, set_urlconf
+from django.utils.functional import cached_property
 from django.utils.log import log_response
 from django.utils.module_loading import import_string
 
 from kit.http.requests import site_of
 from kit.threads import in_thread
-from reveweb.api import MAX_BODY_BYTES, METHOD_NOT_ALLOWED, answer_of, api, error_response
+from reveweb.api import ANSWERS, METHOD_NOT_ALLOWED, REFUSALS, answer_of, api, error_response
 from reveweb.lanes import Lane, lane_of
+from reveweb.middleware import refusal_of, refused_plainly
 
 security_log = logging.getLogger("django.security.DisallowedHost")
 
@@ -30,6 +31,19 @@ Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 Answering = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
 
 
+class Utf8Request(ASGIRequest):
+    """A request in UTF-8, whatever charset it names: Python has codecs that decode to what nothing can store.
+
+    Nor can PostgreSQL store or compare a NUL: a query has none, and forms refuse theirs.
+    """
+
+    encoding = property(lambda self: "utf-8", lambda self, named: None)
+
+    @cached_property
+    def GET(self) -> Any:  # type: ignore[override]  # noqa: N802 (Django's name, as Django has it)
+        return QueryDict(self.META["QUERY_STRING"].replace("%00", "%EF%BF%BD").replace("\x00", "%EF%BF%BD"))
+
+
 class HeldHandler(ASGIHandler):
     """Django's handler without its threads: neither one for each request's whole life nor one that all of them share.
 
@@ -37,6 +51,8 @@ class HeldHandler(ASGIHandler):
     (`kit.threads`). Django's signals of a request's beginning and end are not sent: they would run on a thread that all
     share, and what listens to them by default closes connections, which the pools do themselves.
     """
+
+    request_class = Utf8Request
 
     def load_middleware(self, is_async: bool = True) -> None:
         """Build the chain, and refuse a layer that is not async: it would put all before it on one shared thread."""
@@ -70,24 +86,11 @@ class HeldHandler(ASGIHandler):
             log_response("%s: %s", response.reason_phrase, request.path, response=response, request=request)
         return response
 
-    async def read_body(self, receive: Receive) -> Any:
-        """Keep no more of a body than shows that it is too large; the rest is read and discarded."""
-        body = SpooledTemporaryFile(max_size=2 * MAX_BODY_BYTES, mode="w+b")  # noqa: SIM115 (the caller closes it)
-        while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                body.close()
-                raise RequestAborted
-            if body.tell() <= MAX_BODY_BYTES:
-                body.write(message.get("body", b"")[: MAX_BODY_BYTES + 1])
-            if not message.get("more_body", False):
-                break
-        body.seek(0)
-        return body
-
     async def answer(self, request: HttpRequest) -> HttpResponseBase:
         """Take a request to its view, and let no answer of `/v1` out that is not JSON."""
         is_api = Lane.API in lane_of(request.path_info)
+        if status := refusal_of(request):
+            return error_response(ANSWERS[REFUSALS[status]]) if is_api else refused_plainly(status)
         asked = request.method
         if is_api and asked == "HEAD":  # what GET answers, without its body
             request.method = "GET"

@@ -1,6 +1,10 @@
-"""Which lane a request takes, by its path: the only such list."""
+"""Which lane a request takes and how large its body may be, by its path: the only such lists."""
 
 from enum import Flag, auto
+
+KIB = 1024
+API_BODY_BYTES = 64 * KIB
+PAGE_BODY_BYTES = 256 * KIB  # the largest form is a thousand images picked in the gallery, 40 KiB
 
 
 class Lane(Flag):
@@ -9,16 +13,23 @@ class Lane(Flag):
     PAGE = 0
     HELD = auto()  # may wait for minutes: async from the server to the view, and nothing of a page's middleware
     API = auto()  # answers in JSON, whatever happens
+    PLAIN = auto()  # is called by programs that read no pages
 
 
 LANES = {
     "/v1/": Lane.HELD | Lane.API,
     "/v2/": Lane.HELD | Lane.API,  # where there is nothing yet, and a program asks
-    "/images/": Lane.HELD,
-    "/shared/": Lane.HELD,
-    "/healthz": Lane.HELD,
-    "/readyz": Lane.HELD,
-    "/events/": Lane.HELD,
+    "/images/": Lane.HELD | Lane.PLAIN,
+    "/shared/": Lane.HELD | Lane.PLAIN,
+    "/healthz": Lane.HELD | Lane.PLAIN,
+    "/readyz": Lane.HELD | Lane.PLAIN,
+    "/events/": Lane.HELD | Lane.PLAIN,
+    "/stripe/webhook/": Lane.PLAIN,
+}
+
+MOST_BYTES = {
+    "/stripe/webhook/": 1024 * KIB,  # an event carries a whole object, such as an invoice with its lines
+    "/admin/billing/creditgrant/": 2048 * KIB,  # a file of grants has 1 MiB, and its confirmation carries it
 }
 
 
@@ -27,3 +38,10 @@ def lane_of(path: str) -> Lane:
     if path in ("/v1", "/v2"):
         path += "/"
     return next((lane for prefix, lane in LANES.items() if path.startswith(prefix)), Lane.PAGE)
+
+
+def most_bytes(path: str) -> int:
+    """Return how many bytes the body of a request for `path` may have."""
+    if Lane.HELD in lane_of(path):
+        return API_BODY_BYTES
+    return next((most for prefix, most in MOST_BYTES.items() if path.startswith(prefix)), PAGE_BODY_BYTES)

@@ -14,7 +14,6 @@ from typing import Any, cast
 
 from corsheaders.middleware import CorsMiddleware
 from django.core.exceptions import RequestAborted
-from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpResponse, HttpResponseBase
 from django.utils.log import log_response
 
@@ -25,11 +24,9 @@ from kit import request_id
 from kit.http.requests import site_of
 from kit.threads import in_thread
 from reveweb import https
-from reveweb.api import MAX_BODY_BYTES, api
+from reveweb.api import api
+from reveweb.held import Receive, Scope, Send, Utf8Request
 
-Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[Mapping[str, Any]]]
-Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 GENERATE = "/v1/reve-image/generate"
@@ -52,16 +49,14 @@ def takes(scope: Scope) -> bool:
 async def serve(scope: Scope, receive: Receive, send: Send, otherwise: Application) -> None:
     """Answer one request that `takes` is true for; `otherwise` answers what is odd about it."""
     try:
-        body, whole = await _read(receive)
+        body = await _read(receive)
     except RequestAborted:
         return
     try:
-        if not whole:
-            raise _Odd
-        request = cast(ApiRequest, ASGIRequest(scope, BytesIO(body)))
+        request = cast(ApiRequest, Utf8Request(scope, BytesIO(body)))
         work, waits = await _understood(request)
     except Exception:
-        await otherwise(scope, _replay(body, whole, receive), send)
+        await otherwise(scope, _replay(body, receive), send)
         return
     id = request_id.begin()
     answering = _answer(request, work)
@@ -103,23 +98,20 @@ async def _answer(request: ApiRequest, work: Callable[[], Awaitable[HttpResponse
         return api.on_exception(request, error)
 
 
-async def _read(receive: Receive) -> tuple[bytes, bool]:
-    """Return the body, or as much of it as shows that it is too large, and whether that is all."""
+async def _read(receive: Receive) -> bytes:
     message = await receive()
     body: bytes = message.get("body", b"")
     while message["type"] != "http.disconnect":
         if not message.get("more_body", False):
-            return body, True
-        if len(body) > MAX_BODY_BYTES:
-            return body, False
+            return body
         message = await receive()
         body += message.get("body", b"")
     raise RequestAborted
 
 
-def _replay(body: bytes, whole: bool, receive: Receive) -> Receive:
+def _replay(body: bytes, receive: Receive) -> Receive:
     """Return a `receive` that begins with what was read already."""
-    read = iter([{"type": "http.request", "body": body, "more_body": not whole}])
+    read = iter([{"type": "http.request", "body": body}])
 
     async def again() -> Mapping[str, Any]:
         return next(read, None) or await receive()

@@ -1,6 +1,7 @@
 """What happens to a request before a view sees it."""
 
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction
@@ -8,16 +9,19 @@ from csp.middleware import CSPMiddleware, PolicyParts
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
 from django.middleware.gzip import GZipMiddleware
+from django.shortcuts import render
 from django.utils.decorators import async_only_middleware, sync_and_async_middleware
 from django.utils.deprecation import MiddlewareMixin
 from whitenoise.middleware import WhiteNoiseMiddleware
 from whitenoise.responders import StaticFile
 
-from kit import request_id
+from kit import request_id, storage
 from kit.http import parts, signed
+from reveweb.lanes import Lane, lane_of
 
 GetResponse = Callable[[HttpRequest], Any]
 
+REFUSED = "reveweb.refused"  # in an ASGI scope: the status that its body was refused with (`reveweb.bodies`)
 COMPRESSIBLE = ("text/", "application/json", "image/svg+xml", "application/xml")
 
 
@@ -72,6 +76,31 @@ def preflights_in_json(get_response: GetResponse) -> GetResponse:
     return asynchronous
 
 
+def refusal_of(request: HttpRequest) -> int | None:
+    """Return the status that the body of `request` was refused with before it was read to its end."""
+    refusal: int | None = getattr(request, "scope", {}).get(REFUSED)
+    return refusal
+
+
+def refused_body(get_response: GetResponse) -> GetResponse:
+    """Says of a body that was refused why, instead of a view."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        if status := refusal_of(request):
+            if Lane.PLAIN in lane_of(request.path_info):
+                return refused_plainly(status)
+            return render(request, f"errors/{status}.html", status=status)
+        response: HttpResponseBase = get_response(request)
+        return response
+
+    return middleware
+
+
+def refused_plainly(status: int) -> HttpResponse:
+    """Return such an answer for who reads no pages."""
+    return HttpResponse(f"{HTTPStatus(status).phrase}\n", status=status, content_type="text/plain")
+
+
 class ContentSecurityPolicy(CSPMiddleware):
     """Tells the browser what a page may load: the site's own files, and in the admin what its widgets need."""
 
@@ -106,6 +135,13 @@ class StaticFiles(WhiteNoiseMiddleware):  # type: ignore[misc]  # whitenoise has
         for name, value in headers.items():
             response[name] = value
         return response
+
+
+class StorageAnswers(MiddlewareMixin):
+    """Answers 503 where a page needs a file that cannot be read now, and says when to come again."""
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        return storage.away() if isinstance(exception, storage.StorageAway) else None
 
 
 class PrivatePages(MiddlewareMixin):

@@ -301,7 +301,7 @@ _ON_ALL = (
 _CREDITS = ("X-Credits-Charged", "X-Credits-Remaining")
 _RATE = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "RateLimit-Policy")
 _WITH_RATE = (200, 202, 402, 422, 429, 502)
-_WITHOUT_CREDITS = (401, 403, 405, 500)  # whoever calls is not known, or nothing is
+_WITHOUT_CREDITS = (401, 403, 405, 408, 413, 500)  # whoever calls is not known, or nothing is
 _REPLAYED = (200, 202, 422, 502)
 
 

@@ -24,8 +24,10 @@ from billing import ledger, patience
 from billing.models import CreditGrant, Wallet
 from billing.outbox import mail
 from generator.ask import admission
+from generator.files import standing
 from generator.models import Generation
 from generator.upstreams import trouble
+from kit import storage
 from reveweb.held import HeldHandler
 from reveweb.lanes import Lane, lane_of
 from tests import environment, prepared
@@ -50,6 +52,8 @@ def _no_trouble() -> None:
     """Forget what an earlier test's upstream and Stripe were like."""
     trouble.forget()
     patience.STRIPE.reset()
+    storage.breaker.reset()
+    standing.forget()
 
 
 @pytest.fixture(scope="session")

@@ -48,6 +48,8 @@ def _computing(folder: str) -> list[Check]:
         Check("tests on SQLite and the embedded Valkey", one, {"TEST_BRANCHES": folder}),
         Check("branches taken", [sys.executable, "-m", "tests.branches", folder]),
     ]
+    if not _answers(5672):
+        print("RabbitMQ does not answer on port 5672: the tests of it as the broker are skipped.", flush=True)
     if away := _away():
         print(f"On its standard local port does not answer: {', '.join(away)}. No second pass.", flush=True)
         if os.environ.get("REQUIRE_SERVICES") == "1":

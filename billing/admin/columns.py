@@ -4,6 +4,8 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.admin.utils import quote
+from django.db.models import QuerySet, Value
+from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -11,7 +13,7 @@ from django.utils.safestring import SafeString
 from accounts import read_only
 from billing import identity
 from billing.catalogue import money
-from billing.models import Price, StripeAccount, Wallet
+from billing.models import CreditEntry, Price, StripeAccount, Wallet
 
 AMOUNTS = {"price", "amount", "paid", "refunded"}  # what is money in an audit record
 SHORT = 16  # characters of an id in a list
@@ -37,6 +39,23 @@ def cause_url(reference: str) -> str:
     id = rest.partition(":")[0]
     key = f"{kind}:{id}" if PAGES[kind] == "billing_payment" else id
     return reverse(f"admin:{PAGES[kind]}_change", args=[quote(key)])
+
+
+def with_sight(rows: QuerySet[Any], request: HttpRequest) -> QuerySet[Any]:
+    """Add to rows of the books whether the viewer sees images: `because` tells them what may be said of one."""
+    seeing: QuerySet[Any] = rows.annotate(sees_images=Value(request.user.has_perm("generator.view_generation")))
+    return seeing
+
+
+def because(entry: CreditEntry, sees_images: bool) -> tuple[str, str]:
+    """Return the cause of an entry in words, and the page about it, "" where there is none or not for the viewer.
+
+    What an upstream said of an image that was not made may repeat its prompt.
+    """
+    if sees_images or not entry.about.startswith("generation:"):
+        return entry.cause, cause_url(entry.about)
+    is_told = entry.kind == CreditEntry.Kind.RELEASE
+    return ("Returned: the image was not made" if is_told else entry.cause), ""
 
 
 def terms(amount: int, currency: str, interval: str) -> str:

@@ -25,7 +25,7 @@ from unfold.contrib.import_export.forms import ImportForm
 from accounts.models import User
 from billing import ledger
 from billing.models import CreditEntry, Wallet
-from billing.staff import acts
+from billing.staff import acts, roles
 
 COLUMNS = ("email", "credits", "reason", "reference")
 MAX_LINES = 1000
@@ -145,6 +145,8 @@ class GrantRows(resources.Resource):
         if user is None:
             errors["email"] = f"Nobody is registered as {email}." if email else "No email address."
             self.unknown += [email] if email else []
+        elif words := roles.out_of_reach(self.actor, user):
+            errors["email"] = words
         if not (credits.isascii() and credits.isdigit() and 0 < int(credits[:9]) <= acts.MAX_CREDITS >= int(credits)):
             errors["credits"] = f"“{credits}” is no whole number from 1 to {acts.MAX_CREDITS:,}."
         if not 0 < len(reason) <= acts.REASON_MAX_LENGTH or "\x00" in reason:

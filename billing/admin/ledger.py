@@ -3,12 +3,15 @@
 from typing import Any
 
 from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from accounts.read_only import ReadOnlyAdmin, change_url, link
-from billing.admin.columns import cause_url, person
+from billing.admin import columns
+from billing.admin.columns import person
 from billing.admin.imports import GrantImport
 from billing.models import CreditEntry, CreditGrant, CreditLine
 
@@ -48,10 +51,13 @@ class CreditEntryAdmin(ReadOnlyAdmin):
     def kind_label(self, entry: CreditEntry) -> tuple[str, str]:
         return entry.kind, entry.get_kind_display()
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[CreditEntry]:
+        return columns.with_sight(super().get_queryset(request), request)
+
     @display(description="Cause")
     def because(self, entry: CreditEntry) -> SafeString | str:
-        url = cause_url(entry.about)
-        return link(url, entry.cause) if url else entry.cause
+        words, url = columns.because(entry, entry.sees_images)  # type: ignore[attr-defined]  # the list adds it
+        return link(url, words) if url else words
 
     @display(description="Grants touched")
     def parts(self, entry: CreditEntry) -> SafeString | str:
@@ -71,6 +77,9 @@ class CreditGrantAdmin(GrantImport, ReadOnlyAdmin):
     readonly_fields = ["whose", "history"]
     ordering = ["-id"]
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[CreditGrant]:
+        return columns.with_sight(super().get_queryset(request), request)
+
     @display(description="Person")
     def whose(self, grant: CreditGrant) -> SafeString | str:
         return person(grant.wallet)
@@ -81,8 +90,11 @@ class CreditGrantAdmin(GrantImport, ReadOnlyAdmin):
 
     @display(description="Entries")
     def history(self, grant: CreditGrant) -> SafeString | str:
-        lines = grant.lines.select_related("entry").order_by("-id")[:50]
-        parts = ((f"{line.amount:+d}", link(change_url(line.entry), line.entry.cause)) for line in lines)
+        about = [f"entry__{name}" for name in CreditEntry.ABOUT]
+        lines = grant.lines.select_related("entry", *about).order_by("-id")[:50]
+        sees_images = grant.sees_images  # type: ignore[attr-defined]  # the list adds it to its rows
+        words = ((line, columns.because(line.entry, sees_images)[0]) for line in lines)
+        parts = ((f"{line.amount:+d}", link(change_url(line.entry), why)) for line, why in words)
         return format_html_join("", "<div>{} {}</div>", parts) or "–"
 
 

@@ -1,5 +1,7 @@
 """Mails: which went out, which are being tried, which were given up and can be sent again."""
 
+import re
+from functools import reduce
 from typing import Any
 
 from django.contrib import admin, messages
@@ -13,7 +15,7 @@ from accounts.viewer import user_of
 from billing.admin.columns import person
 from billing.models import OutgoingMail
 from billing.outbox import rendering
-from billing.staff import acts
+from billing.staff import acts, roles
 
 AT_ONCE = 200
 
@@ -53,7 +55,7 @@ class OutgoingMailAdmin(ReadOnlyAdmin):
         "template",
         "state",
         "attempts",
-        "last_error",
+        "whole_error",
         "due_at",
         "created_at",
         "sent_at",
@@ -61,7 +63,7 @@ class OutgoingMailAdmin(ReadOnlyAdmin):
         "reference",
         "values",
     ]
-    readonly_fields = ["recipient", "state", "values"]
+    readonly_fields = ["recipient", "state", "whole_error", "values"]
 
     @display(description="To")
     def recipient(self, mail: OutgoingMail) -> SafeString | str:
@@ -80,7 +82,11 @@ class OutgoingMailAdmin(ReadOnlyAdmin):
 
     @display(description="Error")
     def error(self, mail: OutgoingMail) -> str:
-        return mail.last_error[:120] or "–"
+        return _told(mail)[:120] or "–"
+
+    @display(description="Error")
+    def whole_error(self, mail: OutgoingMail) -> str:
+        return _told(mail) or "–"
 
     @display(description="Values")
     def values(self, mail: OutgoingMail) -> SafeString | str:
@@ -94,9 +100,24 @@ class OutgoingMailAdmin(ReadOnlyAdmin):
     @action(description="Send again", permissions=["send_again"])
     def send_again(self, request: HttpRequest, queryset: QuerySet[OutgoingMail]) -> None:
         """Queue the chosen mails again that were given up; a worker sends them."""
-        chosen = list(queryset.filter(failed_at__isnull=False).select_related("wallet")[:AT_ONCE])
-        begun = sum(acts.resend_mail(actor=user_of(request), mail=mail) for mail in chosen)
+        chosen = list(queryset.filter(failed_at__isnull=False).select_related("wallet__user")[:AT_ONCE])
+        actor, begun = user_of(request), 0
+        for mail in chosen:
+            receiver = acts.receiver(mail)
+            if words := roles.out_of_reach(actor, receiver) if receiver else "":
+                messages.warning(request, f"Not sent again to {mail.to or receiver}. {words}")
+            else:
+                begun += acts.resend_mail(actor=actor, mail=mail)
         if begun:
             messages.success(request, f"{begun} {'mail is' if begun == 1 else 'mails are'} on the way again.")
         else:
             messages.info(request, "None of those had failed: nothing was sent again.")
+
+
+def _told(mail: OutgoingMail) -> str:
+    """Return why a mail did not go out. A mail server may repeat what it refused: no link, and none of its values."""
+    if not rendering.is_secret(mail.template):
+        return mail.last_error
+    words = re.sub(r"\S*/\S*", "[not shown]", mail.last_error)
+    values = (value for value in mail.context.values() if isinstance(value, str) and value)
+    return reduce(lambda text, value: text.replace(value, "[not shown]"), values, words)

@@ -23,6 +23,7 @@ class AuditRecord(Written):
 
     class Meta:
         ordering = ["-id"]
+        indexes = [models.Index(fields=["actor", "created_at"], name="audit_actor_time")]
 
     def __str__(self) -> str:
         return f"{self.action} by {self.actor}"

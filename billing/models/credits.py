@@ -164,7 +164,7 @@ class CreditEntry(Written):
         verbose_name_plural = "credit entries"
 
     def __str__(self) -> str:
-        return f"{self.amount:+d} {self.reference or self.cause}"
+        return f"{self.amount:+d} {self.reference or self.get_kind_display()}"
 
     @property
     def about(self) -> str:

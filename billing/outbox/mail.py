@@ -21,6 +21,7 @@ from billing.models import OutgoingMail, Wallet
 from billing.outbox import rendering
 from kit import due
 from kit.broker import tell_on_commit
+from kit.pages import delete_by_pages
 from kit.threads import let_go
 
 log = logging.getLogger(__name__)
@@ -114,11 +115,16 @@ def forget(wallet: Wallet, email: str) -> None:
     theirs.exclude(UNSENT).update(**FORGOTTEN)
 
 
+def late(by: timedelta) -> int:
+    """Return how many mails have been due for longer than that, and nobody sent them."""
+    return _unsent().filter(due_at__lt=timezone.now() - by).count()
+
+
 def tidy() -> None:
     """Drop records of mails that need no reference to keep them from being sent twice."""
     old = timezone.now() - KEPT
     over = Q(sent_at__lt=old) | Q(failed_at__lt=old)
-    OutgoingMail.objects.filter(over, reference__startswith=ONCE).delete()
+    delete_by_pages(OutgoingMail.objects.filter(over, reference__startswith=ONCE))
 
 
 def _put_down(reference: str, **fields: Any) -> None:

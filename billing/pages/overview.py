@@ -5,6 +5,7 @@ from django.contrib.auth.decorators import login_required
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
 from django.shortcuts import render
+from django.utils.http import content_disposition_header
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
@@ -15,6 +16,7 @@ from billing.models import Order, Subscription
 from billing.pages import offers
 from billing.pages.wallet import wallet_of
 from billing.stripe import checkout, customers, renewal
+from kit.text import hyphenated
 
 RECENT_PAYMENTS = 12
 PORTAL = "Manage at Stripe"  # what the door to Stripe's portal is called
@@ -89,7 +91,9 @@ def history(request: HttpRequest) -> HttpResponse:
 def history_csv(request: HttpRequest) -> HttpResponseBase:
     """The whole history as a file, streamed."""
     response = StreamingHttpResponse(statement.csv_lines(wallet_of(request)), content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="{settings.SITE_NAME.lower()}-credits.csv"'
+    response["Content-Disposition"] = content_disposition_header(
+        True, f"{hyphenated(settings.SITE_NAME) or 'images'}-credits.csv"
+    )
     response["X-Accel-Buffering"] = "no"
     return response
 

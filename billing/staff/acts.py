@@ -1,12 +1,14 @@
 """What members of staff do to people and to the catalogue.
 
 Each act asks for its permission here, whatever page it came from, and leaves an `AuditRecord` in the transaction that
-changes anything; an act that changes nothing leaves none. An `actor` of None is the operator at the machine's own
-shell, who may do everything. All raise PermissionDenied, and ValueError for a reason that is empty or too long.
+changes anything; an act that changes nothing leaves none. Nobody below superuser acts on themselves or on somebody
+above them (`roles.out_of_reach`). An `actor` of None is the operator at the machine's own shell, who may do everything.
+All raise PermissionDenied, and ValueError for a reason that is empty or too long.
 """
 
-from collections.abc import Iterable
-from datetime import datetime
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -19,7 +21,7 @@ from django.utils import timezone
 from accounts import keys, sessions
 from accounts.models import ApiKey, User
 from billing import ledger, patience
-from billing.errors import NothingToTake, SubscriptionDecides
+from billing.errors import GrantedEnough, NothingToTake, SubscriptionDecides
 from billing.models import AuditRecord, CreditEntry, CreditGrant, OutgoingMail, Pack, Plan, StripeEvent, Wallet
 from billing.outbox import mail as mails
 from billing.staff import roles
@@ -30,6 +32,7 @@ Actor = User | None
 
 MAX_CREDITS = 1_000_000  # in one act: a slip of the finger stays countable
 REASON_MAX_LENGTH = 300
+DAY = timedelta(hours=24)  # a rolling one: there is no midnight at which everything may be granted twice
 
 
 class Act(StrEnum):
@@ -64,6 +67,13 @@ def grant_limit(actor: Actor) -> int:
     return int(settings.SUPPORT_GRANT_LIMIT) if may(actor, "grant_few") else 0
 
 
+def left_today(actor: Actor) -> int:
+    """Return how many credits `actor` may grant or return at this moment, in however many acts."""
+    if may(actor, "grant_any"):
+        return MAX_CREDITS
+    return max(0, int(settings.SUPPORT_GRANT_DAILY_LIMIT) - _granted_since(actor, timezone.now() - DAY))
+
+
 def grant(
     *,
     actor: Actor,
@@ -73,12 +83,16 @@ def grant(
     reference: str,
     expires_at: datetime | None = None,
 ) -> CreditEntry:
-    """Grant `credits`. Idempotent: the same `reference` returns the first entry and records nothing."""
-    _may_grant(actor, credits)
-    return _grant(actor, wallet, credits, _checked(reason), reference, expires_at)[0]
+    """Grant `credits`. Idempotent: the same `reference` returns the first entry and records nothing.
+
+    Raises GrantedEnough.
+    """
+    _may_grant(actor, [wallet], credits)
+    reason = _checked(reason)
+    with _within_a_day(actor):
+        return _grant(actor, wallet, credits, reason, reference, expires_at)[0]
 
 
-@transaction.atomic
 def grant_many(
     *,
     actor: Actor,
@@ -91,17 +105,20 @@ def grant_many(
     """Grant `credits` to each of `accounts`, all or none, and return how many got them now.
 
     The sum counts against the actor's limit. Each account has its own reference under `reference`, so that a form sent
-    twice grants once.
+    twice grants once. Raises GrantedEnough.
     """
     ordered = sorted(accounts, key=lambda wallet: wallet.pk)  # two acts that overlap lock in the same order
-    _may_grant(actor, credits * len(ordered))
+    _may_grant(actor, ordered, credits * len(ordered))
     reason = _checked(reason)
-    return sum(_grant(actor, wallet, credits, reason, f"{reference}:{wallet.pk}", expires_at)[1] for wallet in ordered)
+    with _within_a_day(actor):
+        return sum(
+            _grant(actor, wallet, credits, reason, f"{reference}:{wallet.pk}", expires_at)[1] for wallet in ordered
+        )
 
 
 def take(*, actor: Actor, wallet: Wallet, credits: int, reason: str, reference: str) -> CreditEntry:
     """Take up to `credits`, as many as there are. Idempotent as `grant` is. Raises NothingToTake."""
-    _require(actor, "take_credits")
+    _require(actor, "take_credits", wallet.user)
     reason = _checked(reason)
     with ledger.books(wallet) as books:
         if known := books.entry(reference):
@@ -121,10 +138,10 @@ def take(*, actor: Actor, wallet: Wallet, credits: int, reason: str, reference: 
 
 
 def return_credit(*, actor: Actor, wallet: Wallet, reference: str, reason: str) -> CreditEntry:
-    """Give back what was spent under the hold `reference`, once. Raises UnknownHold, NotSpent."""
-    _require(actor, "return_credit")
+    """Give back what was spent under the hold `reference`, once. Raises UnknownHold, NotSpent, GrantedEnough."""
+    _require(actor, "return_credit", wallet.user)
     reason = _checked(reason)
-    with ledger.books(wallet) as books:
+    with _within_a_day(actor), ledger.books(wallet) as books:
         returned: CreditEntry | None = CreditEntry.objects.filter(wallet=wallet, of__of__reference=reference).first()
         if returned:
             return returned
@@ -147,7 +164,7 @@ def change_plan(*, actor: Actor, wallet: Wallet, plan: Plan, reason: str) -> Non
 
     Raises SubscriptionDecides while a subscription is running.
     """
-    _require(actor, "change_limits")
+    _require(actor, "change_limits", wallet.user)
     reason = _checked(reason)
     with ledger.books(wallet) as books:  # of an act that is sent twice at once only the first is recorded
         if checkout.live_subscription(wallet):
@@ -162,7 +179,7 @@ def change_plan(*, actor: Actor, wallet: Wallet, plan: Plan, reason: str) -> Non
 
 def change_rate_limit(*, actor: Actor, wallet: Wallet, per_minute: int | None, reason: str) -> None:
     """Allow the wallet `per_minute` generate requests; None means its plan's limit."""
-    _require(actor, "change_limits")
+    _require(actor, "change_limits", wallet.user)
     reason = _checked(reason)
     with ledger.books(wallet) as books:  # as above
         was = books.wallet.rate_limit
@@ -188,7 +205,7 @@ def restore(*, actor: Actor, user: User, reason: str) -> None:
 @transaction.atomic
 def revoke_keys(*, actor: Actor, user: User, api_keys: Iterable[ApiKey], reason: str) -> int:
     """Revoke those of `api_keys` that are the user's and not revoked yet, and return how many that were."""
-    _require(actor, "revoke_key")
+    _require(actor, "revoke_key", user)
     reason = _checked(reason)
     wanted = {key.pk for key in api_keys}
     live = list(ApiKey.objects.select_for_update().filter(user=user, pk__in=wanted, revoked_at=None).order_by("pk"))
@@ -203,8 +220,8 @@ def revoke_keys(*, actor: Actor, user: User, api_keys: Iterable[ApiKey], reason:
 @transaction.atomic
 def set_role(*, actor: Actor, user: User, role: str, reason: str) -> None:
     """Make the user staff with `role`, one of `roles.ROLES`, or no staff for ""."""
-    _require(actor, "assign_role")
-    _not_oneself_nor_above(actor, user)
+    _require(actor, "assign_role", user)
+    _not_oneself(actor, user)
     reason = _checked(reason)
     user = User.objects.select_for_update(of=("self",)).get(pk=user.pk)
     before = roles.role_of(user)
@@ -219,13 +236,16 @@ def set_role(*, actor: Actor, user: User, role: str, reason: str) -> None:
 
 def retry_event(*, actor: Actor, event: StripeEvent) -> bool:
     """Try an unhandled Stripe event now and tell whether it is handled. It may ask Stripe: no transaction is held."""
-    _require(actor, "retry_event")
+    _require(actor, "retry_event", None)
     before = {"event": event.pk, "handled": False, "error": event.last_error[:200]}
     if not StripeEvent.objects.filter(pk=event.pk, handled_at=None).update(due_at=timezone.now()):
         return True
     with patience.within(patience.CLICK_SECONDS):
         handled = inbox.handle(event.pk)
-    event.refresh_from_db()
+    try:
+        event.refresh_from_db()
+    except StripeEvent.DoesNotExist:  # what is old and handled is dropped at night
+        return True
     after = {"event": event.pk, "handled": handled, "error": event.last_error[:200]}
     _record(actor, Act.RETRY, "Tried again by hand", before=before, after=after)
     return handled
@@ -234,12 +254,17 @@ def retry_event(*, actor: Actor, event: StripeEvent) -> bool:
 @transaction.atomic
 def resend_mail(*, actor: Actor, mail: OutgoingMail) -> bool:
     """Queue a mail again that was given up; False when it was not."""
-    _require(actor, "resend_mail")
+    _require(actor, "resend_mail", receiver(mail))
     before = {"mail": mail.reference, "attempts": mail.attempts, "error": mail.last_error[:200]}
     begun = mails.resend(mail)
     if begun:
         _record(actor, Act.RESEND, "Sent again by hand", wallet=mail.wallet, before=before, after={"attempts": 0})
     return begun
+
+
+def receiver(mail: OutgoingMail) -> User | None:
+    """Return whose account a mail is about, or whose address it goes to; None for a stranger."""
+    return mail.wallet.user if mail.wallet else User.objects.filter(email=mail.to.lower()).first()
 
 
 @transaction.atomic
@@ -249,7 +274,7 @@ def save_product(*, actor: Actor, product: Plan | Pack, reason: str) -> None:
     What was sold before keeps its terms: those are in prices, which nobody edits. The record holds what is changed.
     """
     kind = product._meta.model_name
-    _require(actor, f"{'add' if product.pk is None else 'change'}_{kind}")
+    _require(actor, f"{'add' if product.pk is None else 'change'}_{kind}", None)
     reason = _checked(reason)
     if product.pk is None:
         product.save()
@@ -300,15 +325,15 @@ def record(
     _record(actor, act, _checked(reason), wallet=wallet, before=before, after=after)
 
 
-def permitted(actor: Actor, permission: str, reason: str) -> str:
-    """Return the reason of an act of another module's, stripped. Raises PermissionDenied, ValueError."""
-    _require(actor, permission)
+def permitted(actor: Actor, permission: str, user: User, reason: str) -> str:
+    """Return the reason of an act of another module's on `user`, stripped. Raises PermissionDenied, ValueError."""
+    _require(actor, permission, user)
     return _checked(reason)
 
 
 def _set_active(actor: Actor, user: User, active: bool, act: Act, reason: str) -> None:
-    _require(actor, "suspend_user")
-    _not_oneself_nor_above(actor, user)
+    _require(actor, "suspend_user", user)
+    _not_oneself(actor, user)
     reason = _checked(reason)
     wallet = _of(user)
     # A deleted account is closed for good; a session that outlived a suspension would come back with the person.
@@ -330,19 +355,64 @@ def _record(
     AuditRecord.objects.create(actor=actor, wallet=wallet, action=act.value, reason=reason, before=before, after=after)
 
 
-def _require(actor: Actor, permission: str) -> None:
+def require_reach(actor: Actor, user: User) -> None:
+    """Raise PermissionDenied where `actor` may do nothing to `user`."""
+    if words := roles.out_of_reach(actor, user):
+        raise PermissionDenied(words)
+
+
+def _require(actor: Actor, permission: str, user: User | None) -> None:
+    """Ask for a permission, and for reach where the act is on somebody; `user` is None where it is on nobody."""
     if not may(actor, permission):
         raise PermissionDenied
+    if user is not None:
+        require_reach(actor, user)
 
 
-def _may_grant(actor: Actor, credits: int) -> None:
+def _may_grant(actor: Actor, wallets: Iterable[Wallet], credits: int) -> None:
     if not 0 < credits <= grant_limit(actor):
         raise PermissionDenied
+    for wallet in wallets:
+        require_reach(actor, wallet.user)
 
 
-def _not_oneself_nor_above(actor: Actor, user: User) -> None:
-    """Nobody locks themselves out, and a role gives no power over superusers."""
-    if actor is not None and (actor.pk == user.pk or (user.is_superuser and not actor.is_superuser)):
+@contextmanager
+def _within_a_day(actor: Actor) -> Iterator[None]:
+    """Undo what is granted here if with it `actor` granted more in 24 hours than they may. Raises GrantedEnough.
+
+    Acts of the same actor wait for each other at their row, so that each counts those before it.
+    """
+    if actor is None or may(actor, "grant_any"):
+        yield
+        return
+    with transaction.atomic():
+        # Not FOR UPDATE: for that each audit record which names them, by whomever it is written, would have to wait.
+        User.objects.select_for_update(of=("self",), no_key=True).get(pk=actor.pk)
+        since, limit = timezone.now() - DAY, int(settings.SUPPORT_GRANT_DAILY_LIMIT)
+        before = _granted_since(actor, since)
+        yield
+        if _granted_since(actor, since) > max(before, limit):  # what was granted before may be asked for again
+            left = max(0, limit - before)
+            raise GrantedEnough(enough(left))
+
+
+def enough(left: int) -> str:
+    """Say how many credits whoever has a limit may grant now, and what to do about it."""
+    words = f"{left:,} of these {'is' if left == 1 else 'are'} left now" if left else "none of these are left now"
+    return (
+        f"You may grant and return {settings.SUPPORT_GRANT_DAILY_LIMIT:,} credits in any 24 hours, and {words}. "
+        "Ask somebody with the finance role for more."
+    )
+
+
+def _granted_since(actor: Actor, since: datetime) -> int:
+    acts = AuditRecord.objects.filter(actor=actor, created_at__gt=since, action__in=[Act.GRANT.value, Act.RETURN.value])
+    return sum(acts.values_list("after__credits", flat=True))
+
+
+def _not_oneself(actor: Actor, user: User) -> None:
+    """Nobody locks themselves out."""
+    if actor is not None and actor.pk == user.pk:
         raise PermissionDenied
 
 

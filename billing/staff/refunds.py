@@ -48,7 +48,7 @@ def refund(*, actor: acts.Actor, payment: Payment, amount: int, reason: str, non
     If Stripe does not answer, the row stays `asked`, and `ask_due` goes on with step 2. Raises CannotRefund,
     PermissionDenied, ValueError.
     """
-    reason = acts.permitted(actor, "refund_payment", reason)
+    reason = acts.permitted(actor, "refund_payment", payment.wallet.user, reason)
     asked = _on_record(actor, payment, amount, reason, nonce)
     ask(asked.pk)
     asked.refresh_from_db()

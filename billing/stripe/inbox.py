@@ -12,6 +12,7 @@ from billing.models import StripeEvent
 from billing.shapes import Event
 from billing.stripe import events, record
 from kit import broker, due
+from kit.pages import delete_by_pages
 
 log = logging.getLogger(__name__)
 
@@ -19,6 +20,7 @@ LEASE = timedelta(minutes=2)  # how long one try may take before another worker 
 LONGEST_PAUSE = timedelta(hours=1)
 AWAY_PAUSE = timedelta(minutes=2)  # while Stripe is away: somebody has paid, and waits for their credits
 UNHANDLED = Q(handled_at=None)
+IGNORED_KEPT = timedelta(days=90)
 
 
 def store(event: Event) -> bool:
@@ -34,6 +36,15 @@ def store(event: Event) -> bool:
     if is_new:
         broker.tell_on_commit("billing.tasks.handle_event", event["id"])
     return is_new
+
+
+def tidy() -> None:
+    """Drop events that were ignored, as other sites at the same Stripe account send them without end.
+
+    Only long after Stripe would send one again or `reconcile_stripe` would find it: 30 days.
+    """
+    old = timezone.now() - IGNORED_KEPT
+    delete_by_pages(StripeEvent.objects.filter(handled_at__lt=old, received_at__lt=old).exclude(ignored=""))
 
 
 def handle(event_id: str) -> bool:

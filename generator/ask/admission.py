@@ -31,6 +31,7 @@ from generator.jobs import caps
 from generator.models import Generation, new_public_id
 from generator.upstreams import trouble
 from kit import wakeups
+from kit.text import folded
 from kit.threads import in_thread
 
 CREDITS_PER_IMAGE = 1
@@ -216,6 +217,7 @@ def _drafts(
             api_key=api_key,
             prompt=request.prompt,
             negative_prompt=request.negative_prompt,
+            search_text=folded(request.prompt),
             aspect_ratio=request.aspect_ratio,
             idempotency_key=idempotency_key,
             position=position,

@@ -8,6 +8,7 @@ from django.core.exceptions import ValidationError
 
 from generator.ask.admission import ImageRequest
 from generator.models import ASPECT_RATIOS, PROMPT_MAX_LENGTH
+from kit.text import is_blank
 
 COUNTS = (1, 2, 3, 4)  # images of one press
 STUDIO_KEY = "studio:"  # how the idempotency keys of the studio's form begin
@@ -62,7 +63,8 @@ class TextField(forms.CharField):
     def to_python(self, value: Any) -> str:
         if isinstance(value, str):
             value = value.replace("\r\n", "\n")
-        return str(super().to_python(value) or "")
+        text = str(super().to_python(value) or "")
+        return "" if is_blank(text) else text
 
 
 class GenerateForm(forms.Form):

@@ -22,6 +22,7 @@ from redis.retry import Retry
 from accounts.models import ApiKey
 from billing.models import Wallet
 from generator.errors import LimiterUnavailable, RateLimit, RateLimited
+from kit import site
 from kit.loops import PerLoop
 
 log = logging.getLogger(__name__)
@@ -63,8 +64,8 @@ class Window:
 
     @property
     def key(self) -> str:
-        """The list's name; another limit begins another list."""
-        return f"LIMITS:LIMITER/reveweb/{self.kind}/{self.owner}/{self.per_minute}/1/minute"
+        """The list's name; another limit begins another list. Raises NameUnknown."""
+        return f"reveweb:limit:{site.name()}:{self.kind}:{self.owner}:{self.per_minute}"
 
     def command(self, images: int) -> tuple[Any, ...]:
         """The script's arguments."""
@@ -125,8 +126,9 @@ def _status_window(wallet: Wallet) -> Window:
 
 
 def _asked(window: Window, images: int) -> tuple[bool, RateLimit]:
-    client, command = _client(), window.command(images)
+    client = _client()
     try:
+        command = window.command(images)
         try:
             answer: Any = client.evalsha(_SHA, *command)
         except redis.exceptions.NoScriptError:  # a server that was started anew
@@ -137,8 +139,10 @@ def _asked(window: Window, images: int) -> tuple[bool, RateLimit]:
 
 
 async def _asked_soon(window: Window, images: int) -> tuple[bool, RateLimit]:
-    client, command = _clients.get(), window.command(images)
+    client = _clients.get()
     try:
+        await site.soon()
+        command = window.command(images)
         try:
             answer: Any = await client.evalsha(_SHA, *command)  # type: ignore[misc]  # typed as both kinds of client
         except redis.exceptions.NoScriptError:

@@ -80,7 +80,7 @@ def _told(value: object) -> object:
 def _own_columns() -> tuple[tuple[str, str], ...]:
     """The columns that differ from one generation to the next, with their attributes: what has no constant default."""
     varying = {"wallet", "api_key", "prompt", "negative_prompt", "aspect_ratio", "idempotency_key", "request_digest"}
-    varying |= {"is_awaited", "deadline_at"}
+    varying |= {"is_awaited", "deadline_at", "search_text"}
     return tuple(
         (str(field.column), field.attname)
         for field in Generation._meta.concrete_fields

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, ConfigDict
 from pydantic_core import PydanticCustomError
 
 from generator.models import ASPECT_RATIOS, PROMPT_MAX_LENGTH, PROMPT_REFUSED, PUBLIC_ID, Generation
+from kit.text import SEEN, is_blank
 
 CREDIT_RETURNED = "Your credit was returned."
 AspectRatio = Literal["1:1", "16:9", "4:3", "3:4", "9:16", "2:3", "3:2"]
@@ -25,15 +26,15 @@ def _text(value: str) -> str:
 
 
 def _filled(value: str) -> str:
-    if not value.strip():
+    if is_blank(value):
         raise PydanticCustomError("blank", "must not be blank")
     return value
 
 
 Text = Annotated[str, AfterValidator(_text)]
-# What `_text` and `_filled` take, and some odd things less, in the words that all dialects of patterns share.
+# What `_text` and `_filled` take, for the document.
 TEXT = r"^[^\x00]*$"
-FILLED = r"^[^\x00]*[^\s\x00-\x1f\x7f-\x9f][^\x00]*$"
+FILLED = rf"^[^\x00]*{SEEN}[^\x00]*$"
 
 
 class GenerateRequest(Schema):

@@ -1,6 +1,5 @@
 """Many images as one ZIP that is made while it is sent: never more of it in memory than one image."""
 
-import re
 from collections.abc import AsyncGenerator, Generator, Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC
@@ -9,27 +8,29 @@ from zipstream import ZIP_STORED, ZipStream
 
 from generator.files import images
 from generator.models import Generation
+from kit import storage
 from kit.http.csv_export import to_csv
-from kit.threads import Pool, in_thread
+from kit.text import hyphenated
+from kit.threads import let_go
 
 MANIFEST = "prompts.csv"
 HEAD = ("file", "prompt", "negative_prompt", "ratio", "width", "height", "made_utc", "source", "model", "id", "note")
 MISSING = "This image's file was missing."
 PIECE = 256 * 1024  # bytes that are gathered before they are sent, so that small ones cost no round of their own
-_WORDS_LENGTH = 60
-_NO_WORD = re.compile(r"[^\w]+|_+")
 
 
 def stream(generations: Iterable[Generation]) -> Generator[bytes, None, None]:
     """Yield a ZIP of completed generations, uncompressed (images are that already), and last what they were asked for.
 
-    A file that storage no longer has is left out, and the manifest says so.
+    A file that storage no longer has is left out, and the manifest says so. Raises StorageAway: a ZIP that breaks off
+    is asked for again, where one that lacks images may be taken for all there is.
     """
     archive = ZipStream(compress_type=ZIP_STORED)
     rows: list[tuple[object, ...]] = [HEAD]
     for generation in generations:
         name = file_name(generation)
         note = ""
+        let_go()  # the storage may keep us waiting
         try:
             archive.add(_pieces(images.read(generation.file_name)), name)
         except FileNotFoundError:
@@ -44,7 +45,7 @@ async def stream_async(generations: Iterable[Generation]) -> AsyncGenerator[byte
     """Yield what `stream` does, read in a thread a piece at a time: a slow reader holds no thread."""
     chunks = stream(generations)
     try:
-        while piece := await in_thread(lambda: _gather(chunks), Pool.FILES):
+        while piece := await storage.in_time(lambda: _gather(chunks)):
             yield piece
     finally:
         with suppress(ValueError):  # whoever went away in the middle of a piece: its thread still reads
@@ -53,7 +54,7 @@ async def stream_async(generations: Iterable[Generation]) -> AsyncGenerator[byte
 
 def file_name(generation: Generation) -> str:
     """Return a name that sorts by time and can be told from the others: day, first words, end of the id."""
-    words = _NO_WORD.sub("-", generation.prompt[: 4 * _WORDS_LENGTH].lower())[:_WORDS_LENGTH].strip("-")
+    words = hyphenated(generation.prompt[:400])
     day = generation.created_at.astimezone(UTC).date().isoformat()
     # Ids differ by case too, and some file systems do not tell that: the number does.
     parts = (day, words, f"{generation.pk}-{generation.public_id[-4:]}")

@@ -14,7 +14,9 @@ from django.http import HttpResponse
 
 from generator.files import images
 from generator.models import Generation
+from kit import storage
 from kit.http import signed
+from kit.text import hyphenated
 from kit.threads import Pool, in_thread
 
 CONVERSIONS_AT_ONCE = 2  # each takes a core, and the memory of a decoded image
@@ -23,7 +25,6 @@ CONVERSIONS_OF_ONE_ACCOUNT = 2  # waiting or running: everybody shares one queue
 CACHED = "private, no-cache"
 FORMATS = {"png": "PNG", "jpeg": "JPEG", "webp": "WEBP"}  # as addresses and Pillow call them
 _EXTENSIONS = {"png": "png", "jpeg": "jpg", "webp": "webp"}
-_NAME_LENGTH = 60
 _ID_LENGTH = 8
 
 
@@ -62,9 +63,9 @@ def original_format(generation: Generation) -> str:
 async def download_of(generation: Generation, format: str) -> Download:
     """Return a completed image in `format`: the very bytes that were stored where they are that already.
 
-    Raises FileNotFoundError, BadImage.
+    Raises FileNotFoundError, BadImage, StorageAway.
     """
-    data = await in_thread(partial(images.read, generation.file_name), Pool.FILES)
+    data = await storage.in_time(partial(images.read, generation.file_name))
     if is_conversion(generation, format):
         data = await in_thread(partial(images.convert, data, FORMATS[format]), Pool.PROCESSOR)
     return Download(data, disposition(generation, format), images.CONTENT_TYPES[_EXTENSIONS[format]])
@@ -137,14 +138,5 @@ def _name(generation: Generation, *, in_ascii: bool) -> str:
     prompt = generation.prompt[:400]
     if in_ascii:
         prompt = unicodedata.normalize("NFKD", prompt).encode("ascii", "ignore").decode()
-    words = _hyphenated(unicodedata.normalize("NFKC", prompt))
-    if len(words) > _NAME_LENGTH:
-        words = words[: _NAME_LENGTH + 1].rpartition("-")[0] or words[:_NAME_LENGTH]
+    words = hyphenated(prompt)
     return f"{words}-{generation.public_id[:_ID_LENGTH]}".lstrip("-")
-
-
-def _hyphenated(text: str) -> str:
-    """Return the words of `text` with hyphens between them: letters of any script, their marks, and digits."""
-    text = text.replace("'", "").replace("’", "").lower()
-    kept = (character if unicodedata.category(character)[0] in "LMN" else " " for character in text)
-    return "-".join("".join(kept).split())

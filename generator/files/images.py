@@ -11,6 +11,10 @@ from django.core.files.storage import default_storage
 from PIL import Image, ImageOps
 
 from generator.errors import BadImage
+from generator.files.standing import storage_trouble
+from kit import storage
+
+__all__ = ["storage_trouble"]  # of this room, for those who ask whether images can be kept
 
 FORMATS = ("PNG", "JPEG", "WEBP")
 EXTENSIONS = {"PNG": "png", "JPEG": "jpg", "MPO": "jpg", "WEBP": "webp"}  # an MPO is a JPEG with a second picture in it
@@ -42,7 +46,7 @@ def verify(data: bytes) -> StoredImage:
 
 
 def keep(data: bytes, token: str, image: StoredImage) -> None:
-    """Save verified `data` under `token`; saving again overwrites."""
+    """Save verified `data` under `token`; saving again overwrites. Raises StorageAway, as all that asks the storage."""
     _save(path_of(f"{token}.{image.extension}"), data)
 
 
@@ -76,7 +80,7 @@ def keep_thumbnails(token: str, made: Mapping[int, bytes]) -> None:
 def delete_thumbnails(token: str) -> None:
     """Remove an image's thumbnails; what is gone already is fine."""
     for side in THUMBNAIL_SIDES:
-        default_storage.delete(thumbnail_name(token, side))
+        _delete(thumbnail_name(token, side))
 
 
 def path_of(file_name: str) -> str:
@@ -90,8 +94,8 @@ def thumbnail_name(token: str, side: int) -> str:
 
 
 def read(file_name: str) -> bytes:
-    """Return a stored file's bytes. Raises FileNotFoundError."""
-    with default_storage.open(path_of(file_name)) as file:
+    """Return a stored file's bytes. Raises FileNotFoundError, StorageAway."""
+    with storage.opened(default_storage, path_of(file_name)) as file:
         return bytes(file.read())
 
 
@@ -113,7 +117,7 @@ def convert(data: bytes, to: str) -> bytes:
 def delete(token: str) -> None:
     """Remove an image, whatever its format, and its thumbnails; what is gone already is fine."""
     for extension in CONTENT_TYPES:
-        default_storage.delete(path_of(f"{token}.{extension}"))
+        _delete(path_of(f"{token}.{extension}"))
     delete_thumbnails(token)
 
 
@@ -152,7 +156,13 @@ def _webp(image: Image.Image) -> bytes:
 
 
 def _save(path: str, data: bytes) -> None:
-    default_storage.save(path, ContentFile(data))
+    with storage.asked():
+        default_storage.save(path, ContentFile(data))
+
+
+def _delete(path: str) -> None:
+    with storage.asked():
+        default_storage.delete(path)
 
 
 def _mean_colour(image: Image.Image) -> str:

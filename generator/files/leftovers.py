@@ -21,6 +21,7 @@ from django.utils import timezone
 
 from generator.files import images
 from generator.models import Generation
+from kit import storage
 from kit.threads import let_go
 
 log = logging.getLogger(__name__)
@@ -70,7 +71,10 @@ class _Row:
 
 
 def compare(*, repair: bool) -> Report:
-    """Compare all of storage with all rows. With `repair`, delete leftovers and have missing thumbnails made."""
+    """Compare all of storage with all rows. With `repair`, delete leftovers and have missing thumbnails made.
+
+    Raises StorageAway: a comparison with a part of it would be none.
+    """
     report, unnamed = Report(), list[str]()
     for folder in sorted(_folders()):
         _compare_folder(folder, report, unnamed, repair=repair)
@@ -134,7 +138,8 @@ def _compare_folder(folder: str, report: Report, unnamed: list[str], *, repair: 
 def _folders() -> set[str]:
     """Return the folders that there are, and those that there should be."""
     try:
-        listed, _ = default_storage.listdir("")
+        with storage.asked():
+            listed, _ = default_storage.listdir("")
     except FileNotFoundError:  # nothing was ever stored
         listed = []
     wanted = _kept().annotate(folder=Left("file_token", 2)).order_by().values_list("folder", flat=True).distinct()
@@ -150,7 +155,8 @@ def _files_in(folder: str) -> dict[str, set[str]]:
     """Return the names of our files in a folder by their token. What is not called as ours are is not ours."""
     let_go()
     try:
-        _, names = default_storage.listdir(folder)
+        with storage.asked():
+            _, names = default_storage.listdir(folder)
     except FileNotFoundError:
         names = []
     found = defaultdict(set)
@@ -197,13 +203,16 @@ def _thumbnails(token: str) -> set[str]:
 def _is_missing(pk: int, name: str) -> bool:
     """Look once more: the image may have been trashed since the folder was listed."""
     let_go()
-    return not default_storage.exists(images.path_of(name)) and _kept().filter(pk=pk).exists()
+    with storage.asked():
+        is_there = default_storage.exists(images.path_of(name))
+    return not is_there and _kept().filter(pk=pk).exists()
 
 
 def _is_older(path: str, than: datetime) -> bool:
     let_go()
     try:
-        return default_storage.get_modified_time(path) < than
+        with storage.asked():
+            return default_storage.get_modified_time(path) < than
     except FileNotFoundError:
         return False
 
@@ -211,8 +220,11 @@ def _is_older(path: str, than: datetime) -> bool:
 def _delete(path: str) -> bool:
     let_go()
     try:
-        default_storage.delete(path)
-    except Exception:  # every kind of storage has its own errors; the next night tries again
+        with storage.asked():
+            default_storage.delete(path)
+    except storage.StorageAway:  # the next night tries again
+        if storage.is_silent():
+            raise
         log.exception("%s could not be deleted", path)
         return False
     return True

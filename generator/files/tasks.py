@@ -1,17 +1,31 @@
-"""The Celery task of this room."""
+"""The Celery task of this room, and what a worker does about storage that several machines share."""
 
 import logging
 from datetime import time
+from typing import Any
 
 from celery import shared_task
+from celery.signals import worker_ready, worker_shutdown
 
-from generator.files import leftovers
+from generator.files import leftovers, shared_mark
 from kit import nights
 from kit.threads import one_at_a_time
 
 log = logging.getLogger(__name__)
 
 AT = time(4, 29)  # UTC
+
+
+@worker_ready.connect
+def keep_mark(sender: Any, **_: Any) -> None:
+    """Let other machines see whether they share this worker's storage."""
+    shared_mark.watch(sender.hostname, writes=True)
+
+
+@worker_shutdown.connect
+def remove_mark(**_: Any) -> None:
+    """Take that back."""
+    shared_mark.stop()
 
 
 @shared_task

@@ -13,13 +13,16 @@ import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
+from datetime import datetime, timedelta
 from typing import Any
 
 import redis
 from django.conf import settings
 from django.db import DatabaseError
+from django.utils import timezone
 
 from generator import live
+from generator.files import standing, unstored
 from generator.jobs import lifecycle, sweep
 from generator.jobs.pacing import Bell
 from generator.jobs.rhythm import step_at
@@ -28,7 +31,7 @@ from generator.jobs.worker import Drawn, Worker
 from generator.models import Generation
 from generator.upstreams import reve_art, trouble
 from kit import pulse, wakeups
-from kit.threads import in_loop, in_thread
+from kit.threads import Pool, in_loop, in_thread
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +44,7 @@ SWEEP_SECONDS = 2.0
 BREATH_SECONDS = 0.005  # between two claims, so that what is due meanwhile comes in one; more while much is under way
 PULSE_SECONDS = 1.0
 CATCH_UP_SECONDS = 0.3
+TOLD_AFTER = timedelta(minutes=1)  # that storage is in trouble: what comes and goes needs no mail
 ENDING_SECONDS = 10.0  # what is in hand has to end when the process does
 
 InHand = dict[int, Generation]
@@ -67,7 +71,7 @@ class Engine:
 
     async def run(self) -> None:
         """Work until `close`, then let what is in hand end, for a while."""
-        beside = (self._hear(), self._renew(), self._sweep(), self._beat(), self._catch_up())
+        beside = (self._hear(), self._renew(), self._sweep(), self._beat(), self._catch_up(), self._watch_storage())
         others = [asyncio.create_task(work) for work in beside]
         pumps = [
             asyncio.create_task(self._pump(self.queue, self._send_some)),
@@ -125,6 +129,8 @@ class Engine:
         return len(claimed)
 
     def _claim_submissions(self, places: int, of_wallet: Counter[int]) -> list[Generation]:
+        if self.worker.is_full:
+            return []
         self.worker.is_in_trouble = trouble.current() is not None
         if self.worker.is_in_trouble:  # one at a time is sent as a trial
             if of_wallet or not self._turns.are_due() or not trouble.may_try():
@@ -195,6 +201,34 @@ class Engine:
             except Exception as error:  # the database is away
                 log.warning("What is stuck could not be ended: %r", error)
 
+    async def _watch_storage(self) -> None:
+        """Find out whether images can be kept, before they are drawn, and have those stored that wait for it."""
+        wrong_since: datetime | None = None
+        was_wrong = True  # whoever starts may have images of an earlier process
+        while True:
+            with contextlib.suppress(Exception):  # the database is away
+                await in_thread(unstored.sweep)
+            wrong: str | None = None
+            try:
+                wrong = await in_thread(standing.examine, Pool.STORAGE)
+            except Exception:
+                log.exception("It is not known how storage is")
+            if was_wrong and not wrong:
+                with contextlib.suppress(DatabaseError):
+                    if await in_thread(lifecycle.store_now):
+                        self.looks.ring()
+            was_wrong = bool(wrong)
+            wrong_since = (wrong_since or timezone.now()) if wrong else None
+            if wrong and wrong_since and timezone.now() - wrong_since > TOLD_AFTER:
+                with contextlib.suppress(DatabaseError):
+                    await in_thread(functools.partial(sweep.tell_of_storage, wrong, since=wrong_since))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(standing.PAUSE_SECONDS):
+                    await asyncio.sleep(standing.TROUBLED_PAUSE_SECONDS)
+                    if not wrong:
+                        await self.worker.storage_refused.wait()
+            self.worker.storage_refused.clear()
+
     async def _catch_up(self) -> None:
         """Once it is known how long drawings take, bring forward the looks that were set before it was."""
         rhythm = self.worker.rhythm
@@ -212,8 +246,9 @@ class Engine:
     async def _beat(self) -> None:
         """Let it be known that this works, and whether anything gets done."""
         while True:
-            names = ["worker", *(["progress"] if self._got_something_done else [])]
+            names = ["worker", *(["progress"] if self._got_something_done else []), *self.worker.news]
             self._got_something_done = False
+            self.worker.news.clear()
             for name in names:
                 with contextlib.suppress(redis.RedisError, OSError):
                     await asyncio.to_thread(pulse.beat, name)

@@ -8,6 +8,9 @@
 Whoever claims rows gets one token for all of them (`Generation.claim`), and every later write repeats it, as in
 `kit.due`: a worker that comes back after its claim lapsed changes nothing. What is let go has no claim.
 
+An image that storage does not take is no failure: its row stays DRAWING, with `unstored_since` and a later deadline
+(`wait_for_storage`), its bytes with the worker's machine (`files.unstored`), until storage has it and it is completed.
+
 A worker that dies leaves rows whose `due_at` lapses. A lapsed QUEUED or DRAWING row is simply resumed. A lapsed
 SUBMITTING row may have reached the upstream, so it is never sent again: it fails, and its credit returns.
 """
@@ -70,6 +73,15 @@ class Pause:
     generation: Generation
     after: float
     is_failed: bool = False
+
+
+@dataclass(frozen=True)
+class Unstored:
+    """`generation` was drawn by `model`, and storage does not take it; try again in `after` seconds."""
+
+    generation: Generation
+    model: str
+    after: float
 
 
 def claim_submissions(pks: Sequence[int]) -> list[Generation]:
@@ -142,6 +154,27 @@ def look_again(pauses: Sequence[Pause]) -> set[int]:
     rows = [(pause.generation, [_in(pause.after), int(pause.is_failed)]) for pause in pauses]
     assign = "due_at = v.column3, claim = '', failed_polls = failed_polls + v.column4"
     return change_each(rows, status=Status.DRAWING, assign=assign)
+
+
+def wait_for_storage(waiting: Sequence[Unstored]) -> set[int]:
+    """Let go of drawings that storage does not take. Returns the keys of those that were claimed.
+
+    They have STORAGE_PATIENCE_SECONDS from the first time on: they are drawn, and the upstream has charged for them.
+    """
+    now, patience = timezone.now(), timedelta(seconds=settings.STORAGE_PATIENCE_SECONDS)
+    rows = []
+    for one in waiting:
+        since = one.generation.unstored_since or now
+        deadline = max(one.generation.deadline_at, since + patience)
+        rows.append((one.generation, [_in(one.after), since, deadline, one.model[:MODEL_MAX_LENGTH]]))
+    assign = "due_at = v.column3, claim = '', unstored_since = v.column4, deadline_at = v.column5, model = v.column6"
+    return change_each(rows, status=Status.DRAWING, assign=assign)
+
+
+def store_now() -> int:
+    """Have all that waits for storage tried now: it takes images again."""
+    waiting = Generation.objects.filter(status=Status.DRAWING, claim="", due_at__gt=timezone.now())
+    return waiting.exclude(unstored_since=None).update(due_at=timezone.now())
 
 
 def look_sooner(*, age: float, beyond: float) -> int:

@@ -1,7 +1,7 @@
 """What nobody else would ever end, or remove: found by the rows alone, and safe beside any worker."""
 
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.utils import timezone
@@ -10,6 +10,8 @@ from generator.files import images
 from generator.jobs import lifecycle
 from generator.jobs.lifecycle import UNAVAILABLE
 from generator.models import Generation
+from generator.upstreams import trouble
+from kit import storage
 from kit.threads import let_go
 
 log = logging.getLogger(__name__)
@@ -26,7 +28,15 @@ def fail_stuck() -> None:
         lifecycle.fail(generation, code="upstream_failed", message=UNAVAILABLE, only_if=still)
     for generation in lifecycle.past_deadline()[:MOST_AT_ONCE]:
         message = f"No image after {settings.GENERATION_DEADLINE_SECONDS} seconds."
+        if generation.unstored_since:
+            message = "The image could not be stored."
         lifecycle.fail(generation, code="timed_out", message=message, only_if=lifecycle.WHOEVER_HAS_IT)
+
+
+def tell_of_storage(words: str, *, since: datetime) -> None:
+    """Tell the operators what is wrong with the image storage, at most once a day."""
+    at = f"{since:%d %B %Y, %H:%M} UTC"
+    trouble.tell_operators("storage_trouble", f"storage_trouble:{timezone.now():%Y-%m-%d}", words=words, since=at)
 
 
 def delete_files_of_failures() -> int:
@@ -42,6 +52,8 @@ def delete_files_of_failures() -> int:
             images.delete(token)
         except Exception:  # every kind of storage has its own errors; the next round tries again
             log.exception("Files of a failed image could not be removed")
+            if storage.is_silent():
+                break
         else:
             done.append(pk)
     Generation.objects.filter(pk__in=done).update(may_have_files=False)

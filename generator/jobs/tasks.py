@@ -78,7 +78,7 @@ class EngineStep(bootsteps.StartStopStep):
 @worker_init.connect
 def add_engine(sender: Any, **_: Any) -> None:
     """Run the engine here if this worker takes messages of the queue `submit`."""
-    if "submit" in sender.app.amqp.queues.consume_from:
+    if any(queue.routing_key == "submit" for queue in sender.app.amqp.queues.consume_from.values()):
         engine.runs_in_parent = True
         sender.app.steps["worker"].add(EngineStep)
 

@@ -16,6 +16,7 @@ from django.utils import timezone
 from generator.errors import BadImage
 from generator.files import images
 from generator.models import Generation
+from kit.storage import StorageAway
 from kit.threads import Pool, let_go
 
 log = logging.getLogger(__name__)
@@ -63,8 +64,9 @@ def _note(generation: Generation, work: Future[None]) -> None:
         work.result()
     except (BadImage, FileNotFoundError):  # it was verified, so this is nothing that another try mends
         log.exception("%s: no thumbnails can be made", generation)
-    except Exception:  # every kind of storage has its own errors
-        log.exception("%s: its thumbnails could not be made now", generation)
+    except Exception as error:
+        is_known = isinstance(error, StorageAway)
+        log.warning("%s: its thumbnails could not be made now: %s", generation, error, exc_info=not is_known)
         _held(generation).update(claim="", due_at=timezone.now() + AGAIN)
         return
     if not _held(generation).filter(deleted_at=None).update(claim="", needs_thumbnails=False):

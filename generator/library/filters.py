@@ -4,8 +4,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
-from functools import reduce
-from operator import or_
 from urllib.parse import urlencode
 
 from django.db.models import Q
@@ -15,6 +13,7 @@ from django.utils.formats import date_format
 
 from generator.models import ASPECT_RATIOS
 from kit.http.requests import without_nul
+from kit.text import folded
 
 SEARCH_MAX_LENGTH = 200
 STUDIO, API = "studio", "api"
@@ -46,8 +45,8 @@ class Filters:
     def condition(self) -> Q:
         """What the database looks for. An image's prompt has to have every word of the search."""
         wanted = Q()
-        for word in self.search.split():
-            wanted &= _has(word)
+        for word in folded(self.search).split():
+            wanted &= Q(search_text__contains=word)
         if self.favourites:
             wanted &= Q(is_favourite=True)
         if self.ratios:
@@ -136,12 +135,6 @@ def presets() -> list[tuple[str, str, str]]:
         ("Last 30 days", today - timedelta(days=29)),
     ]
     return [(name, first.isoformat(), today.isoformat()) for name, first in ranges]
-
-
-def _has(word: str) -> Q:
-    """A prompt with `word` in it, in whatever case: SQLite alone knows the cases of ASCII only."""
-    spellings = {word} if word.isascii() else {word, word.lower(), word.upper(), word.capitalize()}
-    return reduce(or_, (Q(prompt__icontains=spelling) for spelling in sorted(spellings)))
 
 
 def _day(text: str) -> date | None:

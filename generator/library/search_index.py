@@ -8,15 +8,22 @@ from collections.abc import Callable
 from django.db import DatabaseError, connection
 from django.db.backends.utils import CursorWrapper
 
-NAME = "generation_words"
+from generator.models import Generation
+from kit.text import folded
+
+NAME = "generation_search"
 TABLE = "generator_generation"
 EXTENSIONS = ("pg_trgm", "btree_gin")
-# As migration 0005 made it, and 0008 renamed its column. The expression is what Django's `icontains` asks for, the
-# condition what `completed()` does.
+# As migration 0022 makes it: the condition is what `completed()` does.
 CREATE = f"""
     CREATE INDEX CONCURRENTLY {NAME} ON {TABLE}
-    USING gin (wallet_id, UPPER(prompt) gin_trgm_ops)
+    USING gin (wallet_id, search_text gin_trgm_ops)
     WHERE status = 'completed' AND deleted_at IS NULL
+"""
+AT_ONCE = 1_000
+_UNDER_WAY = """
+    SELECT true FROM pg_stat_progress_create_index
+    WHERE datname = current_database() AND index_relid = to_regclass(%s)
 """
 _LOCK = 0x67656E5F776F7264  # "gen_word": held by whoever builds it
 
@@ -30,6 +37,8 @@ def build(say: Callable[[str], None]) -> None:
 
     Raises CannotBuild.
     """
+    if noted := _note_prompts():
+        say(f"{noted:,} prompts were noted as a search compares them.")
     if connection.vendor != "postgresql":
         say("Nothing to do: on SQLite a search looks at each of one's prompts, and needs no index.")
         return
@@ -44,6 +53,18 @@ def build(say: Callable[[str], None]) -> None:
             cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
 
 
+def _note_prompts() -> int:
+    """Note what a process of an earlier version has written meanwhile, and return how many those were."""
+    noted = last = 0
+    unnoted = Generation.objects.filter(search_text="").exclude(prompt="").order_by("pk").only("prompt")
+    while found := list(unnoted.filter(pk__gt=last)[:AT_ONCE]):
+        for generation in found:
+            generation.search_text = folded(generation.prompt)
+        noted += Generation.objects.bulk_update(found, ["search_text"])
+        last = found[-1].pk
+    return noted
+
+
 def _build(cursor: CursorWrapper, say: Callable[[str], None]) -> None:
     is_valid = _answer(cursor, "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)", NAME)
     if is_valid:
@@ -52,8 +73,7 @@ def _build(cursor: CursorWrapper, say: Callable[[str], None]) -> None:
     for extension in EXTENSIONS:
         _ensure_extension(cursor, extension, say)
     if is_valid is not None:
-        query = "SELECT true FROM pg_stat_progress_create_index WHERE index_relid = to_regclass(%s)"
-        if _answer(cursor, query, NAME):  # by `migrate`, say
+        if _answer(cursor, _UNDER_WAY, NAME):  # by `migrate`, say
             raise CannotBuild("PostgreSQL is building it at this moment. Run this again later to see what came of it.")
         say("An interrupted attempt left an index that is never used: it goes first.")
         cursor.execute(f"DROP INDEX CONCURRENTLY {NAME}")

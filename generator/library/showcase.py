@@ -53,9 +53,10 @@ def take_off(*, actor: User, generations: Iterable[Generation], reason: str) -> 
         raise PermissionDenied
     wanted = [generation.pk for generation in generations]
     rows = Generation.objects.select_for_update(of=("self",)).filter(pk__in=wanted, is_listed=True)
-    listed = list(rows.select_related("wallet").order_by("pk"))
+    listed = list(rows.select_related("wallet__user").order_by("pk"))
     Generation.objects.filter(pk__in=[generation.pk for generation in listed]).update(is_listed=False)
     for generation in listed:
+        acts.require_reach(actor, generation.wallet.user)
         acts.record(
             actor,
             acts.Act.TAKE_OFF_EXPLORE,

@@ -22,7 +22,7 @@ from billing.models import Wallet
 from generator import live
 from generator.files import images
 from generator.models import Generation
-from kit import wakeups
+from kit import storage, wakeups
 from kit.threads import let_go
 
 log = logging.getLogger(__name__)
@@ -103,7 +103,7 @@ def names(public_ids: Collection[str]) -> dict[str, str | None]:
 def purge_due(limit: int = PURGE_BATCH) -> int:
     """Remove for good what can no longer be restored, at most `limit`, and return how many there were."""
     due = Generation.objects.filter(purged_at=None, deleted_at__lte=timezone.now() - PURGE_AFTER)
-    return sum(_purge(generation) for generation in due.order_by("deleted_at")[:limit])
+    return _purge_some(due.order_by("deleted_at")[:limit])
 
 
 def purge_account(wallet: Wallet, limit: int = PURGE_BATCH) -> int:
@@ -114,9 +114,18 @@ def purge_account(wallet: Wallet, limit: int = PURGE_BATCH) -> int:
     """
     wallet.generations.kept().filter(status__in=FINAL).update(deleted_at=timezone.now())
     left = wallet.generations.filter(purged_at=None)
-    for generation in left.exclude(deleted_at=None)[:limit]:
-        _purge(generation)
+    _purge_some(left.exclude(deleted_at=None)[:limit])
     return left.count()
+
+
+def _purge_some(generations: Iterable[Generation]) -> int:
+    """Purge these until the storage falls silent, and return how many were."""
+    purged = 0
+    for generation in generations:
+        purged += _purge(generation)
+        if storage.is_silent():
+            break
+    return purged
 
 
 def _purge(generation: Generation) -> bool:
@@ -130,6 +139,7 @@ def _purge(generation: Generation) -> bool:
     purged = Generation.objects.filter(pk=generation.pk, deleted_at__isnull=False, purged_at=None).update(
         prompt="",
         negative_prompt="",
+        search_text="",
         error_message="",
         share_token=None,
         is_listed=False,

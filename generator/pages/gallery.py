@@ -11,7 +11,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.cache import patch_vary_headers
-from django.utils.text import slugify
+from django.utils.http import content_disposition_header
 from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import HttpResponseClientRedirect, push_url, replace_url
 
@@ -23,6 +23,7 @@ from generator.library import listing, trash
 from generator.library.filters import SEARCH_MAX_LENGTH, Filters, filters_of, presets
 from generator.pages.cards import card_of
 from generator.pages.owner import HtmxRequest
+from kit.text import hyphenated
 from kit.threads import in_thread
 
 ZIP_MOST = trash.MOST_AT_ONCE
@@ -80,7 +81,7 @@ async def gallery_zip(request: HttpRequest) -> HttpResponseBase:
     if not found:
         raise Http404
     response = StreamingHttpResponse(archive.stream_async(found), content_type="application/zip")
-    response["Content-Disposition"] = f'attachment; filename="{_archive_name(len(found))}"'
+    response["Content-Disposition"] = content_disposition_header(True, _archive_name(len(found)))
     response["Cache-Control"] = "no-store"
     response["X-Accel-Buffering"] = "no"
     return response
@@ -117,5 +118,5 @@ def _ids(request: HttpRequest) -> list[str]:
 
 
 def _archive_name(count: int) -> str:
-    site = slugify(settings.SITE_NAME) or "images"
+    site = hyphenated(settings.SITE_NAME) or "images"
     return f"{site}-{count}-image{'' if count == 1 else 's'}-{timezone.now():%Y-%m-%d}.zip"

@@ -17,9 +17,10 @@ from generator.library.neighbours import neighbours_of
 from generator.models import Generation
 from generator.pages.cards import card_of, large_picture_of
 from generator.pages.owner import kept_generation, own_generation
+from kit import storage
 from kit.http import signed
 from kit.http.requests import site_of
-from kit.threads import Pool, in_thread, let_go
+from kit.threads import in_thread, let_go
 
 RETRY_AFTER = 2  # seconds: about what a conversion takes
 
@@ -75,7 +76,7 @@ async def saved_as(request: HttpRequest, generation: Generation, format: str = "
         if downloads.is_conversion(generation, format):
             return (await downloads.converted(generation, format)).response()
         if signed.stands_in(request):
-            return await in_thread(lambda: downloads.address_of(generation), Pool.FILES)
+            return await storage.in_time(lambda: downloads.address_of(generation))
         return (await downloads.download_of(generation, format)).response()
     except FileNotFoundError as error:
         raise Http404 from error

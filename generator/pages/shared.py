@@ -122,9 +122,10 @@ def _stored(generation: Generation, name: str, headers: dict[str, str]) -> Store
         path, kind = images.thumbnail_name(generation.file_token, int(thumbnail[1])), images.CONTENT_TYPES["webp"]
     else:
         raise Http404
-    # Never by the storage's own address (`signed_for`), which has the name that the permanent one has.
+    # Never by the storage's own address (`signed_for`), which has the name that the permanent one has. Without the time
+    # when it was made, of which the page names the day only.
     # The tag must not give the permanent address away; an image never changes, so its name in the share is enough.
-    return Stored(path, kind, etag=name, changed_at=generation.finished_at, headers=headers)
+    return Stored(path, kind, etag=name, headers=headers)
 
 
 def _is_public(generation: Generation) -> bool:

@@ -20,6 +20,7 @@ from generator.pages.cards import groups_of, wall_html
 from kit.http.requests import without_nul
 
 WORDS = ("prompt", "negative_prompt", "aspect_ratio")
+SHARED_WORDS = ("prompt", "aspect_ratio")  # what a public link shows of them, as its dialog says
 SETTINGS = (*WORDS, "count")
 
 
@@ -108,7 +109,7 @@ def _initial(request: HttpRequest, wallet: Wallet) -> dict[str, str]:
     if (source := request.GET.get("from")) and (earlier := settings_of(wallet, source)):
         return earlier
     if (token := request.GET.get("shared")) and (shared := sharing.shared_image(token)):
-        return {name: getattr(shared, name) for name in WORDS}
+        return {name: getattr(shared, name) for name in SHARED_WORDS}
     return _given(request.GET)
 
 

@@ -16,6 +16,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHt
 from django.utils.cache import get_conditional_response
 from django.utils.http import http_date, parse_http_date_safe
 
+from kit import storage
 from kit.http import signed
 from kit.threads import Pool, in_thread
 
@@ -53,17 +54,22 @@ async def answer(request: HttpRequest, found: Stored | Callable[[], Stored]) -> 
     """Answer a GET or HEAD with a file, or with the one that a look into the database finds.
 
     A 304 for a caller who has it, a 206 for one range, a 416 for one behind the end; several ranges are answered with
-    the whole, as RFC 9110 allows. With `S3_REDIRECT` a 302 to the storage, where that does. What that look raises
-    comes through, and so does FileNotFoundError.
+    the whole, as RFC 9110 allows. With `S3_REDIRECT` a 302 to the storage, where that does. A 503 while the storage is
+    away. What that look raises comes through, and so does FileNotFoundError.
     """
     stored = found if isinstance(found, Stored) else await in_thread(found)
-    return await in_thread(lambda: _begun(request, stored), Pool.FILES)
+    try:
+        return await storage.in_time(lambda: _begun(request, stored))
+    except storage.StorageAway:
+        return storage.away()
 
 
 def _begun(request: HttpRequest, stored: Stored) -> HttpResponseBase:
     if stored.signed_for is not None and signed.stands_in(request):
-        return _elsewhere(stored, stored.signed_for)
-    file = default_storage.open(stored.path)  # before anything is said of it: what was deleted is nobody's to have
+        with storage.asked():
+            return _elsewhere(stored, stored.signed_for)
+    with storage.asked():
+        file = default_storage.open(stored.path)  # before anything is said of it: what was deleted is nobody's to have
     response: HttpResponseBase | None = None
     try:
         response = _response(request, stored, file)
@@ -113,7 +119,8 @@ def _response(request: HttpRequest, stored: Stored, file: "File[bytes]") -> Http
 def _body(request: HttpRequest, file: "File[bytes]", start: int, end: int) -> HttpResponseBase:
     if request.method == "HEAD":
         return HttpResponse()
-    file.seek(start)
+    with storage.asked():
+        file.seek(start)  # S3 sends all of it now
     if end - start <= PIECE:
         return HttpResponse(file.read(end - start))
     return StreamingHttpResponse(pieces(file, end - start))

@@ -3,6 +3,9 @@
 A server that was restarted has ended every connection that lay idle in the pool, and each would fail whoever got it.
 Django's `CONN_HEALTH_CHECKS` asks the server with each loan, which is a round trip for every request; this looks
 whether the server has hung up, which costs nothing.
+
+A process's first connection is made without the pool, which would try for its whole timeout and then know no more than
+that nothing came: that TLS is refused, a password wrong or a parameter misspelt stood in the log only.
 """
 
 from typing import Any
@@ -11,11 +14,16 @@ from django.db.backends.postgresql import base
 
 from kit.idle import has_something_to_say
 
+CONNECT_SECONDS = 5
+
 
 class DatabaseWrapper(base.DatabaseWrapper):
     """A connection that was alive when it was lent."""
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
+        unopened: Any = self.pool
+        if unopened is not None and unopened.closed:
+            self.Database.connect(**{"connect_timeout": CONNECT_SECONDS, **conn_params}).close()
         while True:
             connection = super().get_new_connection(conn_params)
             pool: Any = self.pool

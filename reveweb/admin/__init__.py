@@ -19,8 +19,9 @@ from unfold.decorators import action, display
 from accounts.models import User
 from accounts.read_only import ReadOnlyAdmin
 from billing import ledger
+from billing.errors import GrantedEnough
 from billing.models import Dispute, Wallet
-from billing.staff import acts
+from billing.staff import acts, roles
 from reveweb.admin import people, person_actions
 from reveweb.admin.forms import GrantForm
 
@@ -98,14 +99,17 @@ class PersonAdmin(ReadOnlyAdmin):
             raise PermissionDenied
         if not self.has_view_permission(request):
             raise PermissionDenied
-        user = User.objects.prefetch_related("groups").filter(pk=object_id).first() if object_id.isdigit() else None
-        if user is None:
+        user = self.get_object(request, object_id)
+        if not isinstance(user, User):
             raise Http404
+        out_of_reach = roles.out_of_reach(viewer, user)
+        permitted = {permission: acts.may(viewer, permission) for permission in PERMISSIONS}
         context = {
             **self._context(request),
             "title": user.email,
             "person": people.look(user, viewer),
-            "may": {permission: acts.may(viewer, permission) for permission in PERMISSIONS},
+            "may": {} if out_of_reach else permitted,
+            "out_of_reach": out_of_reach if any(permitted.values()) else "",
         }
         return TemplateResponse(request, "admin/person/page.html", context)
 
@@ -144,23 +148,19 @@ class PersonAdmin(ReadOnlyAdmin):
         if len(users) > AT_ONCE:
             messages.error(request, f"Choose at most {AT_ONCE} people at a time, or grant from a CSV.")
             return None
-        limit = acts.grant_limit(actor) // len(users)
-        if not limit:
-            words = f"You may grant {acts.grant_limit(actor):,} credits in one act: choose fewer people."
-            messages.error(request, words)
+        for user in users:
+            if words := roles.out_of_reach(actor, user):
+                messages.error(request, f"Choose without {user.email}. {words}")
+                return None
+        form = GrantForm(request.POST if "confirmed" in request.POST else None, actor=actor, people=len(users))
+        if not form.limit:
+            messages.error(request, form.no_more)
             return None
-        form = GrantForm(request.POST if "confirmed" in request.POST else None, limit=limit)
         if form.is_valid():
-            granted = acts.grant_many(
-                actor=actor,
-                accounts=[ledger.wallet_of(user.pk) for user in users],
-                credits=form.cleaned_data["credits"],
-                reason=form.cleaned_data["reason"],
-                reference=f"staff:{form.cleaned_data['nonce']}",
-                expires_at=form.expires_at,
-            )
-            messages.success(request, f"Granted {form.cleaned_data['credits']:,} credits to each of {granted} people.")
-            return redirect("admin:accounts_user_changelist")
+            try:
+                return self._grant_to(request, form, actor, users)
+            except GrantedEnough as error:  # by another act of theirs, since the form was looked at
+                form.add_error(None, str(error))
         context = {
             **self._context(request),
             "form": form,
@@ -169,6 +169,18 @@ class PersonAdmin(ReadOnlyAdmin):
             "back": reverse("admin:accounts_user_changelist"),
         }
         return TemplateResponse(request, "admin/person/grant_many.html", context)
+
+    def _grant_to(self, request: HttpRequest, form: GrantForm, actor: User, users: list[User]) -> HttpResponse:
+        granted = acts.grant_many(
+            actor=actor,
+            accounts=[ledger.wallet_of(user.pk) for user in users],
+            credits=form.cleaned_data["credits"],
+            reason=form.cleaned_data["reason"],
+            reference=f"staff:{form.cleaned_data['nonce']}",
+            expires_at=form.expires_at,
+        )
+        messages.success(request, f"Granted {form.cleaned_data['credits']:,} credits to each of {granted} people.")
+        return redirect("admin:accounts_user_changelist")
 
     @display(description="State")
     def states(self, user: User) -> SafeString:

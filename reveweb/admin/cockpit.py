@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from billing.models import CreditEntry, Dispute, StaffRefund, StripeEvent
 from billing.outbox import mail
-from generator.files import leftovers
+from generator.files import images, leftovers, shared_mark
 from generator.models import Generation
 from generator.upstreams import trouble
 from kit import pulse
@@ -50,6 +50,10 @@ PROCESSES = {
 }
 
 
+# What has no line of its own, by its name in `health.CHECKS`.
+OTHERS = {"broker": "Broker", "upstream": "Upstream", "mail": "Mails"}
+
+
 def add_numbers(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Give the first page its numbers, those that the viewer may follow, and tell how the processes are."""
     context["numbers"] = [number for permission, number in _numbers() if request.user.has_perm(permission)]
@@ -64,8 +68,26 @@ def _processes() -> list[Process]:
         return [Process("Redis", "cannot be reached, so no process was heard", True)]
     due = health.due(heard)
     words = f"oldest due for {_span(due.late)}" if due.late >= 1 else "none is late"
+    is_away = images.storage_trouble()
+    stored = Process("Storage", is_away or "takes images", bool(is_away))
     alive = [Process(label, *_state(heard.get(name), limit)) for name, (label, limit) in PROCESSES.items()]
-    return [*alive, Process("Images", f"{words}, and nothing gets done" if due.is_stalled else words, due.is_stalled)]
+    drawn = Process("Images", f"{words}, and nothing gets done" if due.is_stalled else words, due.is_stalled)
+    unshared = [Process("Storage", f"{words}. {shared_mark.CURE}", True) for words in shared_mark.complaints(heard)]
+    return [*alive, stored, drawn, *unshared, *_others()]
+
+
+def _others() -> list[Process]:
+    """What `/readyz` knows of besides, while anything is wrong with it."""
+    found = health.found()
+    return [
+        Process(label, f"{found[name].words} ({_aged(found[name].age)})", True)
+        for name, label in OTHERS.items()
+        if found[name].words is not None
+    ]
+
+
+def _aged(age: float | None) -> str:
+    return "never looked at" if age is None else "as of now" if age < 3 else f"as of {_span(age)} ago"
 
 
 def _state(ago: float | None, limit: float) -> tuple[str, bool]:
@@ -141,16 +163,20 @@ def _numbers() -> list[tuple[str, Number]]:
 
 def _troubles() -> list[tuple[str, Number]]:
     """What is worth a place only while there is any."""
-    images = reverse("admin:generator_generation_changelist")
+    all_images = reverse("admin:generator_generation_changelist")
     found = []
     if waiting := StaffRefund.objects.filter(status=StaffRefund.Status.ASKED).count():
         url = f"{reverse('admin:billing_staffrefund_changelist')}?state=asked"
         found.append(("billing.view_staffrefund", Number("Refunds that wait for Stripe", waiting, url, True)))
+    if images.storage_trouble():
+        waiting = Generation.objects.filter(status=Generation.Status.DRAWING).exclude(unstored_since=None).count()
+        url = f"{all_images}?status__exact=drawing"
+        found.append(("generator.view_generation", Number("Images that storage does not take", waiting, url, True)))
     if trouble.current():
         url = reverse("admin:generator_upstreamtrouble_changelist")
         number = Number("Upstreams that draw nothing", 1, url, alarming=True)
         found.append(("generator.view_upstreamtrouble", number))
     if (report := leftovers.last_report()) and report.missing:
-        url = f"{images}?id__in={','.join(map(str, report.missing_ids))}"
+        url = f"{all_images}?id__in={','.join(map(str, report.missing_ids))}"
         found.append(("generator.view_generation", Number("Images without their file", report.missing, url, True)))
     return found

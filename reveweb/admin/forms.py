@@ -13,6 +13,7 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
+from accounts.models import User
 from billing.catalogue import money
 from billing.models import Plan
 from billing.staff import acts, roles
@@ -34,7 +35,7 @@ class ReasonForm(forms.Form):
 
 
 class CreditsForm(ReasonForm):
-    """How many credits, and why; `limit` is the most that whoever fills it in may choose."""
+    """How many credits, and why; `limit` is the most that can be chosen."""
 
     credits = forms.IntegerField(min_value=1, widget=UnfoldAdminIntegerFieldWidget)
     field_order = ["credits", "expires_on", "reason"]
@@ -52,7 +53,7 @@ class CreditsForm(ReasonForm):
 
 
 class GrantForm(CreditsForm):
-    """A grant may expire, at the end of a day."""
+    """As many as `actor` may grant to each of so many people; a grant may expire, at the end of a day."""
 
     expires_on = forms.DateField(
         required=False,
@@ -60,6 +61,17 @@ class GrantForm(CreditsForm):
         widget=UnfoldAdminTextInputWidget(attrs={"type": "date"}),
         help_text="The last day on which they can be used (UTC). Empty: they never expire.",
     )
+
+    def __init__(self, *args: Any, actor: User, people: int = 1, **kwargs: Any) -> None:
+        at_a_time, left = acts.grant_limit(actor), acts.left_today(actor)
+        super().__init__(*args, limit=min(at_a_time, left) // people, **kwargs)
+        if left < acts.MAX_CREDITS:
+            self.fields["credits"].help_text = f"At most {self.limit:,} here. {acts.enough(left)}"
+        self.no_more = (
+            acts.enough(left)
+            if left < people
+            else f"You may grant {at_a_time:,} credits in one act: choose fewer people."
+        )
 
     @property
     def expires_at(self) -> datetime | None:

@@ -11,7 +11,7 @@ from django.urls import reverse
 
 from accounts.models import ApiKey, User
 from billing import identity
-from billing.admin.columns import cause_url, readable, stripe_url
+from billing.admin.columns import because, readable, stripe_url
 from billing.catalogue import products
 from billing.ledger import statement
 from billing.models import (
@@ -42,9 +42,10 @@ RECORDS = 20
 
 @dataclass(frozen=True)
 class Entry:
-    """A change of credits, and the page about its cause, "" where the viewer may not see it."""
+    """A change of credits, its cause in words, and the page about that, "" where the viewer may not see it."""
 
     entry: CreditEntry
+    cause: str
     url: str
 
 
@@ -200,7 +201,7 @@ def _of_event(event_id: str) -> Iterable[int]:
     found = _users(StripeCustomer.objects.filter(stripe_id=customer or "-"))
     metadata = data.get("metadata") or {}
     wallet = metadata.get("account", "") if metadata.get("installation") == identity.installation() else ""
-    if not found and str(wallet).isdigit():
+    if not found and str(wallet).isdecimal() and len(str(wallet)) < 19:
         found = _users(Wallet.objects.filter(pk=int(wallet)), "user_id")
     if not found and data.get("payment_intent"):
         found = _users(Payment.objects.filter(payment_intent=data["payment_intent"]))
@@ -240,12 +241,7 @@ def _entries(wallet_id: int, sees_images: bool) -> list[Entry]:
     entries = (
         CreditEntry.objects.filter(wallet_id=wallet_id).select_related(*CreditEntry.ABOUT).order_by("-id")[:ENTRIES]
     )
-
-    def url(entry: CreditEntry) -> str:
-        hidden = entry.about.startswith("generation:") and not sees_images
-        return "" if hidden else cause_url(entry.about)
-
-    return [Entry(entry, url(entry)) for entry in entries[:ENTRIES]]
+    return [Entry(entry, *because(entry, sees_images)) for entry in entries[:ENTRIES]]
 
 
 def _payments(wallet_id: int) -> list[Paid]:

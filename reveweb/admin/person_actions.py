@@ -5,7 +5,8 @@ from uuid import uuid4
 
 from django import forms
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
+from django.db import IntegrityError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
@@ -15,11 +16,12 @@ from accounts.read_only import change_url
 from billing import ledger
 from billing.catalogue import money, products
 from billing.errors import BillingError, NothingToTake, NotSpent, SubscriptionDecides, UnknownHold
-from billing.models import Payment, Plan, StaffRefund, Wallet
+from billing.models import CreditEntry, Payment, Plan, StaffRefund, Wallet
 from billing.staff import acts, refunds, roles
 from billing.stripe import checkout
 from billing.stripe.events.refunds import Taking, would_take
 from generator.models import Generation
+from kit.http.requests import without_nul
 from reveweb.admin.forms import CreditsForm, GrantForm, PlanForm, RateLimitForm, ReasonForm, RefundForm, RoleForm
 
 Facts = list[tuple[str, Any]]
@@ -95,7 +97,14 @@ class Grant(Act):
     form_class = GrantForm
 
     def form_options(self) -> dict[str, Any]:
-        return {"limit": acts.grant_limit(self.actor)}
+        return {"actor": self.actor}
+
+    def obstacle(self) -> str:
+        return "" if acts.left_today(self.actor) else acts.enough(0)
+
+    def repeated(self, nonce: str) -> str:
+        known = CreditEntry.objects.filter(wallet__user=self.user, reference=f"staff:{without_nul(nonce)}").first()
+        return self._told(known) if known else ""
 
     def run(self, form: ReasonForm) -> str:
         assert isinstance(form, GrantForm)
@@ -107,7 +116,10 @@ class Grant(Act):
             reference=f"staff:{form.cleaned_data['nonce']}",
             expires_at=form.expires_at,
         )
-        return f"Granted {entry.amount:,} credits. The balance is {entry.balance_after:,}."
+        return self._told(entry)
+
+    def _told(self, entry: CreditEntry) -> str:
+        return f"Granted {entry.amount:,} credits. After it the balance was {entry.balance_after:,}."
 
 
 class Take(Act):
@@ -228,9 +240,12 @@ class ReturnCredit(Act):
         return [
             ("Image", generation.public_id),
             ("Status", generation.get_status_display()),
-            ("Prompt", generation.prompt[:300]),
+            *([("Prompt", generation.prompt[:300])] if self.actor.has_perm("generator.view_generation") else []),
             *super().facts(),
         ]
+
+    def obstacle(self) -> str:
+        return "" if acts.left_today(self.actor) else acts.enough(0)
 
     def run(self, form: ReasonForm) -> str:
         entry = acts.return_credit(
@@ -404,7 +419,8 @@ def answer(
     act.prepare(**names)
     if request.method == "POST" and (words := act.repeated(request.POST.get("nonce", ""))):
         return _done(request, act, words)
-    obstacle = act.obstacle()
+    out_of_reach = roles.out_of_reach(actor, user)
+    obstacle = out_of_reach or act.obstacle()
     form = act.form(request.POST if request.method == "POST" else None)
     effect: list[str] = []
     if request.method == "POST" and not obstacle and form.is_valid():
@@ -418,6 +434,10 @@ def answer(
                 form = act.form({**request.POST.dict(), "nonce": uuid4()})  # what was refused is asked anew
                 form.add_error(None, forms.ValidationError(REFUSALS.get(type(error), str(error))))
                 effect = []
+            except (ObjectDoesNotExist, IntegrityError) as error:
+                if User.objects.filter(pk=user.pk).exists():
+                    raise
+                raise Http404 from error  # whoever never confirmed their address may go at any time
     context |= {
         "act": act,
         "person": user,
@@ -427,7 +447,7 @@ def answer(
         "title": act.title,
         "subtitle": user.email,
     }
-    return TemplateResponse(request, "admin/person/act.html", context)
+    return TemplateResponse(request, "admin/person/act.html", context, status=403 if out_of_reach else 200)
 
 
 def _done(request: HttpRequest, act: Act, words: str) -> HttpResponse:

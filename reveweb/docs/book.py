@@ -15,8 +15,8 @@ from billing.pages import offers
 from billing.pages.offers import Offer
 from generator.ask.admission import CREDITS_PER_IMAGE
 from generator.models import ASPECT_RATIOS, PROMPT_MAX_LENGTH
-from reveweb.api import MAX_BODY_BYTES
 from reveweb.docs import code, errors, reference
+from reveweb.lanes import API_BODY_BYTES
 
 SOURCES = Path(__file__).parent / "pages"
 FRONT = "introduction"
@@ -109,8 +109,9 @@ def facts(base: str) -> dict[str, Any]:
         "status_rate_limit": settings.STATUS_RATE_LIMIT_PER_MINUTE,
         "wait": _duration(settings.SYNC_WAIT_SECONDS),
         "deadline": _duration(settings.GENERATION_DEADLINE_SECONDS),
+        "patience": _duration(settings.STORAGE_PATIENCE_SECONDS),
         "prompt_max": PROMPT_MAX_LENGTH,
-        "body_max": MAX_BODY_BYTES // 1024,
+        "body_max": API_BODY_BYTES // 1024,
         "ratios": ASPECT_RATIOS,
         "errors": errors.refusals(),
         "failures": errors.failures(),
@@ -122,7 +123,9 @@ def facts(base: str) -> dict[str, Any]:
 
 
 def _duration(seconds: float) -> str:
-    number, unit = (seconds / 60, "minute") if seconds >= 60 and seconds % 60 == 0 else (seconds, "second")
+    units = {"day": 86_400, "hour": 3600, "minute": 60, "second": 1}
+    unit = next((unit for unit, size in units.items() if seconds >= size and seconds % size == 0), "second")
+    number = seconds / units[unit]
     return f"{number:g} {unit}{'' if number == 1 else 's'}"
 
 

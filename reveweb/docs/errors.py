@@ -3,6 +3,7 @@
 import inspect
 from dataclasses import dataclass
 
+from django.conf import settings
 from django.core.exceptions import DisallowedHost
 from django.http import Http404
 
@@ -26,6 +27,7 @@ from reveweb.api import (
     METHOD_NOT_ALLOWED,
     Answer,
     BodyTooLarge,
+    BodyTooSlow,
     Encoded,
     InvalidJson,
     NeedsHttps,
@@ -70,6 +72,10 @@ GUIDANCE: dict[type[Exception], tuple[str, str]] = {
     BodyTooLarge: (
         f"The body has more than {ANSWERS[BodyTooLarge].message.rpartition('most ')[2].rstrip('.')}.",
         "Shorten the prompt.",
+    ),
+    BodyTooSlow: (
+        f"The whole body has not arrived {settings.REQUEST_SECONDS} seconds after the request began.",
+        "Send the same request again.",
     ),
     NotJson: ("The `Content-Type` names something other than JSON.", "Send `Content-Type: application/json`."),
     Encoded: ("The body is compressed (`Content-Encoding`).", "Send it as it is; it is small."),

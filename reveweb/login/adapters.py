@@ -11,6 +11,7 @@ from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.mfa.models import Authenticator
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from allauth.socialaccount.models import SocialLogin
+from allauth.socialaccount.providers.base import AuthProcess
 from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import ValidationError
@@ -26,6 +27,7 @@ from billing.outbox import mail
 from billing.stripe import customers
 from kit import wakeups
 from kit.http.requests import client_ip, site_of, without_nul
+from reveweb.login import limits, proof
 
 ERROR_MESSAGES = {
     "duplicate_email": "That is your address already.",
@@ -33,7 +35,8 @@ ERROR_MESSAGES = {
     "email_taken": "There is an account with this address already. Log in instead, or reset its password.",
     "enter_current_password": "That is not your current password.",
     "incorrect_password": "That is not your password.",
-    "too_many_login_attempts": "Too many failed attempts. Wait five minutes, then try again.",
+    "too_many_login_attempts": "Too many failed attempts. Wait five minutes or, after very many, a day. A new "
+    "password (“Forgot it?”) lets you in at once.",
 }
 
 
@@ -41,6 +44,12 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
     """allauth's own behaviour, with welcome credits for whoever has confirmed their address."""
 
     error_messages = {**DefaultAccountAdapter.error_messages, **ERROR_MESSAGES}
+
+    def is_safe_url(self, url: str) -> bool:
+        try:
+            return bool(super().is_safe_url(url))
+        except ValueError:  # what Python's parser cannot read, such as "http://["
+            return False
 
     def clean_email(self, email: str) -> str:
         if '"' in email:  # a quoted local part has endless spellings of one mailbox, and next to nobody has one
@@ -50,14 +59,16 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
         return str(super().clean_email(email))
 
     def confirm_email(self, request: HttpRequest, email_address: EmailAddress) -> Any:
-        if _is_anothers(email_address):
-            # Somebody signed up with it after it was to become another account's.
+        if proof.is_held(email_address.email, besides=email_address.user_id):
+            # It became somebody else's after it was to become this account's.
             template = "account/messages/email_confirmation_failed.txt"
             self.add_message(request, messages.ERROR, template, {"email": email_address.email})
             return False
+        proof.make_way(email_address.email, besides=email_address.user_id)
         first = not EmailAddress.objects.filter(user_id=email_address.user_id, verified=True).exists()
         confirmed = super().confirm_email(request, email_address)
         if confirmed:
+            proof.drop_wishes(email_address.email, besides=email_address.user_id)
             wallet = ledger.wallet_of(email_address.user_id)
             ledger.welcome(wallet)
             customers.tell_changes(wallet)
@@ -68,18 +79,43 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
     def send_confirmation_mail(self, request: HttpRequest, confirmation: EmailConfirmationMixin, signup: bool) -> None:
         """Mail the link; an address that is another account's is told so instead, and gets none.
 
-        Signing up with such an address never comes here: allauth's `account_already_exists` answers that.
+        Signing up with such an address never comes here: allauth's `account_already_exists` answers that. Of many mails
+        only some are sent; the links of the earlier ones work.
         """
-        if _is_anothers(confirmation.email_address):
-            self.send_mail("account/email/address_taken", confirmation.email_address.email, {})
+        address = confirmation.email_address
+        proof.bind(request, address)
+        kind = "confirm_mail" if address.email == address.user.email else "change_mail"
+        if not limits.may_mail(request, kind, address.email):
+            return
+        if proof.is_held(address.email, besides=address.user_id):
+            self.send_mail("account/email/address_taken", address.email, {})
             return
         super().send_confirmation_mail(request, confirmation, signup)
+
+    def send_account_already_exists_mail(self, email: str) -> None:
+        """Tell whoever has the address of an attempt to sign up with it; not for a sign-up that waits for its link."""
+        request = allauth_context.request
+        if proof.is_held(email) and limits.may_mail(request, "exists_mail", email):
+            super().send_account_already_exists_mail(email)
+
+    def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
+        self.guess = limits.count_guess(request, credentials.get("email", ""))
+        if self.guess is None:
+            raise self.validation_error("too_many_login_attempts")
+
+    def _rollback_login_failed_rl_usage(self) -> None:
+        for usage in self.guess or []:
+            usage.rollback()
+
+    def _delete_login_attempts_cached_email(self, request: HttpRequest, **credentials: Any) -> None:
+        limits.forget_guesses(request, credentials["email"])
 
     def post_login(self, request: HttpRequest, user: User, *, signup: bool, **details: Any) -> HttpResponse:
         """Greet somebody who has just signed up; whoever has to confirm their address first is greeted then."""
         if signup and is_confirmed(user):
             _welcome(request, ledger.wallet_of(user.pk))
         response: HttpResponse = super().post_login(request, user, signup=signup, **details)
+        limits.remember_browser(request, response, user)
         return response
 
     def login(self, request: HttpRequest, user: User) -> None:
@@ -122,12 +158,21 @@ class SocialAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  # allau
 
     error_messages = {
         **DefaultSocialAccountAdapter.error_messages,
-        "email_taken": "There is an account with this address already. Log in to it with its password, then connect "
-        "%s under Account → Connected accounts.",
+        "email_taken": "There is an account with this address already. Log in to it with its password, or choose a new "
+        "one under “Forgot it?”, then connect %s under Account → Connected accounts.",
         "no_password": "Choose a password first: without one you could no longer log in.",
         "disconnect_last": "Choose a password first: without one you could no longer log in.",
         "connected_other": "That account is already connected to another account here.",
     }
+
+    def pre_social_login(self, request: HttpRequest, sociallogin: SocialLogin) -> None:
+        """Whoever a provider vouches for has the address; one that it only names is signed up with, as with a form."""
+        if sociallogin.is_existing or sociallogin.state.get("process") == AuthProcess.CONNECT:
+            return
+        for address in sociallogin.email_addresses:
+            if address.verified or proof.may_sign_up(request, address.email):
+                proof.make_way(address.email)
+                proof.drop_wishes(address.email)
 
     def populate_user(self, request: HttpRequest, sociallogin: SocialLogin, data: dict[str, Any]) -> User:
         user: User = super().populate_user(request, sociallogin, data)
@@ -156,10 +201,6 @@ class MfaAdapter(DefaultMFAAdapter):  # type: ignore[misc]  # allauth has no typ
 
     def get_public_key_credential_rp_entity(self) -> dict[str, str]:
         return {**super().get_public_key_credential_rp_entity(), "name": settings.SITE_NAME}
-
-
-def _is_anothers(address: EmailAddress) -> bool:
-    return User.objects.filter(email=address.email).exclude(pk=address.user_id).exists()
 
 
 def _welcome(request: HttpRequest, wallet: Wallet) -> None:

@@ -7,6 +7,7 @@ from django.contrib.auth.decorators import login_required
 from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import redirect, render
+from django.utils.http import content_disposition_header
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
@@ -19,6 +20,7 @@ from billing.stripe import checkout
 from generator.library import usage
 from generator.models import Generation
 from generator.pages.cards import card_of
+from kit.text import hyphenated
 from reveweb.pages import chart, first_steps
 from reveweb.pages.home import EXAMPLES
 from reveweb.pages.landing import pictures
@@ -57,8 +59,8 @@ def usage_csv(request: HttpRequest) -> HttpResponseBase:
         raise BadRequest("days is 7, 30 or 90")
     lines = usage.csv_lines(wallet_of(request), days)
     response = StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8")
-    name = f"{settings.SITE_NAME.lower()}-usage-{days}-days.csv"
-    response["Content-Disposition"] = f'attachment; filename="{name}"'
+    name = f"{hyphenated(settings.SITE_NAME) or 'images'}-usage-{days}-days.csv"
+    response["Content-Disposition"] = content_disposition_header(True, name)
     response["X-Accel-Buffering"] = "no"
     return response
 

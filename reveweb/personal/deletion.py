@@ -23,6 +23,7 @@ from billing.stripe import closing
 from generator.jobs import lifecycle
 from generator.library import trash
 from generator.models import Generation
+from kit import storage
 from kit.threads import let_go
 from reveweb.personal import jobs
 from reveweb.personal.models import PersonalTask
@@ -73,7 +74,8 @@ def _delete_exports(task: PersonalTask) -> None:
         if jobs.is_held(export):  # its worker may be storing the file at this moment
             raise StillLeft(str(export))
         let_go()
-        jobs.private().delete(export.file_path)
+        with storage.asked():
+            jobs.private().delete(export.file_path)
         export.delete()
 
 

@@ -4,6 +4,7 @@ It is packed into an unnamed temporary file, piece by piece, and from there goes
 nor large images cost memory, and a worker that dies leaves nothing behind.
 """
 
+import contextlib
 import json
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -31,6 +32,7 @@ from billing.models import CreditEntry, Payment, Subscription, Wallet
 from billing.outbox import mail
 from generator.files import images
 from generator.models import Generation
+from kit import storage
 from kit.pages import by_pages
 from kit.threads import let_go
 from reveweb.personal import jobs
@@ -93,7 +95,8 @@ def pack(task: PersonalTask) -> None:
         file.seek(0)
         let_go()
         try:
-            jobs.private().save(task.file_path, File(file))
+            with storage.asked():
+                jobs.private().save(task.file_path, File(file))
             _hand_over(task, wallet, size)
         except Exception:
             _discard(task)
@@ -106,7 +109,9 @@ def _discard(task: PersonalTask) -> None:
     anothers = PersonalTask.objects.filter(pk=task.pk).exclude(state__in=over).exclude(claim=task.claim)
     if not anothers.exists():
         let_go()
-        jobs.private().delete(task.file_path)
+        # What it failed of may be the storage; then the file goes when the task expires.
+        with contextlib.suppress(storage.StorageAway), storage.asked():
+            jobs.private().delete(task.file_path)
 
 
 @transaction.atomic
@@ -138,7 +143,7 @@ class _Archive:
     def add_image(self, generation: Generation) -> None:
         """Add an image's file; one that storage no longer has is left out."""
         try:
-            image = default_storage.open(images.path_of(generation.file_name))
+            image = storage.opened(default_storage, images.path_of(generation.file_name))
         except FileNotFoundError:
             return
         with image:

@@ -23,7 +23,7 @@ from django.utils import timezone
 
 from accounts import sessions
 from accounts.models import User
-from kit import due
+from kit import due, storage
 from kit.broker import tell_on_commit
 from kit.due import LostClaim
 from kit.threads import let_go
@@ -37,6 +37,8 @@ RUNNING = Q(state=State.RUNNING)  # a task that was dropped keeps its claim, but
 LEASE = timedelta(seconds=60)
 KEPT = timedelta(days=7)  # how long an export can be downloaded
 EXPORT_TRIES = 5  # a deletion is tried until it is done
+STORAGE_PAUSE = timedelta(minutes=1)  # after the storage was away, which counts as no try
+STORAGE_PATIENCE = timedelta(days=1)  # since an export was asked for
 LONGEST_PAUSE = timedelta(minutes=10)
 NOTED_EVERY_SECONDS = 0.5  # how often progress is written
 
@@ -119,7 +121,12 @@ def waiting() -> list[int]:
 def expire_due() -> int:
     """Delete the files whose time is up, and return how many there were."""
     over = PersonalTask.objects.filter(state__in=PersonalTask.EXPIRING, expires_at__lte=timezone.now())
-    return sum(_expire(task) for task in over.order_by("expires_at")[:50])
+    expired = 0
+    for task in over.order_by("expires_at")[:50]:
+        expired += _expire(task)
+        if storage.is_silent():
+            break
+    return expired
 
 
 class Progress:
@@ -173,6 +180,12 @@ def _let_go(task: PersonalTask) -> None:
 
 
 def _put_off(task: PersonalTask, error: Exception) -> None:
+    if isinstance(error, storage.StorageAway) and task.created_at > timezone.now() - STORAGE_PATIENCE:
+        log.warning("%s waits for the storage: %s", task, error)
+        with contextlib.suppress(LostClaim):
+            tries = task.attempts - 1
+            due.put_off(task, error, still=RUNNING, pause=STORAGE_PAUSE, state=State.WAITING, attempts=tries)
+        return
     if task.kind == PersonalTask.Kind.EXPORT and task.attempts >= EXPORT_TRIES:
         log.exception("%s is given up", task)
         _give_up(task, error)
@@ -196,7 +209,8 @@ def _give_up(task: PersonalTask, why: Exception | str) -> None:
 def _expire(task: PersonalTask) -> bool:
     let_go()
     try:
-        private().delete(task.file_path)
+        with storage.asked():
+            private().delete(task.file_path)
     except Exception:  # every kind of storage has its own errors; the next sweep tries again
         log.exception("%s: its file could not be deleted", task)
         return False

@@ -1,8 +1,9 @@
-"""The addresses under `/account/`, and those of allauth's lists that have a page there."""
+"""The addresses under `/account/`, and those of allauth's pages that are ours or have a page there."""
 
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, re_path
 from django.views.generic import RedirectView
 
+from reveweb.login.views import ConfirmEmailView, EmailView
 from reveweb.personal.pages import data, profile, security, sessions
 
 urlpatterns: list[URLPattern] = [
@@ -19,6 +20,9 @@ urlpatterns: list[URLPattern] = [
     path("account/delete/", data.delete, name="account_delete"),
     path("account/deleted/<str:token>/", data.deleted, name="account_deleted"),
     path("account/deleted/<str:token>/state/", data.deletion_state, name="account_deletion_state"),
+    # In place of allauth's own, under its names.
+    path("accounts/email/", EmailView.as_view(), name="account_email"),
+    re_path(r"^accounts/confirm-email/(?P<key>[-:\w]+)/$", ConfirmEmailView.as_view(), name="account_confirm_email"),
     # allauth's own lists of the same: one page for each thing is enough.
     path("accounts/2fa/", RedirectView.as_view(pattern_name="account_security"), name="mfa_index"),
     path("accounts/2fa/webauthn/", RedirectView.as_view(pattern_name="account_security"), name="mfa_list_webauthn"),

@@ -1,17 +1,14 @@
 """What an installation makes for itself under `var/` when nobody configures it: a secret and free ports."""
 
 import errno
-import hashlib
 import json
 import logging
 import os
 import secrets
 import socket
 import stat
-from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +35,8 @@ def secret(name: str, var_dir: Path) -> str:
     """Return this installation's secret `name`, made on first use in a file that only its owner can read."""
     path = var_dir / name
     try:
+        if path.stat().st_mode & 0o077:  # as a copy may be that was brought back
+            path.chmod(0o600)
         return path.read_text()
     except FileNotFoundError:
         var_dir.mkdir(parents=True, exist_ok=True)
@@ -51,17 +50,6 @@ def secret(name: str, var_dir: Path) -> str:
     finally:
         draft.unlink()
     return path.read_text()
-
-
-def name_of(database: Mapping[str, Any], var_dir: Path) -> str:
-    """Return a name for the installation that has this database, as settings describe it.
-
-    Where the database is a file, others may have one at the same path: then a secret of this installation's is in it.
-    """
-    where = [str(database.get(part, "")) for part in ("HOST", "PORT", "NAME")]
-    if "sqlite" in database["ENGINE"]:
-        where.append(secret("installation", var_dir))
-    return hashlib.sha256(" ".join(where).encode()).hexdigest()[:12]
 
 
 def port(name: str, var_dir: Path) -> int:

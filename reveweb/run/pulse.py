@@ -7,6 +7,8 @@ import redis
 from celery import bootsteps
 
 from kit import pulse
+from reveweb.run import watchdog
+from reveweb.run.broker import short_names
 
 log = logging.getLogger(__name__)
 
@@ -21,8 +23,9 @@ class Pulse(bootsteps.StartStopStep):
 
     def start(self, consumer: Any) -> None:
         """Begin once the queues are listened to; again after each lost connection."""
-        names = [name for queue, name in NAMES.items() if queue in consumer.app.amqp.queues.consume_from]
+        names = [name for queue, name in NAMES.items() if queue in short_names(consumer.app)]
         self.timer = consumer.timer.call_repeatedly(EVERY_SECONDS, _beat, (names,))
+        watchdog.hear()
         _beat(names)
 
     def stop(self, consumer: Any) -> None:
@@ -31,6 +34,7 @@ class Pulse(bootsteps.StartStopStep):
 
 
 def _beat(names: list[str]) -> None:
+    watchdog.hear()
     for name in names:
         try:
             pulse.beat(name)

@@ -12,13 +12,12 @@ import redis
 from celery import beat, signals
 
 from kit import pulse
+from kit.broker import Line
 from kit.leash import leash
 
 log = logging.getLogger(__name__)
 
 PULSE_SECONDS = 1.0
-ANSWER_SECONDS = 2  # how long the broker may keep the scheduler waiting
-PAUSE_SECONDS = 1.0  # how long one that did not answer is left alone
 MOST_WAITING = 100  # messages in a queue; beyond them nobody listens, and ticks would only pile up
 
 
@@ -30,11 +29,9 @@ class Scheduler(beat.Scheduler):
 
     def __init__(self, app: Any, lazy: bool = False, **named: Any) -> None:
         super().__init__(app, lazy=lazy, **named)
-        self._heard_at = self._away_until = 0.0
-        if not lazy and self.app.conf.broker_url.startswith("redis"):
-            # The worker's limit is longer than it waits for a message. A process that only sends has none of that.
-            options = {**self.app.conf.broker_transport_options, "socket_timeout": ANSWER_SECONDS}
-            self.app.conf.broker_transport_options = options
+        self._heard_at = 0.0
+        self._is_away = False
+        self._line = Line(app)
 
     def tick(self, *args: Any, **named: Any) -> float:
         """Send what is due, and return the seconds until the next tick."""
@@ -48,26 +45,18 @@ class Scheduler(beat.Scheduler):
 
     def apply_entry(self, entry: Any, producer: Any = None) -> None:
         """Send one tick, unless the broker is away or its queue is long already."""
-        if time.monotonic() < self._away_until:
-            return
         try:
-            if self._waiting(entry) < MOST_WAITING:
-                self.apply_async(entry, advance=False)
+            queue = self.app.amqp.router.route({}, entry.task)["queue"]
+            if self._line.waiting(queue) < MOST_WAITING:
+                self._line.send(entry.task, entry.args, entry.kwargs, **entry.options)
         except Exception as error:  # each broker has its own errors, and none may end the scheduler
-            if not self._away_until:
+            if not self._is_away:
                 log.warning("The broker cannot be reached: %s", error)
-            self._away_until = time.monotonic() + PAUSE_SECONDS
+            self._is_away = True
         else:
-            if self._away_until:
+            if self._is_away:
                 log.warning("The broker is back")
-            self._away_until = 0.0
-
-    def _waiting(self, entry: Any) -> int:
-        """Return how many messages the queue of this tick holds."""
-        route: Any = self.app.amqp.router.route({}, entry.task)
-        connections: Any = self.app.pool
-        with connections.acquire(block=True, timeout=ANSWER_SECONDS) as connection:
-            return int(route["queue"](connection.default_channel).queue_declare().message_count)
+            self._is_away = False
 
 
 @signals.beat_embedded_init.connect

@@ -8,7 +8,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from reveweb.run import embedded
 from reveweb.settings import links
-from reveweb.settings.env import BASE_DIR, env
+from reveweb.settings.env import BASE_DIR, NO, env
 from reveweb.settings.where import DEBUG, SECURE, VAR_DIR
 
 # One number for each process says how many connections to the database it may have, and everything that uses one is
@@ -21,7 +21,8 @@ TASK_THREADS = max(
     1, min(env.whole("WORKER_THREADS", 16, least=1, most=1000), ORM_CONNECTIONS - DATABASE_THREADS)
 )  # of Celery
 WATCH_THREADS = 1  # of `kit.threads` too, in web processes, where there are no tasks
-FILE_THREADS = 8  # local files, and storage that is not local: it may stall
+FILE_THREADS = 4  # files on this machine
+STORAGE_THREADS = 16  # where images are kept: it may hang, and they wait with it
 PROCESSOR_THREADS = os.cpu_count() or 2  # of what computes, such as decoding images
 
 DATABASE_URL = env.text("DATABASE_URL")
@@ -55,11 +56,9 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 EMBEDDED_REDIS = not env.text("REDIS_URL")
 REDIS_URL = links.redis("REDIS_URL", env.text("REDIS_URL") or f"redis://127.0.0.1:{embedded.port('valkey', VAR_DIR)}/0")
 # The prefix keeps its keys apart from those of rate limits and the broker, which live in the same database.
-# Part of other names there, so that two installations on one server do not meet. It says where the database is, which
-# all processes of one share and no two do; the secret key may be changed.
-REDIS_NAMESPACE = env.word("REDIS_NAMESPACE", r"[\w.-]{1,100}", "letters, digits, dots and dashes") or embedded.name_of(
-    DATABASES["default"], VAR_DIR
-)
+# Part of all names there and at the broker, so that two installations on one server do not meet. Unless it is set it is
+# the name that is stored with the installation's rows (`kit.site`).
+REDIS_NAMESPACE = env.word("REDIS_NAMESPACE", r"[\w.-]{1,100}", "letters, digits, dots and dashes")
 CACHES = {"default": {"BACKEND": "kit.cache.SharedCache", "LOCATION": REDIS_URL, "KEY_PREFIX": "reveweb-cache"}}
 
 # --- Images
@@ -71,6 +70,9 @@ S3_ENDPOINT_URL = env.address("S3_ENDPOINT_URL")
 S3_REGION = env.word("S3_REGION", r"[\w-]+", "a region, as in eu-central-1")
 S3_ACCESS_KEY, S3_SECRET_KEY = env.key("S3_ACCESS_KEY"), env.key("S3_SECRET_KEY")
 env.both("S3_ACCESS_KEY", "S3_SECRET_KEY")
+for _name in ("S3_ENDPOINT_URL", "S3_REGION", "S3_ACCESS_KEY", "S3_REDIRECT"):
+    if not S3_BUCKET and env.text(_name) and env.text(_name).lower() not in NO:
+        raise ImproperlyConfigured(f"S3_BUCKET is not set; {_name} needs it.")
 STORAGES: dict[str, dict[str, Any]] = {
     "default": {
         "BACKEND": "django.core.files.storage.FileSystemStorage",
@@ -78,15 +80,25 @@ STORAGES: dict[str, dict[str, Any]] = {
     },
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
+# Seconds that a web process waits for a file until it says 503.
+STORAGE_SECONDS = env.number("STORAGE_SECONDS", 15.0, least=0.1)
 # Sends browsers to the bucket for images, at signed addresses, instead of passing the bytes through.
-S3_REDIRECT = bool(S3_BUCKET) and env.flag("S3_REDIRECT", False)
+S3_REDIRECT = env.flag("S3_REDIRECT", False)
 if S3_REDIRECT and SECURE and S3_ENDPOINT_URL.startswith("http://"):
     raise ImproperlyConfigured(
         "S3_REDIRECT sends browsers to S3_ENDPOINT_URL, and a page on https may show nothing from plain http: give the "
         "bucket an https address, or leave S3_REDIRECT off."
     )
+# How long the bucket may take; the AWS client would wait a minute for each of five tries.
+S3_CONNECT_SECONDS = env.number("S3_CONNECT_SECONDS", 2.0, least=0.1)
+S3_READ_SECONDS = env.number("S3_READ_SECONDS", 8.0, least=0.1)
+S3_ATTEMPTS = env.whole("S3_ATTEMPTS", 2, least=1, most=10)
+# It adds checksums of its own to whatever it sends since 2025, which older MinIO, Backblaze and others refuse.
+S3_CHECKSUMS = env.choice("S3_CHECKSUMS", "when_required", ["when_required", "when_supported"])
+S3_ADDRESSING = env.choice("S3_ADDRESSING", "auto", ["auto", "path", "virtual"])
 if S3_BUCKET:
-    from boto3.s3.transfer import TransferConfig  # here, for it takes a while and few need it
+    from boto3.s3.transfer import TransferConfig  # here, for they take a while and few need them
+    from botocore.config import Config
 
     STORAGES["default"] = {
         "BACKEND": "storages.backends.s3.S3Storage",
@@ -97,8 +109,17 @@ if S3_BUCKET:
             "access_key": S3_ACCESS_KEY or None,
             "secret_key": S3_SECRET_KEY or None,
             "location": S3_PREFIX,
-            # What it signs by default where a region still has it is a form that most other stores never had.
-            **({"signature_version": "s3v4"} if S3_REDIRECT else {}),
+            "client_config": Config(
+                connect_timeout=S3_CONNECT_SECONDS,
+                read_timeout=S3_READ_SECONDS,
+                retries={"mode": "standard", "total_max_attempts": S3_ATTEMPTS},
+                request_checksum_calculation=S3_CHECKSUMS,
+                response_checksum_validation=S3_CHECKSUMS,
+                s3={"addressing_style": S3_ADDRESSING},
+                max_pool_connections=2 * STORAGE_THREADS,
+                # What it signs by default where a region still has it is a form that most other stores never had.
+                **({"signature_version": "s3v4"} if S3_REDIRECT else {}),
+            ),
             "file_overwrite": True,
             "default_acl": None,
             # A file that is opened is fetched whole before it is sent on: beyond this many bytes onto the disk, not

@@ -48,10 +48,11 @@ MIDDLEWARE = [
     "reveweb.middleware.in_utf8",
     "django.middleware.security.SecurityMiddleware",
     "reveweb.middleware.ContentSecurityPolicy",
+    "reveweb.middleware.refused_body",
     "reveweb.middleware.StaticFiles",
     "reveweb.middleware.Compression",
     "reveweb.middleware.PrivatePages",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "reveweb.login.strangers.StrangersSessions",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -60,6 +61,7 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "reveweb.login.activity.session_activity",
+    "reveweb.middleware.StorageAnswers",
 ]
 
 # What the other lane passes (`reveweb.lanes`): all that may wait, and knows no page. Each layer must be async.

@@ -27,6 +27,7 @@ if GITHUB_CLIENT_ID:
     }
 SOCIAL_PROVIDERS = [f"allauth.socialaccount.providers.{name}" for name in SOCIALACCOUNT_PROVIDERS]
 
+SESSION_ENGINE = "reveweb.login.strangers"
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = ["reveweb.login.backends.AuthenticationBackend"]
 PASSWORD_HASHERS = [
@@ -43,6 +44,7 @@ ACCOUNT_ADAPTER = "reveweb.login.adapters.AccountAdapter"
 ACCOUNT_FORMS = {
     "add_email": "reveweb.personal.forms.ChangeEmailForm",
     "reset_password": "reveweb.personal.forms.ResetPasswordForm",
+    "reset_password_from_key": "reveweb.personal.forms.ResetPasswordKeyForm",
     "signup": "reveweb.personal.forms.SignupForm",
 }
 ACCOUNT_LOGIN_METHODS = {"email"}
@@ -56,6 +58,30 @@ ACCOUNT_EMAIL_NOTIFICATIONS = True  # a mail about each change of what opens the
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
 ACCOUNT_EMAIL_CONFIRMATION_AUTHENTICATED_REDIRECT_URL = "/account/"
 ACCOUNT_LOGOUT_ON_GET = False
+# How often: of a network (IPv6: a /64), by somebody who is logged in, or for what `reveweb.login.limits` counts.
+ACCOUNT_RATE_LIMITS = {
+    "signup": "20/m/ip,300/d/ip",
+    "login": "120/m/ip",
+    "login_failed": "5/300s/key,30/d/key",  # an account from one network, or from a browser that it knows
+    "login_failed_network": "60/m/ip,1000/d/ip",
+    "login_failed_anywhere": "300/d/key",  # an account: it takes ten networks to spend
+    "session": "120/m/ip,2000/d/ip",  # strangers' sessions that begin
+    "change_password": "5/m/user,50/d/user",
+    "manage_email": "10/m/user,50/d/user",
+    "reauthenticate": "10/m/user,100/d/user",
+    "export": "20/d/user",
+    "reset_password": "20/m/ip,200/d/ip",
+    # Mails to a mailbox: those that one network or known browser causes, and those from anywhere.
+    "reset_mail": "3/10m/key,10/d/key",
+    "reset_mail_anywhere": "30/d/key",
+    "confirm_mail": "3/10m/key,10/d/key",
+    "confirm_mail_anywhere": "30/d/key",
+    "change_mail": "3/10m/key,10/d/key",
+    "change_mail_anywhere": "15/d/key",
+    "exists_mail": "1/10m/key,3/d/key",
+    "exists_mail_anywhere": "10/d/key",
+    "confirm_email": "",  # allauth's own limit is for an address alone, so that strangers could spend it
+}
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_EMAIL_SUBJECT_PREFIX = ""
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
@@ -70,6 +96,10 @@ MFA_FORMS = {
     "activate_totp": "reveweb.login.codes.ActivateForm",
     "authenticate": "reveweb.login.codes.AuthenticateForm",
     "reauthenticate": "reveweb.login.codes.ReauthenticateForm",
+    "add_webauthn": "reveweb.login.passkeys.AddForm",
+    "authenticate_webauthn": "reveweb.login.passkeys.AuthenticateForm",
+    "login_webauthn": "reveweb.login.passkeys.LoginForm",
+    "reauthenticate_webauthn": "reveweb.login.passkeys.ReauthenticateForm",
 }
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = SANDBOX  # passkeys on http://localhost
 SOCIALACCOUNT_ADAPTER = "reveweb.login.adapters.SocialAdapter"

@@ -18,6 +18,7 @@ HOST = env.host("HOST", "127.0.0.1")
 PORT = env.whole("PORT", 8000, least=1, most=65_535)
 WEB_WORKERS = env.whole("WEB_WORKERS", 1, least=1, most=256)
 DRAIN_SECONDS = env.number("DRAIN_SECONDS", 3.0, most=3600)
+REQUEST_SECONDS = env.whole("REQUEST_SECONDS", 20, least=1, most=60)  # granian waits for headers no longer than that
 PUBLIC_URL = env.address("PUBLIC_URL", path=False).lower()
 
 REVE_API_KEY = env.key("REVE_API_KEY")

@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from billing.models import Dispute, OutgoingMail, StripeEvent, Wallet
 from billing.staff import roles
+from generator.files import standing
 from generator.jobs import lifecycle
 from generator.models import Generation
 from kit import pulse
@@ -56,8 +57,19 @@ def test_it_says_when_each_process_was_last_heard(boss: Staff) -> None:
         "Drawing": ("heard just now", False),
         "Payments": ("not heard for 2 minutes", True),
         "Mails and the rest": ("never heard", True),
+        "Storage": ("takes images", False),
         "Images": ("none is late", False),
     }
+
+
+def test_it_says_what_is_wrong_with_the_storage_and_how_much_waits_for_it(boss: Staff, generation: Generation) -> None:
+    words = "there is no bucket of that name: make it, or mend S3_BUCKET, S3_REGION or S3_ADDRESSING"
+    standing.note(words)
+    Generation.objects.update(status="drawing", unstored_since=timezone.now())
+    assert processes(boss)["Storage"] == (words, True)
+    assert numbers(boss)["Images that storage does not take"] == 1
+    standing.note(None)
+    assert "Images that storage does not take" not in numbers(boss)
 
 
 def test_it_says_what_is_due_and_whether_anything_gets_done(boss: Staff, generation: Generation) -> None:

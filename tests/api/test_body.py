@@ -111,7 +111,9 @@ def test_a_pair_of_surrogates_is_one_character(api: Api) -> None:
     assert Generation.objects.get().prompt == "🗼"
 
 
-@pytest.mark.parametrize("blank", ["", " ", "\n\t ", "\u3000\u00a0\u2003"])
+@pytest.mark.parametrize(
+    "blank", ["", " ", "\n\t ", "\u3000\u00a0\u2003", "\u200b\u2060", "\u3164\u2800", "\ufeff\u00ad"]
+)
 def test_a_blank_prompt_is_refused(api: Api, blank: str) -> None:
     assert_error(api.post({"prompt": blank}), 422, "invalid_request", "prompt")
 

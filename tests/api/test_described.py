@@ -1,8 +1,9 @@
 """Real answers of every kind against the document: each is in it, body and headers, and nothing in it stays away."""
 
+import asyncio
 import io
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import httpx
@@ -92,6 +93,11 @@ def breaks(error: Exception) -> Callable[..., Any]:
     return broken
 
 
+async def endless() -> AsyncIterator[bytes]:
+    yield b"{"
+    await asyncio.sleep(10)
+
+
 def test_whatever_generate_answers_is_in_the_document_and_nothing_else(
     seen: Seen,
     give: Callable[[int], None],
@@ -122,6 +128,9 @@ def test_whatever_generate_answers_is_in_the_document_and_nothing_else(
         assert seen.post(wrong)[0] == 422
     assert seen.post(ASYNC, headers={"Idempotency-Key": "a b"})[0] == 422
     assert seen.other("post")[0] == 405
+    settings.REQUEST_SECONDS = 0.1
+    assert seen.post(content=endless(), headers=JSON)[0] == 408
+    settings.REQUEST_SECONDS = 20
     # What keeps somebody from having more.
     poor = a_key(bob)
     wallet = ledger.wallet_of(bob.pk)

@@ -80,7 +80,7 @@ def test_it_names_every_field_of_a_request_and_which_one_is_required(document: A
 
 def test_it_tells_the_errors_and_how_to_send_a_key(document: Any) -> None:
     operation = document["paths"]["/v1/reve-image/generate"]["post"]
-    found = {"400", "401", "402", "403", "405", "409", "413", "415", "422", "429", "500", "502", "503"}
+    found = {"400", "401", "402", "403", "405", "408", "409", "413", "415", "422", "429", "500", "502", "503"}
     assert set(operation["responses"]) == found | {"200", "202"}
     [scheme] = document["components"]["securitySchemes"].values()
     assert (scheme["type"], scheme["scheme"]) == ("http", "bearer")

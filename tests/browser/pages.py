@@ -26,6 +26,7 @@ PUBLIC = [
     View("password-reset", "/accounts/password/reset/"),
     View("password-reset-sent", "/accounts/password/reset/done/"),
     View("verification-sent", "/accounts/confirm-email/"),
+    View("confirmation-outdated", "/accounts/confirm-email/none/"),
     View("account-inactive", "/accounts/inactive/"),
     View("not-found", "/nowhere/", status=404),
     View("inbox", "/inbox/"),

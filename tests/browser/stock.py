@@ -27,6 +27,7 @@ from billing import ledger
 from billing.models import CreditEntry, CreditGrant, Wallet
 from generator.files import images
 from generator.models import ASPECT_RATIOS, Generation, new_file_token, new_public_id
+from kit.text import folded
 
 PASSWORD = "correct horse battery"
 SIZES = {
@@ -76,6 +77,7 @@ def pictures(email: str, prompts: list[str], ratio: str = "") -> None:
             Generation(
                 wallet=wallet,
                 prompt=prompt,
+                search_text=folded(prompt),
                 aspect_ratio=shape,
                 request_digest="0",
                 deadline_at=now,

@@ -30,7 +30,8 @@ PROMPT = 10.0  # less than anybody here waits for a silence to end, and enough f
 def _own_channel(monkeypatch: pytest.MonkeyPatch) -> None:
     """Hear only what this test says, not what is late from one before it, nor others at the same server."""
     assert wakeups.flush(PROMPT)
-    monkeypatch.setattr(wakeups, "CHANNEL", f"test:{uuid.uuid4()}")
+    own = f"test:{uuid.uuid4()}"
+    monkeypatch.setattr(wakeups, "channel", lambda: own)
 
 
 async def receiving() -> None:
@@ -193,7 +194,7 @@ def test_a_process_holds_one_subscription_however_many_wait(settings: Any) -> No
         waiting = [live.ticks(f"generation:{number}", 2 * PROMPT) for number in range(50)]
         await asyncio.gather(*(anext(ticks) for ticks in waiting))
         await receiving()
-        counts = server.pubsub_numsub(wakeups.CHANNEL)
+        counts = server.pubsub_numsub(wakeups.channel())
         assert isinstance(counts, list)
         [(_, count)] = counts
         await asyncio.gather(*(ticks.aclose() for ticks in waiting))
@@ -337,3 +338,15 @@ def test_nobody_is_woken_by_what_was_rolled_back(generation: Generation, monkeyp
     assert woken == []
     assert fail(found)
     assert woken
+
+
+def test_of_those_who_wait_for_the_same_one_only_a_few_do(generation: Generation) -> None:
+    async def crowd() -> int:
+        waiting = [asyncio.create_task(live.wait_until_final(generation, 3)) for _ in range(live.WAITING_FOR_ONE + 30)]
+        done, left = await asyncio.wait(waiting, timeout=1)
+        for task in left:
+            task.cancel()
+        await asyncio.wait(waiting)
+        return len(done)
+
+    assert asyncio.run(crowd()) == 30

@@ -11,12 +11,15 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
+from billing.models import Wallet
 from generator.library import search_index
+from generator.models import Generation
 from tests import ROOT
 from tests.installation import wait_until
 
 pytestmark = pytest.mark.services
 
+UNDER_WAY = "SELECT true FROM pg_stat_progress_create_index WHERE datname = current_database()"
 BACKWARDS = re.compile(r"manage\.py migrate\s+[a-z]\w*\s+(?:\d{4}\w*|zero)")
 
 
@@ -63,6 +66,13 @@ def migrated(transactional_db: None) -> Iterator[str]:
     build()
 
 
+def test_a_prompt_that_an_earlier_version_wrote_is_found_again(wallet: Wallet, generation: Generation) -> None:
+    Generation.objects.update(prompt="A CAFÉ", search_text="")
+    assert build().startswith("1 prompts were noted")
+    assert Generation.objects.get().search_text == "a café"
+    assert "noted" not in build()
+
+
 def test_sqlite_needs_none(transactional_db: None) -> None:
     if connection.vendor == "postgresql":
         pytest.skip("there it does")
@@ -71,35 +81,35 @@ def test_sqlite_needs_none(transactional_db: None) -> None:
 
 def test_it_is_made_as_migrate_makes_it_and_then_left_alone(migrated: str) -> None:
     assert migrated
-    assert build() == "Nothing to do: the index generation_words is there.\n"
-    run("DROP INDEX generation_words")
+    assert build() == "Nothing to do: the index generation_search is there.\n"
+    run("DROP INDEX generation_search")
     for extension in search_index.EXTENSIONS:
         run(f"DROP EXTENSION {extension}")
     said = build()
     assert definition() == migrated
     assert said.count("was created") == 2
-    assert said.endswith("The index generation_words is there now.\n")
+    assert said.endswith("The index generation_search is there now.\n")
 
 
 def test_people_write_while_it_is_built(migrated: str) -> None:
-    run("DROP INDEX generation_words")
-    with other_connection() as other:
+    run("DROP INDEX generation_search")
+    with other_connection() as other, other_connection() as third, ThreadPoolExecutor(1) as pool:
         other.execute("BEGIN")
-        other.execute("LOCK TABLE generator_generation IN ROW EXCLUSIVE MODE")  # somebody writes
-        with ThreadPoolExecutor(1) as pool:
+        try:
+            other.execute("LOCK TABLE generator_generation IN ROW EXCLUSIVE MODE")  # somebody writes
             building = pool.submit(build_on_a_thread)
-            wait_until(lambda: other.execute("SELECT true FROM pg_stat_progress_create_index").fetchone())
-            with other_connection() as third:
-                third.execute("SET lock_timeout = '2s'")
-                third.execute("UPDATE generator_generation SET prompt = prompt")
+            wait_until(lambda: third.execute(UNDER_WAY).fetchone())
+            third.execute("SET lock_timeout = '2s'")
+            third.execute("UPDATE generator_generation SET prompt = prompt")
             assert not building.done()
+        finally:
             other.execute("COMMIT")
-            assert "is there now" in building.result(30)
+        assert "is there now" in building.result(30)
     assert definition() == migrated
 
 
 def test_an_index_that_an_interruption_left_is_made_anew(migrated: str) -> None:
-    run("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'generation_words'::regclass")
+    run("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'generation_search'::regclass")
     assert not definition()
     assert "interrupted attempt" in build()
     assert definition() == migrated
@@ -114,7 +124,7 @@ def test_two_do_not_build_at_once(migrated: str) -> None:
 
 
 def test_where_an_extension_may_not_be_made_it_says_who_can(migrated: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    run("DROP INDEX generation_words")
+    run("DROP INDEX generation_search")
     run("DROP EXTENSION btree_gin")
     run("CREATE ROLE search_index_nobody")
     table = "GRANT ALL ON generator_generation TO search_index_nobody"

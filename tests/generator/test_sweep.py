@@ -16,6 +16,7 @@ from generator.files import images as stored_images
 from generator.jobs import lifecycle, tasks
 from generator.models import Generation
 from reveweb import celery_app
+from reveweb.celery import app
 from tests.billing.books import audit
 from tests.driver import working
 from tests.environment import free_port
@@ -102,7 +103,7 @@ def test_the_sweep_tells_nobody(generation: Generation, settings: Any) -> None:
     for _ in range(3):
         tasks.sweep()
     broker = redis.Redis.from_url(settings.REDIS_URL)
-    assert [broker.llen(queue.name) for queue in settings.CELERY_TASK_QUEUES] == [0, 0, 0, 0]
+    assert [broker.llen(queue.name) for queue in app.amqp.queues.values()] == [0, 0, 0, 0]
 
 
 # --- Files of what failed --------------------------------------------------------------------------------------

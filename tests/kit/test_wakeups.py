@@ -54,7 +54,7 @@ def test_a_hundred_in_a_row_are_a_few_messages() -> None:
     assert wakeups.flush(10)
     server: Any = redis.Redis.from_url(os.environ["REDIS_URL"])
     with server.pubsub(ignore_subscribe_messages=True) as listener:
-        listener.subscribe(wakeups.CHANNEL)
+        listener.subscribe(wakeups.channel())
         listener.get_message(timeout=5)
         for number in range(100):
             wakeups.publish(f"topic:{number}")

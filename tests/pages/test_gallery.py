@@ -35,7 +35,8 @@ def hang(wallet: Wallet) -> Hang:
         now = timezone.now()
         rows = [
             Generation(
-                wallet=wallet, prompt=f"image {number}", aspect_ratio="1:1", request_digest="", deadline_at=now,
+                wallet=wallet, prompt=f"image {number}", search_text=f"image {number}", aspect_ratio="1:1",
+                request_digest="", deadline_at=now,
                 status="completed", file_extension="png", width=1024, height=1024, colour="#808080", finished_at=now,
             )
             for number in range(count)
@@ -172,6 +173,24 @@ def test_search_knows_the_cases_of_other_scripts(browser: Client, draw: Draw, qu
     wanted = draw("Рыжая лиса в снегу"), draw("ЛИСА"), draw("Лиса у реки")
     draw("Волк")
     assert found(browser, f"?q={query}") == the_ids(*reversed(wanted))
+
+
+@pytest.mark.services
+@pytest.mark.parametrize("prompt", ["A café", "A cafe\u0301", "A CAFÉ", "A CaFE\u0301"])
+@pytest.mark.parametrize("query", ["caf%C3%A9", "cafe%CC%81", "CAF%C3%89", "cAFe%CC%81"])
+def test_search_finds_a_letter_however_it_is_composed(browser: Client, draw: Draw, prompt: str, query: str) -> None:
+    draw("A cafeteria")
+    wanted = draw(prompt)
+    assert found(browser, f"?q={query}") == [wanted.public_id]
+
+
+@pytest.mark.services
+@pytest.mark.parametrize(
+    ("prompt", "query"), [("ΣΊΣΥΦΟΣ", "σίσυφος"), ("eine Straße", "STRASSE"), ("ՄԵԾ տուն", "մեծ Տուն")]
+)
+def test_search_knows_mixed_cases_and_letters_that_grow(browser: Client, draw: Draw, prompt: str, query: str) -> None:
+    wanted = draw(prompt)
+    assert found(browser, f"?q={query}") == [wanted.public_id]
 
 
 def test_search_takes_percent_signs_and_quotes_literally(browser: Client, draw: Draw) -> None:

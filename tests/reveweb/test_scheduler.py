@@ -10,7 +10,7 @@ import redis
 from celery import Celery
 from django.conf import settings
 
-from kit import pulse
+from kit import pulse, site
 from reveweb import celery as celery_module
 from reveweb.run import scheduler
 from reveweb.run.scheduler import Scheduler
@@ -20,7 +20,7 @@ from tests.environment import free_port
 @pytest.fixture
 def app(monkeypatch: pytest.MonkeyPatch) -> Iterator[Celery]:
     """An app like the site's, whose connections a test may spoil."""
-    app = Celery("test", set_as_current=False)
+    app = Celery("test", set_as_current=False, amqp="reveweb.run.broker:Amqp")
     app.config_from_object("django.conf:settings", namespace="CELERY")
     app.conf.beat_schedule = {"often": {"task": "often", "schedule": 0.01, "options": {"expires": 1}}}
     yield app
@@ -28,7 +28,7 @@ def app(monkeypatch: pytest.MonkeyPatch) -> Iterator[Celery]:
 
 
 def queued(name: str = "rest") -> int:
-    return int(redis.Redis.from_url(settings.REDIS_URL).llen(name))  # type: ignore[arg-type]
+    return int(redis.Redis.from_url(settings.REDIS_URL).llen(f"reveweb.{site.name()}.{name}"))  # type: ignore[arg-type]
 
 
 def run(each: Scheduler, until: Any, seconds: float = 10) -> None:
@@ -59,7 +59,7 @@ def test_a_broker_that_is_away_is_left_alone_for_a_moment(app: Celery) -> None:
     app.conf.update(broker_url=f"redis://127.0.0.1:{free_port()}/0")
     each = Scheduler(app)
     began = time.monotonic()
-    run(each, lambda: each._away_until)
+    run(each, lambda: each._is_away)
     each.tick()
     assert time.monotonic() - began < 3
     assert pulse.heard()["scheduler"] < 3
@@ -82,7 +82,7 @@ def test_every_tick_has_a_task_a_queue_of_its_kind_and_an_end() -> None:
         assert tick["task"] in app.tasks, name
         assert tick["options"]["expires"] <= tick["schedule"], name
     own = {task for task in app.tasks if task.startswith(("billing.", "generator.", "reveweb."))}
-    queues = {task: app.amqp.router.route({}, task)["queue"].name for task in own}
+    queues = {task: app.amqp.router.route({}, task)["queue"].routing_key for task in own}
     assert {task for task, queue in queues.items() if queue == "money"} == money
     for task in ("billing.tasks.send_mail", "billing.tasks.nightly", "reveweb.personal.tasks.run_personal_task"):
         assert queues[task] == "rest"

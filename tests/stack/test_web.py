@@ -16,6 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from benchmarks.load.client import raise_limit
 from reveweb.run import embedded
 from tests import ROOT
 from tests.environment import free_port, wait_for_port
@@ -260,3 +261,55 @@ def test_more_connections_than_the_usual_limit_of_files_are_served(serve: Callab
         for _ in range(1100):
             open_ones.enter_context(socket.create_connection(("127.0.0.1", web.port)))
         assert httpx.get(f"{web.url}/healthz", timeout=5).status_code == 200
+
+
+# --- Requests that do not end
+
+
+def test_five_thousand_requests_that_do_not_end_hold_up_nobody(serve: Callable[..., Web]) -> None:
+    """Bodies of each lane, headers, a first line and silence: others are answered meanwhile, and all of it ends."""
+    web = serve(REQUEST_SECONDS="4")
+    beginnings = [
+        b"POST /v1/reve-image/generate HTTP/1.1\r\nHost: localhost\r\nContent-Length: 60000\r\n\r\n{",
+        b"POST /accounts/login/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 60000\r\n\r\n" + 20_000 * b"x",
+        b"POST /stripe/webhook/ HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nCookie: ",
+        b"PRI * HTTP/2.0\r\n",
+        b"",
+    ]
+    slowest, ended = asyncio.run(unfinished(web, beginnings, 5000))
+    assert slowest < 5
+    assert ended == 5000
+
+
+async def unfinished(web: Web, beginnings: list[bytes], count: int) -> tuple[float, int]:
+    """Begin `count` requests and look meanwhile whether others are answered; return the slowest, and how many ended."""
+    raise_limit()
+    ended, slowest = 0, 0.0
+
+    async def begin(number: int) -> None:
+        nonlocal ended
+        reader, writer = await asyncio.open_connection("127.0.0.1", web.port)
+        writer.write(beginnings[number % len(beginnings)])
+        with contextlib.suppress(ConnectionResetError):
+            await reader.read()
+        writer.close()
+        ended += 1
+
+    async with httpx.AsyncClient(base_url=web.url, timeout=20) as others, asyncio.timeout(50):
+        requests: list[asyncio.Task[None]] = []
+        while len(requests) < count or ended < len(requests) / 2:
+            if len(requests) < count:
+                requests += [asyncio.create_task(begin(len(requests) + number)) for number in range(250)]
+            began = time.monotonic()
+            answers = [await others.get("/healthz"), await others.get("/v1/nothing"), await others.get("/pricing/")]
+            assert [answer.status_code for answer in answers] == [200, 404, 200]
+            slowest = max(slowest, time.monotonic() - began)
+        await asyncio.gather(*requests)
+    return slowest, ended
+
+
+def test_headers_have_an_end_too(serve: Callable[..., Web]) -> None:
+    web = serve()
+    answers = [httpx.get(f"{web.url}/healthz", headers={"X-Long": "x" * size}) for size in (20_000, 200_000)]
+    assert [answer.status_code for answer in answers] == [200, 431]

@@ -12,6 +12,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from reveweb import drain
 
 MOST_CONNECTIONS = 16_384  # in each worker: calls that are held and open pages, which only wait
+HEADERS = 32_768  # bytes of a request's headers: what is kept of those that do not end
 OTHER_FILES = 256  # what a process has open beside connections
 
 
@@ -31,7 +32,9 @@ class Command(BaseCommand):
 
 def _server(*, host: str, port: int, workers: int, **_: Any) -> list[str]:
     return [
-        *("-m", "granian", "--interface", "asgi", "--no-ws"),
+        # Not HTTP/2, which no browser speaks without TLS: there a connection that says nothing is never closed.
+        *("-m", "granian", "--interface", "asgi", "--no-ws", "--http", "1"),
+        *("--http1-header-read-timeout", str(settings.REQUEST_SECONDS * 1000), "--http1-buffer-size", str(HEADERS)),
         *("--host", host, "--port", str(port), "--workers", str(workers)),
         *("--backlog", "4096", "--backpressure", str(_room())),
         *("--respawn-failed-workers", "--workers-kill-timeout", str(math.ceil(drain.seconds()))),

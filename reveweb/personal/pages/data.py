@@ -4,6 +4,7 @@ import re
 from collections.abc import AsyncIterator
 
 from allauth.account.decorators import reauthentication_required
+from allauth.decorators import rate_limit
 from django.contrib.auth import logout
 from django.contrib.auth.decorators import login_required
 from django.core.files.base import File
@@ -17,6 +18,7 @@ from django_htmx.http import HttpResponseStopPolling
 from accounts.viewer import user_of
 from billing import ledger
 from billing.stripe import checkout
+from kit import storage
 from kit.http import signed
 from kit.threads import Pool, in_thread
 from reveweb.personal import jobs
@@ -40,6 +42,7 @@ def data(request: HttpRequest) -> HttpResponse:
 
 @login_required
 @require_POST
+@rate_limit(action="export")  # type: ignore[untyped-decorator]  # each sends a mail, to an address that may be a stranger's
 def start_export(request: HttpRequest) -> HttpResponse:
     """Begin an export; one that is under way goes on."""
     jobs.start_export(user_of(request))
@@ -63,7 +66,7 @@ async def download(request: HttpRequest, token: str) -> HttpResponseBase:
     assert user.pk is not None
     user_id = user.pk
     task = await in_thread(lambda: _ready(user_id, token))
-    return await in_thread(lambda: _sent(request, task), Pool.FILES)
+    return await storage.in_time(lambda: _sent(request, task))
 
 
 @login_required
@@ -134,7 +137,7 @@ def _sent(request: HttpRequest, task: PersonalTask) -> HttpResponseBase:
             disposition=disposition,
         )
     try:
-        file = jobs.private().open(task.file_path)
+        file = storage.opened(jobs.private(), task.file_path)
     except FileNotFoundError:
         raise Http404 from None
     response = StreamingHttpResponse(_pieces(file), content_type=CONTENT_TYPE)

@@ -1,0 +1,145 @@
+"""One backup, step by step."""
+
+import csv
+import json
+import sqlite3
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from django.conf import settings
+from django.core.files.storage import FileSystemStorage, default_storage, storages
+from django.db import DatabaseError
+from django.utils import timezone
+
+from billing import identity
+from generator.files import images
+from kit.threads import let_go
+from reveweb.backup import archive, database
+from reveweb.backup.archive import Archive
+from reveweb.backup.errors import BackupFailed
+from reveweb.version import VERSION
+
+FORMAT = 1  # of what `manifest.json` says, and where things lie
+MOST_NAMED = 100
+
+Progress = Callable[[str], None]
+
+
+@dataclass
+class Images:
+    """What was kept of the images. `missing` are files that a row names and that are not in storage."""
+
+    kind: str  # "folder" with the files themselves, "bucket" with a listing, or "left out"
+    files: int = 0
+    bytes: int = 0
+    missing: int = 0
+    first_missing: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Report:
+    """What is in a backup."""
+
+    database: database.Copy
+    database_bytes: int
+    images: Images
+
+
+def make(target: Path, *, with_images: bool = True, progress: Progress = lambda words: None) -> Report:
+    """Write a backup to `target`. `progress` hears now and then how far it is.
+
+    1. The database, as it is at one moment.
+    2. The files that its rows name: every one of them was there by then, and what came later is nobody's.
+    3. What it is made of, and of each file its digest.
+
+    Raises BackupFailed.
+    """
+    try:
+        with archive.writing(target) as tar:
+            at = timezone.now()
+            name = identity.installation()
+            let_go()
+            progress("Copying the database …")
+            with database.copied(tar.folder) as (copy, files):
+                size = tar.add(copy.path.name, copy.path)
+                kept = _keep_images(tar, copy, files, progress) if with_images else Images("left out")
+                report = Report(copy, size, kept)
+            _keep_own(tar)
+            tar.add_text("manifest.json", json.dumps(_manifest(report, at.isoformat(), name), indent=1) + "\n")
+            progress("Writing it to disk …")
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        raise BackupFailed(f"{error.strerror or error}{where}: there is no backup.") from error
+    except (sqlite3.Error, psycopg.Error, DatabaseError) as error:
+        raise BackupFailed(f"The database could not be read: {str(error).splitlines()[0]}") from error
+    return report
+
+
+def _keep_images(tar: Archive, copy: database.Copy, files: Iterator[tuple[str, str]], progress: Progress) -> Images:
+    if isinstance(storages["default"], FileSystemStorage):
+        return _keep_folder(tar, copy, files, progress)
+    return _keep_listing(tar, progress)
+
+
+def _keep_folder(tar: Archive, copy: database.Copy, files: Iterator[tuple[str, str]], progress: Progress) -> Images:
+    kept = Images("folder")
+    for number, (token, extension) in enumerate(files, start=1):
+        image = images.path_of(f"{token}.{extension}")
+        for path in (image, *(images.thumbnail_name(token, side) for side in images.THUMBNAIL_SIDES)):
+            try:
+                kept.bytes += tar.add(f"images/{path}", Path(default_storage.path(path)))
+            except FileNotFoundError:
+                if path == image:  # it was deleted meanwhile; thumbnails can be made again
+                    kept.missing += 1
+                    kept.first_missing = [*kept.first_missing, path][:MOST_NAMED]
+            else:
+                kept.files += path == image
+        progress(f"{number:,} of {copy.images:,} images")
+    return kept
+
+
+def _keep_listing(tar: Archive, progress: Progress) -> Images:
+    """Keep what the bucket has: its own versions or copies of it are the backup of its objects."""
+    storage: Any = storages["default"]
+    kept = Images("bucket")
+    listing = tar.folder / "bucket.csv"
+    with listing.open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["key", "bytes", "etag", "modified"])
+        for each in storage.bucket.objects.filter(Prefix=f"{storage.location.strip('/')}/"):
+            rows.writerow([each.key, each.size, each.e_tag.strip('"'), each.last_modified.isoformat()])
+            kept.files, kept.bytes = kept.files + 1, kept.bytes + each.size
+            progress(f"{kept.files:,} files listed")
+    tar.add(listing.name, listing)
+    return kept
+
+
+def _keep_own(tar: Archive) -> None:
+    """Keep what an operator has of their own, such as the landing page's pictures."""
+    own = settings.VAR_DIR / "own"
+    for path in sorted(own.rglob("*")):
+        if path.is_file():
+            tar.add(f"own/{path.relative_to(own)}", path)
+
+
+def _manifest(report: Report, at: str, installation: str) -> dict[str, Any]:
+    copy = report.database
+    return {
+        "format": FORMAT,
+        "reveweb": VERSION,
+        "at": at,
+        "installation": installation,
+        "database": {
+            "kind": copy.kind,
+            "file": copy.path.name,
+            "bytes": report.database_bytes,
+            "made_by": copy.made_by,
+            "rows": copy.rows,
+        },
+        "images": asdict(report.images),
+        "digests": archive.SUMS,
+        "not_here": ["SECRET_KEY and the rest of the environment", "exports, which people can ask for again"],
+    }

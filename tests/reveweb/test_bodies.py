@@ -1,0 +1,225 @@
+"""What a request may bring and by when, on every path: asked of the whole ASGI application, as the server asks it."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from reveweb import bodies, lanes
+from tests.conftest import Api
+
+GENERATE, WEBHOOK, PAGE, IMPORT = (
+    "/v1/reve-image/generate",
+    "/stripe/webhook/",
+    "/accounts/login/",
+    "/admin/billing/creditgrant/import/",
+)
+MANY = [GENERATE, "/v1/nothing", WEBHOOK, PAGE, "/", "/nowhere/", "/healthz", "/images/x.png", "/events/", "/static/x"]
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("_settled")]
+
+
+@pytest.fixture
+def _settled(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.REQUEST_SECONDS = 5
+    monkeypatch.setattr(bodies, "LINGER_SECONDS", 0.1)
+
+
+@dataclass
+class Request:
+    """A request whose body comes in `parts`; after the last one there is silence, or the end if it `ends`."""
+
+    path: str
+    parts: list[bytes] = field(default_factory=list)
+    length: int | None = None  # what it says of itself; None: it comes in chunks
+    ends: bool = False
+    stays: float = 30  # seconds of silence after which the caller hangs up
+    headers: dict[str, str] = field(default_factory=dict)
+    read: int = 0
+    sent: list[Mapping[str, Any]] = field(default_factory=list)
+
+    async def send(self, message: Mapping[str, Any]) -> None:
+        self.sent.append(message)
+
+    async def receive(self) -> Mapping[str, Any]:
+        if self.parts:
+            part = self.parts.pop(0)
+            self.read += len(part)
+            return {"type": "http.request", "body": part, "more_body": bool(self.parts) or not self.ends}
+        await asyncio.sleep(self.stays)
+        return {"type": "http.disconnect"}
+
+    async def serve(self) -> None:
+        from reveweb.asgi import application  # only now: it wants the static files to be there
+
+        size = ("transfer-encoding", "chunked") if self.length is None else ("content-length", str(self.length))
+        headers = {"host": "testserver", "content-type": "application/json", **self.headers, size[0]: size[1]}
+        scope = {
+            "type": "http",
+            "http_version": "1.1",
+            "method": "POST",
+            "path": self.path,
+            "query_string": b"",
+            "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
+        }
+        await application(scope, self.receive, self.send)
+
+    @property
+    def status(self) -> int | None:
+        return self.sent[0]["status"] if self.sent else None
+
+    @property
+    def answer_headers(self) -> dict[str, str]:
+        return {name.decode().lower(): value.decode() for name, value in self.sent[0]["headers"]}
+
+    @property
+    def text(self) -> str:
+        return b"".join(message.get("body", b"") for message in self.sent).decode()
+
+
+def ask(*requests: Request, within: float = 10) -> list[int | None]:
+    """Serve the requests side by side, and return their statuses."""
+
+    async def all_of_them() -> None:
+        async with asyncio.timeout(within):
+            await asyncio.gather(*(request.serve() for request in requests))
+
+    asyncio.run(all_of_them())
+    return [request.status for request in requests]
+
+
+# --- How large
+
+
+@pytest.mark.parametrize("path", [*MANY, IMPORT])
+def test_what_says_that_it_is_too_large_is_refused_before_it_is_read(path: str) -> None:
+    request = Request(path, length=300_000_000)
+    assert ask(request, within=3) == [413]
+    assert request.answer_headers["connection"] == "close"
+
+
+@pytest.mark.parametrize("path", [*MANY, IMPORT])
+def test_what_turns_out_to_be_too_large_is_refused_as_soon_as_it_does(path: str) -> None:
+    parts = [b"x" * 65_000] * 300
+    request = Request(path, parts, ends=True)
+    assert ask(request) == [413]
+    assert request.read <= lanes.most_bytes(path) + bodies.LINGER_BYTES + 2 * 65_000
+
+
+@pytest.mark.parametrize(("path", "kib"), [(GENERATE, 64), (PAGE, 256), (WEBHOOK, 1024), (IMPORT, 2048)])
+def test_each_path_takes_so_much(path: str, kib: int) -> None:
+    headers = {"content-type": "application/x-www-form-urlencoded"} if path != GENERATE else {}
+    fits = Request(path, [b" " * (kib * 1024)], kib * 1024, ends=True, headers=headers)
+    chunked = Request(path, [b" " * 1024] * kib, ends=True, headers=headers)
+    too_large = Request(path, [b" " * (kib * 1024), b" "], ends=True)
+    statuses = ask(fits, chunked, too_large)
+    assert 413 not in statuses[:2]
+    assert statuses[2] == 413
+
+
+# --- By when
+
+
+@pytest.mark.parametrize("path", MANY)
+@pytest.mark.parametrize("parts", [[], [b"{"]], ids=["nothing", "a byte"])
+def test_a_body_that_does_not_end_is_given_up(path: str, parts: list[bytes], settings: Any) -> None:
+    settings.REQUEST_SECONDS = 0.2
+    request = Request(path, list(parts), 300)
+    assert ask(request, within=3) == [408]
+    assert request.answer_headers["connection"] == "close"
+
+
+def test_a_body_that_drips_is_given_up_at_the_same_time(settings: Any) -> None:
+    settings.REQUEST_SECONDS = 0.3
+    request = Request(PAGE, [b"x"] * 1000)
+    receive = request.receive
+
+    async def drip() -> Mapping[str, Any]:
+        await asyncio.sleep(0.02)
+        return await receive()
+
+    request.receive = drip  # type: ignore[method-assign]
+    assert ask(request, within=5) == [408]
+    assert request.read < 100
+
+
+def test_a_call_that_waits_for_its_answer_is_not_given_up(settings: Any, api: Api) -> None:
+    settings.REQUEST_SECONDS = 0.2
+    settings.SYNC_WAIT_SECONDS = 0.6
+    body = json.dumps({"prompt": "a slow one"}).encode()
+    request = Request(GENERATE, [body], len(body), ends=True, headers={"authorization": f"Bearer {api.secret}"})
+    assert ask(request) == [202]
+
+
+@pytest.mark.parametrize("path", [GENERATE, PAGE])
+def test_who_hangs_up_in_the_middle_is_not_answered(path: str) -> None:
+    cut = Request(path, [b"{"], 300, ends=True)  # the server tells it like this
+    assert ask(cut) == [None]
+    assert not bodies.ON_THEIR_WAY.bodies
+
+
+# --- How many
+
+
+def test_the_oldest_gives_way_where_too_many_are_on_their_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bodies.ON_THEIR_WAY, "most", 5)
+    monkeypatch.setattr(bodies, "GRACE_SECONDS", 0.2)
+    old = [Request(path, [b"{"], 300, stays=1) for path in (GENERATE, PAGE, WEBHOOK, "/healthz", "/nowhere/")]
+    new = [Request(PAGE, [b"{"], 300, stays=1) for _ in range(3)]
+
+    async def come() -> None:
+        serving = [asyncio.create_task(request.serve()) for request in old]
+        await asyncio.sleep(0.4)
+        serving += [asyncio.create_task(request.serve()) for request in new]
+        async with asyncio.timeout(5):
+            await asyncio.gather(*serving)
+
+    asyncio.run(come())
+    assert [request.status for request in (*old, *new)] == [408, 408, 408, None, None, None, None, None]
+    assert not bodies.ON_THEIR_WAY.bodies
+
+
+def test_many_that_come_at_once_are_no_reason_to_give_one_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bodies.ON_THEIR_WAY, "most", 5)
+    assert ask(*[Request("/v1/nothing", [b"{", b"}"], 2, ends=True) for _ in range(50)]) == [404] * 50
+
+
+def test_the_largest_gives_way_where_they_have_too_many_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bodies, "MOST_BYTES", 300_000)
+    small = Request(PAGE, [b"x" * 100_000], 200_000, stays=0.5)
+    large = Request(WEBHOOK, [b"x" * 150_000], 200_000, stays=0.5)
+    next_one = Request(WEBHOOK, [b"x" * 100_000], 200_000, stays=0.5)
+    assert ask(small, large, next_one) == [None, 408, None]
+    assert bodies.ON_THEIR_WAY.bytes == 0
+
+
+# --- In which words
+
+
+def test_the_api_says_it_in_json_to_pages_of_others_too(settings: Any) -> None:
+    settings.REQUEST_SECONDS = 0.2
+    large = Request(GENERATE, [], 65_537, headers={"origin": "https://elsewhere.example"})
+    slow = Request("/v1/nothing", [b"{"], 300)
+    assert ask(large, slow) == [413, 408]
+    assert json.loads(large.text)["error"] == {"code": "body_too_large", "message": "The body may have at most 64 KiB."}
+    assert json.loads(slow.text)["error"]["code"] == "body_too_slow"
+    assert large.answer_headers["access-control-allow-origin"] == "*"
+    assert large.answer_headers["x-request-id"].startswith("req_")
+
+
+def test_a_page_says_it_as_a_page_and_the_webhook_in_two_words(settings: Any) -> None:
+    settings.REQUEST_SECONDS = 0.2
+    large, slow, webhook, file = (
+        Request(PAGE, [], 10**9),
+        Request(PAGE, [b"a"], 300),
+        Request(WEBHOOK, [], 10**9),
+        Request("/images/x.png", [b"a"], 9),
+    )
+    assert ask(large, slow, webhook, file) == [413, 408, 413, 408]
+    assert "<h1>That is too much at once</h1>" in large.text
+    assert "<h1>That took too long</h1>" in slow.text
+    assert "default-src 'none'" in large.answer_headers["content-security-policy"]
+    assert [webhook.answer_headers["content-type"], file.answer_headers["content-type"]] == ["text/plain"] * 2
