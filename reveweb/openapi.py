@@ -50,6 +50,7 @@ _OF_A_LOOK = (GenerationNotFound,)
 _OF_NOTHING = (Http404,)  # of addresses that are not in the document
 _WHATEVER_HAPPENS = (METHOD_NOT_ALLOWED, DATABASE_AWAY, INTERNAL_ERROR)
 _A_FIELD = Answer(422, "invalid_request", "prompt: must not be blank", "prompt")  # one of many
+_OF_FIELDS = "A field is missing or is not as it should be: `param` names it, and `message` says what is wrong."
 FAILED_CALLS = {PROMPT_REFUSED: 422, "upstream_failed": 502}  # of those who waited, by code
 
 
@@ -190,7 +191,7 @@ def _error(code: str, same: list[Answer], image_id: Json) -> Json:
     return {
         "title": name_of(code),
         "type": "object",
-        "description": "\n\n".join(answer.message for answer in same),
+        "description": "\n\n".join(_OF_FIELDS if answer is _A_FIELD else answer.message for answer in same),
         "required": ["error"],
         "properties": {"error": _object(fields, required, "What is wrong.")},
     }
@@ -201,6 +202,7 @@ def _failed(schemas: Json, code: str) -> Json:
     schema: Json = deepcopy(schemas["FailedImage"])
     fields = deepcopy(schemas["Failure"]["properties"])
     fields["code"] = {"type": "string", "const": code, "description": "For programs."}
+    fields["message"]["examples"] = [_WORDS[code]]
     required = ["code", "message"]
     if code == PROMPT_REFUSED:
         required.append("param")

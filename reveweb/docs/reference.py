@@ -1,5 +1,6 @@
 """The API's own description of itself (OpenAPI), put in order for people."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from http import HTTPStatus
@@ -100,9 +101,23 @@ def error() -> tuple[Field, ...]:
 def headers() -> tuple[Field, ...]:
     """Return the headers that answers can have beside HTTP's own."""
     return tuple(
-        Field(name, _type(one["schema"]), one["required"], one["description"], _notes(one["schema"]))
+        Field(
+            name,
+            _type(one["schema"]),
+            one["required"],
+            one["description"],
+            (*_notes(one["schema"]), *_statuses(name)),
+        )
         for name, one in _document()["components"]["headers"].items()
     )
+
+
+def _statuses(header: str) -> Iterator[str]:
+    """Say with which statuses a header comes, unless with all."""
+    replies = [reply for details in _all_operations() for reply in details["responses"].items()]
+    found = [status for status, reply in replies if header in reply["headers"]]
+    if len(found) < len(replies):
+        yield "With " + ", ".join(f"`{status}`" for status in sorted(set(found))) + "."
 
 
 @lru_cache(maxsize=1)

@@ -95,7 +95,7 @@ def breaks(error: Exception) -> Callable[..., Any]:
 
 async def endless() -> AsyncIterator[bytes]:
     yield b"{"
-    await asyncio.sleep(10)
+    await asyncio.sleep(2)
 
 
 def test_whatever_generate_answers_is_in_the_document_and_nothing_else(

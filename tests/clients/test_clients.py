@@ -157,7 +157,7 @@ def test_schemathesis_meets_nothing_that_is_not_described(stack: Stack, tmp_path
             f"{stack.url}/v1/openapi.json",
             *("--header", f"Authorization: {somebody.headers['Authorization']}"),
             *("--checks", "all", "--phases", "examples,coverage,fuzzing,stateful"),
-            *("--max-examples", "8", "--generation-deterministic", "--no-shrink"),
+            *("--max-examples", "3", "--generation-deterministic", "--no-shrink"),
             *("--workers", "4", "--no-color"),
         )
     assert "2 passed" in printed
