@@ -1,7 +1,8 @@
 """An image's file without words: what an upstream wrote into it beside the picture.
 
-Some programs write the prompt, what was left out of it and the seed into each file. A shared image would give them away
-whatever its page shows. Marks of where a picture comes from (C2PA) and colours stay, and so does the way up.
+Some programs write the prompt, what was left out of it and the seed into each file. Its owner has it as it was made; a
+shared image would give them away whatever its page shows. Marks of where a picture comes from (C2PA) and colours stay,
+and so does the way up.
 """
 
 import io

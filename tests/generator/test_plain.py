@@ -1,4 +1,4 @@
-"""A stored file holds a picture, and no words that an upstream wrote into it."""
+"""A shared file holds a picture, and no words that an upstream wrote into it."""
 
 import io
 from typing import Any
@@ -6,11 +6,7 @@ from typing import Any
 import pytest
 from PIL import Image, PngImagePlugin
 
-from generator.files import images
 from generator.files.plain import without_words
-from generator.models import Generation
-from tests.driver import finish
-from tests.generator.conftest import CannedServer, Reply, says
 
 WORDS = "a lighthouse Negative prompt: zebra Seed: 7"
 
@@ -79,13 +75,3 @@ def test_what_is_cut_off_anywhere_is_left_to_the_decoder(kind: str) -> None:
         without_words(spoken[:end])
     for data in (b"", b"GIF89a", b"\x89PNG\r\n\x1a\n", b"\xff\xd8", b"\xff\xd8\xff", b"RIFF\x00\x00\x00\x00WEBP"):
         assert without_words(data) == data
-
-
-def test_the_worker_stores_no_words(upstream: CannedServer, generation: Generation) -> None:
-    says(upstream, "/v1/reve-image/status/up_1", {"id": "up_1", "status": "completed", "url": "/cdn/fox.png"})
-    upstream.replies["/cdn/fox.png"] = Reply(200, SPOKEN["png"], {"Content-Type": "image/png"})
-    done = finish(generation)
-    assert done.status == Generation.Status.COMPLETED
-    stored = images.read(done.file_name)
-    assert b"zebra" not in stored
-    assert len(stored) == done.file_size
