@@ -40,7 +40,7 @@ PRODUCTION = {
     "PUBLIC_URL": "https://images.example.com",
     "EMAIL_URL": "smtp+tls://user:password@mail.example.com",
 }
-NUMBER = ["many", "-1", "1.5", "10000000000000", "１２"]
+NUMBER = ["many", "-1", "1.5", "9999999999999999999", "１２"]
 ADDRESS = [
     "images.example.com",
     "//images.example.com",
