@@ -75,7 +75,7 @@ ROOMS = {
     "benchmarks/prompts.txt": "tests/sandbox/test_painter.py",
     "benchmarks/load": "tests/benchmarks",
     "benchmarks/portkey": "tests/tools",
-    "docs": "tests/reveweb/test_settings.py",
+    "docs": "tests/reveweb/test_settings.py tests/generator/test_search_index.py",
     ".env.example": "tests/reveweb/test_settings.py",
     # What no test reads.
     **dict.fromkeys(
