@@ -96,7 +96,8 @@ def test_a_connection_that_rabbitmq_ended_while_it_was_idle_loses_no_message(
                 each._away_until = 0.0
             way.mend()
             each.send(TASK, (3,))
-            assert line(rabbit.URL).waiting(queue) == 2
+            direct = line(rabbit.URL)
+            wait_until(lambda: direct.waiting(queue) == 2, 10)  # no message waits to be confirmed
             way.stall()
             began = time.monotonic()
             for _ in range(3):
