@@ -14,7 +14,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from generator.errors import BadImage, ImageUnreachable
-from generator.files import images, unstored
+from generator.files import images, standing, unstored
 from generator.jobs import lifecycle
 from generator.jobs.lifecycle import UNAVAILABLE, Acceptance, Completion, Pause, Unstored
 from generator.jobs.pacing import Batch, Bell, Places, T, persistently
@@ -64,7 +64,7 @@ class Worker:
         self._pausing = Batch(lifecycle.look_again)
         self._completing = Batch(lifecycle.complete_all)
         self._setting_aside = Batch(lifecycle.wait_for_storage)
-        self._full_until = float("-inf")
+        self._full_until = self._next_offer = float("-inf")
         self.storage_refused = asyncio.Event()
         self._images = Places(IMAGES_AT_ONCE)
         # What ends holds a thread each, and the claims and batches that all others wait for need one as well.
@@ -187,7 +187,7 @@ class Worker:
 
         Whatever the upstream says of it now is no failure, for another machine may have its bytes.
         """
-        if not storage.is_silent():
+        if self._may_try_storage():
             if await in_thread(lambda: unstored.has(generation.file_token), Pool.FILES):
                 return Drawn(reve_art.Job(generation.upstream_id, "completed", model=generation.model))
             try:
@@ -199,6 +199,16 @@ class Worker:
                     return Drawn(job)
         await self._wait_for_storage(generation, generation.model)
         return None
+
+    def _may_try_storage(self) -> bool:
+        """Tell whether an image that waits may be offered: while trouble is known, one of all every few seconds."""
+        if storage.is_silent():
+            return False
+        if standing.is_known_trouble():
+            if (now := time.monotonic()) < self._next_offer:
+                return False
+            self._next_offer = now + standing.TROUBLED_PAUSE_SECONDS
+        return True
 
     async def _keep_here(self, generation: Generation, data: bytes, model: str) -> None:
         """Keep what storage did not take; where there is no room, it is fetched from the upstream again."""

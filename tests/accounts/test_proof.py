@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from io import StringIO
 from typing import Any
 
 import pytest
@@ -10,6 +12,8 @@ from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import TOTP
 from allauth.socialaccount.models import SocialAccount, SocialLogin
 from django.core import mail
+from django.core.management import CommandError, call_command
+from django.db import connection
 from django.test import Client, RequestFactory
 
 from accounts import keys
@@ -260,6 +264,35 @@ def test_a_sign_up_is_answered_alike_whoever_has_the_address(mandatory: None, al
         page = re.sub(r'name="csrfmiddlewaretoken" value="\w+"|"X-CSRFToken": ?"\w+"', "", answer.content.decode())
         seen.append((answer.redirect_chain, page.replace(email, "")))
     assert seen[0] == seen[1] == seen[2]
+
+
+@pytest.mark.services
+def test_many_who_sign_up_with_it_at_once_leave_one_account_and_a_link_that_works(mandatory: None) -> None:
+    sign_up(Client(), THEIRS)
+
+    def come(number: int) -> None:
+        try:
+            sign_up(Client(), f"password of {number}", network=f"198.51.100.{number}")
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(come, range(6)))
+    assert User.objects.filter(email=CAROL).count() == 1
+    working = [link for link in links() if "Write the password" in Client().get(link).content.decode()]
+    assert len(working) == 1
+    owner = Client()
+    choose_password(owner, owner.post(working[0], {"new_password": "1"}))
+    assert log_in(owner, NEW)
+
+
+def test_no_stranger_keeps_an_operator_from_making_an_account(mandatory: None) -> None:
+    sign_up(Client(), THEIRS)
+    call_command("create_user", CAROL, "--password", PASSWORD, "--staff", stdout=StringIO())
+    carol = User.objects.get(email=CAROL)
+    assert (carol.is_staff, carol.check_password(PASSWORD)) == (True, True)
+    with pytest.raises(CommandError):
+        call_command("create_user", CAROL)
 
 
 @pytest.mark.parametrize("way", ["key", "staff", "suspended", "logged in", "credits", "trusted"])
