@@ -5,8 +5,11 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from django.contrib.admin import FieldListFilter, SimpleListFilter
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.utils import get_fields_from_path, quote
-from django.db.models import Model
+from django.core.exceptions import BadRequest, ValidationError
+from django.core.validators import ProhibitNullCharactersValidator
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
@@ -32,6 +35,17 @@ class ListAdmin(ModelAdmin):
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         """Find a row; Django takes `?_to_field=` for the name of a field."""
         return super().get_object(request, object_id, from_field or None)
+
+    def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
+        """Act on the chosen rows. Raises BadRequest for an id that no row can have."""
+        key = self.model._meta.pk
+        for chosen in request.POST.getlist(ACTION_CHECKBOX_NAME):
+            try:
+                key.run_validators(key.to_python(chosen))
+                ProhibitNullCharactersValidator()(chosen)
+            except ValidationError as error:
+                raise BadRequest("An id that no row can have was chosen.") from error
+        return super().response_action(request, queryset)
 
     def _own_lookups(self, request: HttpRequest) -> Iterator[str]:
         for wanted in self.get_list_filter(request):

@@ -38,6 +38,7 @@ __all__ = [
 ]
 
 RECHECK_SECONDS = 2.0  # how long the silence is trusted
+WAITING_FOR_ONE = 8  # in one process; no limit counts repeated calls, and each holds a connection
 REMEMBERED_SECONDS = 5.0  # how long it is known which generations were heard of
 _GENERATION = "generation:"
 
@@ -102,9 +103,12 @@ async def until_set(event: asyncio.Event, seconds: float) -> None:
 async def wait_until_final(generation: Generation, seconds: float) -> Generation:
     """Return the generation once it has ended, or as it is after `seconds`.
 
+    Of those who wait for the same one, as calls with one Idempotency-Key do, at most `WAITING_FOR_ONE` wait.
     Holds no thread meanwhile, and costs a query only when it gives up: the hub looks for everybody.
     """
     hub = _hub()
+    if len(hub.waiters.get(generation.pk, ())) >= WAITING_FOR_ONE:
+        return generation
     end = asyncio.get_running_loop().time() + seconds
     with hub.waiting_for(generation) as ended:
         await hub.ready()

@@ -11,8 +11,9 @@ from django.conf import settings
 from django.core.exceptions import DisallowedHost, ImproperlyConfigured, RequestAborted
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest, get_script_prefix
 from django.core.handlers.exception import response_for_exception
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, QueryDict
 from django.urls import resolve, set_script_prefix, set_urlconf
+from django.utils.functional import cached_property
 from django.utils.log import log_response
 from django.utils.module_loading import import_string
 
@@ -31,9 +32,16 @@ Answering = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
 
 
 class Utf8Request(ASGIRequest):
-    """A request in UTF-8, whatever charset it names: Python has codecs that decode to what nothing can store."""
+    """A request in UTF-8, whatever charset it names: Python has codecs that decode to what nothing can store.
+
+    Nor can PostgreSQL store or compare a NUL: a query has none, and forms refuse theirs.
+    """
 
     encoding = property(lambda self: "utf-8", lambda self, named: None)
+
+    @cached_property
+    def GET(self) -> Any:  # type: ignore[override]  # noqa: N802 (Django's name, as Django has it)
+        return QueryDict(self.META["QUERY_STRING"].replace("%00", "%EF%BF%BD").replace("\x00", "%EF%BF%BD"))
 
 
 class HeldHandler(ASGIHandler):

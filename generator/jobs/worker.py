@@ -14,7 +14,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from generator.errors import BadImage, ImageUnreachable
-from generator.files import images, standing, unstored
+from generator.files import images, plain, standing, unstored
 from generator.jobs import lifecycle
 from generator.jobs.lifecycle import UNAVAILABLE, Acceptance, Completion, Pause, Unstored
 from generator.jobs.pacing import Batch, Bell, Places, T, persistently
@@ -131,8 +131,8 @@ class Worker:
         """
         try:
             async with self._images.place_for(generation):
-                data = await self._bytes_of(generation, drawn)
-                image = await in_thread(lambda: images.verify(data), Pool.PROCESSOR)
+                fetched = await self._bytes_of(generation, drawn)
+                data, image = await in_thread(lambda: _verified(fetched), Pool.PROCESSOR)
                 try:
                     await storage.in_time(lambda: images.keep(data, generation.file_token, image), STORE_SECONDS)
                 except OSError as error:
@@ -297,3 +297,9 @@ class Worker:
         if self.is_in_trouble:
             self.is_in_trouble = False
             await persistently(trouble.clear)
+
+
+def _verified(fetched: bytes) -> tuple[bytes, images.StoredImage]:
+    """Return the bytes to store, and what they are. Raises BadImage."""
+    data = plain.without_words(fetched)
+    return data, images.verify(data)

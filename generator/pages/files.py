@@ -5,7 +5,7 @@ import re
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_GET, require_safe
 
 from accounts import sessions
 from billing import ledger
@@ -72,15 +72,18 @@ def _until_there_are_thumbnails(token: str) -> parts.Stored:
     return parts.Stored(images.path_of(name), images.CONTENT_TYPES[generation.file_extension], name, headers=headers)
 
 
+@require_GET
 async def events(request: HttpRequest) -> HttpResponseBase:
     """The signed-in account's changes as server-sent events, for about ten minutes or until the log-in ends."""
     session_key = request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")
     found = await in_thread(lambda: _opened(session_key))
     if found is None:
         return HttpResponse(status=401)
-    if not stream.has_room(found[0]):
+    leave = stream.take_place(found[0])
+    if leave is None:
         return HttpResponse(status=429, headers={"Retry-After": "10"})
     response = StreamingHttpResponse(stream.events(*found), content_type="text/event-stream")
+    response._resource_closers.append(leave)  # type: ignore[attr-defined]  # Django's own, as for files
     response["Cache-Control"] = "no-cache"
     response["X-Accel-Buffering"] = "no"
     return response

@@ -13,9 +13,10 @@ import contextlib
 import json
 import logging
 import random
+import resource
 import secrets
-from collections import defaultdict
-from collections.abc import AsyncGenerator, Iterable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +38,7 @@ HEARTBEAT_SECONDS = 12.0  # of silence, after which proxies begin to doubt
 # outlives its log-in, which is to be less than 15 s. What is on its way is looked at every `live.RECHECK_SECONDS`.
 CHECK_SECONDS = 9.0
 STREAMS_OF_ONE_ACCOUNT = 8  # in one process
+MOST_STREAMS = 8_192  # in one process, and no more than half of its connections: calls and pages need some too
 RECONNECT_MS = (1000, 4000)  # between these pages come back, so that those of a process that ends come one by one
 DELETED = "deleted"
 WINDOW = 50  # how many of the newest generations one look compares
@@ -156,9 +158,22 @@ async def events(wallet_id: int, log_in: LogIn, seconds: float = STREAM_SECONDS)
         yield _come_back()
 
 
-def has_room(wallet_id: int) -> bool:
-    """Whether one more stream of the account may begin in this process."""
-    return len(_board().of_wallet.get(wallet_id, ())) < STREAMS_OF_ONE_ACCOUNT
+def take_place(wallet_id: int) -> Callable[[], None] | None:
+    """Count one more stream of the account, and return what ends that; None where this process has no place for it.
+
+    The newest has to wait: whichever else were ended, its page would come back at once and end another.
+    """
+    taken = _board().taken
+    if taken[wallet_id] >= STREAMS_OF_ONE_ACCOUNT or taken.total() >= _most():
+        return None
+    taken[wallet_id] += 1
+
+    def leave() -> None:
+        taken[wallet_id] -= 1
+        if not taken[wallet_id]:
+            del taken[wallet_id]
+
+    return leave
 
 
 def close() -> None:
@@ -171,6 +186,7 @@ class _Board:
 
     def __init__(self) -> None:
         self.of_wallet: defaultdict[int, set[Watch]] = defaultdict(set)
+        self.taken: Counter[int] = Counter()  # places, by wallet
         self.looks: Batch[Watch, list[str] | None] = Batch(look)
         self.is_closed = False
         self.task = asyncio.create_task(self.run(), name="streams")
@@ -215,6 +231,11 @@ class _Board:
     def wake(self, watches: list[Watch]) -> None:
         for watch in watches:
             watch.woken.set()
+
+
+def _most() -> int:
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MOST_STREAMS if files == resource.RLIM_INFINITY else min(MOST_STREAMS, files // 2)
 
 
 _boards: dict[asyncio.AbstractEventLoop, _Board] = {}

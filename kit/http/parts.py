@@ -11,7 +11,7 @@ from functools import partial
 from typing import IO
 
 from django.core.files.base import File
-from django.core.files.storage import default_storage
+from django.core.files.storage import Storage, default_storage
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.utils.cache import get_conditional_response
 from django.utils.http import http_date, parse_http_date_safe
@@ -30,7 +30,7 @@ class Stored:
     """A file in storage, what it is, and the headers that it goes out with. `etag` has no quotation marks.
 
     `signed_for` is how many seconds an address of the storage is good for that may stand in for the bytes; None where
-    its name there is to stay unknown.
+    its name there is to stay unknown. `kept_in` is the storage.
     """
 
     path: str
@@ -39,6 +39,7 @@ class Stored:
     changed_at: datetime | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     signed_for: int | None = None
+    kept_in: Storage = default_storage
 
     @property
     def last_modified(self) -> int | None:
@@ -69,7 +70,7 @@ def _begun(request: HttpRequest, stored: Stored) -> HttpResponseBase:
         with storage.asked():
             return _elsewhere(stored, stored.signed_for)
     with storage.asked():
-        file = default_storage.open(stored.path)  # before anything is said of it: what was deleted is nobody's to have
+        file = stored.kept_in.open(stored.path)  # before anything is said of it: what was deleted is nobody's to have
     response: HttpResponseBase | None = None
     try:
         response = _response(request, stored, file)
@@ -81,7 +82,7 @@ def _begun(request: HttpRequest, stored: Stored) -> HttpResponseBase:
 
 def _elsewhere(stored: Stored, seconds: int) -> HttpResponseBase:
     response = signed.redirect(
-        default_storage,
+        stored.kept_in,
         stored.path,
         content_type=stored.content_type,
         seconds=seconds,

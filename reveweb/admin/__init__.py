@@ -99,8 +99,8 @@ class PersonAdmin(ReadOnlyAdmin):
             raise PermissionDenied
         if not self.has_view_permission(request):
             raise PermissionDenied
-        user = User.objects.prefetch_related("groups").filter(pk=object_id).first() if object_id.isdigit() else None
-        if user is None:
+        user = self.get_object(request, object_id)
+        if not isinstance(user, User):
             raise Http404
         out_of_reach = roles.out_of_reach(viewer, user)
         permitted = {permission: acts.may(viewer, permission) for permission in PERMISSIONS}

@@ -201,7 +201,7 @@ def _of_event(event_id: str) -> Iterable[int]:
     found = _users(StripeCustomer.objects.filter(stripe_id=customer or "-"))
     metadata = data.get("metadata") or {}
     wallet = metadata.get("account", "") if metadata.get("installation") == identity.installation() else ""
-    if not found and str(wallet).isdigit():
+    if not found and str(wallet).isdecimal() and len(str(wallet)) < 19:
         found = _users(Wallet.objects.filter(pk=int(wallet)), "user_id")
     if not found and data.get("payment_intent"):
         found = _users(Payment.objects.filter(payment_intent=data["payment_intent"]))

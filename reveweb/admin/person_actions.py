@@ -5,7 +5,8 @@ from uuid import uuid4
 
 from django import forms
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
+from django.db import IntegrityError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
@@ -433,6 +434,10 @@ def answer(
                 form = act.form({**request.POST.dict(), "nonce": uuid4()})  # what was refused is asked anew
                 form.add_error(None, forms.ValidationError(REFUSALS.get(type(error), str(error))))
                 effect = []
+            except (ObjectDoesNotExist, IntegrityError) as error:
+                if User.objects.filter(pk=user.pk).exists():
+                    raise
+                raise Http404 from error  # whoever never confirmed their address may go at any time
     context |= {
         "act": act,
         "person": user,

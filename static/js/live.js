@@ -3,11 +3,13 @@
 // page may have missed something: after a gap of the stream, and every few seconds while there is none.
 
 const POLL_MS = 2000;
-const RECONNECT_MS = 5000;
+const RECONNECT_MS = 5000; // then twice as long each time, up to a minute: an account has only so many streams
+const RECONNECT_MOST_MS = 60_000;
 
 let source = null;
 let poller = null;
 let reconnect = null;
+let pause = RECONNECT_MS;
 
 // Somewhat more or less: pages that lost the same server are not to come back all at the same moment.
 const spread = (ms) => ms * (0.6 + 0.8 * Math.random());
@@ -20,6 +22,7 @@ function connect() {
   source.addEventListener("balance", (event) => say("balance", JSON.parse(event.data)));
   source.addEventListener("ready", () => {
     stopPolling();
+    pause = RECONNECT_MS;
     say("look"); // for what happened before the stream began
   });
   source.addEventListener("error", () => {
@@ -27,7 +30,8 @@ function connect() {
     if (source?.readyState !== EventSource.CLOSED) return; // else the browser connects again by itself
     disconnect();
     startPolling();
-    reconnect = setTimeout(connect, spread(RECONNECT_MS));
+    reconnect = setTimeout(connect, spread(pause));
+    pause = Math.min(2 * pause, RECONNECT_MOST_MS);
   });
 }
 

@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from io import StringIO
 from typing import Any
 
 import pytest
@@ -10,6 +12,8 @@ from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import TOTP
 from allauth.socialaccount.models import SocialAccount, SocialLogin
 from django.core import mail
+from django.core.management import CommandError, call_command
+from django.db import connection
 from django.test import Client, RequestFactory
 
 from accounts import keys
@@ -262,6 +266,35 @@ def test_a_sign_up_is_answered_alike_whoever_has_the_address(mandatory: None, al
     assert seen[0] == seen[1] == seen[2]
 
 
+@pytest.mark.services
+def test_many_who_sign_up_with_it_at_once_leave_one_account_and_a_link_that_works(mandatory: None) -> None:
+    sign_up(Client(), THEIRS)
+
+    def come(number: int) -> None:
+        try:
+            sign_up(Client(), f"password of {number}", network=f"198.51.100.{number}")
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(come, range(6)))
+    assert User.objects.filter(email=CAROL).count() == 1
+    working = [link for link in links() if "Write the password" in Client().get(link).content.decode()]
+    assert len(working) == 1
+    owner = Client()
+    choose_password(owner, owner.post(working[0], {"new_password": "1"}))
+    assert log_in(owner, NEW)
+
+
+def test_no_stranger_keeps_an_operator_from_making_an_account(mandatory: None) -> None:
+    sign_up(Client(), THEIRS)
+    call_command("create_user", CAROL, "--password", PASSWORD, "--staff", stdout=StringIO())
+    carol = User.objects.get(email=CAROL)
+    assert (carol.is_staff, carol.check_password(PASSWORD)) == (True, True)
+    with pytest.raises(CommandError):
+        call_command("create_user", CAROL)
+
+
 @pytest.mark.parametrize("way", ["key", "staff", "suspended", "logged in", "credits", "trusted"])
 def test_nobody_replaces_an_account_that_is_something(client: Client, mandatory: None, way: str) -> None:
     user = User.objects.create_user(CAROL, THEIRS, is_staff=way == "staff", is_active=way != "suspended")
@@ -356,6 +389,21 @@ def test_it_does_not_stop_its_owner_from_signing_up(browser: Client, client: Cli
     assert client.post(links()[-1])["Location"] == "/accounts/login/"
     assert log_in(client, PASSWORD)
     assert "no longer works" in browser.get(wished).content.decode()
+
+
+@pytest.mark.services
+def test_it_may_become_anothers_at_the_moment_when_it_is_confirmed(
+    browser: Client, alice: User, bob: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    want(browser, CAROL)
+    link = links()[-1]
+    User.objects.filter(pk=bob.pk).update(email=CAROL)
+    monkeypatch.setattr(proof, "is_held", lambda email, besides=0: False)  # as it was a moment ago
+    answer = browser.post(link, follow=True)
+    assert answer.status_code == 200
+    assert "was confirmed by another account already" in answer.content.decode()
+    alice.refresh_from_db()
+    assert alice.email == "alice@example.com"
 
 
 def test_a_sign_up_beside_it_is_without_proof_like_any_other(browser: Client, client: Client, optional: None) -> None:

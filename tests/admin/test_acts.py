@@ -1,5 +1,8 @@
 """Plans, limits, suspension, keys and roles: each act has its effect, its record, and its permission."""
 
+from typing import Any
+from urllib.parse import quote
+
 import pytest
 from django.core.exceptions import PermissionDenied
 from django.test import Client
@@ -9,6 +12,7 @@ from accounts.errors import InvalidApiKey
 from accounts.models import ApiKey, User
 from billing.models import AuditRecord, Payment, Plan, Subscription, Wallet
 from billing.staff import acts
+from reveweb.admin import person_actions
 from tests.admin.conftest import REASON, Staff
 from tests.conftest import PASSWORD, Api
 
@@ -187,3 +191,53 @@ def test_an_act_without_its_token_is_refused(boss: Staff, alice: User, wallet: W
     strict.force_login(boss.user)
     assert strict.post(f"/admin/accounts/user/{alice.pk}/suspend/", {"reason": "x"}).status_code == 403
     assert User.objects.get(pk=alice.pk).is_active
+
+
+# --- Rows that are gone
+
+
+ODD_IDS = ["0", "999999", "²", "٣", "9" * 25, "9" * 5000, "a", "_00", "x" * 3000, "a\x00b"]
+
+
+@pytest.mark.services
+@pytest.mark.parametrize("number", ODD_IDS)
+def test_a_page_of_nobody_is_none(boss: Staff, number: str) -> None:
+    response = boss.client.get(f"/admin/accounts/user/{quote(number)}/change/")
+    assert response.status_code in (302, 404)
+    for path in ("grant/", "role/", "payments/1/refund/", f"keys/{number}/revoke/"):
+        assert boss.client.post(f"/admin/accounts/user/{quote(number)}/{path}").status_code in (302, 404)
+
+
+@pytest.mark.parametrize("name", ["person_grant", "person_role", "person_suspend"])
+def test_an_act_on_somebody_who_goes_while_it_is_done_breaks_nothing(
+    boss: Staff, bob: User, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    form = {"credits": 5, "role": "support"}
+    act = person_actions.ACTS[name][1]
+    run = act.run
+
+    def run_late(self: Any, form: Any) -> str:
+        User.objects.filter(pk=bob.pk).delete()
+        return run(self, form)
+
+    monkeypatch.setattr(act, "run", run_late)
+    monkeypatch.setattr(act, "asks_first", False)
+    assert boss.act(name, bob.pk, **form).status_code == 404
+    assert not User.objects.filter(pk=bob.pk).exists()
+
+
+@pytest.mark.parametrize("query", ["_to_field=", "_to_field=x", "_popup=1", "o=x", "p=x", "e=1", "_facets=x", "q=%00"])
+def test_odd_parameters_of_lists_and_pages_break_none(boss: Staff, bob: User, query: str) -> None:
+    for path in (f"user/{bob.pk}/delete/", f"user/{bob.pk}/history/", "user/"):
+        assert boss.client.get(f"/admin/accounts/{path}?{query}").status_code < 500
+
+
+def test_chosen_rows_that_are_gone_are_no_rows(boss: Staff) -> None:
+    for address, action in (
+        ("billing/stripeevent", "try_again"),
+        ("billing/outgoingmail", "send_again"),
+        ("accounts/user", "nothing"),
+    ):
+        for chosen in ODD_IDS:
+            form = {"action": action, "_selected_action": ["999999", chosen], "index": "0"}
+            assert boss.client.post(f"/admin/{address}/", form).status_code in (200, 302, 400), chosen

@@ -338,3 +338,15 @@ def test_nobody_is_woken_by_what_was_rolled_back(generation: Generation, monkeyp
     assert woken == []
     assert fail(found)
     assert woken
+
+
+def test_of_those_who_wait_for_the_same_one_only_a_few_do(generation: Generation) -> None:
+    async def crowd() -> int:
+        waiting = [asyncio.create_task(live.wait_until_final(generation, 3)) for _ in range(live.WAITING_FOR_ONE + 30)]
+        done, left = await asyncio.wait(waiting, timeout=1)
+        for task in left:
+            task.cancel()
+        await asyncio.wait(waiting)
+        return len(done)
+
+    assert asyncio.run(crowd()) == 30

@@ -371,32 +371,50 @@ def test_a_lost_wake_up_costs_a_moment(
     asyncio.run(listen())
 
 
-def test_an_account_has_no_more_than_a_few_streams(browser: Client, wallet: Wallet) -> None:
-    log_in = log_in_of(wallet.user)
-    cookie = {settings.SESSION_COOKIE_NAME: browser.cookies[settings.SESSION_COOKIE_NAME].value}
+async def open_streams(browser: Client, count: int) -> list[Any]:
+    """Ask for so many streams at once as `browser`."""
+    client = AsyncClient()
+    client.cookies.load({settings.SESSION_COOKIE_NAME: browser.cookies[settings.SESSION_COOKIE_NAME].value})
+    return await asyncio.gather(*(client.get("/events/") for _ in range(count)))
 
-    async def ask() -> Any:
-        client = AsyncClient()
-        client.cookies.load(cookie)
-        response = await client.get("/events/")
-        response.close()
-        return response
 
+def test_an_account_has_no_more_than_a_few_streams_however_fast_it_asks(
+    browser: Client, strangers_browser: Client
+) -> None:
     async def crowd() -> list[Any]:
-        pages = Pages([(wallet.pk, log_in)] * (stream.STREAMS_OF_ONE_ACCOUNT - 1))
-        await pages.all_hear("event: balance")
-        answers = [await ask()]
-        more = Pages([(wallet.pk, log_in)])
-        await more.all_hear("event: balance")
-        answers.append(await ask())
-        await pages.close()
-        answers.append(await ask())
-        await more.close()
-        return answers
+        answers = await open_streams(browser, 20)
+        others = await open_streams(strangers_browser, 1)
+        for response in answers:
+            response.close()
+        again = await open_streams(browser, 1)
+        for response in (*others, *again):
+            response.close()
+        return [*answers, *others, *again]
 
-    first, refused, again = asyncio.run(crowd())
-    assert [first.status_code, refused.status_code, again.status_code] == [200, 429, 200]
-    assert int(refused["Retry-After"]) > 0
+    answers = asyncio.run(crowd())
+    statuses = [answer.status_code for answer in answers]
+    assert sorted(statuses[:20]) == [200] * stream.STREAMS_OF_ONE_ACCOUNT + [429] * (20 - stream.STREAMS_OF_ONE_ACCOUNT)
+    assert statuses[20:] == [200, 200]
+    assert all(int(answer["Retry-After"]) > 0 for answer in answers if answer.status_code == 429)
+
+
+def test_a_process_has_no_more_than_so_many_streams(
+    browser: Client, strangers_browser: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "MOST_STREAMS", 3)
+
+    async def crowd() -> list[int]:
+        answers = [*await open_streams(browser, 2), *await open_streams(strangers_browser, 2)]
+        for response in answers:
+            response.close()
+        return sorted(answer.status_code for answer in answers)
+
+    assert asyncio.run(crowd()) == [200, 200, 200, 429]
+
+
+@pytest.mark.parametrize("method", ["head", "post", "put", "delete"])
+def test_a_stream_is_only_listened_to(browser: Client, method: str) -> None:
+    assert getattr(browser, method)("/events/").status_code == 405
 
 
 def test_streams_of_a_process_that_ends_end_at_once_and_say_when_to_come_back(

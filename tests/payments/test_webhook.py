@@ -126,3 +126,14 @@ def test_a_replayed_event_changes_nothing_twice(client: Client, customer: Custom
     deliver([])
     assert customer.balance == 53
     assert list(audit.drifts()) == []
+
+
+@pytest.mark.parametrize(
+    "signature",
+    ["", "t=1", "t=,v1=", "t=²,v1=x", f"t={'9' * 5000},v1=x", "t={now},v1=é", "t={now},v1=\xff", "é", "t={now}", "v1"],
+)
+def test_a_signature_that_is_none_is_refused(client: Client, db: None, signature: str) -> None:
+    signed = signature.replace("{now}", str(int(time.time())))
+    response = client.post("/stripe/webhook/", "{}", content_type="application/json", HTTP_STRIPE_SIGNATURE=signed)
+    assert response.status_code == 400
+    assert response.json()["error"]["code"] == "bad_signature"
