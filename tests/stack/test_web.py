@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -313,3 +314,66 @@ def test_headers_have_an_end_too(serve: Callable[..., Web]) -> None:
     web = serve()
     answers = [httpx.get(f"{web.url}/healthz", headers={"X-Long": "x" * size}) for size in (20_000, 200_000)]
     assert [answer.status_code for answer in answers] == [200, 431]
+
+
+# --- Bytes that no client's library would send
+
+HOST = b"Host: localhost\r\n"
+CHUNKED = HOST + b"Transfer-Encoding: chunked\r\n"
+RAW = [
+    b"GET / HTTP/1.1\r\n\r\n",
+    b"GET / HTTP/1.0\r\n\r\n",
+    b"GET /%ff%00%ed%a0%80?a=%ff%00&next=http://[ HTTP/1.1\r\n" + HOST + b"\r\n",
+    b"GET /\xc3\xa9/\xff HTTP/1.1\r\n" + HOST + b"\r\n",
+    b"GET /docs/search/?q=\xc3\xa9 HTTP/1.1\r\n" + HOST + b"\r\n",
+    b"GET http://[ HTTP/1.1\r\n" + HOST + b"\r\n",
+    b"GET http://localhost/pricing/ HTTP/1.1\r\n" + HOST + b"\r\n",
+    b"GET //evil.example/%2e%2e HTTP/1.1\r\n" + HOST + b"\r\n",
+    b"OPTIONS * HTTP/1.1\r\n" + HOST + b"\r\n",
+    b"CONNECT localhost:80 HTTP/1.1\r\n" + HOST + b"\r\n",
+    b"F\xc3\xa9 / HTTP/1.1\r\n" + HOST + b"\r\n",
+    b"foo_bar /pricing/ HTTP/1.1\r\n" + HOST + b"\r\n",
+    b"GET / HTTP/9.9\r\n" + HOST + b"\r\n",
+    b"GET / HTTP/1.1\r\n" + HOST + HOST + b"\r\n",
+    b"GET / HTTP/1.1\r\nHost: \xff\r\n\r\n",
+    b"GET / HTTP/1.1\r\n" + HOST + b"Cookie: sessionid=\xff\xfe; messages=\xe9\r\nUser-Agent: \xff\r\n\r\n",
+    b"GET / HTTP/1.1\r\n" + HOST + b"X: a\x00b\r\n\r\n",
+    b"GET / HTTP/1.1\r\n" + HOST + b"X : a\r\n y: folded\r\n\r\n",
+    b"GET /events/ HTTP/1.1\r\n" + HOST + b"Content-Length: 3\r\n\r\nabc",
+    b"POST /accounts/login/ HTTP/1.1\r\n" + HOST + b"Content-Length: -3\r\n\r\nabc",
+    b"POST /accounts/login/ HTTP/1.1\r\n" + HOST + b"Content-Length: \xc2\xb2\r\n\r\nabc",
+    b"POST /accounts/login/ HTTP/1.1\r\n" + HOST + b"Content-Length: 99999999999999999999999\r\n\r\nabc",
+    b"POST /accounts/login/ HTTP/1.1\r\n" + HOST + b"Content-Length: 3\r\nContent-Length: 4\r\n\r\nabc",
+    b"POST /accounts/login/ HTTP/1.1\r\n" + CHUNKED + b"Content-Length: 3\r\n\r\n0\r\n\r\n",
+    b"POST /accounts/login/ HTTP/1.1\r\n" + CHUNKED + b"\r\nzz\r\nabc\r\n",
+    b"POST /accounts/login/ HTTP/1.1\r\n" + CHUNKED + b"\r\nffffffffffffffffff\r\nabc\r\n",
+    b"POST /v1/reve-image/generate HTTP/1.1\r\n" + CHUNKED + b"\r\n2\r\n{}\r\n0\r\nTrailer: x\r\n\r\n",
+    b"POST /v1/reve-image/generate HTTP/1.1\r\n" + HOST + b"Authorization: Bearer \xff\r\nContent-Length: 2\r\n\r\n{}",
+    b"POST / HTTP/1.1\r\n" + HOST + b"Content-Type: a; charset=undefined\r\nContent-Length: 3\r\n\r\na=b",
+    b"POST /stripe/webhook/ HTTP/1.1\r\n" + HOST + b"Stripe-Signature: t=1,v1=\xff\r\nContent-Length: 2\r\n\r\n{}",
+    b"POST / HTTP/1.1\r\n" + HOST + b"Expect: nonsense\r\nContent-Length: 3\r\n\r\na=b",
+    b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+    b"\r\n\r\n\x00",
+]
+
+
+def test_bytes_that_no_library_would_send_are_refused_and_break_nothing(serve: Callable[..., Web]) -> None:
+    web = serve(REQUEST_SECONDS="2")
+    for raw in RAW:
+        with socket.create_connection(("127.0.0.1", web.port), timeout=8) as connection:
+            connection.sendall(raw)
+            answer = b""
+            with contextlib.suppress(ConnectionResetError):
+                answer = connection.recv(1000)
+            assert not answer or 200 <= int(answer[9:12]) < 500, (raw, answer)
+    assert httpx.get(f"{web.url}/healthz").status_code == 200
+
+
+def test_requests_in_one_go_are_answered_one_after_the_other(serve: Callable[..., Web]) -> None:
+    web = serve()
+    with socket.create_connection(("127.0.0.1", web.port), timeout=8) as connection:
+        asked = [b"GET /healthz", b"POST /v1/nothing", b"GET /pricing/", b"GET /nowhere/"]
+        connection.sendall(b"".join(b"%s HTTP/1.1\r\n%s\r\n" % (line, HOST) for line in asked[:-1]))
+        connection.sendall(b"%s HTTP/1.1\r\n%sConnection: close\r\n\r\n" % (asked[-1], HOST))
+        answers = b"".join(iter(lambda: connection.recv(65_536), b""))
+    assert re.findall(rb"HTTP/1.1 (\d+) ", answers) == [b"200", b"404", b"200", b"404"]
