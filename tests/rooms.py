@@ -40,7 +40,7 @@ ROOMS = {
     "tests/pages/test_gallery.py tests/pages/test_sharing.py tests/account",
     "generator/library": "tests/generator/test_usage.py tests/generator/test_archive.py tests/pages tests/account",
     "generator/pages": "tests/pages",
-    "reveweb": f"tests/reveweb tests/api {PAGES}",
+    "reveweb": f"tests/reveweb tests/api tests/fuzz {PAGES}",
     "reveweb/pages": "tests/pages",
     "reveweb/admin": "tests/admin",
     "reveweb/personal": "tests/account tests/pages/test_accounts.py",
