@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
+from tempfile import SpooledTemporaryFile
 from typing import IO
 
 from django.core.files.base import File
@@ -30,7 +31,8 @@ class Stored:
     """A file in storage, what it is, and the headers that it goes out with. `etag` has no quotation marks.
 
     `signed_for` is how many seconds an address of the storage is good for that may stand in for the bytes; None where
-    its name there is to stay unknown. `kept_in` is the storage.
+    its name there is to stay unknown. `kept_in` is the storage. `change` makes what
+    is sent of what is stored, and returns the very same bytes where there is nothing to change.
     """
 
     path: str
@@ -40,6 +42,7 @@ class Stored:
     headers: Mapping[str, str] = field(default_factory=dict)
     signed_for: int | None = None
     kept_in: Storage = default_storage
+    change: Callable[[bytes], bytes] | None = None
 
     @property
     def last_modified(self) -> int | None:
@@ -71,6 +74,8 @@ def _begun(request: HttpRequest, stored: Stored) -> HttpResponseBase:
             return _elsewhere(stored, stored.signed_for)
     with storage.asked():
         file = stored.kept_in.open(stored.path)  # before anything is said of it: what was deleted is nobody's to have
+        if stored.change is not None:
+            file = _changed(file, stored.change)
     response: HttpResponseBase | None = None
     try:
         response = _response(request, stored, file)
@@ -78,6 +83,20 @@ def _begun(request: HttpRequest, stored: Stored) -> HttpResponseBase:
         if response is None or not response.streaming:
             file.close()
     return response
+
+
+def _changed(file: "File[bytes]", change: Callable[[bytes], bytes]) -> "File[bytes]":
+    """Return what is to be sent of a file: beyond a few pieces on the disk, for whoever fetches it may be slow."""
+    kept = file.read()
+    sent = change(kept)
+    if sent is kept:
+        file.seek(0)
+        return file
+    file.close()
+    spooled = SpooledTemporaryFile(max_size=4 * PIECE)  # noqa: SIM115 (whoever sends it closes it)
+    spooled.write(sent)
+    spooled.seek(0)
+    return File(spooled)
 
 
 def _elsewhere(stored: Stored, seconds: int) -> HttpResponseBase:
