@@ -1,7 +1,8 @@
 """When each kind of process was last heard: a timer that has died says nothing, so somebody has to ask.
 
 Kept on the Redis or Valkey that all processes share. Names: "scheduler", "worker" (it draws), "progress" (it got
-something done), "money" (it takes payments), "rest" (all other work).
+something done), "money" (it takes payments), "rest" (all other work), "upstream" and "upstream-away" (it answered a
+worker, or could not be reached).
 """
 
 import time

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,7 +43,7 @@ class Settings:
             directory=Path(source.get("SANDBOX_DIR", "").strip() or "var/sandbox"),
             api_key=source.get("SANDBOX_API_KEY", "").strip(),
             plain=_plain(source.get("SANDBOX_PICTURES", "").strip() or "painted"),
-            stripe=StripeConfig.from_environment(source),
+            stripe=_stripe(StripeConfig.from_environment(source)),
         )
 
 
@@ -70,6 +71,14 @@ def _mode(text: str) -> Mode | None:
     except ValueError:
         known = ", ".join(mode.value for mode in Mode)
         raise SettingsError(f"SANDBOX_FAIL is {text!r}, which is none of: {known}") from None
+
+
+def _stripe(config: StripeConfig) -> StripeConfig:
+    addresses = {"SANDBOX_STRIPE_WEBHOOK_URL": config.webhook_url, "SANDBOX_STRIPE_PUBLIC_URL": config.public_url}
+    for name, address in addresses.items():
+        if address and not re.fullmatch(r"https?://[^\s/?#]+\S*", address):
+            raise SettingsError(f"{name} must be an address that begins with http:// or https://, not {address!r}")
+    return config
 
 
 def _plain(text: str) -> bool:

@@ -15,6 +15,8 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
 
+from botocore.config import Config
+
 NAME = "pictures"
 
 
@@ -26,6 +28,7 @@ class Trouble(Enum):
     BREAKS_OFF = auto()  # closes the connection instead of an answer
     NO_BUCKET = auto()
     READ_ONLY = auto()
+    NO_DELETE = auto()
     DENIED = auto()
     UNKNOWN_KEY = auto()
     BUSY = auto()  # 503 SlowDown
@@ -38,6 +41,12 @@ _REFUSALS = {
     Trouble.DENIED: (403, "AccessDenied"),
     Trouble.UNKNOWN_KEY: (403, "InvalidAccessKeyId"),
     Trouble.BUSY: (503, "SlowDown"),
+}
+
+
+_FORBIDDEN: dict[Trouble | None, tuple[str, ...]] = {
+    Trouble.READ_ONLY: ("PUT", "POST", "DELETE"),
+    Trouble.NO_DELETE: ("DELETE",),
 }
 
 
@@ -110,7 +119,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(404, "NoSuchBucket")
         elif trouble is Trouble.REFUSES_CHECKSUMS and self._has_checksums():
             self._refuse(501, "NotImplemented")
-        elif trouble is Trouble.READ_ONLY and self.command not in ("GET", "HEAD"):
+        elif self.command in _FORBIDDEN.get(trouble, ()):
             self._refuse(403, "AccessDenied")
         elif self.command == "PUT":
             server.objects[key], server.changed[key] = body, time.time()
@@ -189,6 +198,16 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *arguments: Any) -> None:
         pass
+
+
+def use(settings: Any, bucket: Bucket, seconds: float = 0.3) -> None:
+    """Have the test's site keep its files there; a call may hang for so many seconds."""
+    patience = Config(connect_timeout=seconds, read_timeout=seconds, retries={"total_max_attempts": 1})
+    kinds = {"default": "images", "private": "images-private"}
+    for name, location in kinds.items():
+        options = bucket.options(client_config=patience, location=location)
+        here = {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": options}
+        settings.STORAGES = {**settings.STORAGES, name: here}
 
 
 @contextlib.contextmanager

@@ -12,6 +12,10 @@ from tests import ROOT
 
 EVERYTHING = "tests"
 PAGES = "tests/pages tests/admin tests/docs tests/account tests/accounts/test_mails.py tests/reveweb/test_static.py"
+LOG_IN = (
+    "tests/accounts/test_proof.py tests/accounts/test_limits.py tests/accounts/test_strangers.py "
+    "tests/accounts/test_doors.py tests/accounts/test_commands.py tests/reveweb/test_cache.py"
+)
 
 ROOMS = {
     "accounts": "tests/accounts tests/account tests/api/test_errors.py tests/api/test_key_cap.py "
@@ -40,11 +44,11 @@ ROOMS = {
     "tests/pages/test_gallery.py tests/pages/test_sharing.py tests/account",
     "generator/library": "tests/generator/test_usage.py tests/generator/test_archive.py tests/pages tests/account",
     "generator/pages": "tests/pages",
-    "reveweb": f"tests/reveweb tests/api tests/fuzz {PAGES}",
+    "reveweb": f"tests/reveweb tests/api tests/fuzz tests/accounts/test_commands.py {PAGES}",
     "reveweb/pages": "tests/pages",
-    "reveweb/admin": "tests/admin",
-    "reveweb/personal": "tests/account tests/pages/test_accounts.py",
-    "reveweb/login": "tests/pages/test_accounts.py tests/account tests/admin/test_finding.py",
+    "reveweb/admin": "tests/admin tests/accounts/test_doors.py",
+    "reveweb/personal": f"tests/account tests/pages/test_accounts.py {LOG_IN}",
+    "reveweb/login": f"tests/pages/test_accounts.py tests/account tests/admin/test_finding.py {LOG_IN}",
     "reveweb/docs": "tests/docs tests/pages/test_docs.py",
     "reveweb/settings": EVERYTHING,
     "kit": EVERYTHING,
@@ -71,7 +75,7 @@ ROOMS = {
     "benchmarks/prompts.txt": "tests/sandbox/test_painter.py",
     "benchmarks/load": "tests/benchmarks",
     "benchmarks/portkey": "tests/tools",
-    "docs": "tests/reveweb/test_settings.py",
+    "docs": "tests/reveweb/test_settings.py tests/generator/test_search_index.py",
     ".env.example": "tests/reveweb/test_settings.py",
     # What no test reads.
     **dict.fromkeys(

@@ -1,5 +1,7 @@
 """Mails: which went out, which are being tried, which were given up and can be sent again."""
 
+import re
+from functools import reduce
 from typing import Any
 
 from django.contrib import admin, messages
@@ -53,7 +55,7 @@ class OutgoingMailAdmin(ReadOnlyAdmin):
         "template",
         "state",
         "attempts",
-        "last_error",
+        "whole_error",
         "due_at",
         "created_at",
         "sent_at",
@@ -61,7 +63,7 @@ class OutgoingMailAdmin(ReadOnlyAdmin):
         "reference",
         "values",
     ]
-    readonly_fields = ["recipient", "state", "values"]
+    readonly_fields = ["recipient", "state", "whole_error", "values"]
 
     @display(description="To")
     def recipient(self, mail: OutgoingMail) -> SafeString | str:
@@ -80,7 +82,11 @@ class OutgoingMailAdmin(ReadOnlyAdmin):
 
     @display(description="Error")
     def error(self, mail: OutgoingMail) -> str:
-        return mail.last_error[:120] or "–"
+        return _told(mail)[:120] or "–"
+
+    @display(description="Error")
+    def whole_error(self, mail: OutgoingMail) -> str:
+        return _told(mail) or "–"
 
     @display(description="Values")
     def values(self, mail: OutgoingMail) -> SafeString | str:
@@ -106,3 +112,12 @@ class OutgoingMailAdmin(ReadOnlyAdmin):
             messages.success(request, f"{begun} {'mail is' if begun == 1 else 'mails are'} on the way again.")
         else:
             messages.info(request, "None of those had failed: nothing was sent again.")
+
+
+def _told(mail: OutgoingMail) -> str:
+    """Return why a mail did not go out. A mail server may repeat what it refused: no link, and none of its values."""
+    if not rendering.is_secret(mail.template):
+        return mail.last_error
+    words = re.sub(r"\S*/\S*", "[not shown]", mail.last_error)
+    values = (value for value in mail.context.values() if isinstance(value, str) and value)
+    return reduce(lambda text, value: text.replace(value, "[not shown]"), values, words)

@@ -115,6 +115,11 @@ def forget(wallet: Wallet, email: str) -> None:
     theirs.exclude(UNSENT).update(**FORGOTTEN)
 
 
+def late(by: timedelta) -> int:
+    """Return how many mails have been due for longer than that, and nobody sent them."""
+    return _unsent().filter(due_at__lt=timezone.now() - by).count()
+
+
 def tidy() -> None:
     """Drop records of mails that need no reference to keep them from being sent twice."""
     old = timezone.now() - KEPT

@@ -6,6 +6,7 @@ from typing import Any
 from django.contrib.auth.models import Group, Permission
 from django.db import DEFAULT_DB_ALIAS, transaction
 
+from accounts import emails
 from accounts.models import User
 
 log = logging.getLogger(__name__)
@@ -76,17 +77,17 @@ def role_of(user: User) -> str:
 def out_of_reach(actor: User | None, user: User) -> str:
     """Return why `actor` may do nothing to `user`, whatever else their role lets them do, in words; "" when they may.
 
-    Below superusers nobody acts on their own account, nor on that of somebody whose role is higher: `ROLES` has the
-    lowest first. An `actor` of None is the operator at the machine's own shell.
+    Below superusers nobody acts on their own account or another one of their mailbox, nor on that of somebody whose
+    role is higher: `ROLES` has the lowest first. An `actor` of None is the operator at the machine's own shell.
     """
     if actor is None or actor.is_superuser:
         return ""
-    if actor.pk == user.pk:
-        return "This is you: somebody else of the staff has to do it."
+    if actor.pk == user.pk or emails.mailbox(actor.email) == emails.mailbox(user.email):
+        return "This is your own account: somebody else of the staff has to act on it."
     if user.is_superuser:
-        return "This is a superuser: only superusers act on their accounts."
+        return "This is a superuser’s account: only superusers act on it."
     if _rank(user) > _rank(actor):
-        return f"This is staff with the role {role_of(user)}, which is above yours: ask them or a superuser."
+        return f"This is an account with the role {role_of(user)}, which is above yours: ask a superuser to act on it."
     return ""
 
 

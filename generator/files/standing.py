@@ -9,6 +9,7 @@ import secrets
 import socket
 import threading
 import time
+from hashlib import sha256
 from typing import TypedDict
 
 from django.core.cache import cache
@@ -48,10 +49,11 @@ class _Seen:
 
 def examine() -> str | None:
     """Write, read and delete a mark; tell all processes, and return what is wrong. Takes as long as storage may."""
-    name = f"{FOLDER}/{secrets.token_hex(8)}"
+    # A name for each process, so that a key that may not delete leaves one mark and not thousands.
+    name, mark = f"{FOLDER}/{sha256(_name().encode()).hexdigest()[:16]}", secrets.token_bytes(16)
     try:
         with storage.asked():
-            default_storage.save(name, ContentFile(name.encode()))
+            default_storage.save(name, ContentFile(mark))
         with storage.opened(default_storage, name) as file:
             found = file.read()
         with storage.asked():
@@ -61,7 +63,7 @@ def examine() -> str | None:
     except FileNotFoundError:
         words = "what is written there is not to be found again"
     else:
-        words = None if found == name.encode() else "what is read there is not what was written"
+        words = None if found == mark else "what is read there is not what was written"
     note(words)
     return words
 
@@ -83,6 +85,11 @@ def note(words: str | None) -> None:
         told = None
         cache.delete(_CACHED)
     _Seen.told, _Seen.at = told, time.monotonic()
+
+
+def is_known_trouble() -> bool:
+    """Tell whether this process's own last look found something wrong."""
+    return _Seen.words is not None
 
 
 def storage_trouble() -> str | None:

@@ -13,11 +13,13 @@ import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
+from datetime import datetime, timedelta
 from typing import Any
 
 import redis
 from django.conf import settings
 from django.db import DatabaseError
+from django.utils import timezone
 
 from generator import live
 from generator.files import standing, unstored
@@ -42,6 +44,7 @@ SWEEP_SECONDS = 2.0
 BREATH_SECONDS = 0.005  # between two claims, so that what is due meanwhile comes in one; more while much is under way
 PULSE_SECONDS = 1.0
 CATCH_UP_SECONDS = 0.3
+TOLD_AFTER = timedelta(minutes=1)  # that storage is in trouble: what comes and goes needs no mail
 ENDING_SECONDS = 10.0  # what is in hand has to end when the process does
 
 InHand = dict[int, Generation]
@@ -200,6 +203,7 @@ class Engine:
 
     async def _watch_storage(self) -> None:
         """Find out whether images can be kept, before they are drawn, and have those stored that wait for it."""
+        wrong_since: datetime | None = None
         was_wrong = True  # whoever starts may have images of an earlier process
         while True:
             with contextlib.suppress(Exception):  # the database is away
@@ -214,6 +218,10 @@ class Engine:
                     if await in_thread(lifecycle.store_now):
                         self.looks.ring()
             was_wrong = bool(wrong)
+            wrong_since = (wrong_since or timezone.now()) if wrong else None
+            if wrong and wrong_since and timezone.now() - wrong_since > TOLD_AFTER:
+                with contextlib.suppress(DatabaseError):
+                    await in_thread(functools.partial(sweep.tell_of_storage, wrong, since=wrong_since))
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(standing.PAUSE_SECONDS):
                     await asyncio.sleep(standing.TROUBLED_PAUSE_SECONDS)
@@ -238,8 +246,9 @@ class Engine:
     async def _beat(self) -> None:
         """Let it be known that this works, and whether anything gets done."""
         while True:
-            names = ["worker", *(["progress"] if self._got_something_done else [])]
+            names = ["worker", *(["progress"] if self._got_something_done else []), *self.worker.news]
             self._got_something_done = False
+            self.worker.news.clear()
             for name in names:
                 with contextlib.suppress(redis.RedisError, OSError):
                     await asyncio.to_thread(pulse.beat, name)

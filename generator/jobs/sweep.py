@@ -1,7 +1,7 @@
 """What nobody else would ever end, or remove: found by the rows alone, and safe beside any worker."""
 
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.utils import timezone
@@ -10,6 +10,7 @@ from generator.files import images
 from generator.jobs import lifecycle
 from generator.jobs.lifecycle import UNAVAILABLE
 from generator.models import Generation
+from generator.upstreams import trouble
 from kit import storage
 from kit.threads import let_go
 
@@ -30,6 +31,12 @@ def fail_stuck() -> None:
         if generation.unstored_since:
             message = "The image could not be stored."
         lifecycle.fail(generation, code="timed_out", message=message, only_if=lifecycle.WHOEVER_HAS_IT)
+
+
+def tell_of_storage(words: str, *, since: datetime) -> None:
+    """Tell the operators what is wrong with the image storage, at most once a day."""
+    at = f"{since:%d %B %Y, %H:%M} UTC"
+    trouble.tell_operators("storage_trouble", f"storage_trouble:{timezone.now():%Y-%m-%d}", words=words, since=at)
 
 
 def delete_files_of_failures() -> int:

@@ -7,14 +7,14 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from django.conf import settings
 from django.utils import timezone
 
 from generator.errors import BadImage, ImageUnreachable
-from generator.files import images, unstored
+from generator.files import images, standing, unstored
 from generator.jobs import lifecycle
 from generator.jobs.lifecycle import UNAVAILABLE, Acceptance, Completion, Pause, Unstored
 from generator.jobs.pacing import Batch, Bell, Places, T, persistently
@@ -57,13 +57,14 @@ class Worker:
         self.client = client
         self.rhythm = Rhythm()
         self.is_in_trouble = False
+        self.news: set[str] = set()  # whether the upstream answered, to be let known (`kit.pulse`)
         self._queue, self._looks = queue, looks
         self._accepting = Batch(lifecycle.accept)
         self._requeueing = Batch(lifecycle.requeue)
         self._pausing = Batch(lifecycle.look_again)
         self._completing = Batch(lifecycle.complete_all)
         self._setting_aside = Batch(lifecycle.wait_for_storage)
-        self._full_until = float("-inf")
+        self._full_until = self._next_offer = float("-inf")
         self.storage_refused = asyncio.Event()
         self._images = Places(IMAGES_AT_ONCE)
         # What ends holds a thread each, and the claims and batches that all others wait for need one as well.
@@ -72,10 +73,12 @@ class Worker:
     async def send(self, generation: Generation) -> Drawn | None:
         """Submit a claimed generation; return what was drawn when it is drawn already."""
         try:
-            job = await self.client.submit(
-                prompt=generation.prompt,
-                negative_prompt=generation.negative_prompt,
-                aspect_ratio=generation.aspect_ratio,
+            job = await self._asked(
+                self.client.submit(
+                    prompt=generation.prompt,
+                    negative_prompt=generation.negative_prompt,
+                    aspect_ratio=generation.aspect_ratio,
+                )
             )
         except reve_art.Busy as error:
             await self._requeue(generation, error.retry_after)
@@ -107,7 +110,7 @@ class Worker:
         if generation.unstored_since:
             return await self._look_for_unstored(generation)
         try:
-            job = await self.client.poll(generation.upstream_id)
+            job = await self._asked(self.client.poll(generation.upstream_id))
         except reve_art.Busy as error:
             await self.pause(generation, error.retry_after)
         except reve_art.Gone as error:
@@ -160,6 +163,17 @@ class Worker:
         if await self._pausing.add(Pause(generation, after, is_failed)):
             self._looks.ring_in(after)
 
+    async def _asked(self, call: Awaitable[T]) -> T:
+        """Return what the upstream answers, and note whether it does."""
+        try:
+            answer = await call
+        except reve_art.UpstreamError as error:
+            is_silent = isinstance(error, reve_art.NotAccepted | reve_art.Unclear)
+            self.news.add("upstream-away" if is_silent and not isinstance(error, reve_art.Busy) else "upstream")
+            raise
+        self.news.add("upstream")
+        return answer
+
     async def _accept(self, generation: Generation, job: reve_art.Job) -> Drawn | None:
         if job.state == "completed" and job.url:
             return Drawn(job, asyncio.create_task(self._accepting.add(Acceptance(generation, job.id, None))))
@@ -173,7 +187,7 @@ class Worker:
 
         Whatever the upstream says of it now is no failure, for another machine may have its bytes.
         """
-        if not storage.is_silent():
+        if self._may_try_storage():
             if await in_thread(lambda: unstored.has(generation.file_token), Pool.FILES):
                 return Drawn(reve_art.Job(generation.upstream_id, "completed", model=generation.model))
             try:
@@ -185,6 +199,16 @@ class Worker:
                     return Drawn(job)
         await self._wait_for_storage(generation, generation.model)
         return None
+
+    def _may_try_storage(self) -> bool:
+        """Tell whether an image that waits may be offered: while trouble is known, one of all every few seconds."""
+        if storage.is_silent():
+            return False
+        if standing.is_known_trouble():
+            if (now := time.monotonic()) < self._next_offer:
+                return False
+            self._next_offer = now + standing.TROUBLED_PAUSE_SECONDS
+        return True
 
     async def _keep_here(self, generation: Generation, data: bytes, model: str) -> None:
         """Keep what storage did not take; where there is no room, it is fetched from the upstream again."""

@@ -123,20 +123,23 @@ def _tell(template: str, trouble: UpstreamTrouble, *, round_of: float, nth: int 
     reference = ":".join(
         [template, trouble.upstream[:150], trouble.kind, str(round_number), *([str(nth)] if nth else [])]
     )
+    return tell_operators(
+        template,
+        reference,
+        kind=trouble.kind,
+        upstream=trouble.upstream,
+        since=f"{trouble.since:%d %B %Y, %H:%M} UTC",
+        seconds=int(TRY_AGAIN.total_seconds()),
+    )
+
+
+def tell_operators(template: str, reference: str, **context: str | int) -> bool:
+    """Queue a mail to each operator, once for each `reference`; False when all of them had it."""
     told = False
     for email, user in _operators():
         own = f"{reference}:{user.pk if user else 0}"
         if not OutgoingMail.objects.filter(reference=own).exists():
-            mail.queue_to(
-                email,
-                template,
-                user=user,
-                reference=own,
-                kind=trouble.kind,
-                upstream=trouble.upstream,
-                since=f"{trouble.since:%d %B %Y, %H:%M} UTC",
-                seconds=int(TRY_AGAIN.total_seconds()),
-            )
+            mail.queue_to(email, template, user=user, reference=own, **context)
             told = True
     return told
 

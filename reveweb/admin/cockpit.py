@@ -50,6 +50,10 @@ PROCESSES = {
 }
 
 
+# What has no line of its own, by its name in `health.CHECKS`.
+OTHERS = {"broker": "Broker", "upstream": "Upstream", "mail": "Mails"}
+
+
 def add_numbers(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
     """Give the first page its numbers, those that the viewer may follow, and tell how the processes are."""
     context["numbers"] = [number for permission, number in _numbers() if request.user.has_perm(permission)]
@@ -69,7 +73,21 @@ def _processes() -> list[Process]:
     alive = [Process(label, *_state(heard.get(name), limit)) for name, (label, limit) in PROCESSES.items()]
     drawn = Process("Images", f"{words}, and nothing gets done" if due.is_stalled else words, due.is_stalled)
     unshared = [Process("Storage", f"{words}. {shared_mark.CURE}", True) for words in shared_mark.complaints(heard)]
-    return [*alive, stored, drawn, *unshared]
+    return [*alive, stored, drawn, *unshared, *_others()]
+
+
+def _others() -> list[Process]:
+    """What `/readyz` knows of besides, while anything is wrong with it."""
+    found = health.found()
+    return [
+        Process(label, f"{found[name].words} ({_aged(found[name].age)})", True)
+        for name, label in OTHERS.items()
+        if found[name].words is not None
+    ]
+
+
+def _aged(age: float | None) -> str:
+    return "never looked at" if age is None else "as of now" if age < 3 else f"as of {_span(age)} ago"
 
 
 def _state(ago: float | None, limit: float) -> tuple[str, bool]:

@@ -52,11 +52,14 @@ def remember_browser(request: HttpRequest, response: HttpResponse, user: User) -
 def count_guess(request: HttpRequest, email: str) -> list[ratelimit.RateLimitUsage] | None:
     """Count a guess at the password of `email`, and return what to take back if it was none; None when it is too many.
 
-    The narrowest limit comes first, so that whoever is past it spends nothing of the others.
+    The narrowest limit comes first, so that whoever is past it spends nothing of the others. A network that is past its
+    own adds nothing to what is counted, whatever addresses it makes up.
     """
     email = email.lower()
     if browser := _known_for(request, email):
         steps = [("login_failed", f"{email}:{browser}")]
+    elif _count(request, [("login_failed_network", "")], only_ask=True) is None:
+        return None
     else:
         steps = [
             ("login_failed", _pair(request, email)),

@@ -15,6 +15,7 @@ What the account made and paid stays with it in any case.
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount
+from django.conf import settings
 from django.db import transaction
 from django.http import HttpRequest
 
@@ -23,6 +24,7 @@ from accounts.models import User
 from billing import ledger
 from billing.models import OutgoingMail, Wallet
 from kit import wakeups
+from reveweb.login import limits
 
 NOBODY = 0  # no user has this key
 
@@ -52,6 +54,22 @@ def is_held(email: str, *, besides: int = NOBODY) -> bool:
     user = User.objects.filter(email=email.lower()).exclude(pk=besides).first()
     confirmed = EmailAddress.objects.filter(email=email.lower(), verified=True).exclude(user_id=besides)
     return (user is not None and not gives_way(user)) or bool(confirmed.exists())
+
+
+def may_sign_up(request: HttpRequest, email: str) -> bool:
+    """Tell whether the address is free, and a mail would go out where one has to confirm it.
+
+    Without a mail nothing gives way, so that the link in the last one goes on working: whoever has the mailbox has a
+    way in, however often strangers sign up with it.
+    """
+    if is_held(email):
+        return False
+    return not must_confirm() or limits.may_mail(request, "confirm_mail", email, only_ask=True)
+
+
+def must_confirm() -> bool:
+    """Tell whether nobody logs in before they have confirmed their address."""
+    return bool(settings.ACCOUNT_EMAIL_VERIFICATION == "mandatory")
 
 
 @transaction.atomic

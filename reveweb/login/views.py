@@ -10,7 +10,7 @@ from allauth.account.utils import perform_login, user_pk_to_url_str
 from allauth.account.views import ConfirmEmailView as AllauthConfirmEmailView
 from allauth.account.views import EmailView as AllauthEmailView
 from django import forms
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.decorators import method_decorator
 from django.views.decorators.cache import never_cache
@@ -49,14 +49,19 @@ class ConfirmEmailView(AllauthConfirmEmailView):  # type: ignore[misc]  # allaut
     form: PasswordForm | None = None
 
     def post(self, *args: Any, **kwargs: Any) -> HttpResponse:
-        address: EmailAddress = self.get_object().email_address
+        answer: HttpResponse
+        try:
+            address: EmailAddress = self.get_object().email_address
+        except Http404:  # since the page was opened somebody signed up again, or it was confirmed elsewhere
+            self.object = None
+            answer = self.render_to_response(self.get_context_data(), status=404)
+            return answer
         if proof.is_bound(self.request, address):
             return self._confirmed(*args, **kwargs)
         if "new_password" in self.request.POST and address.email == address.user.email:
             token = default_token_generator.make_token(address.user)
             return redirect("account_reset_password_from_key", uidb36=user_pk_to_url_str(address.user), key=token)
         self.form = PasswordForm(self.request.POST, request=self.request, user=address.user)
-        answer: HttpResponse
         if not self.form.is_valid():
             self.object = self.get_object()
             answer = self.render_to_response(self.get_context_data(), status=422)

@@ -11,9 +11,10 @@ from allauth.account.internal.flows.email_verification import send_verification_
 from allauth.account.models import EmailAddress
 from allauth.core import context
 from django import forms
-from django.conf import settings
-from django.db import transaction
-from django.http import HttpRequest
+from django.contrib import messages
+from django.db import IntegrityError, transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 
 from accounts.models import User
 from reveweb.login import limits, proof
@@ -27,17 +28,28 @@ class SignupForm(AllauthSignupForm):  # type: ignore[misc]  # allauth has no typ
     def validate_unique_email(self, value: str) -> str:
         if proof.is_held(value):
             return str(super().validate_unique_email(value))
-        # Without a mail nothing gives way, so that the link in the last one goes on working: whoever has the mailbox
-        # has a way in, however often strangers sign up with it.
-        if _confirms() and not limits.may_mail(context.request, "confirm_mail", value, only_ask=True):
+        if not proof.may_sign_up(context.request, value):
             self.account_already_exists = User.objects.filter(email=value).exists()
         return value
+
+    def try_save(self, request: HttpRequest) -> tuple[User | None, HttpResponse | None]:
+        """Sign up; two who do so with one address at the same moment are answered as if one had come later."""
+        saved: tuple[User | None, HttpResponse | None]
+        try:
+            saved = super().try_save(request)
+        except IntegrityError:
+            if not proof.must_confirm():
+                messages.error(request, get_adapter().error_messages["email_taken"])
+                return None, redirect("account_login")
+            self.account_already_exists = True
+            saved = super().try_save(request)
+        return saved
 
     @transaction.atomic
     def save(self, request: HttpRequest) -> User:
         email = self.cleaned_data["email"]
         proof.make_way(email)
-        if not _confirms():  # else it is the first to confirm who has it
+        if not proof.must_confirm():  # else it is the first to confirm who has it
             proof.drop_wishes(email)
         user: User = super().save(request)
         # allauth leaves it out where another account wants to change to it.
@@ -128,7 +140,3 @@ class CloseForm(forms.Form):
         if email.strip().lower() != self.user.email:
             raise forms.ValidationError("That is not the address of this account.")
         return email
-
-
-def _confirms() -> bool:
-    return settings.ACCOUNT_EMAIL_VERIFICATION == "mandatory"

@@ -3,6 +3,9 @@
 from reveweb.settings.pages import ACCENT_HUE
 from reveweb.settings.where import SITE_NAME
 
+# There is no export of rows in the admin; one that is added some day runs in no spreadsheet (as `kit.http.csv_export`).
+IMPORT_EXPORT_ESCAPE_FORMULAE_ON_EXPORT = True
+
 UNFOLD = {
     "SITE_TITLE": f"{SITE_NAME} admin",
     "SITE_HEADER": SITE_NAME,

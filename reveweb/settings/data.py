@@ -8,7 +8,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from reveweb.run import embedded
 from reveweb.settings import links
-from reveweb.settings.env import BASE_DIR, env
+from reveweb.settings.env import BASE_DIR, NO, env
 from reveweb.settings.where import DEBUG, SECURE, VAR_DIR
 
 # One number for each process says how many connections to the database it may have, and everything that uses one is
@@ -70,6 +70,9 @@ S3_ENDPOINT_URL = env.address("S3_ENDPOINT_URL")
 S3_REGION = env.word("S3_REGION", r"[\w-]+", "a region, as in eu-central-1")
 S3_ACCESS_KEY, S3_SECRET_KEY = env.key("S3_ACCESS_KEY"), env.key("S3_SECRET_KEY")
 env.both("S3_ACCESS_KEY", "S3_SECRET_KEY")
+for _name in ("S3_ENDPOINT_URL", "S3_REGION", "S3_ACCESS_KEY", "S3_REDIRECT"):
+    if not S3_BUCKET and env.text(_name) and env.text(_name).lower() not in NO:
+        raise ImproperlyConfigured(f"S3_BUCKET is not set; {_name} needs it.")
 STORAGES: dict[str, dict[str, Any]] = {
     "default": {
         "BACKEND": "django.core.files.storage.FileSystemStorage",
@@ -81,8 +84,6 @@ STORAGES: dict[str, dict[str, Any]] = {
 STORAGE_SECONDS = env.number("STORAGE_SECONDS", 15.0, least=0.1)
 # Sends browsers to the bucket for images, at signed addresses, instead of passing the bytes through.
 S3_REDIRECT = env.flag("S3_REDIRECT", False)
-if S3_REDIRECT and not S3_BUCKET:
-    raise ImproperlyConfigured("S3_BUCKET is not set; S3_REDIRECT needs it.")
 if S3_REDIRECT and SECURE and S3_ENDPOINT_URL.startswith("http://"):
     raise ImproperlyConfigured(
         "S3_REDIRECT sends browsers to S3_ENDPOINT_URL, and a page on https may show nothing from plain http: give the "

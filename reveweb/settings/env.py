@@ -82,7 +82,7 @@ class Env:
         value = self.text(name, default)
         found = {one.lower(): one for one in among}.get(value.lower())
         if found is None:
-            raise self.refused(name, value, f"one of {', '.join(among)}")
+            raise self.refused(name, value, f"one of {', '.join(filter(None, among))}")
         return found
 
     def names(self, name: str) -> list[str]:

@@ -65,10 +65,11 @@ ACCOUNT_RATE_LIMITS = {
     "login_failed": "5/300s/key,30/d/key",  # an account from one network, or from a browser that it knows
     "login_failed_network": "60/m/ip,1000/d/ip",
     "login_failed_anywhere": "300/d/key",  # an account: it takes ten networks to spend
-    "session": "60/m/ip,500/d/ip",  # strangers' sessions that begin
+    "session": "120/m/ip,2000/d/ip",  # strangers' sessions that begin
     "change_password": "5/m/user,50/d/user",
     "manage_email": "10/m/user,50/d/user",
     "reauthenticate": "10/m/user,100/d/user",
+    "export": "20/d/user",
     "reset_password": "20/m/ip,200/d/ip",
     # Mails to a mailbox: those that one network or known browser causes, and those from anywhere.
     "reset_mail": "3/10m/key,10/d/key",

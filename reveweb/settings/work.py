@@ -14,7 +14,10 @@ BROKER = (
     else links.broker("REDIS_URL", REDIS_URL)
 )
 CELERY_BROKER_URL = BROKER.url
-if "CELERY_BROKER_URL" in os.environ:  # Celery itself reads that, as it is written, before the setting; these before it
+# Celery itself reads the variable of that name, as it is written, before the setting, and these before both.
+if not env.text("CELERY_BROKER_URL"):
+    os.environ.pop("CELERY_BROKER_URL", None)  # it would take a blank for RabbitMQ on this machine
+else:
     CELERY_BROKER_READ_URL = CELERY_BROKER_WRITE_URL = BROKER.url
 CELERY_BROKER_USE_SSL = BROKER.tls
 CELERY_TASK_IGNORE_RESULT = True
@@ -52,6 +55,40 @@ CELERY_WORKER_POOL = "threads"
 CELERY_WORKER_CONCURRENCY = TASK_THREADS
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1  # what one worker cannot begin now is another's
 
+# What the sandbox reads by itself is refused here too, where somebody sees it.
+SANDBOX_FAILURES = (
+    "refuse",
+    "fail",
+    "error500",
+    "error500-accepted",
+    "error503",
+    "busy",
+    "unauthorized",
+    "payment",
+    "forbidden",
+    "timeout-submit",
+    "sync-anyway",
+    "status500",
+    "status-busy",
+    "status-garbage",
+    "status-timeout",
+    "processing-words",
+    "lost",
+    "never",
+    "no-url",
+    "html",
+    "truncated",
+    "huge",
+    "bomb",
+    "private-redirect",
+    "wrong-type",
+    "slow-image",
+    "stalled-image",
+    "jpeg",
+    "webp",
+)
+SANDBOX_FAIL = env.choice("SANDBOX_FAIL", "", ("", *SANDBOX_FAILURES))
+SANDBOX_PICTURES = env.choice("SANDBOX_PICTURES", "painted", ("painted", "plain"))
 SANDBOX_SECONDS = env.number("SANDBOX_SECONDS", 3.0)
 # The sandbox serves only when nothing else is named.
 EMBEDDED_SANDBOX = SANDBOX and not env.text("REVE_API_URL")

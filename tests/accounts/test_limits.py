@@ -11,7 +11,7 @@ from accounts.models import User
 from billing.outbox import mail as mails
 from reveweb.login import limits
 from tests.conftest import PASSWORD
-from tests.reveweb.test_cache import away
+from tests.reveweb.test_cache import away, keys_like
 
 __all__ = ["away"]  # a fixture
 
@@ -62,6 +62,13 @@ def test_ten_guesses_at_ten_accounts_lock_nobody_out_who_is_here(bob: User) -> N
     for number in range(30):
         guess(f"{number}@example.com", HERE)
     assert logs_in(bob.email, HERE)
+
+
+def test_a_network_that_is_past_its_limit_fills_no_memory_with_addresses(db: None, settings: Any) -> None:
+    settings.ACCOUNT_RATE_LIMITS = some(settings.ACCOUNT_RATE_LIMITS, login_failed_network="3/d/ip")
+    for number in range(9):
+        guess(f"{number}@example.com")
+    assert len(keys_like("*account:login_failed:5*")) == 3
 
 
 def test_another_name_for_the_site_gives_no_guesses_more(alice: User) -> None:
@@ -229,6 +236,14 @@ def test_changes_to_an_address_hold_back_no_confirmation_of_it(alice: User, sett
     assert len(written_to("carol@example.com")) == 15
     Client().post("/accounts/signup/", {"email": "carol@example.com", "password1": PASSWORD}, REMOTE_ADDR=HERE)
     assert len(written_to("carol@example.com")) == 16
+
+
+def test_an_account_that_nobody_confirmed_mails_no_exports_without_end(alice: User, settings: Any) -> None:
+    settings.ACCOUNT_RATE_LIMITS = some(settings.ACCOUNT_RATE_LIMITS, export="2/d/user")
+    client = Client()
+    client.force_login(alice)
+    answers = [client.post("/account/data/export/").status_code for _ in range(3)]
+    assert answers == [302, 302, 429]
 
 
 def test_sign_ups_of_a_network_end_for_a_day(db: None, settings: Any) -> None:

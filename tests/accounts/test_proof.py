@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from io import StringIO
 from typing import Any
 
 import pytest
@@ -10,6 +12,8 @@ from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal.auth import TOTP
 from allauth.socialaccount.models import SocialAccount, SocialLogin
 from django.core import mail
+from django.core.management import CommandError, call_command
+from django.db import connection
 from django.test import Client, RequestFactory
 
 from accounts import keys
@@ -18,6 +22,7 @@ from accounts.models import ApiKey, User
 from billing import ledger
 from billing.models import Wallet
 from billing.outbox import mail as mails
+from reveweb.login import proof
 from reveweb.login.adapters import SocialAdapter
 from tests.conftest import PASSWORD
 from tests.pages.test_frame import assert_well_made
@@ -110,6 +115,7 @@ def test_a_strangers_password_ends(stranger: Client, client: Client, show_up: Ca
     assert log_in(client, NEW)
 
 
+@pytest.mark.services
 @WAYS
 def test_a_strangers_api_keys_end(stranger: Client, client: Client, show_up: Callable[[Client], None]) -> None:
     secret = keys.mint(user=User.objects.get(email=CAROL), name="theirs")[1]
@@ -212,6 +218,15 @@ def test_the_owners_browser_does_not_confirm_a_strangers_later_sign_up(client: C
     assert log_in(client, NEW)
 
 
+def test_a_page_that_was_open_too_long_says_so(client: Client, mandatory: None) -> None:
+    sign_up(client)
+    link = links()[-1]
+    sign_up(Client(), THEIRS, network="198.51.100.1")
+    answer = client.post(link)
+    assert answer.status_code == 404
+    assert "This link no longer works" in answer.content.decode()
+
+
 def test_a_link_lets_nobody_guess_at_the_password_without_end(client: Client, mandatory: None) -> None:
     sign_up(Client())
     link = links()[-1]
@@ -224,6 +239,7 @@ def test_a_link_lets_nobody_guess_at_the_password_without_end(client: Client, ma
 # --- A sign-up that came to nothing gives way -------------------------------------------------------------------
 
 
+@pytest.mark.services
 def test_a_new_sign_up_replaces_one_that_was_never_confirmed(client: Client, mandatory: None) -> None:
     sign_up(Client(), THEIRS)
     stranger = User.objects.get(email=CAROL)
@@ -248,6 +264,35 @@ def test_a_sign_up_is_answered_alike_whoever_has_the_address(mandatory: None, al
         page = re.sub(r'name="csrfmiddlewaretoken" value="\w+"|"X-CSRFToken": ?"\w+"', "", answer.content.decode())
         seen.append((answer.redirect_chain, page.replace(email, "")))
     assert seen[0] == seen[1] == seen[2]
+
+
+@pytest.mark.services
+def test_many_who_sign_up_with_it_at_once_leave_one_account_and_a_link_that_works(mandatory: None) -> None:
+    sign_up(Client(), THEIRS)
+
+    def come(number: int) -> None:
+        try:
+            sign_up(Client(), f"password of {number}", network=f"198.51.100.{number}")
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(come, range(6)))
+    assert User.objects.filter(email=CAROL).count() == 1
+    working = [link for link in links() if "Write the password" in Client().get(link).content.decode()]
+    assert len(working) == 1
+    owner = Client()
+    choose_password(owner, owner.post(working[0], {"new_password": "1"}))
+    assert log_in(owner, NEW)
+
+
+def test_no_stranger_keeps_an_operator_from_making_an_account(mandatory: None) -> None:
+    sign_up(Client(), THEIRS)
+    call_command("create_user", CAROL, "--password", PASSWORD, "--staff", stdout=StringIO())
+    carol = User.objects.get(email=CAROL)
+    assert (carol.is_staff, carol.check_password(PASSWORD)) == (True, True)
+    with pytest.raises(CommandError):
+        call_command("create_user", CAROL)
 
 
 @pytest.mark.parametrize("way", ["key", "staff", "suspended", "logged in", "credits", "trusted"])
@@ -290,11 +335,29 @@ def test_who_logs_in_through_a_provider_that_vouches_for_the_address_finds_it_fr
     assert not EmailAddress.objects.filter(email=CAROL).exists()
 
 
-def test_a_providers_word_that_is_not_vouched_for_frees_nothing(rf: RequestFactory, mandatory: None) -> None:
+def test_an_address_that_a_provider_only_names_is_signed_up_with_as_with_a_form(
+    rf: RequestFactory, mandatory: None, alice: User
+) -> None:
     sign_up(Client(), THEIRS)
-    login = SocialLogin(user=User(email=CAROL), email_addresses=[EmailAddress(email=CAROL, verified=False)])
-    SocialAdapter().pre_social_login(rf.get("/"), login)
-    assert User.objects.filter(email=CAROL).exists()
+    EmailAddress.objects.create(user=alice, email="wish@example.com")
+    named = [EmailAddress(email=email, verified=False) for email in (CAROL, "wish@example.com", alice.email)]
+    SocialAdapter().pre_social_login(rf.post("/"), SocialLogin(user=User(email=CAROL), email_addresses=named))
+    assert list(User.objects.values_list("email", flat=True)) == [alice.email]
+    assert not EmailAddress.objects.filter(email="wish@example.com").exists()
+
+
+@pytest.mark.services
+@pytest.mark.parametrize("mode", ["mandatory", "none"])
+def test_two_who_sign_up_at_the_same_moment_are_both_answered(
+    client: Client, alice: User, settings: Any, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    settings.ACCOUNT_EMAIL_VERIFICATION = mode
+    monkeypatch.setattr(proof, "is_held", lambda email, besides=0: False)  # as it was when the form was looked at
+    answer = client.post("/accounts/signup/", {"email": alice.email, "password1": NEW}, follow=True)
+    assert answer.status_code == 200
+    assert answer.redirect_chain[-1][0] == ("/accounts/confirm-email/" if mode == "mandatory" else "/accounts/login/")
+    alice.refresh_from_db()
+    assert alice.check_password(PASSWORD)
 
 
 # --- An address that an account only wants to change to ---------------------------------------------------------
@@ -328,6 +391,21 @@ def test_it_does_not_stop_its_owner_from_signing_up(browser: Client, client: Cli
     assert "no longer works" in browser.get(wished).content.decode()
 
 
+@pytest.mark.services
+def test_it_may_become_anothers_at_the_moment_when_it_is_confirmed(
+    browser: Client, alice: User, bob: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    want(browser, CAROL)
+    link = links()[-1]
+    User.objects.filter(pk=bob.pk).update(email=CAROL)
+    monkeypatch.setattr(proof, "is_held", lambda email, besides=0: False)  # as it was a moment ago
+    answer = browser.post(link, follow=True)
+    assert answer.status_code == 200
+    assert "was confirmed by another account already" in answer.content.decode()
+    alice.refresh_from_db()
+    assert alice.email == "alice@example.com"
+
+
 def test_a_sign_up_beside_it_is_without_proof_like_any_other(browser: Client, client: Client, optional: None) -> None:
     want(browser, CAROL)
     sign_up(Client(), THEIRS)
@@ -347,6 +425,17 @@ def test_a_sign_up_that_came_to_nothing_does_not_stop_a_change(browser: Client, 
     alice.refresh_from_db()
     assert alice.email == CAROL
     assert User.objects.filter(email=CAROL).count() == 1
+
+
+def test_a_wish_of_who_had_the_account_is_not_carried_out_after_its_owner_is_back(browser: Client, alice: User) -> None:
+    """They asked for it, and have the link; the session in which they did is over."""
+    want(browser, "stranger@example.com")
+    link = links(to="stranger@example.com")[-1]
+    alice.set_password(NEW)
+    alice.save()
+    assert browser.post(link).status_code == 422
+    alice.refresh_from_db()
+    assert alice.email == "alice@example.com"
 
 
 def test_no_form_makes_it_the_accounts_without_its_link(stranger: Client) -> None:

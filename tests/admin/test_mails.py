@@ -62,6 +62,24 @@ def test_who_may_not_is_refused(boss: Staff, failed: OutgoingMail, alice: User, 
     assert mailoutbox == []
 
 
+def test_a_mail_server_that_repeats_the_link_shows_it_to_nobody(
+    boss: Staff, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mail, "tell_on_commit", lambda task, pk: None)
+    secret = "https://shop.example/accounts/password/reset/key/1-secret/"
+    values = {"password_reset_url": secret, "code": "QX7-PLM"}
+    mail.queue_to(alice.email, "account/email/password_reset_key", user=alice, **values)
+    refusal = f"SMTPDataError: (554, b'5.7.1 refused for {secret[:50]} and QX7-PLM')"
+    OutgoingMail.objects.update(failed_at=timezone.now(), last_error=refusal)
+    for page in (
+        boss.text("billing_outgoingmail_changelist"),
+        boss.text("billing_outgoingmail_change", OutgoingMail.objects.get().pk),
+    ):
+        assert "5.7.1 refused for" in page
+        assert "reset/key" not in page
+        assert "QX7-PLM" not in page
+
+
 def test_a_link_that_opens_an_account_is_not_shown(boss: Staff, alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mail, "tell_on_commit", lambda task, pk: None)
     secret = "https://shop.example/accounts/password/reset/key/1-secret/"

@@ -155,6 +155,14 @@ def test_a_role_acts_on_those_below_it_and_a_superuser_on_all(
             ON_PEOPLE[act](boss.user, boss.user)
 
 
+def test_another_account_of_the_same_mailbox_is_oneself(support: Staff, admin: Staff) -> None:
+    own = User.objects.create(email="support+more@example.com")
+    assert roles.out_of_reach(support.user, own).startswith("This is you")
+    with pytest.raises(PermissionDenied):
+        ON_PEOPLE["grant"](support.user, own)
+    ON_PEOPLE["grant"](admin.user, own)
+
+
 def test_a_superuser_without_staff_is_above_every_role(admin: Staff, alice: User) -> None:
     User.objects.filter(pk=alice.pk).update(is_superuser=True)
     with pytest.raises(PermissionDenied):

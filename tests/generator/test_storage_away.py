@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from botocore.config import Config
 from django.test import AsyncClient
 
 from generator.errors import BadImage
@@ -15,24 +14,20 @@ from generator.jobs import thumbnails
 from generator.models import Generation
 from kit import storage
 from kit.storage import StorageAway
-from tests.bucket import Bucket, Trouble, running
+from tests.bucket import Bucket, Trouble, running, use
 from tests.generator.upstream import png
 from tests.reveweb.test_settings import manage
 
 TOKEN = "0123456789abcdefABCDEF0123456789"
 PATH = f"/images/{TOKEN}.png"
 KEY = f"images/{images.path_of(f'{TOKEN}.png')}"
-SECONDS = 0.3  # that a call may hang
 
 
 @pytest.fixture
 def bucket(settings: Any) -> Iterator[Bucket]:
     """The site's storage, on a real socket."""
     with running() as bucket:
-        patience = Config(connect_timeout=SECONDS, read_timeout=SECONDS, retries={"total_max_attempts": 1})
-        options = bucket.options(client_config=patience)
-        here = {"BACKEND": "storages.backends.s3.S3Storage", "OPTIONS": options}
-        settings.STORAGES = {**settings.STORAGES, "default": here, "private": here}
+        use(settings, bucket)
         yield bucket
 
 

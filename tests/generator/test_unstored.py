@@ -6,17 +6,17 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
-from botocore.config import Config
 from django.core.cache import cache
 from django.utils import timezone
 
 from billing import ledger
-from billing.models import CreditEntry, Wallet
+from billing.models import CreditEntry, OutgoingMail, Wallet
+from billing.outbox import rendering
 from generator.files import images, standing, unstored
-from generator.jobs import lifecycle, sweep, worker
+from generator.jobs import engine, lifecycle, sweep, worker
 from generator.jobs.engine import Engine
 from generator.models import Generation
 from generator.upstreams import reve_art
@@ -25,14 +25,13 @@ from kit import storage
 from kit.storage import StorageAway
 from kit.threads import in_loop, in_thread
 from tests.billing.books import audit
-from tests.bucket import Bucket, Trouble, running
+from tests.bucket import Bucket, Trouble, running, use
 from tests.generator.test_engine import ask, crash, then_crash, wait_until
 from tests.generator.upstream import Upstream, drawing_with, png
 
 pytestmark = pytest.mark.services
 
 Status = Generation.Status
-SECONDS = 0.3  # that a call may hang
 
 
 @pytest.fixture(autouse=True)
@@ -46,12 +45,7 @@ def var(settings: Any, tmp_path: Path) -> Path:
 def bucket(settings: Any) -> Iterator[Bucket]:
     """The site's storage, which has no bucket of that name until a test makes one."""
     with running() as bucket:
-        patience = Config(connect_timeout=SECONDS, read_timeout=SECONDS, retries={"total_max_attempts": 1})
-        here = {
-            "BACKEND": "storages.backends.s3.S3Storage",
-            "OPTIONS": bucket.options(client_config=patience),
-        }
-        settings.STORAGES = {**settings.STORAGES, "default": here}
+        use(settings, bucket)
         bucket.trouble = Trouble.NO_BUCKET
         yield bucket
 
@@ -65,12 +59,12 @@ def work(upstream: Upstream) -> None:
     """Do all that is to be done now, in a worker of its own: each time it is another process."""
 
     async def once() -> None:
-        engine = Engine(upstream)
-        await engine.send_due()
+        one = Engine(upstream)
+        await one.send_due()
         waiting = Generation.objects.filter(status=Status.DRAWING, claim="")
         await in_thread(lambda: waiting.update(due_at=timezone.now()))
-        claimed = await engine._look_at_some()
-        await engine._all_ended()
+        claimed = await one._look_at_some()
+        await one._all_ended()
         assert claimed or not await in_thread(waiting.exists)
 
     in_loop(once())
@@ -198,10 +192,10 @@ def test_without_room_here_it_waits_all_the_same_and_nothing_more_is_sent(
     assert {reload(one).status for one in (first, second)} == {Status.DRAWING}
 
     async def refused() -> int:
-        engine = Engine(upstream)
-        engine.worker._full_until = float("inf")
+        one = Engine(upstream)
+        one.worker._full_until = float("inf")
         await in_thread(lambda: ask(wallet))
-        return await engine._send_some()
+        return await one._send_some()
 
     assert in_loop(refused()) == 0
     Generation.objects.filter(status=Status.QUEUED).delete()
@@ -267,12 +261,12 @@ def run_into(upstream: Upstream, where: Any, name: str, crashing: Callable[..., 
 
 def work_anyway(upstream: Upstream) -> None:
     async def once() -> None:
-        engine = Engine(upstream)
-        await engine.send_due()
+        one = Engine(upstream)
+        await one.send_due()
         waiting = Generation.objects.filter(status=Status.DRAWING)
         await in_thread(lambda: waiting.update(due_at=timezone.now()))
-        await engine._look_at_some()
-        await engine._all_ended()
+        await one._look_at_some()
+        await one._all_ended()
 
     in_loop(once())
 
@@ -319,6 +313,33 @@ def test_a_worker_stores_what_waits_as_soon_as_storage_is_back(
     assert audit(wallet) == 2
 
 
+def test_while_trouble_is_known_only_one_of_all_is_offered(
+    wallet: Wallet, upstream: Upstream, bucket: Bucket, give: Callable[[int], None]
+) -> None:
+    give(10)
+    for _ in range(6):
+        ask(wallet)
+    work(upstream)
+    standing.examine()
+    asked = len(bucket.asked)
+    work(upstream)
+    assert len(bucket.asked) == asked + 1
+    bucket.trouble = None
+    standing.examine()
+    work(upstream)
+    assert not Generation.objects.exclude(status=Status.COMPLETED).exists()
+
+
+def test_a_key_that_may_not_delete_leaves_one_mark(bucket: Bucket) -> None:
+    bucket.trouble = Trouble.NO_DELETE
+    assert {standing.examine() for _ in range(3)} == {storage.words_of(Refused())}
+    assert len(bucket.objects) == 1
+
+
+class Refused(Exception):
+    response: ClassVar = {"Error": {"Code": "AccessDenied"}}
+
+
 @pytest.mark.parametrize("trouble", TROUBLES)
 def test_a_look_finds_each_trouble_and_tells_other_processes(
     bucket: Bucket, trouble: Trouble, caplog: pytest.LogCaptureFixture
@@ -337,6 +358,22 @@ def test_a_look_finds_each_trouble_and_tells_other_processes(
     assert standing.examine() is None
     assert images.storage_trouble() is None
     assert bucket.objects == {}  # no mark is left
+
+
+def test_the_operators_hear_of_a_storage_in_trouble_once(
+    wallet: Wallet, upstream: Upstream, bucket: Bucket, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    settings.SUPPORT_EMAIL = "operator@example.com"
+    monkeypatch.setattr(standing, "TROUBLED_PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr(engine, "TOLD_AFTER", timedelta(0))
+    told = OutgoingMail.objects.filter(template="storage_trouble")
+    with drawing_with(upstream):
+        wait_until(told.exists)
+        asked = len(bucket.asked)
+        wait_until(lambda: len(bucket.asked) > asked + 3)
+    assert (told.count(), told.get().to) == (1, "operator@example.com")
+    message = rendering.compose(told.get())
+    assert all("S3_BUCKET, S3_REGION" in str(words) for words in (message.body, message.alternatives[0][0]))
 
 
 def test_what_another_worker_still_sees_stays_told(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:

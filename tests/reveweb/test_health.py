@@ -1,9 +1,11 @@
 """`/readyz` names what is missing, and is no way to keep the site busy."""
 
 import asyncio
+import socket
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -13,31 +15,42 @@ from django.test import AsyncClient, Client
 from django.utils import timezone
 from redis import Redis
 
+from billing.models import OutgoingMail
+from generator.files import shared_mark, standing
+from generator.jobs.pacing import Bell
+from generator.jobs.worker import Worker
 from generator.models import Generation, UpstreamTrouble
+from generator.upstreams import reve_art
 from kit import pulse
 from reveweb import health
 
 pytestmark = pytest.mark.django_db(transaction=True)
+MOMENT = health.WAIT_SECONDS
 
 
 @pytest.fixture(autouse=True)
-def forgetful() -> Iterator[None]:
-    """Begin with nothing known, and everybody heard."""
-    health._latest.clear()
-    health._running.clear()
-    for name in ("scheduler", "worker", "progress"):
+def forgetful(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Begin with nothing known, and everybody heard; where nothing hangs, wait as long as a busy machine takes."""
+    monkeypatch.setattr(health, "WAIT_SECONDS", 15.0)
+    health.forget()
+    for name in ("scheduler", "worker", "progress", "money", "rest"):
         pulse.beat(name)
     yield
-    health._latest.clear()
-    health._running.clear()
+    health.forget()
     health.DRAINING.clear()
 
 
+def asked(client: Client, query: str = "") -> Any:
+    """Ask anew, of a process that has looked at nothing yet."""
+    health.forget()
+    return client.get(f"/readyz{query}")
+
+
 def missing(client: Client) -> list[str]:
-    health._latest.clear()
-    answer = client.get("/readyz")
+    answer = asked(client)
     failed = [name for name, state in answer.json()["checks"].items() if state != "ok"]
     assert answer.status_code == (503 if failed else 200)
+    assert answer.json()["status"] == ("unavailable" if failed else "ok")
     return failed
 
 
@@ -48,7 +61,7 @@ def silence(name: str, seconds: float) -> None:
 
 
 def test_it_is_ready_when_everybody_was_heard_lately(client: Client) -> None:
-    silence("scheduler", health.SCHEDULER_SECONDS - 2)
+    silence("scheduler", health.SCHEDULER_SECONDS - 5)
     assert missing(client) == []
 
 
@@ -66,66 +79,209 @@ def test_work_that_is_due_while_nothing_gets_done_is_named(client: Client, gener
     Generation.objects.update(due_at=timezone.now() - timedelta(seconds=31))
     assert missing(client) == ["stalled"]
     trouble = UpstreamTrouble.objects.create(upstream="x", kind=UpstreamTrouble.Kind.OUT_OF_FUNDS)
-    assert missing(client) == []
+    assert attention(client) == ["upstream"]
     trouble.delete()
     pulse.beat("progress")
     assert missing(client) == []
 
 
-def test_a_redis_that_is_away_is_the_broker_and_who_could_not_be_heard(
-    client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_broker_that_is_away_is_named(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     def away() -> Any:
         raise ConnectionRefusedError
 
-    monkeypatch.setitem(health.CHECKS, "broker", away)
+    put(monkeypatch, "broker", away)
     assert missing(client) == ["broker"]
+
+
+def put(monkeypatch: pytest.MonkeyPatch, name: str, look: Any) -> None:
+    """Let one check look like this."""
+    monkeypatch.setitem(health.CHECKS, name, replace(health.CHECKS[name], look=look))
 
 
 def test_who_drains_is_not_ready_and_looks_at_nothing(client: Client) -> None:
     health.DRAINING.set()
     assert missing(client) == ["draining"]
-    assert health._latest == []
+    assert asked(client, "?only=process").status_code == 503
+    assert health._looks == {}
 
 
 def test_two_hundred_strangers_are_one_look(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[str] = []
+    looks: list[str] = []
 
-    def slow() -> bool:
-        asked.append(threading.current_thread().name)
+    def slow() -> None:
+        looks.append(threading.current_thread().name)
         time.sleep(0.1)
-        return True
 
     monkeypatch.setattr(health, "FRESH_SECONDS", 60)  # a busy machine takes longer for that many
+    monkeypatch.setattr(health, "FRESH_FOR_A_PERSON_SECONDS", 60)
     for name in health.CHECKS:
-        monkeypatch.setitem(health.CHECKS, name, slow)
+        put(monkeypatch, name, slow)
 
     async def crowd() -> list[Any]:
         return await asyncio.gather(*(AsyncClient().get("/readyz") for _ in range(200)))
 
     answers = asyncio.run(crowd())
     assert {answer.status_code for answer in answers} == {200}
-    assert asked == ["health"] * len(health.CHECKS)  # none of the threads that others need
+    assert looks == ["health"] * len(health.CHECKS)  # none of the threads that others need
 
 
-def test_a_check_that_hangs_fails_in_time_and_is_not_begun_again(
-    client: Client, monkeypatch: pytest.MonkeyPatch
+# --- What hangs --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", list(health.CHECKS))
+def test_whatever_hangs_there_is_an_answer_that_names_it_and_only_it(
+    client: Client, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
+    """The look is under way all the time, and is not begun a second time."""
+    monkeypatch.setattr(health, "WAIT_SECONDS", MOMENT)
     released, begun = threading.Event(), []
 
-    def hangs() -> bool:
+    def hangs() -> None:
         begun.append(1)
-        return released.wait(20)
+        released.wait(20)
 
-    monkeypatch.setattr(health, "CHECK_SECONDS", 0.2)
-    monkeypatch.setattr(health, "FRESH_FAILURE_SECONDS", 0)
-    monkeypatch.setitem(health.CHECKS, "database", hangs)
-    for _ in range(3):
+    for other in health.CHECKS:
+        put(monkeypatch, other, hangs if other == name else lambda: None)
+    for _ in range(2):
         began = time.monotonic()
-        assert missing(client) == ["database"]
-        assert time.monotonic() - began < 2
+        answer = client.get("/readyz").json()
+        assert time.monotonic() - began < 5 * MOMENT
+        failed = [check for check, state in answer["checks"].items() if state != "ok"] + answer["attention"]
+        assert failed == [name]
+        assert answer["age_seconds"][name] is None
     assert len(begun) == 1
     released.set()
-    health._running["database"].result(5)
-    monkeypatch.undo()
+    health._looks[name].running.result(5)
+    assert client.get("/readyz").json()["status"] == "ok"
+
+
+def test_what_was_known_counts_for_a_while_with_its_age(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     assert missing(client) == []
+    released = threading.Event()
+
+    def hangs() -> None:
+        released.wait(20)
+
+    put(monkeypatch, "database", hangs)
+    monkeypatch.setattr(health, "WAIT_SECONDS", 0.1)
+    monkeypatch.setattr(health, "HANGS_SECONDS", 1.0)
+    health._looks["database"].at = time.monotonic() - 2
+    first = client.get("/readyz").json()
+    assert (first["checks"]["database"], first["rotation"]) == ("ok", "in")
+    assert first["age_seconds"]["database"] >= 2
+    time.sleep(1.1)
+    then = client.get("/readyz")
+    assert (then.status_code, then.json()["checks"]["database"], then.json()["rotation"]) == (503, "failed", "out")
+    released.set()
+
+
+def test_a_redis_that_hangs_for_real_holds_nobody_up(
+    client: Client, settings: Any, monkeypatch: pytest.MonkeyPatch, unlogged: None
+) -> None:
+    """It takes calls and never answers: nobody was heard then, and no process is worse than the next."""
+    monkeypatch.setattr(health, "WAIT_SECONDS", MOMENT)
+    with socket.create_server(("127.0.0.1", 0), backlog=100) as silent:
+        settings.REDIS_URL = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
+        pulse._client.cache_clear()
+        try:
+            began = time.monotonic()
+            answer = asked(client)
+            assert time.monotonic() - began < 5 * MOMENT
+            assert answer.status_code == 503
+            assert {"worker", "scheduler"} <= {k for k, v in answer.json()["checks"].items() if v == "failed"}
+            assert answer.json()["rotation"] == "in"
+        finally:
+            pulse._client.cache_clear()
+
+
+# --- Whom it concerns --------------------------------------------------------------------------------------------
+
+
+def test_a_balancer_that_asks_for_the_process_alone_keeps_it_while_others_are_missing(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    silence("worker", 60)
+    assert missing(client) == ["worker"]
+    answer = asked(client, "?only=process")
+    assert (answer.status_code, answer.json()["status"], answer.json()["rotation"]) == (200, "unavailable", "in")
+    put(monkeypatch, "database", lambda: "away")
+    answer = asked(client, "?only=process")
+    assert (answer.status_code, answer.json()["rotation"]) == (503, "out")
+
+
+def attention(client: Client) -> list[str]:
+    answer = asked(client)
+    assert (answer.status_code, answer.json()["rotation"]) == (200, "in")
+    named: list[str] = answer.json()["attention"]
+    assert answer.json()["status"] == ("degraded" if named else "ok")
+    return named
+
+
+def test_what_only_a_person_can_mend_is_named_and_takes_nothing_away(client: Client) -> None:
+    assert attention(client) == []
+    silence("rest", 60)
+    silence("money", 60)
+    assert attention(client) == ["payments", "rest"]
+    pulse.beat("rest")
+    pulse.beat("money")
+    OutgoingMail.objects.create(
+        reference="x", to="x@example.com", template="welcome", due_at=timezone.now() - 2 * health.MAIL_LATE
+    )
+    assert attention(client) == ["mail"]
+
+
+def test_an_upstream_that_refuses_or_cannot_be_reached_is_named(client: Client) -> None:
+    trouble = UpstreamTrouble.objects.create(upstream="x", kind=UpstreamTrouble.Kind.OUT_OF_FUNDS)
+    assert attention(client) == ["upstream"]
+    trouble.delete()
+    silence("upstream", 30)
+    silence("upstream-away", 20)
+    assert attention(client) == ["upstream"]
+    pulse.beat("upstream")  # it answered since
+    assert attention(client) == []
+    silence("upstream", 2000)
+    silence("upstream-away", 1000)  # nobody has asked for long
+    assert attention(client) == []
+
+
+def test_a_storage_that_takes_nothing_and_one_that_is_not_shared_are_named_without_what_is_wrong(
+    client: Client, monkeypatch: pytest.MonkeyPatch, unlogged: None
+) -> None:
+    """Anybody may read the answer, and the words hold names of buckets and machines: they are for the admin."""
+    standing.note("there is no bucket named secret-bucket")
+    try:
+        assert attention(client) == ["storage"]
+        assert "secret-bucket" not in asked(client).content.decode()
+    finally:
+        standing.note(None)
+        standing.forget()
+    monkeypatch.setattr(shared_mark, "unshared", lambda: True)
+    assert attention(client) == ["unshared"]
+
+
+def test_a_worker_tells_whether_the_upstream_answers() -> None:
+    async def fail(error: Exception) -> None:
+        raise error
+
+    async def each() -> dict[str, set[str]]:
+        client: Any = None
+        worker = Worker(client, Bell(asyncio.Event(), 1), Bell(asyncio.Event(), 1))
+        told = {}
+        for error in (
+            reve_art.NotAccepted("refused"),
+            reve_art.Unclear("timed out"),
+            reve_art.Busy("wait", 1),
+            reve_art.PromptRefused("no"),
+        ):
+            with pytest.raises(type(error)):
+                await worker._asked(fail(error))
+            told[type(error).__name__] = set(worker.news)
+            worker.news.clear()
+        return told
+
+    assert asyncio.run(each()) == {
+        "NotAccepted": {"upstream-away"},
+        "Unclear": {"upstream-away"},
+        "Busy": {"upstream"},
+        "PromptRefused": {"upstream"},
+    }

@@ -85,6 +85,8 @@ def test_it_listens_on_loopback_only(sandbox: Sandbox) -> None:
         {"SANDBOX_SECONDS": "soon"},
         {"SANDBOX_SECONDS": "nan"},
         {"SANDBOX_PICTURES": "large"},
+        {"SANDBOX_STRIPE_WEBHOOK_URL": "localhost:8000/stripe/webhook/"},
+        {"SANDBOX_STRIPE_PUBLIC_URL": "ftp://localhost"},
     ],
 )
 def test_it_refuses_settings_it_cannot_use(environment: dict[str, str]) -> None:
@@ -93,4 +95,8 @@ def test_it_refuses_settings_it_cannot_use(environment: dict[str, str]) -> None:
 
 
 def test_it_takes_empty_settings_for_unset() -> None:
-    assert Settings.from_environment({"SANDBOX_PORT": "", "SANDBOX_FAIL": ""}) == Settings()
+    names = ("PORT", "SECONDS", "FAIL", "DIR", "API_KEY", "PICTURES")
+    stripes = ("WEBHOOK_URL", "WEBHOOK_SECRET", "KEY", "PUBLIC_URL")
+    for blank in ("", " "):
+        unset = [f"SANDBOX_{name}" for name in names] + [f"SANDBOX_STRIPE_{name}" for name in stripes]
+        assert Settings.from_environment(dict.fromkeys(unset, blank)) == Settings()

@@ -4,9 +4,10 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import IntegrityError
+from django.db import IntegrityError, transaction
 
 from accounts.models import User
+from reveweb.login import proof
 
 
 class Command(BaseCommand):
@@ -23,7 +24,10 @@ class Command(BaseCommand):
     def handle(self, *, email: str, password: str | None, staff: bool, **options: Any) -> None:
         try:
             User._meta.get_field("email").clean(email, None)
-            user = User.objects.create_confirmed(email, password, is_staff=staff, is_superuser=staff)
+            with transaction.atomic():
+                proof.make_way(email)  # a stranger may have signed up with it
+                proof.drop_wishes(email)
+                user = User.objects.create_confirmed(email, password, is_staff=staff, is_superuser=staff)
         except ValidationError:
             raise CommandError(f"{email!r} is not an email address.") from None
         except IntegrityError:
