@@ -33,6 +33,7 @@ def forgetful(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Begin with nothing known, and everybody heard; where nothing hangs, wait as long as a busy machine takes."""
     monkeypatch.setattr(health, "WAIT_SECONDS", 15.0)
     health.forget()
+    standing.note(None)  # whatever an earlier test's engine was still looking at
     for name in ("scheduler", "worker", "progress", "money", "rest"):
         pulse.beat(name)
     yield
