@@ -6,9 +6,11 @@ from typing import Any, ClassVar
 
 from django.contrib.admin import FieldListFilter, SimpleListFilter
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import get_fields_from_path, quote
 from django.core.exceptions import BadRequest, ValidationError
 from django.core.validators import ProhibitNullCharactersValidator
+from django.db import DataError
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
@@ -35,6 +37,13 @@ class ListAdmin(ModelAdmin):
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         """Find a row; Django takes `?_to_field=` for the name of a field."""
         return super().get_object(request, object_id, from_field or None)
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """Return the list. Raises IncorrectLookupParameters, too, where the database cannot read what is asked for."""
+        try:
+            return super().get_changelist_instance(request)
+        except (DataError, OverflowError) as error:  # such as the year 10,000, which a time zone makes of 9999
+            raise IncorrectLookupParameters from error
 
     def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
         """Act on the chosen rows. Raises BadRequest for an id that no row can have."""

@@ -9,6 +9,7 @@ only so many connections and bytes. Headers that do not end are the server's to 
 import asyncio
 import resource
 from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
 from typing import Any
 
 from django.conf import settings
@@ -20,7 +21,7 @@ from reveweb.middleware import REFUSED
 
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-TOO_LARGE, TOO_SLOW = 413, 408
+TOO_LARGE, TOO_SLOW, BROKEN = 413, 408, 400
 SHARE = 8  # one in so many connections may have a body on its way
 MOST_BYTES = 64 * 1024 * 1024  # of all that are on their way
 GRACE_SECONDS = 2.0  # so long none has to give way for being old: also where a thousand callers come at once
@@ -31,17 +32,27 @@ LINGER_SECONDS, LINGER_BYTES = 2.0, 8 * 1024 * 1024
 
 async def bounded(scope: Scope, receive: Receive, send: Send, handler: Application) -> None:
     """Have `handler` serve a request that may have a body, or answer that it is refused."""
-    body = Body(scope, receive)
+    body, is_answered = Body(scope, receive), False
+
+    async def noted(message: Mapping[str, Any]) -> None:
+        nonlocal is_answered
+        is_answered = True
+        await send(message)
+
     if body.declared > body.most:
         body.refused = TOO_LARGE
     else:
         try:
-            await handler(scope, body.receive, send)
+            await handler(scope, body.receive, noted)
         finally:
             ON_THEIR_WAY.remove(body)
-    if body.refused and not body.is_gone:
+    if not body.refused and not is_answered:
+        await _refuse_in_haste(send, BROKEN)  # it was cut off, or is in chunks that are none
+    elif body.refused:
         if body.gave_way and Lane.HELD not in lanes.lane_of(scope["path"]):
-            await _refuse_in_haste(send)  # a page costs a thread some milliseconds, and there may be thousands of these
+            await _refuse_in_haste(
+                send, TOO_SLOW
+            )  # a page costs a thread some milliseconds, and there may be thousands of these
             return
         is_http1 = scope["http_version"].startswith("1")
         await handler({**scope, REFUSED: body.refused}, _nothing(), drain.closing(send) if is_http1 else send)
@@ -164,10 +175,10 @@ def _nothing() -> Receive:
     return receive
 
 
-async def _refuse_in_haste(send: Send) -> None:
+async def _refuse_in_haste(send: Send, status: int) -> None:
     headers = [(b"content-type", b"text/plain"), (b"connection", b"close")]
-    await send({"type": "http.response.start", "status": TOO_SLOW, "headers": headers})
-    await send({"type": "http.response.body", "body": b"Request Timeout\n"})
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": f"{HTTPStatus(status).phrase}\n".encode()})
 
 
 async def _linger(receive: Receive) -> None:

@@ -62,10 +62,17 @@ def way() -> Iterator[Way]:
     try:
         yield Way(proxy, loop)
     finally:
-        asyncio.run_coroutine_threadsafe(proxy.stop(), loop).result(10)
+        asyncio.run_coroutine_threadsafe(_stopped(proxy), loop).result(10)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
         loop.close()
+
+
+async def _stopped(proxy: Proxy) -> None:
+    await proxy.stop()
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    if others:
+        await asyncio.wait(others, timeout=2)
 
 
 def forget(name: str, url: str = URL) -> None:

@@ -44,7 +44,7 @@ ROOMS = {
     "tests/pages/test_gallery.py tests/pages/test_sharing.py tests/account",
     "generator/library": "tests/generator/test_usage.py tests/generator/test_archive.py tests/pages tests/account",
     "generator/pages": "tests/pages",
-    "reveweb": f"tests/reveweb tests/api tests/accounts/test_commands.py {PAGES}",
+    "reveweb": f"tests/reveweb tests/api tests/fuzz tests/accounts/test_commands.py {PAGES}",
     "reveweb/pages": "tests/pages",
     "reveweb/admin": "tests/admin tests/accounts/test_doors.py",
     "reveweb/personal": f"tests/account tests/pages/test_accounts.py {LOG_IN}",
@@ -76,7 +76,7 @@ ROOMS = {
     "benchmarks/prompts.txt": "tests/sandbox/test_painter.py",
     "benchmarks/load": "tests/benchmarks",
     "benchmarks/portkey": "tests/tools",
-    "docs": "tests/reveweb/test_settings.py",
+    "docs": "tests/reveweb/test_settings.py tests/generator/test_search_index.py",
     ".env.example": "tests/reveweb/test_settings.py",
     # What no test reads.
     **dict.fromkeys(

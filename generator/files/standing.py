@@ -44,27 +44,29 @@ class _Seen:
     told: Told | None = None
     at = float("-inf")
     words: str | None = None
-    lock = threading.Lock()
+    looking = threading.Lock()
+    asking = threading.Lock()
 
 
 def examine() -> str | None:
     """Write, read and delete a mark; tell all processes, and return what is wrong. Takes as long as storage may."""
-    # A name for each process, so that a key that may not delete leaves one mark and not thousands.
-    name, mark = f"{FOLDER}/{sha256(_name().encode()).hexdigest()[:16]}", secrets.token_bytes(16)
-    try:
-        with storage.asked():
-            default_storage.save(name, ContentFile(mark))
-        with storage.opened(default_storage, name) as file:
-            found = file.read()
-        with storage.asked():
-            default_storage.delete(name)
-    except StorageAway as error:
-        words: str | None = str(error)
-    except FileNotFoundError:
-        words = "what is written there is not to be found again"
-    else:
-        words = None if found == mark else "what is read there is not what was written"
-    note(words)
+    with _Seen.looking:
+        # A name for each process, so that a key that may not delete leaves one mark and not thousands.
+        name, mark = f"{FOLDER}/{sha256(_name().encode()).hexdigest()[:16]}", secrets.token_bytes(16)
+        try:
+            with storage.asked():
+                default_storage.save(name, ContentFile(mark))
+            with storage.opened(default_storage, name) as file:
+                found = file.read()
+            with storage.asked():
+                default_storage.delete(name)
+        except StorageAway as error:
+            words: str | None = str(error)
+        except FileNotFoundError:
+            words = "what is written there is not to be found again"
+        else:
+            words = None if found == mark else "what is read there is not what was written"
+        note(words)
     return words
 
 
@@ -97,7 +99,7 @@ def storage_trouble() -> str | None:
 
     What others have told is asked for aside, and known at the next question.
     """
-    if time.monotonic() - _Seen.at > FRESH_SECONDS and _Seen.lock.acquire(blocking=False):
+    if time.monotonic() - _Seen.at > FRESH_SECONDS and _Seen.asking.acquire(blocking=False):
         threading.Thread(target=_refresh, name="storage-standing", daemon=True).start()
     if _Seen.told:
         return _Seen.told["words"]
@@ -105,8 +107,9 @@ def storage_trouble() -> str | None:
 
 
 def forget() -> None:
-    """Know nothing."""
-    _Seen.told, _Seen.words, _Seen.at = None, None, float("-inf")
+    """Know nothing, once what is being asked just now has ended."""
+    with _Seen.looking, _Seen.asking:
+        _Seen.told, _Seen.words, _Seen.at = None, None, float("-inf")
 
 
 def _refresh() -> None:
@@ -115,7 +118,7 @@ def _refresh() -> None:
     except Exception as error:
         log.debug("Nobody can tell how storage is: %r", error)
     finally:
-        _Seen.lock.release()
+        _Seen.asking.release()
 
 
 def _name() -> str:

@@ -5,7 +5,7 @@ Searching works without it, only slower. It is made beside those who read and wr
 
 from collections.abc import Callable
 
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, connection, transaction
 from django.db.backends.utils import CursorWrapper
 
 from generator.models import Generation
@@ -37,14 +37,15 @@ def build(say: Callable[[str], None]) -> None:
 
     Raises CannotBuild.
     """
+    with connection.cursor() as cursor:
+        if TABLE not in connection.introspection.table_names(cursor):
+            raise CannotBuild("There is no table to index yet. Run first: manage.py migrate")
     if noted := _note_prompts():
         say(f"{noted:,} prompts were noted as a search compares them.")
     if connection.vendor != "postgresql":
         say("Nothing to do: on SQLite a search looks at each of one's prompts, and needs no index.")
         return
     with connection.cursor() as cursor:
-        if TABLE not in connection.introspection.table_names(cursor):
-            raise CannotBuild("There is no table to index yet. Run first: manage.py migrate")
         if not _answer(cursor, "SELECT pg_try_advisory_lock(%s)", _LOCK):
             raise CannotBuild("Somebody is building it at this moment. Run this again later to see what came of it.")
         try:
@@ -57,12 +58,15 @@ def _note_prompts() -> int:
     """Note what a process of an earlier version has written meanwhile, and return how many those were."""
     noted = last = 0
     unnoted = Generation.objects.filter(search_text="").exclude(prompt="").order_by("pk").only("prompt")
-    while found := list(unnoted.filter(pk__gt=last)[:AT_ONCE]):
-        for generation in found:
-            generation.search_text = folded(generation.prompt)
-        noted += Generation.objects.bulk_update(found, ["search_text"])
+    while True:
+        with transaction.atomic():  # nobody's words come back that are deleted for good meanwhile
+            found = list(unnoted.filter(pk__gt=last).select_for_update()[:AT_ONCE])
+            for generation in found:
+                generation.search_text = folded(generation.prompt)
+            noted += Generation.objects.bulk_update(found, ["search_text"])
+        if not found:
+            return noted
         last = found[-1].pk
-    return noted
 
 
 def _build(cursor: CursorWrapper, say: Callable[[str], None]) -> None:

@@ -14,6 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from generator.files import downloads, images
+from generator.files.plain import without_words
 from generator.library import sharing
 from generator.models import Generation
 from generator.pages.cards import shared_picture_of
@@ -125,7 +126,7 @@ def _stored(generation: Generation, name: str, headers: dict[str, str]) -> Store
     # Never by the storage's own address (`signed_for`), which has the name that the permanent one has. Without the time
     # when it was made, of which the page names the day only.
     # The tag must not give the permanent address away; an image never changes, so its name in the share is enough.
-    return Stored(path, kind, etag=name, headers=headers)
+    return Stored(path, kind, etag=name, headers=headers, change=without_words)
 
 
 def _is_public(generation: Generation) -> bool:

@@ -8,10 +8,11 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
+from tempfile import SpooledTemporaryFile
 from typing import IO
 
 from django.core.files.base import File
-from django.core.files.storage import default_storage
+from django.core.files.storage import Storage, default_storage
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.utils.cache import get_conditional_response
 from django.utils.http import http_date, parse_http_date_safe
@@ -30,7 +31,8 @@ class Stored:
     """A file in storage, what it is, and the headers that it goes out with. `etag` has no quotation marks.
 
     `signed_for` is how many seconds an address of the storage is good for that may stand in for the bytes; None where
-    its name there is to stay unknown.
+    its name there is to stay unknown. `kept_in` is the storage. `change` makes what
+    is sent of what is stored, and returns the very same bytes where there is nothing to change.
     """
 
     path: str
@@ -39,6 +41,8 @@ class Stored:
     changed_at: datetime | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     signed_for: int | None = None
+    kept_in: Storage = default_storage
+    change: Callable[[bytes], bytes] | None = None
 
     @property
     def last_modified(self) -> int | None:
@@ -69,7 +73,9 @@ def _begun(request: HttpRequest, stored: Stored) -> HttpResponseBase:
         with storage.asked():
             return _elsewhere(stored, stored.signed_for)
     with storage.asked():
-        file = default_storage.open(stored.path)  # before anything is said of it: what was deleted is nobody's to have
+        file = stored.kept_in.open(stored.path)  # before anything is said of it: what was deleted is nobody's to have
+        if stored.change is not None:
+            file = _changed(file, stored.change)
     response: HttpResponseBase | None = None
     try:
         response = _response(request, stored, file)
@@ -79,9 +85,23 @@ def _begun(request: HttpRequest, stored: Stored) -> HttpResponseBase:
     return response
 
 
+def _changed(file: "File[bytes]", change: Callable[[bytes], bytes]) -> "File[bytes]":
+    """Return what is to be sent of a file: beyond a few pieces on the disk, for whoever fetches it may be slow."""
+    kept = file.read()
+    sent = change(kept)
+    if sent is kept:
+        file.seek(0)
+        return file
+    file.close()
+    spooled = SpooledTemporaryFile(max_size=4 * PIECE)  # noqa: SIM115 (whoever sends it closes it)
+    spooled.write(sent)
+    spooled.seek(0)
+    return File(spooled)
+
+
 def _elsewhere(stored: Stored, seconds: int) -> HttpResponseBase:
     response = signed.redirect(
-        default_storage,
+        stored.kept_in,
         stored.path,
         content_type=stored.content_type,
         seconds=seconds,

@@ -4,6 +4,7 @@ import csv
 import json
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ from reveweb.version import VERSION
 
 FORMAT = 1  # of what `manifest.json` says, and where things lie
 MOST_NAMED = 100
+# What else is kept of VAR_DIR: the operator's own pictures, and images that storage has not taken yet.
+ALSO = ("own", "unstored")
 
 Progress = Callable[[str], None]
 
@@ -67,7 +70,8 @@ def make(target: Path, *, with_images: bool = True, progress: Progress = lambda 
                 size = tar.add(copy.path.name, copy.path)
                 kept = _keep_images(tar, copy, files, progress) if with_images else Images("left out")
                 report = Report(copy, size, kept)
-            _keep_own(tar)
+            for name in ALSO:
+                _keep_tree(tar, name)
             tar.add_text("manifest.json", json.dumps(_manifest(report, at.isoformat(), name), indent=1) + "\n")
             progress("Writing it to disk …")
     except OSError as error:
@@ -117,12 +121,13 @@ def _keep_listing(tar: Archive, progress: Progress) -> Images:
     return kept
 
 
-def _keep_own(tar: Archive) -> None:
-    """Keep what an operator has of their own, such as the landing page's pictures."""
-    own = settings.VAR_DIR / "own"
-    for path in sorted(own.rglob("*")):
+def _keep_tree(tar: Archive, name: str) -> None:
+    """Keep a folder of VAR_DIR, if there is one."""
+    folder: Path = settings.VAR_DIR / name
+    for path in sorted(folder.rglob("*")):
         if path.is_file():
-            tar.add(f"own/{path.relative_to(own)}", path)
+            with suppress(FileNotFoundError):
+                tar.add(f"{name}/{path.relative_to(folder)}", path)
 
 
 def _manifest(report: Report, at: str, installation: str) -> dict[str, Any]:

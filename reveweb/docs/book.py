@@ -22,6 +22,7 @@ SOURCES = Path(__file__).parent / "pages"
 FRONT = "introduction"
 
 _FENCE_OPTIONS = re.compile(r"^(```\w+) .*$", re.MULTILINE)
+_SPECIAL = re.compile(r"[\\`*_\[\]<>&#~|]")  # what Markdown would take for something else than words
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def facts(base: str) -> dict[str, Any]:
         **links,
         "base_url": base,
         "call": {one.title.lower(): one.text for one in code.first_call(base)},
-        "site_name": settings.SITE_NAME,
+        "site_name": _SPECIAL.sub(r"\\\g<0>", settings.SITE_NAME),
         "support_email": settings.SUPPORT_EMAIL,
         "sandbox": settings.SANDBOX,
         "payments": settings.PAYMENTS,

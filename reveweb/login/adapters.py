@@ -15,6 +15,7 @@ from allauth.socialaccount.providers.base import AuthProcess
 from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import ValidationError
+from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
@@ -59,21 +60,24 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
         return str(super().clean_email(email))
 
     def confirm_email(self, request: HttpRequest, email_address: EmailAddress) -> Any:
-        if proof.is_held(email_address.email, besides=email_address.user_id):
-            # It became somebody else's after it was to become this account's.
+        owner, email = email_address.user_id, email_address.email
+        first = not EmailAddress.objects.filter(user_id=owner, verified=True).exists()
+        try:
+            with transaction.atomic():
+                proof.make_way(email, besides=owner)
+                confirmed = not proof.is_held(email, besides=owner) and super().confirm_email(request, email_address)
+        except IntegrityError:  # it became somebody else's at this moment
+            confirmed = False
+        if not confirmed:
             template = "account/messages/email_confirmation_failed.txt"
-            self.add_message(request, messages.ERROR, template, {"email": email_address.email})
+            self.add_message(request, messages.ERROR, template, {"email": email})
             return False
-        proof.make_way(email_address.email, besides=email_address.user_id)
-        first = not EmailAddress.objects.filter(user_id=email_address.user_id, verified=True).exists()
-        confirmed = super().confirm_email(request, email_address)
-        if confirmed:
-            proof.drop_wishes(email_address.email, besides=email_address.user_id)
-            wallet = ledger.wallet_of(email_address.user_id)
-            ledger.welcome(wallet)
-            customers.tell_changes(wallet)
-            if first and settings.ACCOUNT_EMAIL_VERIFICATION == "mandatory":  # else it came with signing up
-                _welcome(request, wallet)
+        proof.drop_wishes(email, besides=owner)
+        wallet = ledger.wallet_of(owner)
+        ledger.welcome(wallet)
+        customers.tell_changes(wallet)
+        if first and settings.ACCOUNT_EMAIL_VERIFICATION == "mandatory":  # else it came with signing up
+            _welcome(request, wallet)
         return confirmed
 
     def send_confirmation_mail(self, request: HttpRequest, confirmation: EmailConfirmationMixin, signup: bool) -> None:

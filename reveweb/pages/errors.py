@@ -15,7 +15,11 @@ from kit.postgresql import outage
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """400; in plain words for another site's name, where a page would have no links that lead anywhere."""
     if isinstance(exception, DisallowedHost):
-        return HttpResponse("There is no site of that name here.", status=400, content_type="text/plain; charset=utf-8")
+        return HttpResponse(
+            "That request can’t be read: there is no site of that name here.",
+            status=400,
+            content_type="text/plain; charset=utf-8",
+        )
     return render(request, "errors/400.html", status=400)
 
 

@@ -57,7 +57,8 @@ def short_names(app: Any) -> set[str]:
 def _take_name(instance: Any, **_: Any) -> None:
     """Before a worker knows its queues: theirs, and what it took and has not done yet, are this installation's own."""
     own = f"reveweb.{site.wait()}"
-    if instance.app.conf.broker_url.startswith("redis"):
+    instance.app.conf.event_exchange = f"{own}.events"
+    if instance.app.conf.broker_read_url.startswith("redis"):
         kept = {key: f"{own}.{key}" for key in ("unacked_key", "unacked_index_key", "unacked_mutex_key")}
         instance.app.conf.broker_transport_options = {**instance.app.conf.broker_transport_options, **kept}
 

@@ -5,12 +5,12 @@ import math
 import os
 import re
 from collections.abc import Sequence
-from email.utils import parseaddr
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured, ValidationError
+from django.core.mail.message import sanitize_address
 from django.core.validators import EmailValidator
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
@@ -106,19 +106,20 @@ class Env:
         return found
 
     def mailbox(self, name: str, default: str = "", *, with_name: bool = False) -> str:
-        """Return an email address, which may be `Name <address>` if `with_name`."""
+        """Return an email address, which may be `Name <address>` if `with_name`: a name is quoted where need be."""
         value = self.text(name, default)
         if not value:
             return value
-        address = parseaddr(value)[1] if with_name else value
+        named = re.fullmatch(r"(.*?)\s*<([^<>]+)>", value) if with_name else None
+        address = named[2] if named else value
+        sender = mailbox(named[1], address) if named and named[1] else address
         try:
             _is_address(address)
-        except ValidationError:
-            address = ""
-        if not address or (value != address and not value.endswith(f"<{address}>")):
+            sanitize_address(sender, "utf-8")  # which is what writes it into mails
+        except (ValidationError, ValueError):
             wanted = "an email address" + (", alone or as Name <address>" if with_name else "")
-            raise self.refused(name, value, wanted)
-        return value
+            raise self.refused(name, value, wanted) from None
+        return sender
 
     def address(
         self,
@@ -175,6 +176,13 @@ class Env:
         """Return the error for a value that is not `wanted`. It repeats the value unless that may be a secret."""
         shown = "set to something else" if any(word in name for word in NOT_SHOWN) else repr(value[:100])
         return ImproperlyConfigured(f"{name} must be {wanted}; it is {shown}.")
+
+
+def mailbox(name: str, address: str) -> str:
+    """Return `name <address>` as mails have it (RFC 5322); a name that is quoted already stays so."""
+    if not re.fullmatch(r"[\w .-]+", name) and not re.fullmatch(r'"([^"\\]|\\.)*"', name):
+        name = '"{}"'.format(re.sub(r'([\\"])', r"\\\1", name))
+    return f"{name} <{address}>"
 
 
 def is_host(text: str, *, port: bool = False) -> bool:

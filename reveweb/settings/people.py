@@ -1,12 +1,11 @@
 """People: how they sign up, log in and are written to."""
 
-import re
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
 
 from reveweb.settings import links
-from reveweb.settings.env import env
+from reveweb.settings.env import env, mailbox
 from reveweb.settings.where import PRODUCTION, SANDBOX, SECURE, SITE_NAME, VAR_DIR
 
 GOOGLE_CLIENT_ID, GOOGLE_CLIENT_SECRET = env.key("GOOGLE_CLIENT_ID"), env.key("GOOGLE_CLIENT_SECRET")
@@ -109,8 +108,7 @@ LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "create"
 LOGOUT_REDIRECT_URL = "home"
 
-_SENDER = SITE_NAME if re.fullmatch(r"[\w .-]+", SITE_NAME) else '"{}"'.format(re.sub(r'([\\"])', r"\\\1", SITE_NAME))
-DEFAULT_FROM_EMAIL = env.mailbox("DEFAULT_FROM_EMAIL", f"{_SENDER} <noreply@localhost>", with_name=True)
+DEFAULT_FROM_EMAIL = env.mailbox("DEFAULT_FROM_EMAIL", mailbox(SITE_NAME, "noreply@localhost"), with_name=True)
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
 EMAIL_URL = env.text("EMAIL_URL")
 if PRODUCTION and not EMAIL_URL:

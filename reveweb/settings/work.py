@@ -101,7 +101,7 @@ UPSTREAM_TYPICAL_SECONDS = env.number("UPSTREAM_TYPICAL_SECONDS", SANDBOX_SECOND
 # An image that storage does not take waits for it this long: it is drawn, and the upstream has charged for it. Its
 # bytes are kept in VAR_DIR meanwhile, up to so many of all; beyond that nothing more is sent to the upstream.
 STORAGE_PATIENCE_SECONDS = env.whole("STORAGE_PATIENCE_SECONDS", 86_400, least=60, most=30 * 86_400)
-UNSTORED_MAX_BYTES = env.whole("UNSTORED_MAX_BYTES", 4 * 1024**3)
+UNSTORED_MAX_BYTES = env.whole("UNSTORED_MAX_BYTES", 4 * 1024**3, most=2**40)
 GENERATION_DEADLINE_SECONDS = env.whole("GENERATION_DEADLINE_SECONDS", 600, least=1, most=86_400)
 SYNC_WAIT_SECONDS = env.number("SYNC_WAIT_SECONDS", 90.0, most=3600)  # the proxies that people have end at 100 and more
 CLAIM_SECONDS = env.number("CLAIM_SECONDS", 20.0, least=1, most=3600)

@@ -77,6 +77,22 @@ def test_its_owner_downloads_it_and_a_stranger_does_not(
     assert not default_storage.exists(task.file_path)  # where /images/ reads from
 
 
+def test_a_download_that_broke_off_goes_on(alice: User, draw: Callable[..., Generation]) -> None:
+    draw()
+    task = packed(alice)
+    path = f"/account/data/export/{task.token}/"
+    _, whole = fetched(alice, path)
+    half = len(whole) // 2
+    client = Client()
+    client.force_login(alice)
+    etag = client.get(path)["ETag"]
+    rest = client.get(path, headers={"Range": f"bytes={half}-", "If-Range": etag})
+    assert (rest.status_code, rest["Content-Range"]) == (206, f"bytes {half}-{len(whole) - 1}/{len(whole)}")
+    assert rest.content == whole[half:]
+    assert client.get(path, headers={"Range": f"bytes={half}-", "If-Range": '"another"'}).status_code == 200
+    assert client.get(path, headers={"Range": f"bytes={len(whole)}-"}).status_code == 416
+
+
 def test_two_clicks_are_one_export(alice: User, browser: Client) -> None:
     for _ in range(2):
         assert browser.post("/account/data/export/").status_code == 302

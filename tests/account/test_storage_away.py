@@ -1,6 +1,5 @@
 """Exports, deletions, the trash and the nightly comparison while storage hangs: bounded, and done once it is back."""
 
-import time
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -27,8 +26,9 @@ State = PersonalTask.State
 
 
 @pytest.fixture
-def bucket(settings: Any) -> Iterator[Bucket]:
-    """Where the site keeps its files."""
+def bucket(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
+    """Where the site keeps its files. Once it is left alone, only a test ends that."""
+    monkeypatch.setattr(storage.breaker, "pause", 600.0)
     with running() as bucket:
         use(settings, bucket)
         yield bucket
@@ -87,10 +87,9 @@ def test_a_long_trash_is_left_for_later_once_storage_is_silent(draw: Draw, bucke
     old = timezone.now() - timedelta(hours=2)
     Generation.objects.update(deleted_at=old)
     bucket.trouble = Trouble.HANGS
-    began, asked = time.monotonic(), len(bucket.asked)
+    asked = len(bucket.asked)
     assert trash.purge_due() == 0
     assert len(bucket.asked) - asked == storage.breaker.failures  # and not eight times
-    assert time.monotonic() - began < 10
     Generation.objects.update(deleted_at=None, status="failed", may_have_files=True, finished_at=old)
     assert sweep.delete_files_of_failures() == 0
     assert Generation.objects.filter(may_have_files=True).count() == len(generations)

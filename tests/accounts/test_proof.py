@@ -391,6 +391,21 @@ def test_it_does_not_stop_its_owner_from_signing_up(browser: Client, client: Cli
     assert "no longer works" in browser.get(wished).content.decode()
 
 
+@pytest.mark.services
+def test_it_may_become_anothers_at_the_moment_when_it_is_confirmed(
+    browser: Client, alice: User, bob: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    want(browser, CAROL)
+    link = links()[-1]
+    User.objects.filter(pk=bob.pk).update(email=CAROL)
+    monkeypatch.setattr(proof, "is_held", lambda email, besides=0: False)  # as it was a moment ago
+    answer = browser.post(link, follow=True)
+    assert answer.status_code == 200
+    assert "was confirmed by another account already" in answer.content.decode()
+    alice.refresh_from_db()
+    assert alice.email == "alice@example.com"
+
+
 def test_a_sign_up_beside_it_is_without_proof_like_any_other(browser: Client, client: Client, optional: None) -> None:
     want(browser, CAROL)
     sign_up(Client(), THEIRS)

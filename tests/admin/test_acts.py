@@ -226,6 +226,13 @@ def test_an_act_on_somebody_who_goes_while_it_is_done_breaks_nothing(
     assert not User.objects.filter(pk=bob.pk).exists()
 
 
+@pytest.mark.services
+def test_a_day_that_the_database_does_not_know_leads_to_the_whole_list(boss: Staff) -> None:
+    for day in ("9999-12-31 23:59:59-23:59", "0001-01-01 00:00:00+23:59", "10000-01-01", "x"):
+        response = boss.client.get("/admin/billing/auditrecord/", {"created_at__gte": day})
+        assert response.status_code in (200, 302), day
+
+
 @pytest.mark.parametrize("query", ["_to_field=", "_to_field=x", "_popup=1", "o=x", "p=x", "e=1", "_facets=x", "q=%00"])
 def test_odd_parameters_of_lists_and_pages_break_none(boss: Staff, bob: User, query: str) -> None:
     for path in (f"user/{bob.pk}/delete/", f"user/{bob.pk}/history/", "user/"):

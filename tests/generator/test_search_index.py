@@ -115,6 +115,26 @@ def test_an_index_that_an_interruption_left_is_made_anew(migrated: str) -> None:
     assert definition() == migrated
 
 
+def test_words_that_are_deleted_for_good_meanwhile_do_not_come_back(
+    migrated: str, generation: Generation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Generation.objects.update(search_text="")
+    refused = []
+
+    def fold(prompt: str) -> str:
+        with other_connection() as other:
+            other.execute("SET lock_timeout = '200ms'")
+            try:
+                other.execute("UPDATE generator_generation SET prompt = '', search_text = ''")
+            except psycopg.errors.LockNotAvailable:
+                refused.append(prompt)  # it waits for its turn, and comes after
+        return prompt
+
+    monkeypatch.setattr(search_index, "folded", fold)
+    build()
+    assert refused == [generation.prompt]
+
+
 def test_two_do_not_build_at_once(migrated: str) -> None:
     with other_connection() as other:
         other.execute("SELECT pg_advisory_lock(%s)", [search_index._LOCK])

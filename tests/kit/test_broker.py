@@ -13,6 +13,7 @@ from django.conf import settings
 from kit import broker, site
 from tests import rabbit
 from tests.environment import free_port
+from tests.installation import wait_until
 
 SOON = 2.0  # seconds; a message fails in under one on a machine that does nothing else
 TASK = "billing.tasks.send_mail"
@@ -88,13 +89,15 @@ def test_a_connection_that_rabbitmq_ended_while_it_was_idle_loses_no_message(
         try:
             each.send(TASK, (1,))
             way.cut()
+            wait_until(each._has_ended, 10)  # the news is on its way
             if back == "after a while":
                 with pytest.raises(broker.BrokerAway):
                     each.send(TASK, (2,))
                 each._away_until = 0.0
             way.mend()
             each.send(TASK, (3,))
-            assert line(rabbit.URL).waiting(queue) == 2
+            direct = line(rabbit.URL)
+            wait_until(lambda: direct.waiting(queue) == 2, 10)  # no message waits to be confirmed
             way.stall()
             began = time.monotonic()
             for _ in range(3):

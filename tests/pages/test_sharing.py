@@ -16,6 +16,7 @@ from generator.files import images as pictures
 from generator.library import sharing
 from generator.models import Generation
 from generator.pages import shared as shared_views
+from tests.generator.test_plain import SPOKEN
 from tests.pages.test_frame import assert_well_made
 
 Draw = Callable[..., Generation]
@@ -376,3 +377,17 @@ def test_only_an_image_can_be_shared(browser: Client, draw: Draw, until: str) ->
 def test_an_odd_switch_is_refused(browser: Client, draw: Draw, switches: dict[str, str]) -> None:
     assert switch(browser, draw(), **switches).status_code == 400
     assert Generation.objects.get().share_token is None
+
+
+def test_a_shared_file_holds_no_words_and_its_owners_does(client: Client, shared: Generation, images: None) -> None:
+    default_storage.save(pictures.path_of(shared.file_name), ContentFile(SPOKEN["png"]))
+    own = client.get(f"/images/{shared.file_name}").content
+    assert own == SPOKEN["png"]
+    for path in (picture_of(shared), f"/s/{shared.share_token}/download/"):
+        whole = client.get(path)
+        assert whole.status_code == 200
+        assert b"zebra" in own
+        assert b"zebra" not in whole.content
+        assert int(whole["Content-Length"]) == len(whole.content)
+        rest = client.get(path, headers={"Range": "bytes=10-"})
+        assert (rest.status_code, rest.content) == (206, whole.content[10:])

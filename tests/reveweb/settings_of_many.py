@@ -21,6 +21,7 @@ def main() -> None:
         with tempfile.TemporaryFile("w+") as errors:
             child = os.fork()
             if child == 0:
+                os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
                 os.dup2(errors.fileno(), 2)
                 os.environ |= environment
                 sys.argv = ["manage.py", "check"]

@@ -200,16 +200,19 @@ def test_what_was_deleted_for_good_is_not_looked_for(target: Path, draw: Callabl
     assert "1 have no file" in said
 
 
-def test_an_operators_own_pictures_are_kept_and_images_left_out_on_request(
+def test_what_else_is_nowhere_else_is_kept_and_images_are_left_out_on_request(
     target: Path, draw: Callable[[], Generation], tmp_path: Path, settings: Any
 ) -> None:
     draw()
     settings.VAR_DIR = tmp_path
     (tmp_path / "own" / "img").mkdir(parents=True)
     (tmp_path / "own" / "img" / "logo.svg").write_text("<svg/>")
+    (tmp_path / "unstored").mkdir()
+    (tmp_path / "unstored" / "abc").write_bytes(b"drawn, and paid for")
     backup(target, "--without-images")
     folder = unpacked(target)
     assert (folder / "own" / "img" / "logo.svg").read_text() == "<svg/>"
+    assert (folder / "unstored" / "abc").read_bytes() == b"drawn, and paid for"
     assert not (folder / "images").exists()
 
 
@@ -254,7 +257,7 @@ def test_no_backup_overwrites_another(target: Path, alice: Any) -> None:
 def test_one_that_came_to_be_meanwhile_is_kept_too(
     target: Path, alice: Any, pictures: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(making, "_keep_own", lambda tar: target.write_text("another's"))
+    monkeypatch.setattr(making, "_keep_tree", lambda *_: target.write_text("another's"))
     refused(target, "came to be meanwhile")
     assert target.read_text() == "another's"
     assert list(target.parent.iterdir()) == [target]
@@ -273,7 +276,7 @@ def test_a_half_written_one_is_never_found(
     def full(*_: Any) -> None:
         raise trouble
 
-    monkeypatch.setattr(making, "_keep_own", full)
+    monkeypatch.setattr(making, "_keep_tree", full)
     if isinstance(trouble, OSError):
         refused(target, "No space left on device")
     else:

@@ -40,7 +40,7 @@ PRODUCTION = {
     "PUBLIC_URL": "https://images.example.com",
     "EMAIL_URL": "smtp+tls://user:password@mail.example.com",
 }
-NUMBER = ["many", "-1", "1.5", "10000000000000", "１２"]
+NUMBER = ["many", "-1", "1.5", "9999999999999999999", "１２"]
 ADDRESS = [
     "images.example.com",
     "//images.example.com",
@@ -94,9 +94,14 @@ AND_THESE = {
     "RATE_LIMIT_PER_MINUTE": ["0"],
     "REDIS_NAMESPACE": ["a:b"],
     "REDIS_URL": ["localhost", "valkey://h", "redis://", "redis://h/x", "redis://h?ssl_cert_reqs=none", "unix://"],
+    "S3_ATTEMPTS": ["0"],
     "S3_BUCKET": ["https://bucket.example.com", "Bucket/images"],
+    "S3_CONNECT_SECONDS": ["0"],
     "S3_PREFIX": ["../images"],
+    "S3_READ_SECONDS": ["0"],
     "S3_REDIRECT": ["1"],
+    "STORAGE_PATIENCE_SECONDS": ["59"],
+    "STORAGE_SECONDS": ["0"],
     "SANDBOX_FAIL": ["sometimes", "1"],
     "SECRET_KEY": ["short", "changeme" * 8],
     "STATUS_RATE_LIMIT_PER_MINUTE": ["0"],

@@ -25,8 +25,9 @@ import httpx
 import psycopg
 import pytest
 
+from reveweb.run.embedded import valkey_server
 from tests import ROOT
-from tests.environment import _valkey_server, free_port, stop, wait_for_port
+from tests.environment import free_port, stop, wait_for_port
 from tests.installation import KEPT, wait_until
 from tests.stack.test_first_image import create_key, form_token
 
@@ -207,7 +208,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         (folder / "bin" / name).chmod(0o755)
     place_code(site.home)
     redis = ["--port", str(site.ports["redis"]), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
-    site.start("redis", [_valkey_server(), *redis], folder)
+    site.start("redis", [str(valkey_server()), *redis], folder)
     upstream = {"SANDBOX_PORT": str(site.ports["upstream"]), "SANDBOX_DIR": str(folder / "sandbox")}
     quick = {"SANDBOX_SECONDS": "0.2", "SANDBOX_PICTURES": "plain"}
     site.start("upstream", [sys.executable, "-m", "sandbox"], ROOT, **upstream, **quick)

@@ -1,14 +1,12 @@
 """Account → Your data: take everything along, or delete the account."""
 
 import re
-from collections.abc import AsyncIterator
 
 from allauth.account.decorators import reauthentication_required
 from allauth.decorators import rate_limit
 from django.contrib.auth import logout
 from django.contrib.auth.decorators import login_required
-from django.core.files.base import File
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
@@ -18,14 +16,11 @@ from django_htmx.http import HttpResponseStopPolling
 from accounts.viewer import user_of
 from billing import ledger
 from billing.stripe import checkout
-from kit import storage
-from kit.http import signed
-from kit.threads import Pool, in_thread
+from kit.http import parts, signed
 from reveweb.personal import jobs
 from reveweb.personal.forms import CloseForm
 from reveweb.personal.models import PersonalTask
 
-CHUNK = 256 * 1024
 CONTENT_TYPE = "application/zip"
 CACHED = "private, no-store"
 
@@ -61,12 +56,14 @@ def export_state(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_safe
 async def download(request: HttpRequest, token: str) -> HttpResponseBase:
-    """Send a packed export to its owner, piece by piece."""
+    """Send a packed export to its owner, piece by piece; a download that broke off can go on."""
     user = await request.auser()
     assert user.pk is not None
     user_id = user.pk
-    task = await in_thread(lambda: _ready(user_id, token))
-    return await storage.in_time(lambda: _sent(request, task))
+    try:
+        return await parts.answer(request, lambda: _stored(user_id, token))
+    except FileNotFoundError:
+        raise Http404 from None
 
 
 @login_required
@@ -125,27 +122,17 @@ def _deletion(token: str) -> PersonalTask:
     return get_object_or_404(PersonalTask, token=token, kind=PersonalTask.Kind.DELETION)
 
 
-def _sent(request: HttpRequest, task: PersonalTask) -> HttpResponseBase:
+def _stored(user_id: int, token: str) -> parts.Stored:
+    task = _ready(user_id, token)
     disposition = f'attachment; filename="export-{task.created_at:%Y-%m-%d}.zip"'
-    if signed.stands_in(request):
-        return signed.redirect(
-            jobs.private(),
-            task.file_path,
-            content_type=CONTENT_TYPE,
-            seconds=signed.MINUTE,
-            cache_control=CACHED,
-            disposition=disposition,
-        )
-    try:
-        file = storage.opened(jobs.private(), task.file_path)
-    except FileNotFoundError:
-        raise Http404 from None
-    response = StreamingHttpResponse(_pieces(file), content_type=CONTENT_TYPE)
-    response["Content-Length"] = str(task.file_size)
-    response["Content-Disposition"] = disposition
-    response["X-Content-Type-Options"] = "nosniff"
-    response["Cache-Control"] = CACHED
-    return response
+    return parts.Stored(
+        task.file_path,
+        CONTENT_TYPE,
+        etag=f"{task.token}-{task.file_size}",
+        headers={"Content-Disposition": disposition, "Cache-Control": CACHED},
+        signed_for=signed.MINUTE,
+        kept_in=jobs.private(),
+    )
 
 
 def _ready(user_id: int, token: str) -> PersonalTask:
@@ -153,11 +140,3 @@ def _ready(user_id: int, token: str) -> PersonalTask:
         raise Http404
     mine = PersonalTask.objects.filter(user_id=user_id, kind=PersonalTask.Kind.EXPORT, state=PersonalTask.State.DONE)
     return get_object_or_404(mine, token=token, expires_at__gt=timezone.now())
-
-
-async def _pieces(file: "File[bytes]") -> AsyncIterator[bytes]:
-    try:
-        while piece := await in_thread(lambda: file.read(CHUNK), Pool.FILES):
-            yield piece
-    finally:
-        file.close()
