@@ -25,7 +25,6 @@ TOOLS = ROOT / "tools" / "openapi" / "node_modules"
 BIN = Path(sys.executable).parent
 COMPILER = {
     "strict": True,
-    "noUncheckedIndexedAccess": False,
     "module": "nodenext",
     "target": "es2022",
     "lib": ["es2022", "dom", "dom.iterable"],
