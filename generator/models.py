@@ -174,6 +174,11 @@ class Generation(models.Model):
         return self.status in (self.Status.COMPLETED, self.Status.FAILED)
 
     @property
+    def is_refused(self) -> bool:
+        """Whether the model refuses its prompt: other words are the way on, not another try."""
+        return self.error_code == PROMPT_REFUSED
+
+    @property
     def credit_reference(self) -> str:
         """The ledger's reference of this generation's hold."""
         return f"generation:{self.public_id}"

@@ -104,6 +104,30 @@ def test_a_failure_gives_the_credit_back_and_retry_asks_again(visit: Visit) -> N
     expect(credits(page)).to_have_text("3")
 
 
+def test_a_refused_prompt_is_edited_and_not_sent_again(visit: Visit) -> None:
+    page = visit(signed_in=True).page
+    page.goto("/create/")
+    page.locator("[data-negative] summary").click()
+    page.fill("#negative_prompt", "fog")
+    generate(page, "forbidden [sandbox:refuse]", aspect_ratio="2:3")
+    refused = page.locator("[data-status=failed]")
+    expect(refused).to_contain_text("Your credit was returned.")
+    expect(page.get_by_role("link", name="Retry")).to_have_count(0)
+    page.fill("#prompt", "what I am writing meanwhile")
+    page.fill("#negative_prompt", "")
+    choose(page, "aspect_ratio", "1:1")
+    refused.get_by_role("link", name="Edit the prompt").click()
+    expect(page.locator("#prompt")).to_be_focused()
+    expect(page.locator("#prompt")).to_have_value("forbidden [sandbox:refuse]")
+    expect(page.locator("#negative_prompt")).to_have_value("fog")
+    expect(page.locator("[name=aspect_ratio]:checked")).to_have_value("2:3")
+    expect(refused).to_have_count(1)
+    page.goto(f"/gallery/{refused.get_attribute('id')}/")
+    page.get_by_role("link", name="Edit the prompt").click()
+    expect(page.locator("#prompt")).to_be_focused()
+    expect(page.locator("#prompt")).to_have_value("forbidden [sandbox:refuse]")
+
+
 def test_a_reload_loses_nothing(visit: Visit) -> None:
     page = visit(signed_in=True).page
     page.goto("/create/?prompt=a%20pear")

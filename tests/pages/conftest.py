@@ -13,7 +13,7 @@ from generator.ask import admission
 from generator.ask.admission import ImageRequest
 from generator.files.images import StoredImage
 from generator.jobs import lifecycle
-from generator.models import Generation
+from generator.models import PROMPT_REFUSED, Generation
 from tests.payments.conftest import Customer, Desk, clean_desk, seed_catalogue
 
 Draw = Callable[..., Generation]
@@ -53,6 +53,8 @@ def draw(wallet: Wallet, give: Callable[[int], None]) -> Draw:
             lifecycle.complete(generation, image=image, model="test")
         elif until == "failed":
             lifecycle.fail(generation, code="upstream_failed", message="The brush broke.")
+        elif until == "refused":
+            lifecycle.fail(generation, code=PROMPT_REFUSED, message="The brush will not.")
         generation.refresh_from_db()
         return generation
 

@@ -279,6 +279,7 @@ def test_retry_fills_the_form_with_the_same_settings(browser: Client, draw: Call
     assert "a broken brush</textarea>" in html
     assert "fog</textarea>" in html
     assert re.search(r'value="9:16" checked', html)
+    assert re.search(r'<textarea id="prompt"[^>]* autofocus', html)
 
 
 def test_a_shared_image_is_taken_up(strangers_browser: Client, draw: Callable[..., Generation]) -> None:

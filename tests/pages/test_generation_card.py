@@ -71,6 +71,16 @@ def test_a_failed_one_says_why_and_that_the_credit_came_back(browser: Client, dr
     html = wall(browser)
     assert "The brush broke. Your credit was returned." in html
     assert re.search(rf'href="/create/\?from={failed.public_id}" data-retry>.*?Retry', html, re.DOTALL)
+    assert "Edit the prompt" not in html
+
+
+def test_a_refused_one_offers_other_words_and_no_retry(browser: Client, draw: Callable[..., Generation]) -> None:
+    refused = draw(until="refused")
+    html = wall(browser)
+    assert "The brush will not. Your credit was returned." in html
+    link = rf'href="/create/\?from={refused.public_id}" data-refill>.*?Edit the prompt'
+    assert re.search(link, html, re.DOTALL)
+    assert "Retry" not in html
 
 
 def test_words_of_any_length_and_direction_keep_to_their_place(

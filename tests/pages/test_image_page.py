@@ -117,8 +117,17 @@ def test_a_failed_one_says_why_and_that_the_credit_came_back(browser: Client, dr
     assert "The brush broke." in html
     assert "Your credit was returned." in html
     assert f"/create/?from={generation}" in html
+    assert "Try it again" in html
     assert "Download" not in html
     assert "Share by public link" not in html
+
+
+def test_a_refused_one_leads_to_other_words(browser: Client, draw: Draw) -> None:
+    generation = draw("a red fox", until="refused")
+    html = page(browser, generation)
+    assert "Edit the prompt" in html
+    assert f"/create/?from={generation}" in html
+    assert "Try it again" not in html
 
 
 def test_an_unfinished_one_is_watched_in_the_studio(browser: Client, draw: Draw) -> None:
