@@ -10,6 +10,7 @@ urlpatterns = [
     path("create/wall/", studio.wall, name="studio_wall"),
     path("create/api-call/", api_call.api_call, name="api_call"),
     path("gallery/", gallery.gallery, name="gallery"),
+    path("gallery/count/", gallery.gallery_count, name="gallery_count"),
     path("gallery/delete/", actions.delete, name="image_delete"),
     path("gallery/favourites/", actions.favourite_many, name="images_favourite"),
     path("gallery/restore/", actions.restore, name="image_restore"),

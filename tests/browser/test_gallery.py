@@ -347,3 +347,47 @@ def test_on_a_phone_a_swipe_leads_on(owner: Owner) -> None:
     expect(box.get_by_text("picture 7", exact=True)).to_be_visible()
     box.get_by_role("button", name="Close").click()  # a tap may be taken for the end of the swipe on a busy machine
     expect(box).to_be_hidden()
+
+
+def test_all_that_a_filter_finds_are_selected_deleted_and_taken_back(owner: Owner) -> None:
+    page = owner([*numbered(84), "a barn"]).page
+    page.goto("/gallery/?q=picture")
+    page.get_by_role("button", name="Select", exact=True).click()
+    bar = page.locator("[data-selection]")
+    expect(bar.get_by_text(re.compile(r"\d\d on this page"))).to_be_visible()
+    assert len(shown(page)) < 84
+    bar.get_by_role("button", name="Select all 84").click()
+    expect(bar.get_by_text("84 selected")).to_be_visible()
+    link(page, "picture 80").click()
+    expect(bar.get_by_text("83 selected")).to_be_visible()
+    link(page, "picture 80").click()
+    with page.expect_download() as download:
+        bar.get_by_role("button", name="Download").click()
+    assert "-84-images-" in download.value.suggested_filename
+    scroll_to_the_end(page, "picture 0")
+    expect(page.locator("[data-tile] input:checked")).to_have_count(84)
+    bar.get_by_role("button", name="Delete", exact=True).click()
+    expect(page.get_by_text("84 images deleted.")).to_be_visible()
+    expect(page.locator("[data-tile]")).to_have_count(0)
+    page.keyboard.press("Control+z")
+    expect(page.get_by_text("84 images are back.")).to_be_visible()
+
+
+def test_all_are_selected_on_a_phone_and_by_key(owner: Owner) -> None:
+    page = owner(numbered(84), phone=True).page
+    page.get_by_role("button", name="Select", exact=True).click()
+    bar = page.locator("[data-selection]")
+    expect(bar.get_by_text("on this page")).to_be_visible()
+    expect(bar.get_by_role("button", name="Select all 84")).to_be_visible()
+    page.keyboard.press("Control+a")
+    expect(bar.get_by_text("84 selected")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    box = bar.bounding_box()
+    assert box
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= 390
+    assert all(
+        one["width"] >= 40 for one in [button.bounding_box() or {} for button in bar.locator("button:visible").all()]
+    )
+    bar.get_by_role("button", name="Favourite", exact=True).tap()
+    expect(page.get_by_text("Added 84 images to favourites.")).to_be_visible()

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from accounts.models import User
 from billing import ledger
@@ -17,6 +18,7 @@ from generator.models import PROMPT_REFUSED, Generation
 from tests.payments.conftest import Customer, Desk, clean_desk, seed_catalogue
 
 Draw = Callable[..., Generation]
+Hang = Callable[[int], list[Generation]]
 
 
 @pytest.fixture
@@ -59,6 +61,25 @@ def draw(wallet: Wallet, give: Callable[[int], None]) -> Draw:
         return generation
 
     return drawn
+
+
+@pytest.fixture
+def hang(wallet: Wallet) -> Hang:
+    """Hang many finished images of Alice's at once."""
+
+    def hung(count: int) -> list[Generation]:
+        now = timezone.now()
+        rows = [
+            Generation(
+                wallet=wallet, prompt=f"image {number}", search_text=f"image {number}", aspect_ratio="1:1",
+                request_digest="", deadline_at=now,
+                status="completed", file_extension="png", width=1024, height=1024, colour="#808080", finished_at=now,
+            )
+            for number in range(count)
+        ]  # fmt: skip
+        return Generation.objects.bulk_create(rows)
+
+    return hung
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ from django.core.files.storage import default_storage
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from django.utils import timezone
 
 from accounts import keys
 from accounts.models import User
@@ -20,30 +19,11 @@ from billing.models import Wallet
 from generator.files import images
 from generator.library import listing, trash
 from generator.models import ASPECT_RATIOS, Generation
+from tests.pages.conftest import Hang
 from tests.pages.test_frame import assert_well_made
 
 Draw = Callable[..., Generation]
-Hang = Callable[[int], list[Generation]]
 HTMX = {"HX-Request": "true", "HX-Target": "results"}
-
-
-@pytest.fixture
-def hang(wallet: Wallet) -> Hang:
-    """Hang many finished images of Alice's at once."""
-
-    def hung(count: int) -> list[Generation]:
-        now = timezone.now()
-        rows = [
-            Generation(
-                wallet=wallet, prompt=f"image {number}", search_text=f"image {number}", aspect_ratio="1:1",
-                request_digest="", deadline_at=now,
-                status="completed", file_extension="png", width=1024, height=1024, colour="#808080", finished_at=now,
-            )
-            for number in range(count)
-        ]  # fmt: skip
-        return Generation.objects.bulk_create(rows)
-
-    return hung
 
 
 def ids_on(html: str) -> list[str]:

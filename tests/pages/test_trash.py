@@ -198,10 +198,10 @@ def test_the_notice_offers_what_went_last_and_only_that(browser: Client, draw: D
     trash.discard(wallet, [str(first)])
     html = delete(browser, second, third, **{"HX-Request": "true"}).content.decode()
     assert "2 images deleted." in html
-    assert f'value="{third},{second}"' in html
     thrown = trash.last_trashed(wallet)
     assert thrown is not None
-    restore(browser, *thrown.public_ids)
+    assert (thrown.count, f'name="together" value="{thrown.together}"' in html) == (2, True)
+    browser.post("/gallery/restore/", {"together": thrown.together})
     assert {str(one) for one in Generation.objects.kept()} == {str(second), str(third)}
 
 
