@@ -12,7 +12,8 @@ from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 from ninja.parser import Parser
 
-from accounts.errors import InvalidApiKey, MissingApiKey
+from accounts import keys
+from accounts.errors import CutApiKey, InvalidApiKey, MissingApiKey
 from generator.api import describe_standing
 from generator.api import router as images_router
 from generator.errors import (
@@ -75,6 +76,12 @@ ANSWERS: dict[type[Exception], Answer] = {
     MissingApiKey: Answer(401, "missing_api_key", "Send your API key as 'Authorization: Bearer rv_...'."),
     InvalidApiKey: Answer(
         401, "invalid_api_key", "This API key is unknown, revoked or expired. Check it on your dashboard."
+    ),
+    CutApiKey: Answer(
+        401,
+        "invalid_api_key",
+        f"This is not a whole API key: keys begin with 'rv_' and have {keys.LENGTH} characters. If yours is lost, create "
+        "another one on your dashboard.",
     ),
     BodyTooLarge: TOO_LARGE,
     RequestDataTooBig: TOO_LARGE,  # Django's own limit, which is larger but strikes first

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.core.exceptions import DisallowedHost
 from django.http import Http404
 
-from accounts.errors import InvalidApiKey, MissingApiKey
+from accounts.errors import CutApiKey, InvalidApiKey, MissingApiKey
 from generator.errors import (
     GenerationNotFound,
     IdempotencyConflict,
@@ -64,6 +64,10 @@ GUIDANCE: dict[type[Exception], tuple[str, str]] = {
     MissingApiKey: (
         "There is no `Authorization` header, or it isn’t of the form `Bearer …`.",
         "Send your key in that header, with each request.",
+    ),
+    CutApiKey: (
+        "The key is shorter than keys are: only its beginning, or what stands for it in a sample.",
+        "Send the whole key. It is shown once; if it is lost, create another one.",
     ),
     InvalidApiKey: (
         "The key is mistyped, unknown, revoked or expired, or its account is suspended.",
