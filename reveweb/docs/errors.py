@@ -28,6 +28,7 @@ from reveweb.api import (
     Answer,
     BodyTooLarge,
     BodyTooSlow,
+    BrokenBody,
     Encoded,
     InvalidJson,
     NeedsHttps,
@@ -80,6 +81,10 @@ GUIDANCE: dict[type[Exception], tuple[str, str]] = {
     BodyTooSlow: (
         f"The whole body has not arrived {settings.REQUEST_SECONDS} seconds after the request began.",
         "Send the same request again.",
+    ),
+    BrokenBody: (
+        "The body broke off before its end, or its chunks (`Transfer-Encoding: chunked`) are malformed.",
+        "Send the request again; let a library write it.",
     ),
     NotJson: ("The `Content-Type` names something other than JSON.", "Send `Content-Type: application/json`."),
     Encoded: ("The body is compressed (`Content-Encoding`).", "Send it as it is; it is small."),
