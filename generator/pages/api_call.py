@@ -47,10 +47,9 @@ def _shown(request: HttpRequest, body: dict[str, Any], count: int = 1) -> HttpRe
     assert isinstance(request.user, User)
     base = site_of(request)
     context = {
-        "snippets": [
-            (name, snippets.NEEDS[name], write(base, body, snippets.KEY)) for name, write in snippets.LANGUAGES.items()
-        ],
-        "placeholder": snippets.KEY,
+        "snippets": [(name, snippets.NEEDS[name], write(base, body)) for name, write in snippets.LANGUAGES.items()],
+        "variable": snippets.KEY_VARIABLE,
+        "export": snippets.export(),
         "key": keys.live(request.user).first(),
         "count": count,
     }

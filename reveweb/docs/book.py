@@ -13,12 +13,16 @@ from django.urls import reverse
 
 from billing.pages import offers
 from billing.pages.offers import Offer
+from generator import snippets
 from generator.ask.admission import CREDITS_PER_IMAGE
 from generator.models import ASPECT_RATIOS, PROMPT_MAX_LENGTH
 from reveweb.docs import code, errors, reference
 from reveweb.lanes import API_BODY_BYTES
 
 SOURCES = Path(__file__).parent / "pages"
+CLIENTS = Path(__file__).parent / "clients"  # templates as well
+CLIENT_FILES = {"sh": "bash", "py": "python", "mjs": "javascript"}  # the language of each, by how its name ends
+PATIENCE_SECONDS = 60  # for how much longer than an image may take the clients go on asking
 FRONT = "introduction"
 
 _FENCE_OPTIONS = re.compile(r"^(```\w+) .*$", re.MULTILINE)
@@ -63,7 +67,10 @@ CHAPTERS = (
             Page("errors", "Errors"),
         ),
     ),
-    Chapter("Guides", (Page("best-practices", "Best practices"), Page("examples", "Examples"))),
+    Chapter(
+        "Guides",
+        (Page("best-practices", "Best practices"), Page("client", "Client code"), Page("examples", "Examples")),
+    ),
     Chapter("Reference", (Page("reference", "API reference"),)),
 )
 PAGES = tuple(page for chapter in CHAPTERS for page in chapter.pages)
@@ -91,6 +98,16 @@ def markdown(page: Page, base: str) -> str:
     return _FENCE_OPTIONS.sub(r"\1", source(page, base))
 
 
+def client(language: str, base: str) -> str:
+    """Return the code of a client for the site at `base`."""
+    own = {
+        "base_url": base,
+        "deadline": _duration(settings.GENERATION_DEADLINE_SECONDS),
+        "client_seconds": settings.GENERATION_DEADLINE_SECONDS + PATIENCE_SECONDS,
+    }
+    return _engine().get_template(f"{language}.txt").render(Context(own, autoescape=False))
+
+
 def facts(base: str) -> dict[str, Any]:
     """Return what pages may state: this site's address, limits and prices, the API's errors and its schema."""
     links = {f"{page.slug.replace('-', '_')}_url": page.url for page in PAGES}
@@ -99,6 +116,9 @@ def facts(base: str) -> dict[str, Any]:
         **links,
         "base_url": base,
         "call": {one.title.lower(): one.text for one in code.first_call(base)},
+        "export": snippets.export(),
+        "clients": {language: client(language, base) for language in CLIENT_FILES.values()},
+        "client_seconds": settings.GENERATION_DEADLINE_SECONDS + PATIENCE_SECONDS,
         "site_name": _SPECIAL.sub(r"\\\g<0>", settings.SITE_NAME),
         "support_email": settings.SUPPORT_EMAIL,
         "sandbox": settings.SANDBOX,
@@ -133,5 +153,8 @@ def _duration(seconds: float) -> str:
 @lru_cache(maxsize=1)
 def _engine() -> Engine:
     return Engine(
-        dirs=[str(SOURCES)], autoescape=False, libraries={}, builtins=["django.contrib.humanize.templatetags.humanize"]
+        dirs=[str(SOURCES), str(CLIENTS)],
+        autoescape=False,
+        libraries={},
+        builtins=["django.contrib.humanize.templatetags.humanize"],
     )

@@ -97,6 +97,20 @@ def test_a_key_that_opens_nothing_is_refused(client: Client, transactional_db: N
         assert response["WWW-Authenticate"].startswith("Bearer")
 
 
+@pytest.mark.parametrize("cut", ["…", "_…", "_...", "_", ""])
+def test_a_key_that_was_cut_is_told_so(api: Api, cut: str) -> None:
+    """As lists of keys show it, and as a Copy button took it once."""
+    for path, method in PATHS:
+        header = f"Bearer {api.key.prefix}{cut}".encode().decode("latin-1")
+        assert "not a whole API key" in assert_error(
+            ask(api.client, path, method, Authorization=header), 401, "invalid_api_key"
+        )
+        whole = f"Bearer {api.secret[:-1]}{'a' if api.secret[-1] != 'a' else 'b'}"
+        assert "unknown, revoked" in assert_error(
+            ask(api.client, path, method, Authorization=whole), 401, "invalid_api_key"
+        )
+
+
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
 def test_the_schemes_case_does_not_matter(api: Api, scheme: str) -> None:
     assert api.post(PROMPT, Authorization=f"{scheme} {api.secret}").status_code == 202
