@@ -179,6 +179,11 @@ class Generation(models.Model):
         return self.error_code == PROMPT_REFUSED
 
     @property
+    def is_cancelled(self) -> bool:
+        """Whether its owner called it off."""
+        return self.error_code == CANCELLED
+
+    @property
     def credit_reference(self) -> str:
         """The ledger's reference of this generation's hold."""
         return f"generation:{self.public_id}"
@@ -198,6 +203,7 @@ class Generation(models.Model):
 
 
 PROMPT_REFUSED = "prompt_refused"  # the error code of what will be refused again, however often it is sent
+CANCELLED = "cancelled"  # the error code of what its owner did not want any more; nothing went wrong
 
 
 class KeyMonth(models.Model):

@@ -16,6 +16,7 @@ urlpatterns = [
     path("gallery/restore/", actions.restore, name="image_restore"),
     path("gallery/zip/", gallery.gallery_zip, name="gallery_zip"),
     path("gallery/<str:public_id>/", image.image, name="generation"),
+    path("gallery/<str:public_id>/cancel/", actions.cancel, name="image_cancel"),
     path("gallery/<str:public_id>/download/", image.download, name="image_download"),
     path("gallery/<str:public_id>/favourite/", actions.favourite, name="image_favourite"),
     path("gallery/<str:public_id>/share/", actions.share, name="image_share"),

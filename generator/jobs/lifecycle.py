@@ -3,7 +3,8 @@
     QUEUED ──claim_submissions──▶ SUBMITTING ──accept──▶ DRAWING ──complete──▶ COMPLETED
       ▲                              │                      │
       └────────── requeue ───────────┘                      │
-      └──────────────────────────────┴─────────fail─────────┴──▶ FAILED
+      ├──────────────────────────────┴─────────fail─────────┴──▶ FAILED
+      └──────────────────────────────────────cancel────────────────┘
 
 Whoever claims rows gets one token for all of them (`Generation.claim`), and every later write repeats it, as in
 `kit.due`: a worker that comes back after its claim lapsed changes nothing. What is let go has no claim.
@@ -33,7 +34,7 @@ from generator import live
 from generator.files.images import StoredImage
 from generator.jobs import caps
 from generator.jobs.rows import change_each, claim_due
-from generator.models import Generation
+from generator.models import CANCELLED, Generation
 
 log = logging.getLogger(__name__)
 
@@ -247,6 +248,14 @@ def fail(generation: Generation, *, code: str, message: str, only_if: Q | None =
     caps.give_back(generation, returned.amount)  # after the ledger, which locks the wallet: as admission does it
     live.publish_on_commit(generation)
     return True
+
+
+def cancel(generation: Generation) -> bool:
+    """End a generation at its owner's wish, and return its credit; False when a worker has it, or it had ended.
+
+    Only while it is queued: from the moment a worker claims it the upstream may have it, and charges for it.
+    """
+    return fail(generation, code=CANCELLED, message="You cancelled it.", only_if=Q(status=Status.QUEUED))
 
 
 def lapsed_submissions() -> QuerySet[Generation]:

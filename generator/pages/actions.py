@@ -3,16 +3,18 @@
 from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import BadRequest
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django_htmx.http import trigger_client_event
 
 from billing.pages.wallet import wallet_of
+from generator.jobs import lifecycle
 from generator.library import favourites, sharing, trash
 from generator.models import Generation
+from generator.pages.cards import wall_html
 from generator.pages.chosen import ids_of, selection_of, together_of
-from generator.pages.owner import HtmxRequest, own_generation, owners_act, page_before
+from generator.pages.owner import HtmxRequest, own_generation, owners_act, page_before, wants_json
 
 
 @owners_act
@@ -71,6 +73,28 @@ def share(request: HtmxRequest, public_id: str) -> HttpResponse:
             messages.warning(request, "This image was taken off Explore by the people who run this site.")
         return redirect(f"{reverse('generation', args=[public_id])}#share")
     return render(request, "generator/share.html", {"generation": generation, "refused": refused})
+
+
+@owners_act
+def cancel(request: HtmxRequest, public_id: str) -> HttpResponse:
+    """End an image that no worker has taken yet; its credit returns at once.
+
+    Answers the page's script with the image as it is now and the balance; else leads to the studio.
+    """
+    generation = own_generation(request, public_id)
+    cancelled = lifecycle.cancel(generation)
+    generation.refresh_from_db()
+    if wants_json(request):
+        wallet = wallet_of(request)
+        body = {"cancelled": cancelled, "html": wall_html([generation], fresh=True), "balance": wallet.balance}
+        return JsonResponse(body, headers={"Cache-Control": "no-store"})
+    if cancelled:
+        messages.success(request, "The image is cancelled. Your credit was returned.")
+    elif not generation.is_final:
+        messages.warning(
+            request, "It was too late to cancel: the image is being drawn. You can delete it when it is done."
+        )
+    return redirect("create")
 
 
 @owners_act

@@ -14,7 +14,8 @@ from accounts.models import User
 from billing.pages.wallet import wallet_of
 from generator import snippets
 from generator.ask.forms import GenerateForm
-from generator.pages.generate import refused, wants_json
+from generator.pages.generate import refused
+from generator.pages.owner import wants_json
 from generator.pages.refusals import Refusal
 from generator.pages.studio import settings_of
 from kit.http.requests import site_of

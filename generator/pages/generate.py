@@ -16,6 +16,7 @@ from generator.ask import drafts
 from generator.ask.admission import Admission
 from generator.ask.forms import GenerateForm
 from generator.pages.cards import wall_html
+from generator.pages.owner import wants_json
 from generator.pages.presses import press
 from generator.pages.refusals import Refusal
 from generator.pages.studio import SETTINGS, studio
@@ -48,11 +49,6 @@ def refused(request: HttpRequest, wallet: Wallet, form: GenerateForm, refusal: R
     if refusal.retry_after is not None:
         response["Retry-After"] = str(refusal.retry_after)
     return response
-
-
-def wants_json(request: HttpRequest) -> bool:
-    """Whether the page's script asks."""
-    return request.get_preferred_type(["text/html", "application/json"]) == "application/json"
 
 
 def _admitted(request: HttpRequest, admitted: Admission) -> HttpResponse:

@@ -37,6 +37,11 @@ def kept_generation(user_id: int, public_id: str) -> Generation:
     raise Http404
 
 
+def wants_json(request: HttpRequest) -> bool:
+    """Whether the page's script asks."""
+    return request.get_preferred_type(["text/html", "application/json"]) == "application/json"
+
+
 def page_before(request: HttpRequest, otherwise: str) -> str:
     """Return the page of this site that a form was on, else the address `otherwise`."""
     referrer = request.headers.get("Referer", "")

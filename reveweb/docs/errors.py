@@ -19,7 +19,7 @@ from generator.errors import (
     TooManyAtOnce,
     UpstreamPaused,
 )
-from generator.models import PROMPT_REFUSED
+from generator.models import CANCELLED, PROMPT_REFUSED
 from reveweb.api import (
     ANSWERS,
     DATABASE_AWAY,
@@ -152,6 +152,13 @@ _FAILURES = (
         502,
         "There was no image by the deadline. A `502` calls it `upstream_failed`.",
         "Send the request again, with a new `Idempotency-Key`.",
+    ),
+    Failure(
+        CANCELLED,
+        502,
+        "Its owner cancelled it in the studio before it was drawn, or closed the account. A `502` calls it "
+        "`upstream_failed`.",
+        "Nothing. Send the request again, with a new `Idempotency-Key`, if it is wanted after all.",
     ),
 )
 

@@ -129,6 +129,34 @@ def test_a_refused_prompt_is_edited_and_not_sent_again(visit: Visit) -> None:
     expect(page.locator("#prompt")).to_have_value("forbidden [sandbox:refuse]")
 
 
+WAITING = """
+from django.db import transaction
+from django.utils import timezone
+from datetime import timedelta
+from billing.models import Wallet
+from generator.ask.admission import ImageRequest, admit
+with transaction.atomic():
+    wallet = Wallet.objects.get(user__email={email!r})
+    waiting = admit(wallet=wallet, request=ImageRequest(prompt="patience is a virtue")).generation
+    waiting.due_at = timezone.now() + timedelta(hours=1)
+    waiting.save(update_fields=["due_at"])
+"""
+
+
+def test_what_waits_is_cancelled_by_keyboard_and_its_credit_is_back(visit: Visit, site: Stack) -> None:
+    visitor = visit(signed_in=True)
+    page = visitor.page
+    page.goto("/create/")
+    expect(credits(page)).to_have_text("3")
+    site.manage("shell", "-c", WAITING.format(email=visitor.email))  # no worker looks at it for an hour
+    expect(credits(page)).to_have_text("2")
+    page.get_by_role("button", name="Cancel").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("[data-status=failed]")).to_contain_text("Your credit was returned.")
+    expect(credits(page)).to_have_text("3")
+    expect(page.get_by_role("link", name="Retry")).to_be_focused()
+
+
 def test_a_reload_loses_nothing(visit: Visit) -> None:
     page = visit(signed_in=True).page
     page.goto("/create/?prompt=a%20pear")

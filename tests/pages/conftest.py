@@ -49,6 +49,8 @@ def draw(wallet: Wallet, give: Callable[[int], None]) -> Draw:
             return generation
         claimed = lifecycle.claim_submission(generation.pk)
         assert claimed is not None
+        if until == "submitting":
+            return claimed
         lifecycle.accepted(claimed, upstream_id=f"up-{generation.pk}", poll_after=1)
         if until == "completed":
             image = StoredImage("png", 1000, 1536, 1024, "#a1b2c3")
