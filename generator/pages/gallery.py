@@ -7,7 +7,7 @@ from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import BadRequest
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, QueryDict, StreamingHttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.cache import patch_vary_headers
@@ -73,7 +73,7 @@ async def gallery_zip(request: HttpRequest) -> HttpResponseBase:
     """
     user = await request.auser()
     if not user.is_authenticated:
-        return redirect(f"{reverse('account_login')}?{urlencode({'next': reverse('gallery')})}")
+        return redirect_to_login(request.get_full_path())
     ids = _ids(request)
     wallet = await in_thread(lambda: ledger.wallet_of(user.pk))
     mine = wallet.generations.completed().filter(public_id__in=ids)

@@ -62,6 +62,7 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "reveweb.login.activity.session_activity",
+    "reveweb.login.pressed.PressedForms",
     "reveweb.middleware.StorageAnswers",
 ]
 
@@ -73,6 +74,7 @@ API_MIDDLEWARE = [
     "reveweb.https.over_https",
 ]
 
+CSRF_FAILURE_VIEW = "reveweb.login.pressed.csrf_failed"
 ROOT_URLCONF = "reveweb.urls"
 ASGI_APPLICATION = "reveweb.asgi.application"
 TEMPLATES: list[dict[str, Any]] = [
