@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from billing import ledger
 from kit import request_id
 from kit.http.requests import site_of
+from reveweb.login.viewer import mark_of
 from reveweb.pages.crawlers import is_listed
 from reveweb.pages.landing import CARD
 from reveweb.version import VERSION
@@ -45,6 +46,7 @@ def site(request: HttpRequest) -> dict[str, Any]:
         "SIMULATED_PAYMENTS": settings.EMBEDDED_STRIPE,
         "THEME": theme if theme in THEMES else "",
         "VERSION": VERSION,
+        "VIEWER": lambda: mark_of(request.user) if hasattr(request, "user") else "",
         "REQUEST_ID": request_id.current.get(),
         "credit_balance": balance,
     }

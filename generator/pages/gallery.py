@@ -18,7 +18,7 @@ from django.http import (
     QueryDict,
     StreamingHttpResponse,
 )
-from django.shortcuts import redirect, render
+from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.cache import patch_vary_headers
@@ -98,7 +98,7 @@ async def gallery_zip(request: HttpRequest) -> HttpResponseBase:
     """
     user = await request.auser()
     if not user.is_authenticated:
-        return redirect(f"{reverse('account_login')}?{urlencode({'next': reverse('gallery')})}")
+        return redirect_to_login(request.get_full_path())
     assert user.pk is not None
     user_id = user.pk
     wallet = await in_thread(lambda: ledger.wallet_of(user_id))

@@ -56,11 +56,13 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "reveweb.login.viewer.ViewerCookie",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "reveweb.login.activity.session_activity",
+    "reveweb.login.pressed.PressedForms",
     "reveweb.middleware.StorageAnswers",
 ]
 
@@ -72,6 +74,7 @@ API_MIDDLEWARE = [
     "reveweb.https.over_https",
 ]
 
+CSRF_FAILURE_VIEW = "reveweb.login.pressed.csrf_failed"
 ROOT_URLCONF = "reveweb.urls"
 ASGI_APPLICATION = "reveweb.asgi.application"
 TEMPLATES: list[dict[str, Any]] = [

@@ -136,8 +136,10 @@ async function post(address, list, more = {}) {
     headers: { "HX-Request": "true", "X-CSRFToken": token },
   });
   const login = response.headers.get("HX-Redirect");
+  const isStale = response.headers.has("HX-Refresh"); // the form's token, after a log-in in another tab
   if (login) location.assign(login);
-  if (!response.ok || login) throw new Error(response.status);
+  else if (isStale) location.reload();
+  if (!response.ok || login || isStale) throw new Error(response.status);
   return response.text();
 }
 

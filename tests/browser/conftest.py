@@ -20,7 +20,7 @@ from tests.installation import Stack
 
 PASSWORD = "correct horse battery"
 expect.set_options(timeout=20_000)  # a page waits for workers, and the machine may be busy
-DESKTOP = {"viewport": {"width": 1280, "height": 860}}
+DESKTOP: dict[str, Any] = {"viewport": {"width": 1280, "height": 860}}
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 
 

@@ -386,8 +386,7 @@ def test_all_are_selected_on_a_phone_and_by_key(owner: Owner) -> None:
     assert box
     assert box["x"] >= 0
     assert box["x"] + box["width"] <= 390
-    assert all(
-        one["width"] >= 40 for one in [button.bounding_box() or {} for button in bar.locator("button:visible").all()]
-    )
+    boxes = [button.bounding_box() for button in bar.locator("button:visible").all()]
+    assert all(one is not None and one["width"] >= 40 for one in boxes)
     bar.get_by_role("button", name="Favourite", exact=True).tap()
     expect(page.get_by_text("Added 84 images to favourites.")).to_be_visible()
