@@ -4,13 +4,14 @@ import re
 from collections.abc import Callable
 from html import unescape
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from django.test import Client
 
 from accounts import keys
 from accounts.models import User
-from reveweb.docs import book
+from reveweb.docs import book, words
 from reveweb.docs.errors import failures, refusals
 from sandbox import ratios
 from tests.pages.test_frame import assert_well_made
@@ -254,6 +255,53 @@ def test_a_search_finds_the_section_about_it_first(client: Client, db: None) -> 
 
 def test_a_search_finds_words_in_the_text(client: Client, db: None) -> None:
     assert "/docs/best-practices/#calling-from-a-browser" in read(client, "/docs/search/?q=CORS&part=1")
+
+
+FINDS = {
+    "refund": "/docs/errors/#was-i-billed",
+    "refunds": "/docs/errors/#was-i-billed",
+    "refunded": "/docs/errors/#was-i-billed",
+    "money back": "/docs/errors/#was-i-billed",
+    "How do I get a refund?": "/docs/errors/#was-i-billed",
+    "cancelled": "/docs/introduction/#what-the-api-cannot-do",
+    "retries": "/docs/errors/#what-to-retry",
+    "retrying": "/docs/errors/#what-to-retry",
+    "prices": "/docs/limits/#plans",
+    "costs": "/docs/limits/#plans",
+    "deletion": "/docs/best-practices/#keep-your-own-copy",
+    "webhooks": "/docs/best-practices/#wait-or-poll",
+    "SDK": "/docs/client/",
+    "resolution": "/docs/generate/#sizes-in-pixels",
+    "rotating": "/docs/authentication/#create-rotate-and-revoke-keys",
+    "quota": "/docs/limits/",
+    "idempo": "/docs/generate/#send-it-twice-pay-once",
+}
+
+
+@pytest.mark.parametrize("query", FINDS)
+def test_a_search_finds_other_forms_of_a_word_and_words_that_mean_the_same(
+    client: Client, db: None, query: str
+) -> None:
+    html = read(client, f"/docs/search/?part=1&q={quote(query)}")
+    wanted = FINDS[query].replace("/docs/introduction/", "/docs/")
+    assert wanted in re.findall(r'<li><a href="(/docs/[^"]*)"><strong>', html)[:3]
+
+
+@pytest.mark.parametrize(
+    ("forms", "begin"),
+    [
+        ("retry retries retried retrying", "retr"),
+        ("cancel cancels cancelled canceled cancelling", "cancel"),
+        ("bill bills billed billing", "bill"),
+        ("delete deletes deleted deleting deletion", "delet"),
+        ("price prices pricing priced", "pric"),
+        ("key keys", "key"),
+        ("access", "access"),
+        ("yes", "yes"),
+    ],
+)
+def test_the_forms_of_a_word_have_one_beginning(forms: str, begin: str) -> None:
+    assert {words.stem(form) for form in forms.split()} == {begin}
 
 
 @pytest.mark.parametrize("query", ["", "%20", "xyzzy", "%00", "<script>alert(1)</script>", "a" * 10_000])
