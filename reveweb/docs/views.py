@@ -1,6 +1,5 @@
 """The documentation as pages, as Markdown for those who read that rather, and as `llms.txt`."""
 
-from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.safestring import mark_safe
@@ -62,19 +61,8 @@ def results(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def llms(request: HttpRequest) -> HttpResponse:
-    """Tell a language model what there is to read here (llmstxt.org)."""
-    base = site_of(request)
-    front = rendering.render(book.source(book.PAGES[0], base))
-    lines = [f"# {settings.SITE_NAME}", "", f"> {front.lede}", ""]
-    for chapter in book.CHAPTERS:
-        lines += [f"## {chapter.title}", ""]
-        for one in chapter.pages:
-            lede = rendering.render(book.source(one, base)).lede
-            lines.append(f"- [{one.label}]({base}{one.markdown_url}): {lede}")
-        lines.append("")
-    lines += ["## Optional", "", f"- [Everything in one file]({base}/llms-full.txt)"]
-    lines += [f"- [OpenAPI schema]({base}/v1/openapi.json)", ""]
-    return HttpResponse("\n".join(lines), content_type="text/plain; charset=utf-8")
+    """Tell a language model all that it needs to write a client, and what there is to read (llmstxt.org)."""
+    return HttpResponse(book.llms(site_of(request)), content_type="text/plain; charset=utf-8")
 
 
 @require_safe

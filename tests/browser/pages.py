@@ -42,6 +42,7 @@ DOCS = [
         "limits",
         "errors",
         "best-practices",
+        "client",
         "examples",
         "reference",
     )

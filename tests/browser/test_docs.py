@@ -13,11 +13,11 @@ from tests.browser.conftest import Visit
 def test_the_language_chosen_once_is_open_on_every_page(visit: Visit) -> None:
     page = visit().page
     page.goto("/docs/quickstart/")
-    expect(page.get_by_label("Sample 1, curl")).to_be_visible()
+    expect(page.get_by_label("Sample 2, curl")).to_be_visible()
     page.get_by_role("radio", name="Python").first.check(force=True)
-    expect(page.get_by_label("Sample 1, Python")).to_be_visible()
+    expect(page.get_by_label("Sample 2, Python")).to_be_visible()
     expect(page.get_by_label("Sample 4, Python")).to_be_visible()
-    expect(page.get_by_label("Sample 1, curl")).to_be_hidden()
+    expect(page.get_by_label("Sample 2, curl")).to_be_hidden()
     page.get_by_role("link", name="Generate an image", exact=True).first.click()
     expect(page).to_have_url(re.compile("/docs/generate/$"))
     expect(page.get_by_label("Sample 3, Python")).to_be_visible()
@@ -29,8 +29,8 @@ def test_the_language_chosen_on_the_landing_page_is_open_in_the_docs(visit: Visi
     page.get_by_role("radio", name="Python").check(force=True)
     expect(page.get_by_label("The call, Python")).to_be_visible()
     page.goto("/docs/quickstart/")
-    expect(page.get_by_label("Sample 1, Python")).to_be_visible()
-    expect(page.get_by_label("Sample 1, curl")).to_be_hidden()
+    expect(page.get_by_label("Sample 2, Python")).to_be_visible()
+    expect(page.get_by_label("Sample 2, curl")).to_be_hidden()
 
 
 def test_the_keyboard_changes_the_language(visit: Visit) -> None:
@@ -39,7 +39,7 @@ def test_the_keyboard_changes_the_language(visit: Visit) -> None:
     page.get_by_role("radio", name="curl").first.focus()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowRight")
-    expect(page.get_by_label("Sample 1, JavaScript")).to_be_visible()
+    expect(page.get_by_label("Sample 2, JavaScript")).to_be_visible()
 
 
 def test_copying_takes_the_sample_that_is_open(visit: Visit) -> None:
@@ -98,8 +98,8 @@ def test_without_javascript_every_language_can_be_read(visit: Visit) -> None:
     page = visit(js=False).page
     page.goto("/docs/quickstart/")
     page.get_by_role("radio", name="JavaScript").first.check(force=True)
-    expect(page.get_by_label("Sample 1, JavaScript")).to_be_visible()
-    expect(page.get_by_label("Sample 1, curl")).to_be_hidden()
+    expect(page.get_by_label("Sample 2, JavaScript")).to_be_visible()
+    expect(page.get_by_label("Sample 2, curl")).to_be_hidden()
     expect(page.get_by_role("button", name="Copy")).to_have_count(0)
     page.get_by_label("Search the docs").fill("idempotency")
     page.keyboard.press("Enter")
