@@ -23,8 +23,8 @@ class Page:
 
 
 def history(wallet: Wallet) -> list[Generation]:
-    """Return what was last asked for in the studio, newest first, however far it got."""
-    return list(wallet.generations.kept().filter(api_key=None).order_by("-pk")[:HISTORY_SIZE])
+    """Return what was last asked for, in the studio or over the API, newest first, however far it got."""
+    return list(wallet.generations.kept().order_by("-pk")[:HISTORY_SIZE])
 
 
 def page(wallet: Wallet, filters: Filters | None = None, *, before: str = "", size: int = PAGE_SIZE) -> Page:

@@ -25,9 +25,15 @@ function put(group) {
   here.dataset.count = cardsOf(here).length;
 }
 
+// What is new keeps a row of its own until the page is loaded again, or a place that does not grow: nothing that hangs
+// there already changes its size.
 function hang(group) {
   const at = Number(group.dataset.at);
   const older = [...wall.children].find((other) => Number(other.dataset.at) < at);
+  if ((older ?? null) === wall.firstElementChild) {
+    const isApart = older?.matches(".is-large, .is-loose"); // else it would stand in a row of those that hang
+    group.classList.add(group.dataset.press || !isApart ? "is-large" : "is-loose");
+  }
   wall.insertBefore(group, older ?? null);
   cardsOf(group).forEach(ready);
 }
@@ -79,9 +85,9 @@ function show() {
   tick();
 }
 
-document.addEventListener("generation", ({ detail: { id, status, html, studio = true } }) => {
+document.addEventListener("generation", ({ detail: { id, status, html } }) => {
   if (status === "deleted") take(id);
-  else if (studio && html) [...groupsOf(html)].forEach(put);
+  else if (html) [...groupsOf(html)].forEach(put);
   show();
 });
 

@@ -8,10 +8,12 @@ import subprocess
 import sys
 
 import pytest
+from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Visit
 from tests.browser.furnish import stretch_canvases
+from tests.browser.test_accessibility import RUN, SERIOUS
 from tests.installation import Stack
 
 NASTY = 'It\'s a "test" $HOME `id` !! \\n\n«é» 🦊'
@@ -127,6 +129,96 @@ def test_a_refused_prompt_is_edited_and_not_sent_again(visit: Visit) -> None:
     page.get_by_role("link", name="Edit the prompt").click()
     expect(page.locator("#prompt")).to_be_focused()
     expect(page.locator("#prompt")).to_have_value("forbidden [sandbox:refuse]")
+
+
+def axe(page: Page) -> list[list[str]]:
+    """Return what axe finds that is serious."""
+    page.evaluate(AXE_SCRIPT)
+    return [found for found in page.evaluate(RUN, None) if found[1] in SERIOUS]
+
+
+def box_of(place: Locator) -> tuple[float, float]:
+    box = place.bounding_box()
+    assert box
+    return round(box["width"], 1), round(box["height"], 1)
+
+
+def test_nothing_changes_its_size_when_the_next_arrives(visit: Visit) -> None:
+    visitor = visit(signed_in=True, credits=9)
+    page = visitor.page
+    page.goto("/create/")
+    for prompt in ("one", "two"):
+        generate(page, prompt, aspect_ratio="3:2")
+        expect(images(press(page, prompt))).to_have_count(1)
+    page.reload()
+    cards = page.locator("[data-generation]")
+    wall = box_of(page.locator("[data-wall]"))[0]
+    assert box_of(page.locator(".group.is-large"))[0] == wall
+    before = {one.get_attribute("id"): box_of(one) for one in cards.all()}
+    generate(page, "three", aspect_ratio="9:16", count="2")
+    expect(images(press(page, "three"))).to_have_count(2)
+    assert box_of(page.locator(".group").first)[0] == wall
+    headers = {"Authorization": f"Bearer {visitor.api_key()}"}
+    asked = {"prompt": "in both", "aspect_ratio": "16:9"}
+    assert page.request.post("/v1/reve-image/generate", headers=headers, data=asked).ok
+    expect(images(press(page, "in both"))).to_have_count(1)  # what the API made is recent too
+    assert {id: box_of(page.locator(f"#{id}")) for id in before} == before
+
+
+@pytest.mark.parametrize("phone", [False, True], ids=["desktop", "phone"])
+def test_an_image_opens_large_at_an_address_of_its_own_and_closes_for_good(visit: Visit, phone: bool) -> None:
+    visitor = visit(signed_in=True, credits=9, phone=phone)
+    page = visitor.page
+    page.goto("/account/")
+    page.goto("/create/")
+    generate(page, "a harbour", count="4")
+    expect(images(page)).to_have_count(4)
+    box = page.get_by_role("dialog", name="Image")
+    first, second = [one.get_attribute("id") for one in page.locator("[data-generation]").all()][:2]
+    link = page.locator(f"#{first} .tile-link")
+    link.click()
+    expect(box.get_by_role("img", name="a harbour")).to_be_visible()
+    expect(page).to_have_url(f"/gallery/{first}/")
+    box.get_by_role("button", name="Older image").click()
+    expect(page).to_have_url(f"/gallery/{second}/")
+    box.get_by_role("button", name="Newer image").click()
+    expect(box.get_by_role("button", name="Newer image")).to_be_disabled()
+    picture = box.locator(".lightbox-picture")
+    fits = box_of(picture)[0]
+    box.get_by_role("button", name="Larger").click()
+    page.keyboard.press("+")
+    assert box_of(picture)[0] == pytest.approx(2 * fits, rel=0.01)
+    page.keyboard.press("0")
+    assert box_of(picture)[0] == pytest.approx(fits, rel=0.01)
+    for count in (2, 3, 4):
+        box.get_by_role("button", name="Compare").click()
+        expect(picture).to_have_count(count)
+        for one in picture.all():
+            expect(one).to_be_in_viewport(ratio=0.98)
+    picture.nth(1).click()
+    expect(picture).to_have_count(1)
+    expect(page).to_have_url(f"/gallery/{second}/")
+    assert axe(page) == []
+    expect(box.get_by_role("link", name="Remix")).to_have_attribute("href", f"/create/?from={second}")
+    for _ in range(14):  # all there is, and once more
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement === document.body || !!document.activeElement.closest('dialog')")
+    box.get_by_role("button", name="Close").click()
+    expect(box).to_be_hidden()
+    expect(page).to_have_url("/create/")
+    expect(page.locator(f"#{second} .tile-link")).to_be_focused()
+    link.click()
+    expect(box).to_be_visible()
+    page.go_back()  # as a phone's own button does
+    expect(box).to_be_hidden()
+    expect(page).to_have_url("/create/")
+    page.go_back()
+    expect(page).to_have_url("/account/")
+    page.go_forward()
+    expect(page).to_have_url("/create/")
+    expect(box).to_be_hidden()
+    page.goto(f"/gallery/{second}/")  # as whoever it is sent to, or a reload
+    expect(page.get_by_role("heading", level=1)).to_have_text("a harbour")
 
 
 WAITING = """

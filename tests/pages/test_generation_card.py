@@ -23,7 +23,7 @@ def wall(browser: Client) -> str:
 def test_a_finished_one_has_its_image_with_its_size(browser: Client, draw: Callable[..., Generation]) -> None:
     generation = draw(aspect_ratio="3:2")
     html = wall(browser)
-    assert f'<a class="frame" href="/gallery/{generation.public_id}/">' in html
+    assert f'<a class="frame tile-link" href="/gallery/{generation.public_id}/">' in html
     assert f'href="/gallery/{generation.public_id}/download/"' in html
     assert f'action="/gallery/{generation.public_id}/favourite/"' in html
     assert re.search(r'width="1536" height="1024" alt="a lighthouse"', html)
