@@ -3,7 +3,7 @@
 from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import BadRequest
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django_htmx.http import trigger_client_event
@@ -95,6 +95,16 @@ def delete(request: HtmxRequest) -> HttpResponse:
     if drawing:
         messages.warning(request, "What is still being drawn can't be deleted. Wait until it is done, then delete it.")
     return redirect("gallery")
+
+
+@owners_act
+def kept_of(request: HtmxRequest) -> JsonResponse:
+    """Which of the images in `ids` the gallery still shows, and whether each is a favourite: {"kept": {id: bool}}.
+
+    For a page that comes back: it may be as old as the browser's memory.
+    """
+    there = wallet_of(request).generations.completed().filter(public_id__in=ids_of(request))
+    return JsonResponse({"kept": dict(there.values_list("public_id", "is_favourite"))})
 
 
 @owners_act

@@ -187,5 +187,7 @@ function comeBack() {
 
 document.addEventListener("favourite", () => current && syncHeart());
 document.addEventListener("tiles", goOn);
+document.addEventListener("tiles", () => !leaving && comeBack()); // its tile may be far down
+document.addEventListener("gone", () => current?.hidden && dialog.close());
 document.addEventListener("wall-changed", syncSteps);
 comeBack();
