@@ -122,6 +122,16 @@ def delete(request: HtmxRequest) -> HttpResponse:
 
 
 @owners_act
+def kept_of(request: HtmxRequest) -> JsonResponse:
+    """Which of the images in `ids` the gallery still shows, and whether each is a favourite: {"kept": {id: bool}}.
+
+    For a page that comes back: it may be as old as the browser's memory.
+    """
+    there = wallet_of(request).generations.completed().filter(public_id__in=ids_of(request))
+    return JsonResponse({"kept": dict(there.values_list("public_id", "is_favourite"))})
+
+
+@owners_act
 def restore(request: HtmxRequest) -> HttpResponse:
     """Restore images that were trashed a short while ago: all that went `together`, or those in `ids`.
 

@@ -49,6 +49,8 @@ _COUNT = re.compile(r"[0-9]{1,4}")
 def gallery(request: HtmxRequest) -> HttpResponse:
     """The viewer's completed images, newest first, filtered and paged by the address.
 
+    `at` names an image that the page shows, with others around it.
+
     A script that asks for older images, or for those of another filter, gets only them (`generator/gallery_results`).
     """
     if not request.user.is_authenticated:
@@ -57,8 +59,11 @@ def gallery(request: HtmxRequest) -> HttpResponse:
     wallet = wallet_of(request)
     sources = listing.sources_of(wallet)
     filters = filters_of(request.GET, sources)
-    before = request.GET.get("before", "")
-    page = listing.page(wallet, filters, before=before, size=_size(request))
+    start = listing.Start(request.GET.get("before", ""), _size(request))
+    if at := request.GET.get("at"):
+        start = listing.start_at(wallet, filters, at)
+    before = start.before
+    page = listing.page(wallet, filters, before=before, size=start.size)
     partial = request.htmx and request.htmx.target == "results" and not request.htmx.history_restore_request
     context = {
         "cards": [card_of(generation) for generation in page.images],
@@ -125,7 +130,7 @@ def _with_address(request: HtmxRequest, response: HttpResponse, filters: Filters
     address = reverse("gallery") + filters.suffix
     now = QueryDict(urlsplit(request.htmx.current_url or "").query)
     same_but_words = [pair for pair in filters.pairs if pair[0] != "q"] == [
-        (name, value) for name, values in now.lists() if name not in ("q", "before", "show") for value in values
+        (name, value) for name, values in now.lists() if name not in ("q", "at", "before", "show") for value in values
     ]
     typing = same_but_words and bool(now.get("q")) and bool(filters.search)
     return replace_url(response, address) if typing else push_url(response, address)

@@ -83,7 +83,7 @@ TEMPLATES: list[dict[str, Any]] = [
         "DIRS": [BASE_DIR / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
-            "builtins": ["django.templatetags.static", "heroicons.templatetags.heroicons"],
+            "builtins": ["django.templatetags.static", "heroicons.templatetags.heroicons", "kit.moments"],
             "context_processors": [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",

@@ -260,5 +260,7 @@ function comeBack() {
 
 document.addEventListener("favourite", () => current && syncHeart());
 document.addEventListener("tiles", goOn);
+document.addEventListener("tiles", () => !leaving && comeBack()); // its tile may be far down
+document.addEventListener("gone", () => current?.hidden && dialog.close());
 document.addEventListener("wall-changed", syncSteps);
 part("throw").hidden = !document.querySelector("[data-selection]"); // who deletes, offers to take it back as well

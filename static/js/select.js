@@ -23,7 +23,7 @@ let timer = 0;
 const tiles = () => [...document.querySelectorAll("[data-tile]:not([hidden], .is-held)")];
 const boxOf = (tile) => tile.querySelector(".tile-check input");
 const selected = () => tiles().filter((tile) => boxOf(tile).checked);
-const isPart = () => Boolean(document.querySelector("[data-more]"));
+const isPart = () => Boolean(document.querySelector("[data-more], [data-paged]"));
 const number = (count) => count.toLocaleString("en");
 const countOf = () => (everything ? everything.count - everything.but.size : selected().length);
 const images = (count) => (count === 1 ? "Image" : `${count.toLocaleString("en")} images`);

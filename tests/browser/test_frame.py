@@ -41,3 +41,55 @@ def test_the_first_tab_stop_skips_to_the_content(visit: Visit) -> None:
     expect(page.locator(":focus")).to_have_text("Skip to content")
     page.keyboard.press("Enter")
     expect(page.locator("#main")).to_be_focused()
+
+
+FIELDS = """
+    [...document.querySelectorAll("input:not([type=hidden], [type=checkbox], [type=radio]), textarea, select")]
+      .map((field) => [field.name || field.id, parseFloat(getComputedStyle(field).fontSize)])
+"""
+
+
+def test_no_field_is_so_small_that_a_phone_zooms_into_it(visit: Visit) -> None:
+    stranger, member = visit(phone=True), visit(signed_in=True, phone=True)
+    found = 0
+    for visitor, addresses in (
+        (stranger, ["/", "/accounts/login/", "/accounts/signup/", "/accounts/password/reset/", "/docs/"]),
+        (member, ["/create/", "/gallery/?q=x", "/dashboard/api-keys/", "/account/", "/accounts/password/change/"]),
+    ):
+        for address in addresses:
+            visitor.page.goto(address)
+            for name, size in visitor.page.evaluate(FIELDS):
+                found += 1
+                assert size >= 16, (address, name)
+    assert found > 12
+
+
+RING = """
+    (tile) => {
+      const brush = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+      const light = (colour) => {
+        brush.fillStyle = colour;
+        brush.fillRect(0, 0, 1, 1);
+        const [red, green, blue] = [...brush.getImageData(0, 0, 1, 1).data].map((part) =>
+          part / 255 <= 0.04045 ? part / 255 / 12.92 : ((part / 255 + 0.055) / 1.055) ** 2.4);
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+      };
+      const { outlineWidth, outlineOffset, outlineColor } = getComputedStyle(tile);
+      const lights = [light(outlineColor), light(getComputedStyle(document.body).backgroundColor)];
+      return [outlineWidth, outlineOffset, (Math.max(...lights) + 0.05) / (Math.min(...lights) + 0.05)];
+    }
+"""
+
+
+def test_an_idea_to_start_from_shows_that_it_has_the_focus(visit: Visit) -> None:
+    for dark in (False, True):
+        page = visit(signed_in=True, dark=dark).page
+        page.goto("/create/")
+        first = page.locator("[data-idea]").first
+        page.locator("[data-empty]").evaluate("(start) => start.querySelector('[data-idea]').focus()")
+        page.keyboard.press("Tab")
+        page.keyboard.press("Shift+Tab")
+        expect(first).to_be_focused()
+        width, offset, contrast = first.locator("xpath=..").evaluate(RING)
+        assert (width, offset) == ("3px", "2px")
+        assert contrast >= 3

@@ -126,6 +126,31 @@ def test_who_comes_back_gets_many_pages_at_once_but_no_end_of_them(browser: Clie
     assert len(found(browser, "?show=1")) == listing.PAGE_SIZE
 
 
+def test_the_way_back_from_an_image_leads_to_where_it_hangs(browser: Client, hang: Hang) -> None:
+    rows = hang(listing.PAGE_MOST + 100)
+    newest_first = the_ids(*reversed(rows))
+    for place in (0, 5, 300):
+        shown = found(browser, f"?at={newest_first[place]}")
+        assert shown == newest_first[: place + listing.PAGE_SIZE]
+    for place in (listing.PAGE_MOST, listing.PAGE_MOST + 99):
+        shown = found(browser, f"?at={newest_first[place]}")
+        assert shown == newest_first[place - listing.PAGE_SIZE : place + listing.PAGE_SIZE]
+    html = browser.get(f"/gallery/{newest_first[7]}/?q=image").content.decode()
+    assert f'href="/gallery/?q=image&amp;at={newest_first[7]}#{newest_first[7]}"' in html
+
+
+def test_a_page_that_comes_back_hears_what_is_still_there(
+    browser: Client, strangers_browser: Client, hang: Hang, wallet: Wallet
+) -> None:
+    kept, loved, gone = hang(3)
+    Generation.objects.filter(pk=loved.pk).update(is_favourite=True)
+    trash.discard(wallet, [gone.public_id])
+    form = {"ids": ",".join([*the_ids(kept, loved, gone), "img_unknown"])}
+    answer = browser.post("/gallery/kept/", form).json()
+    assert answer == {"kept": {kept.public_id: False, loved.public_id: True}}
+    assert strangers_browser.post("/gallery/kept/", form).json() == {"kept": {}}
+
+
 @pytest.mark.services
 def test_it_asks_the_database_as_often_for_many_images_as_for_few(browser: Client, hang: Hang) -> None:
     counts = []
