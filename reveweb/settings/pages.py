@@ -12,6 +12,8 @@ from reveweb.settings.where import DEBUG, SITE_NAME
 LOGO_TEXT = env.text("LOGO_TEXT", SITE_NAME)
 ACCENT_HUE = env.whole("ACCENT_HUE", 274, most=360)  # degrees in oklch; lightness keeps the contrast whatever the hue
 SUPPORT_EMAIL = env.mailbox("SUPPORT_EMAIL")
+TERMS_URL, PRIVACY_URL = env.address("TERMS_URL"), env.address("PRIVACY_URL")
+STATUS_URL = env.address("STATUS_URL")
 EXPLORE = env.flag("EXPLORE", False)
 
 INSTALLED_APPS = [
