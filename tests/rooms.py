@@ -14,7 +14,8 @@ EVERYTHING = "tests"
 PAGES = "tests/pages tests/admin tests/docs tests/account tests/accounts/test_mails.py tests/reveweb/test_static.py"
 LOG_IN = (
     "tests/accounts/test_proof.py tests/accounts/test_limits.py tests/accounts/test_strangers.py "
-    "tests/accounts/test_doors.py tests/accounts/test_commands.py tests/reveweb/test_cache.py"
+    "tests/accounts/test_doors.py tests/accounts/test_commands.py tests/reveweb/test_cache.py "
+    "tests/pages/test_pressed.py"
 )
 
 ROOMS = {

@@ -12,6 +12,8 @@ from reveweb.settings.where import DEBUG, SITE_NAME
 LOGO_TEXT = env.text("LOGO_TEXT", SITE_NAME)
 ACCENT_HUE = env.whole("ACCENT_HUE", 274, most=360)  # degrees in oklch; lightness keeps the contrast whatever the hue
 SUPPORT_EMAIL = env.mailbox("SUPPORT_EMAIL")
+TERMS_URL, PRIVACY_URL = env.address("TERMS_URL"), env.address("PRIVACY_URL")
+STATUS_URL = env.address("STATUS_URL")
 EXPLORE = env.flag("EXPLORE", False)
 
 INSTALLED_APPS = [
@@ -48,6 +50,7 @@ MIDDLEWARE = [
     "reveweb.middleware.in_utf8",
     "django.middleware.security.SecurityMiddleware",
     "reveweb.middleware.ContentSecurityPolicy",
+    "reveweb.middleware.PermissionsPolicy",
     "reveweb.middleware.refused_body",
     "reveweb.middleware.StaticFiles",
     "reveweb.middleware.Compression",
@@ -169,3 +172,12 @@ ADMIN_CONTENT_SECURITY_POLICY = {
     "font-src": ["'self'"],
     "img-src": ["'self'", "data:", "blob:", *([_origin(IMAGE_BASE_URL)] if IMAGE_BASE_URL else [])],
 }
+
+# --- What a page may ask of the device (Permissions-Policy): what its scripts use, and of the rest nothing
+
+_USED = ("clipboard-write", "fullscreen", "publickey-credentials-create", "publickey-credentials-get")
+_UNUSED = (
+    *("accelerometer", "camera", "display-capture", "geolocation", "gyroscope", "hid", "magnetometer", "microphone"),
+    *("midi", "payment", "serial", "usb", "xr-spatial-tracking"),
+)
+PERMISSIONS_POLICY = ", ".join([*(f"{name}=(self)" for name in _USED), *(f"{name}=()" for name in _UNUSED)])
