@@ -64,11 +64,12 @@ class GenerationAdmin(ReadOnlyAdmin):
                     ("submits", "polls", "failed_polls"),
                     ("upstream_id", "due_at", "deadline_at", "unstored_since"),
                     ("error_code", "error_message"),
+                    ("answered", "upstream_words"),
                 ]
             },
         ),
     ]
-    readonly_fields = ["image", "whose", "credit", "source"]
+    readonly_fields = ["image", "whose", "credit", "source", "answered"]
 
     def other_key(self, object_id: str) -> str:
         return "public_id" if object_id.startswith("img_") else ""
@@ -140,6 +141,15 @@ class GenerationAdmin(ReadOnlyAdmin):
     @display(description="Status", label=STATUSES)
     def state(self, generation: Generation) -> tuple[str, str]:
         return generation.status, generation.get_status_display()
+
+    @display(description="Upstream's last useless answer")
+    def answered(self, generation: Generation) -> str:
+        """The status of the upstream's last answer that was of no use; older rows do not have it."""
+        if generation.upstream_status:
+            return f"HTTP {generation.upstream_status}"
+        if generation.upstream_words:
+            return "No HTTP status"
+        return "Not known" if generation.status == Generation.Status.FAILED else "–"
 
     @display(description="From")
     def source(self, generation: Generation) -> str:
