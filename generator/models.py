@@ -100,6 +100,12 @@ class Generation(models.Model):
     polls = models.PositiveIntegerField(default=0, help_text="How often the upstream was asked.")
     failed_polls = models.PositiveIntegerField(default=0, help_text="How many of its answers were of no use.")
     upstream_id = models.CharField(max_length=255, blank=True)
+    upstream_status = models.PositiveSmallIntegerField(
+        null=True, blank=True, help_text="The HTTP status of the upstream's last answer that was of no use; for staff."
+    )
+    upstream_words = models.CharField(
+        max_length=300, blank=True, default="", db_default="", help_text="What may be told of that answer; for staff."
+    )
     error_code = models.CharField(max_length=40, blank=True)
     error_message = models.CharField(max_length=500, blank=True)
 

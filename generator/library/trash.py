@@ -161,6 +161,7 @@ def _purge(generation: Generation) -> bool:
         negative_prompt="",
         search_text="",
         error_message="",
+        upstream_words="",
         share_token=None,
         is_listed=False,
         is_favourite=False,

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, R
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from tests.browser.chromium import launch_options
-from tests.browser.furnish import stock
+from tests.browser.furnish import Furnished, furnish, stock
 from tests.installation import Stack
 
 PASSWORD = "correct horse battery"
@@ -33,6 +33,11 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
 def site(start_stack: Callable[..., Stack]) -> Stack:
     """One installation that the browser tests of a session share, each with people of its own."""
     return start_stack(SANDBOX_SECONDS="0.6", EXPLORE="1", RATE_LIMIT_PER_MINUTE="100")
+
+
+@pytest.fixture(scope="session")
+def furnished(site: Stack) -> Furnished:
+    return furnish(site, many=60, painted=False)
 
 
 @dataclass

@@ -341,12 +341,13 @@ def test_storage_that_is_away_is_asked_again(wallet: Wallet, stored: Draw, monke
 
 def test_a_failed_one_leaves_neither_words_nor_stray_files(wallet: Wallet, stored: Draw) -> None:
     generation = stored(until="failed")
+    Generation.objects.filter(pk=generation.pk).update(upstream_words="No lighthouses.")
     default_storage.save(images.path_of(f"{generation.file_token}.webp"), ContentFile(b"came too late"))
     trash.discard(wallet, [str(generation)])
     age(generation, trash.PURGE_AFTER)
     trash.purge_due()
     generation.refresh_from_db()
-    assert generation.error_message == ""
+    assert (generation.error_message, generation.upstream_words) == ("", "")
     assert generation.error_code == "upstream_failed"
     assert not default_storage.exists(images.path_of(f"{generation.file_token}.webp"))
 
