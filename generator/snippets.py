@@ -35,7 +35,8 @@ def curl(base: str, body: Mapping[str, Any]) -> str:
     """Return the call for a POSIX shell."""
     data = _json(body, "  ").replace("'", r"'\''")
     return (
-        f"curl {shlex.quote(base + PATH)} --fail-with-body --max-time {SECONDS} \\\n"
+        f"curl {shlex.quote(base + PATH)} \\\n"
+        f"  --fail-with-body --max-time {SECONDS} \\\n"
         f'  -H "Authorization: Bearer ${KEY_VARIABLE}" \\\n'
         '  -H "Content-Type: application/json" \\\n'
         '  -H "Idempotency-Key: $(date +%s)-$$" \\\n'
