@@ -120,12 +120,9 @@ function goOn() {
 
 // --- Side by side, and closer
 
-// Those that are selected, where two to four are; else this one with the next older ones.
+// This one with the next older ones: images of one press stand together.
 function compared() {
-  if (side === 1) return [current];
   const all = tiles();
-  const chosen = all.filter((tile) => tile.querySelector("input[name=ids]:checked"));
-  if (chosen.length > 1 && chosen.length <= MOST && chosen.includes(current)) return chosen;
   const from = Math.max(0, Math.min(all.indexOf(current), all.length - side));
   return all.slice(from, from + side);
 }
