@@ -1,8 +1,13 @@
 """What surrounds every page: themes, the way around on a phone, the keyboard."""
 
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Visit
+from tests.browser.furnish import stock
+from tests.installation import Stack
 
 
 def test_a_chosen_theme_is_kept_over_pages(visit: Visit) -> None:
@@ -93,3 +98,23 @@ def test_an_idea_to_start_from_shows_that_it_has_the_focus(visit: Visit) -> None
         width, offset, contrast = first.locator("xpath=..").evaluate(RING)
         assert (width, offset) == ("3px", "2px")
         assert contrast >= 3
+
+
+def test_times_are_the_readers_own_and_stay_true(visit: Visit, site: Stack) -> None:
+    visitor = visit(signed_in=True)
+    page = visitor.page
+    [image] = stock(site, "pictures", visitor.email, ["a lighthouse"]).split()
+    visitor.context.new_cdp_session(page).send("Emulation.setTimezoneOverride", {"timezoneId": "Asia/Kathmandu"})
+    page.clock.install()
+    page.goto(f"/gallery/{image}/")
+    asked = page.locator("time[data-moment=ago]").first
+    expect(asked).to_contain_text("just now")
+    at = datetime.fromisoformat(asked.get_attribute("datetime") or "")
+    there = at.astimezone(ZoneInfo("Asia/Kathmandu"))
+    expect(asked).to_have_attribute("title", f"{there.day} {there:%B %Y} at {there:%H:%M}")
+    page.clock.fast_forward("12:30")
+    expect(asked).to_contain_text("12 minutes ago")
+    page.clock.fast_forward("72:00:00")
+    expect(asked).to_contain_text("3 days ago")
+    page.clock.fast_forward("240:00:00")
+    expect(asked).to_contain_text(f"{there.day} {there:%B %Y}")
