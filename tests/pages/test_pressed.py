@@ -132,6 +132,7 @@ def test_a_button_without_words_is_pressed_again_by_one_press(stranger: Client, 
 
 def test_only_the_same_person_sees_what_was_written(stranger: Client, bob: User) -> None:
     answer = stranger.post("/dashboard/api-keys/", {"name": "a private name"})
+    assert stranger.session["pressed"]["fields"] == [["name", "a private name"]]
     page = log_in(stranger, answer, "bob@example.com")
     assert "a private name" not in page.content.decode()
     assert page.redirect_chain[-1][0] == "/dashboard/api-keys/"
