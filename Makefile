@@ -61,7 +61,7 @@ font: .venv/.installed-dev ## Cut the site's type face out of its package again,
 release: .venv/.installed-dev ## Date the changelog, set the version, commit and tag: make release VERSION=1.2.3
 	@$(BIN)/python -m tools.release $(VERSION)
 
-lighthouse: .venv/.installed-dev benchmarks/lighthouse/node_modules/.installed ## Print Lighthouse's scores of six pages on a production run; needs Node 18.20 or newer.
+lighthouse: .venv/.installed-dev benchmarks/lighthouse/node_modules/.installed ## Print Lighthouse's scores of twelve pages on a production run; needs Node 18.20 or newer.
 	@$(BIN)/python -m tests.machine chromium node
 	@exec $(BIN)/python -m benchmarks.pages $(PAGES)
 
