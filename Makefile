@@ -11,7 +11,7 @@ RUN := requirements.txt requirements-run.txt requirements-sandbox.txt
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev check t test mutants stories test-sandbox format hooks lock release lighthouse bench bench-quick chaos screenshots clean reset
+.PHONY: help run dev check t test mutants stories test-sandbox format hooks lock font release lighthouse bench bench-quick chaos screenshots clean reset
 
 # The sentence after `##` is what `make help` prints, so a target without one stays hidden.
 help: ## List the targets.
@@ -56,10 +56,13 @@ hooks: .venv/.installed-dev $(BIOME_READY) ## Check format and lint at each comm
 lock: .venv/.installed-dev ## Pin what requirements*.in newly ask for; UPGRADE=1 renews all pins, PACKAGE=name one.
 	@$(BIN)/python -m tools.lock $(if $(UPGRADE),--upgrade) $(if $(PACKAGE),--package $(PACKAGE)) $(if $(COOLDOWN),--cooldown "$(COOLDOWN)")
 
+font: .venv/.installed-dev ## Cut the site's type face out of its package again, after a new pin of it.
+	@$(BIN)/python -m tools.font
+
 release: .venv/.installed-dev ## Date the changelog, set the version, commit and tag: make release VERSION=1.2.3
 	@$(BIN)/python -m tools.release $(VERSION)
 
-lighthouse: .venv/.installed-dev benchmarks/lighthouse/node_modules/.installed ## Print Lighthouse's scores of six pages on a production run; needs Node 18.20 or newer.
+lighthouse: .venv/.installed-dev benchmarks/lighthouse/node_modules/.installed ## Print Lighthouse's scores of twelve pages on a production run; needs Node 18.20 or newer.
 	@$(BIN)/python -m tests.machine chromium node
 	@exec $(BIN)/python -m benchmarks.pages $(PAGES)
 

@@ -151,6 +151,7 @@ CONTENT_SECURITY_POLICY: dict[str, Any] = {
         "default-src": ["'none'"],
         "script-src": ["'self'"],
         "style-src": ["'self'"],
+        "font-src": ["'self'"],
         "img-src": ["'self'", "data:", *([_origin(IMAGE_BASE_URL)] if IMAGE_BASE_URL else [])],
         "connect-src": ["'self'"],
         "manifest-src": ["'self'"],
@@ -169,7 +170,6 @@ ADMIN_CONTENT_SECURITY_POLICY = {
     **CONTENT_SECURITY_POLICY["DIRECTIVES"],
     "script-src": ["'self'", "'unsafe-eval'", "'unsafe-inline'"],
     "style-src": ["'self'", "'unsafe-inline'"],
-    "font-src": ["'self'"],
     "img-src": ["'self'", "data:", "blob:", *([_origin(IMAGE_BASE_URL)] if IMAGE_BASE_URL else [])],
 }
 

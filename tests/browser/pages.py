@@ -114,7 +114,7 @@ ADMIN = [
 ]
 ALL = [*PUBLIC, *DOCS, *PRIVATE, *ADMIN]
 
-# The six that have a Lighthouse budget.
+# Those that have a Lighthouse budget.
 MEASURED = [
     View("landing", "/"),
     View("pricing", "/pricing/"),
@@ -122,4 +122,10 @@ MEASURED = [
     View("studio", "/create/", "ada"),
     View("gallery", "/gallery/", "ada"),
     View("dashboard", "/dashboard/", "ada"),
+    View("signup", "/accounts/signup/"),
+    View("explore", "/explore/"),
+    View("reference", "/docs/reference/"),
+    View("image", "/gallery/{image}/", "ada"),
+    View("billing", "/dashboard/billing/", "ada"),
+    View("api-keys", "/dashboard/api-keys/", "ada"),
 ]

@@ -3,8 +3,7 @@
 `make screenshots PAGES=studio` takes one page, or several, in seconds: its people and their images are kept in
 var/screenshots/ from one time to the next, until what fills or migrates an installation has changed.
 
-Those that README and the docs show are written beside that folder as small WebP files when all pages are taken. Where
-Inter is installed it stands in for the system font of a desktop, which a bare machine lacks.
+Those that README and the docs show are written beside that folder as small WebP files when all pages are taken.
 """
 
 import hashlib
@@ -39,7 +38,6 @@ SHOWN = {
     ("docs-generate", "dark"): "docs-dark",
 }
 SIZES: dict[str, dict[str, Any]] = {"desktop": DESKTOP, "phone": PHONE}
-FONT = ":root { --sans: Inter, system-ui, sans-serif }"
 SETTLE = """async () => {
   const frame = () => new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
   for (const image of document.images) Object.assign(image, { loading: "eager", decoding: "sync" });
@@ -104,7 +102,7 @@ def _kept(leaving: ExitStack, many: int) -> tuple[Stack, Furnished]:
 
 
 def _take_all(browser: Browser, stack: Stack, furnished: Furnished, views: list[View], size: str) -> list[Path]:
-    context = browser.new_context(**SIZES[size], base_url=stack.url, bypass_csp=True)
+    context = browser.new_context(**SIZES[size], base_url=stack.url)
     taken = []
     for view in views:
         cookies = furnished.cookies.get(view.who, {})
@@ -112,7 +110,6 @@ def _take_all(browser: Browser, stack: Stack, furnished: Furnished, views: list[
         context.add_cookies([{"name": name, "value": value, "url": stack.url} for name, value in cookies.items()])
         page = context.new_page()
         page.goto(furnished.path(view.path))
-        page.add_style_tag(content=FONT)
         for theme in ("light", "dark"):
             taken.append(_take(page, view, size, theme))
         page.close()

@@ -1,23 +1,26 @@
 """Static files as an asynchronous server sends them: in pieces, cached for good, and never with a warning."""
 
 import asyncio
+import re
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 from django.conf import settings
 from django.http import HttpResponseBase
 from django.templatetags.static import static
-from django.test import AsyncClient
+from django.test import AsyncClient, Client
 
 from kit.http import parts
 from tests.streams import pieces_of
 
 NAME = "css/components.css"
+FACE = "fonts/inter.woff2"
 
 
-def fetched(method: str = "GET", **headers: str) -> tuple[HttpResponseBase, list[bytes]]:
+def fetched(method: str = "GET", name: str = NAME, **headers: str) -> tuple[HttpResponseBase, list[bytes]]:
     async def read() -> tuple[Any, list[bytes]]:
-        response = await AsyncClient().generic(method, static(NAME), headers=headers)
+        response = await AsyncClient().generic(method, static(name), headers=headers)
         if not response.streaming:
             return response, [response.content]
         return response, [piece async for piece in pieces_of(response)]
@@ -57,3 +60,19 @@ def test_a_browser_that_has_a_file_or_asks_for_its_head_gets_none_of_it() -> Non
 def test_it_is_sent_compressed_to_whoever_takes_that() -> None:
     response, _ = fetched(**{"Accept-Encoding": "gzip"})
     assert response["Content-Encoding"] == "gzip"
+
+
+@pytest.mark.django_db
+def test_the_type_face_is_asked_for_by_the_page_and_the_styles_at_one_address_and_kept_for_good() -> None:
+    """What the page preloads and the styles then fetch elsewhere would come twice."""
+    response, _ = fetched(name=FACE)
+    assert (response.status_code, response["Content-Type"]) == (200, "font/woff2")
+    assert "immutable" in response["Cache-Control"]
+    page = Client().get("/accounts/login/")
+    preloaded = re.findall(r'<link rel="preload" as="font" type="font/woff2" href="([^"]+)" crossorigin>', page.text)
+    assert preloaded == [static(FACE)]
+    _, styles = fetched(name="css/base.css")
+    wanted = re.search(r'url\("([^"]+)"\)', b"".join(styles).decode())
+    assert wanted
+    assert urljoin(static("css/base.css"), wanted[1]) == static(FACE)
+    assert "font-src 'self'" in page["Content-Security-Policy"]
