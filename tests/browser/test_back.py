@@ -1,4 +1,4 @@
-"""Back and Forward after a log-out: what a browser keeps of pages, whole or as text, is shown to nobody else."""
+"""Back and Forward after a log-out: what a browser keeps of pages is shown to nobody else."""
 
 import re
 from collections.abc import Iterator
@@ -15,17 +15,13 @@ from tests.installation import Stack
 PAGES = ["/gallery/", "/create/", "/dashboard/", "/dashboard/api-keys/", "/account/", "/docs/"]
 
 
-@pytest.fixture(scope="module", params=["whole", "as text"])
-def keeper(
-    request: pytest.FixtureRequest, browser_type: BrowserType, browser_type_launch_args: dict[str, Any]
-) -> Iterator[Browser]:
-    """A browser that keeps pages whole (its back/forward cache, which Playwright switches off), or only their text."""
-    options = dict(browser_type_launch_args)
-    if request.param == "whole":
-        if not (found := chromium.whole()):
-            pytest.skip("only a whole Chromium keeps pages (Debian: apt install chromium)")
-        options |= {"executable_path": found, "ignore_default_args": ["--disable-back-forward-cache"]}
-    browser = browser_type.launch(**options)
+@pytest.fixture(scope="module")
+def keeper(browser_type: BrowserType, browser_type_launch_args: dict[str, Any]) -> Iterator[Browser]:
+    """A browser that keeps pages whole: its back/forward cache, which Playwright switches off, is on."""
+    if not (found := chromium.whole()):
+        pytest.skip("only a whole Chromium keeps pages (Debian: apt install chromium)")
+    options = {**browser_type_launch_args, "executable_path": found}
+    browser = browser_type.launch(**options, ignore_default_args=["--disable-back-forward-cache"])
     yield browser
     browser.close()
 
@@ -56,7 +52,7 @@ def go_back(page: Page, steps: int = 1) -> None:
 
 
 def test_back_shows_the_page_as_it_was_while_the_session_goes_on(
-    context: BrowserContext, site: Stack, crowd: Crowd, request: pytest.FixtureRequest
+    context: BrowserContext, site: Stack, crowd: Crowd
 ) -> None:
     email, page = enter(context, site, crowd), context.new_page()
     page.goto("/gallery/")
@@ -66,8 +62,7 @@ def test_back_shows_the_page_as_it_was_while_the_session_goes_on(
     page.wait_for_url("/gallery/", wait_until="commit")
     expect(page.get_by_role("link", name="Gallery").first).to_be_visible()
     expect(page.get_by_text(email).first).to_be_attached()
-    was_kept_whole = bool(page.evaluate("window.before === true"))
-    assert was_kept_whole == ("whole" in request.node.callspec.id)  # else the other tests would prove nothing
+    assert page.evaluate("window.before === true")  # it was kept whole, else the other tests would prove nothing
 
 
 def test_back_after_a_log_out_shows_nothing_private(context: BrowserContext, site: Stack, crowd: Crowd) -> None:
