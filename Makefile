@@ -5,6 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 BIOME := tools/biome/node_modules/.bin/biome
 BIOME_READY := tools/biome/node_modules/.installed
+OPENAPI_READY := tools/openapi/node_modules/.installed
 
 RUN := requirements.txt requirements-run.txt requirements-sandbox.txt
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
@@ -23,7 +24,7 @@ run: .venv/.installed ## Run the whole product on http://localhost:8000 until Ct
 dev: .venv/.installed-dev ## Run it with DEBUG on: code, templates and styles take effect as you save them; logs appear here.
 	@DEBUG=$${DEBUG-1} exec $(BIN)/python manage.py run --reload
 
-test: .venv/.installed-dev $(BIOME_READY) ## Run every check there is, as CI does.
+test: .venv/.installed-dev $(BIOME_READY) $(OPENAPI_READY) ## Run every check there is, as CI does.
 	@exec $(BIN)/python -m tests.run
 
 check: .venv/.installed-dev $(BIOME_READY) ## Check what a change since main touches, before each commit; one room of it: ROOM=billing.
@@ -78,7 +79,7 @@ screenshots: .venv/.installed-dev ## Capture every page on a desktop and a phone
 	@exec $(BIN)/python -m tests.browser.screenshots $(PAGES)
 
 clean: ## Remove what was installed and cached; your data in var/ stays.
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis tools/biome/node_modules benchmarks/lighthouse/node_modules benchmarks/portkey/node_modules benchmarks/litellm/.venv
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis tools/biome/node_modules tools/openapi/node_modules benchmarks/lighthouse/node_modules benchmarks/portkey/node_modules benchmarks/litellm/.venv
 
 reset: ## Delete the database, images and mails in var/, for a fresh start.
 	rm -rf var
@@ -105,7 +106,7 @@ benchmarks/litellm/.venv/.installed: benchmarks/litellm/requirements.txt | .venv
 	@benchmarks/litellm/.venv/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/litellm/requirements.txt
 	@touch $@
 
-# What comes from npm, for development only: Biome, Lighthouse, and a gateway to compare with.
+# What comes from npm, for development only: Biome, what reads the API's document, Lighthouse, a gateway to compare with.
 %/node_modules/.installed: %/package-lock.json | .venv/.installed-dev
 	@$(BIN)/python -m tests.machine node npm
 	@cd $* && npm ci --silent

@@ -10,7 +10,7 @@ from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from accounts.models import ApiKey
-from accounts.read_only import ReadOnlyAdmin, person
+from accounts.read_only import ReadOnlyAdmin, person, reference
 
 admin.site.unregister(Group)  # roles are given on the person's page, and set in the code
 for model in (EmailAddress, Authenticator, SocialAccount, SocialApp, SocialToken, UserSession):
@@ -20,7 +20,7 @@ for model in (EmailAddress, Authenticator, SocialAccount, SocialApp, SocialToken
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(ReadOnlyAdmin):
-    list_display = ["prefix", "name", "owner", "state", "created_at", "last_used_at", "last_used_ip"]
+    list_display = ["visible_part", "name", "owner", "state", "created_at", "last_used_at", "last_used_ip"]
     list_filter = [("revoked_at", admin.EmptyFieldListFilter), "created_at", "last_used_at"]
     list_select_related = ["user"]
     search_fields = ["=prefix", "=user__email"]
@@ -38,6 +38,10 @@ class ApiKeyAdmin(ReadOnlyAdmin):
         "last_used_ip",
     ]
     readonly_fields = ["owner", "state"]
+
+    @display(description="Prefix", ordering="prefix")
+    def visible_part(self, key: ApiKey) -> SafeString:
+        return reference(key.prefix)
 
     @display(description="Owner")
     def owner(self, key: ApiKey) -> SafeString:

@@ -3,6 +3,7 @@
 AccountsError
 ├─ MissingApiKey   no key was sent
 ├─ InvalidApiKey   a key was sent that opens nothing
+│  └─ CutApiKey    … because the end of it is missing
 ├─ AlreadyMinted   the key that this was to make exists
 ├─ KeyStopped      the key was revoked or has expired, so it cannot be replaced
 └─ TooManyKeys     the person has as many keys as one may have
@@ -19,6 +20,10 @@ class MissingApiKey(AccountsError):
 
 class InvalidApiKey(AccountsError):
     """The key is malformed, unknown, revoked or expired, or its user is suspended."""
+
+
+class CutApiKey(InvalidApiKey):
+    """The key is shorter than keys are: its visible beginning, or what stands in its place in a sample."""
 
 
 class AlreadyMinted(AccountsError):

@@ -18,12 +18,13 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from accounts.errors import AlreadyMinted, InvalidApiKey, KeyStopped, MissingApiKey, TooManyKeys
+from accounts.errors import AlreadyMinted, CutApiKey, InvalidApiKey, KeyStopped, MissingApiKey, TooManyKeys
 from accounts.models import ApiKey, User
 
 ALPHABET = string.digits + string.ascii_letters
 SECRET_LENGTH = 32
 PREFIX_LENGTH = 8
+LENGTH = len("rv_") + PREFIX_LENGTH + len("_") + SECRET_LENGTH + 6  # of a whole key
 MOST_KEYS = 50  # that work at a time; keys about to be replaced may double that for a while
 LONGEST_OVERLAP = timedelta(days=7)  # how long a replaced key may go on working
 LAST_USED_STEP = timedelta(minutes=1)  # how coarse `last_used_at` is: one write a minute and key, not one a request
@@ -130,8 +131,11 @@ def verify(secret: str, *, ip: str | None = None, also: Iterable[str] = ()) -> A
     """Return the live key that `secret` opens, its user loaded, and note its use; one query, whatever else it loads.
 
     `also` names related rows to load with it, as `select_related` does.
-    Raises InvalidApiKey for one that is malformed, unknown, revoked, expired, or whose user is suspended.
+    Raises InvalidApiKey for one that is malformed, unknown, revoked, expired, or whose user is suspended; CutApiKey,
+    which is one, where the end is missing.
     """
+    if len(secret) < LENGTH:
+        raise CutApiKey
     if not _KEY.fullmatch(secret) or not hmac.compare_digest(_checksum(secret[:-6]), secret[-6:]):
         raise InvalidApiKey
     key = ApiKey.objects.select_related("user", *also).filter(prefix=secret[:11]).first()

@@ -1,6 +1,7 @@
 """What the lists of the admin have in common: an address asks for what a list offers, and history is only read."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
@@ -14,11 +15,14 @@ from django.db import DataError
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
 from unfold.admin import ModelAdmin
 
 from accounts.models import User
+
+REFERENCE_TAIL = 6  # characters of an id that are shown behind what is cut out
+PARTS = re.compile(r"[^._:/-]*[._:/-]+|[^._:/-]+$")
 
 
 class ListAdmin(ModelAdmin):
@@ -114,7 +118,29 @@ def change_url(row: Model) -> str:
 
 def person(user: User) -> SafeString:
     """Return a link to the page of a person."""
-    return link(change_url(user), user.email)
+    return link(change_url(user), line(user.email))
+
+
+def line(text: str) -> SafeString:
+    """Return what stays on one line, such as an email address: in a list its end is cut off when it is long.
+
+    The whole is shown where the pointer rests, and is what a selection copies.
+    """
+    return format_html('<span class="rw-line" title="{}">{}</span>', text, text)
+
+
+def reference(text: str) -> SafeString:
+    """Return an id or a reference: in a list its middle is cut out when it is long, for ids begin alike.
+
+    The whole is shown where the pointer rests, and is what a selection copies.
+    """
+    head, tail = text[:-REFERENCE_TAIL], text[-REFERENCE_TAIL:]
+    return format_html('<code class="rw-id" title="{}"><span>{}</span>{}</code>', text, head, tail)
+
+
+def breakable(text: str) -> SafeString:
+    """Return a name made of parts, such as `invoice.payment_failed`, that may go on in a new line behind each."""
+    return format_html_join(mark_safe("<wbr>"), "{}", ((part,) for part in PARTS.findall(text)))
 
 
 def pretty(data: object) -> SafeString:

@@ -10,11 +10,12 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.text import Truncator
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from accounts.models import User
-from accounts.read_only import ReadOnlyAdmin, link, person
+from accounts.read_only import ReadOnlyAdmin, breakable, link, person, reference
 from accounts.viewer import user_of
 from billing.staff import acts, roles
 from billing.staff.acts import REASON_MAX_LENGTH
@@ -43,8 +44,8 @@ class TakeOffForm(forms.Form):
 
 @admin.register(Generation)
 class GenerationAdmin(ReadOnlyAdmin):
-    list_display = ["thumbnail", "public_id", "whose", "state", "error_code", "aspect_ratio", "source", "created_at"]
-    list_display_links = ["thumbnail", "public_id"]
+    list_display = ["thumbnail", "id_shown", "whose", "state", "trouble", "ratio", "source", "created_at"]
+    list_display_links = ["thumbnail", "id_shown"]
     actions = ["take_off_explore"]
     linked_lookups = frozenset({"wallet__id__exact", "id__in"})  # of one person; the first page's, without their file
     list_filter = ["status", "is_listed", "error_code", "aspect_ratio", "created_at", "finished_at"]
@@ -63,11 +64,12 @@ class GenerationAdmin(ReadOnlyAdmin):
                     ("submits", "polls", "failed_polls"),
                     ("upstream_id", "due_at", "deadline_at", "unstored_since"),
                     ("error_code", "error_message"),
+                    ("answered", "upstream_words"),
                 ]
             },
         ),
     ]
-    readonly_fields = ["image", "whose", "credit", "source"]
+    readonly_fields = ["image", "whose", "credit", "source", "answered"]
 
     def other_key(self, object_id: str) -> str:
         return "public_id" if object_id.startswith("img_") else ""
@@ -116,6 +118,18 @@ class GenerationAdmin(ReadOnlyAdmin):
     def thumbnail(self, generation: Generation) -> SafeString | str:
         return _picture(generation, "rw-thumbnail")
 
+    @display(description="Id", ordering="public_id")
+    def id_shown(self, generation: Generation) -> SafeString:
+        return reference(generation.public_id)
+
+    @display(description="Error", ordering="error_code", empty_value="–")
+    def trouble(self, generation: Generation) -> SafeString | None:
+        return breakable(generation.error_code) if generation.error_code else None
+
+    @display(description="Ratio", ordering="aspect_ratio")
+    def ratio(self, generation: Generation) -> str:
+        return generation.aspect_ratio
+
     @display(description="Image")
     def image(self, generation: Generation) -> SafeString | str:
         return _picture(generation, "rw-preview")
@@ -127,6 +141,15 @@ class GenerationAdmin(ReadOnlyAdmin):
     @display(description="Status", label=STATUSES)
     def state(self, generation: Generation) -> tuple[str, str]:
         return generation.status, generation.get_status_display()
+
+    @display(description="Upstream's last useless answer")
+    def answered(self, generation: Generation) -> str:
+        """The status of the upstream's last answer that was of no use; older rows do not have it."""
+        if generation.upstream_status:
+            return f"HTTP {generation.upstream_status}"
+        if generation.upstream_words:
+            return "No HTTP status"
+        return "Not known" if generation.status == Generation.Status.FAILED else "–"
 
     @display(description="From")
     def source(self, generation: Generation) -> str:
@@ -144,8 +167,12 @@ class GenerationAdmin(ReadOnlyAdmin):
 
 @admin.register(UpstreamTrouble)
 class UpstreamTroubleAdmin(ReadOnlyAdmin):
-    list_display = ["upstream", "state", "since", "told_at", "next_try_at"]
+    list_display = ["host", "state", "since", "told_at", "next_try_at"]
     ordering = ["since"]
+
+    @display(description="Upstream", ordering="upstream")
+    def host(self, trouble: UpstreamTrouble) -> SafeString:
+        return breakable(trouble.upstream)
 
     @display(description="Trouble", label=dict.fromkeys(UpstreamTrouble.Kind, "danger"))
     def state(self, trouble: UpstreamTrouble) -> tuple[str, str]:
@@ -157,9 +184,10 @@ def _picture(generation: Generation, css_class: str) -> SafeString | str:
         return "–"
     picture = picture_of(generation)
     return format_html(
-        '<img class="{}" src="{}" alt="" width="{}" height="{}" loading="lazy">',
+        '<img class="{}" src="{}" alt="{}" width="{}" height="{}" loading="lazy">',
         css_class,
         picture.src,
+        Truncator(generation.prompt).chars(100) or generation.public_id,  # a purged one has no words left
         picture.width,
         picture.height,
     )

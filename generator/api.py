@@ -16,7 +16,7 @@ from generator import live
 from generator.ask import admission, callers, limits, one_statement
 from generator.ask.admission import Admission, ImageRequest
 from generator.ask.callers import Caller
-from generator.ask.schemas import ErrorBody, GenerateBody, GenerationBody, describe
+from generator.ask.schemas import CompletedImage, GenerateRequest, Image, PendingImage, describe
 from generator.errors import GenerationNotFound, InvalidIdempotencyKey, LimiterUnavailable, RateLimit
 from generator.models import PROMPT_REFUSED, PUBLIC_ID, Generation
 from kit import postgres
@@ -25,7 +25,7 @@ from kit.threads import in_thread
 
 router = Router(tags=["Images"])
 
-_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,255}")
 
 
 class ApiRequest(HttpRequest):
@@ -39,7 +39,8 @@ class ApiRequest(HttpRequest):
 class KeyAuth(HttpBearer):
     """`Authorization: Bearer rv_…`"""
 
-    openapi_name = "API key"
+    openapi_description = "An API key, which the dashboard makes and shows once."
+    openapi_bearerFormat = "rv_..."  # noqa: N815 (OpenAPI's name)
 
     async def __call__(self, request: HttpRequest) -> Any:
         known = cast(ApiRequest, request)  # from here on it is one
@@ -51,20 +52,19 @@ class KeyAuth(HttpBearer):
 
 
 auth = KeyAuth()
-ERRORS = dict.fromkeys((400, 401, 402, 408, 409, 413, 415, 422, 429, 502, 503), ErrorBody)
 IDEMPOTENCY_KEY_HEADER = {
     "name": "Idempotency-Key",
     "in": "header",
     "required": False,
     "description": "Printable ASCII without spaces. The same key with the same body returns the first image, for free.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+    "schema": {"type": "string", "pattern": f"^{_IDEMPOTENCY_KEY.pattern}$", "minLength": 1, "maxLength": 255},
 }
 
 
 @router.post(
     "/reve-image/generate",
     auth=auth,
-    response={200: GenerationBody, 202: GenerationBody, **ERRORS},
+    response={200: CompletedImage, 202: PendingImage},
     summary="Generate an image",
     operation_id="generate_image",
     openapi_extra={"parameters": [IDEMPOTENCY_KEY_HEADER]},
@@ -72,7 +72,7 @@ IDEMPOTENCY_KEY_HEADER = {
 @router.post("/reve-image/generate/", auth=auth, include_in_schema=False)
 @router.post("/images/generate", auth=auth, include_in_schema=False)
 @router.post("/images/generate/", auth=auth, include_in_schema=False)
-async def generate(request: ApiRequest, body: GenerateBody) -> HttpResponse:
+async def generate(request: ApiRequest, body: GenerateRequest) -> HttpResponse:
     """Draw an image for 1 credit. Waits for it, or answers at once when `async` is true; a failure costs nothing."""
     return await draw(request, body)
 
@@ -80,7 +80,7 @@ async def generate(request: ApiRequest, body: GenerateBody) -> HttpResponse:
 @router.get(
     "/reve-image/status/{image_id}",
     auth=auth,
-    response={200: GenerationBody, 401: ErrorBody, 404: ErrorBody, 429: ErrorBody},
+    response={200: Image},
     summary="Check an image's status",
     operation_id="image_status",
 )
@@ -123,7 +123,7 @@ def _note(request: ApiRequest, caller: Caller, *, is_remembered: bool) -> None:
     request.api_key, request.wallet, request.is_remembered = caller.api_key, caller.wallet, is_remembered
 
 
-async def draw(request: ApiRequest, body: GenerateBody) -> HttpResponse:
+async def draw(request: ApiRequest, body: GenerateRequest) -> HttpResponse:
     """Admit what is asked for, wait for it unless it is asynchronous, and describe it."""
     wanted = ImageRequest(
         prompt=body.prompt,

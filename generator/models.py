@@ -100,6 +100,12 @@ class Generation(models.Model):
     polls = models.PositiveIntegerField(default=0, help_text="How often the upstream was asked.")
     failed_polls = models.PositiveIntegerField(default=0, help_text="How many of its answers were of no use.")
     upstream_id = models.CharField(max_length=255, blank=True)
+    upstream_status = models.PositiveSmallIntegerField(
+        null=True, blank=True, help_text="The HTTP status of the upstream's last answer that was of no use; for staff."
+    )
+    upstream_words = models.CharField(
+        max_length=300, blank=True, default="", db_default="", help_text="What may be told of that answer; for staff."
+    )
     error_code = models.CharField(max_length=40, blank=True)
     error_message = models.CharField(max_length=500, blank=True)
 
@@ -174,6 +180,16 @@ class Generation(models.Model):
         return self.status in (self.Status.COMPLETED, self.Status.FAILED)
 
     @property
+    def is_refused(self) -> bool:
+        """Whether the model refuses its prompt: other words are the way on, not another try."""
+        return self.error_code == PROMPT_REFUSED
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether its owner called it off."""
+        return self.error_code == CANCELLED
+
+    @property
     def credit_reference(self) -> str:
         """The ledger's reference of this generation's hold."""
         return f"generation:{self.public_id}"
@@ -193,6 +209,7 @@ class Generation(models.Model):
 
 
 PROMPT_REFUSED = "prompt_refused"  # the error code of what will be refused again, however often it is sent
+CANCELLED = "cancelled"  # the error code of what its owner did not want any more; nothing went wrong
 
 
 class KeyMonth(models.Model):

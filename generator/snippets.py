@@ -1,7 +1,8 @@
 """A generate call as code to paste: curl, Python, JavaScript. The same text in the studio and in the documentation.
 
-`body` is the call's JSON body, `key` what stands for the API key: a placeholder, or a variable of the shell's. Each
-text runs as it stands once the key is a real one, whatever characters the prompt has.
+`body` is the call's JSON body. The API key is read from `KEY_VARIABLE`, so that what is shown, copied and committed
+holds none. Each text runs as it stands once that is set, whatever characters the prompt has. It ends by itself, and
+prints all that was answered where that is not an image: an id that was paid for is not lost.
 """
 
 import json
@@ -11,7 +12,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 PATH = "/v1/reve-image/generate"
-KEY = "YOUR_API_KEY"
+KEY_VARIABLE = "REVEWEB_API_KEY"  # of the environment
+SECONDS = 180  # longer than a request waits for its image
 
 # What a terminal or an editor would act on instead of showing it: control characters, line separators, and the marks
 # that turn the direction of writing and so can make a text look like another. All three languages read \\uXXXX.
@@ -24,51 +26,65 @@ def call_body(prompt: str, negative_prompt: str = "", aspect_ratio: str = "1:1")
     return {name: value for name, value in body.items() if value}
 
 
-def curl(base: str, body: Mapping[str, Any], key: str = KEY) -> str:
-    """Return the call for a POSIX shell. A `key` such as `$REVE_KEY` is read from the shell's environment."""
+def export(key: str = "YOUR_API_KEY") -> str:
+    """Return the line for a shell that sets the variable which the calls read."""
+    return f"export {KEY_VARIABLE}={shlex.quote(key)}"
+
+
+def curl(base: str, body: Mapping[str, Any]) -> str:
+    """Return the call for a POSIX shell."""
     data = _json(body, "  ").replace("'", r"'\''")
     return (
         f"curl {shlex.quote(base + PATH)} \\\n"
-        f'  -H "Authorization: Bearer {key}" \\\n'
+        f"  --fail-with-body --max-time {SECONDS} \\\n"
+        f'  -H "Authorization: Bearer ${KEY_VARIABLE}" \\\n'
         '  -H "Content-Type: application/json" \\\n'
+        '  -H "Idempotency-Key: $(date +%s)-$$" \\\n'
         f"  -d '{data}'"
     )
 
 
-def python(base: str, body: Mapping[str, Any], key: str = KEY) -> str:
+def python(base: str, body: Mapping[str, Any]) -> str:
     """Return the call for Python with the `requests` package."""
     return (
-        "import requests\n\n"
+        "import os\nimport uuid\n\nimport requests\n\n"
         "response = requests.post(\n"
         f"    {_text(base + PATH)},\n"
-        f'    headers={{"Authorization": {_text(f"Bearer {key}")}}},\n'
+        "    headers={\n"
+        f"""        "Authorization": f"Bearer {{os.environ['{KEY_VARIABLE}']}}",\n"""
+        '        "Idempotency-Key": str(uuid.uuid4()),\n'
+        "    },\n"
         f"    json={_python_dict(body)},\n"
-        "    timeout=180,\n"
+        f"    timeout={SECONDS},\n"
         ")\n"
-        "response.raise_for_status()\n"
+        "if not response.ok:\n"
+        '    raise SystemExit(f"{response.status_code} {response.text}")\n'
         "image = response.json()\n"
-        'print(image["status"], image.get("url"))'
+        'print(image["status"], image.get("url") or image["id"])'
     )
 
 
-def javascript(base: str, body: Mapping[str, Any], key: str = KEY) -> str:
-    """Return the call for JavaScript: a module in Node.js 18 or later, Deno, Bun, or a browser's console."""
+def javascript(base: str, body: Mapping[str, Any]) -> str:
+    """Return the call for JavaScript: a module in Node.js 18 or later, Deno or Bun."""
     return (
+        'import { randomUUID } from "node:crypto";\n\n'
         f"const response = await fetch({_text(base + PATH)}, {{\n"
         '  method: "POST",\n'
         "  headers: {\n"
-        f'    "Authorization": {_text(f"Bearer {key}")},\n'
+        f'    "Authorization": `Bearer ${{process.env.{KEY_VARIABLE}}}`,\n'
         '    "Content-Type": "application/json",\n'
+        '    "Idempotency-Key": randomUUID(),\n'
         "  },\n"
         f"  body: JSON.stringify({_json(body, '  ')}),\n"
+        f"  signal: AbortSignal.timeout({SECONDS}_000),\n"
         "});\n"
-        "if (!response.ok) throw new Error(await response.text());\n"
+        "if (!response.ok) throw new Error(`${response.status} ${await response.text()}`);\n"
         "const image = await response.json();\n"
-        "console.log(image.status, image.url);"
+        "console.log(image.status, image.url ?? image.id);"
     )
 
 
-LANGUAGES: dict[str, Callable[[str, Mapping[str, Any], str], str]] = {
+LANGUAGES: dict[str, Callable[[str, Mapping[str, Any]], str]] = {
     "curl": curl,
     "Python": python,
     "JavaScript": javascript,

@@ -12,7 +12,8 @@ from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 from ninja.parser import Parser
 
-from accounts.errors import InvalidApiKey, MissingApiKey
+from accounts import keys
+from accounts.errors import CutApiKey, InvalidApiKey, MissingApiKey
 from generator.api import describe_standing
 from generator.api import router as images_router
 from generator.errors import (
@@ -38,6 +39,10 @@ class BodyTooLarge(Exception):
 
 class BodyTooSlow(Exception):
     """The request's body has not come to its end in time."""
+
+
+class BrokenBody(Exception):
+    """The request's body broke off, or is not in chunks as HTTP has them."""
 
 
 class NeedsHttps(Exception):
@@ -76,10 +81,21 @@ ANSWERS: dict[type[Exception], Answer] = {
     InvalidApiKey: Answer(
         401, "invalid_api_key", "This API key is unknown, revoked or expired. Check it on your dashboard."
     ),
+    CutApiKey: Answer(
+        401,
+        "invalid_api_key",
+        f"This is not a whole API key: keys begin with 'rv_' and have {keys.LENGTH} characters. If yours is lost, "
+        "create another one on your dashboard.",
+    ),
     BodyTooLarge: TOO_LARGE,
     RequestDataTooBig: TOO_LARGE,  # Django's own limit, which is larger but strikes first
     BodyTooSlow: Answer(
         408, "body_too_slow", "The body did not arrive in time. Nothing was charged; send the request again."
+    ),
+    BrokenBody: Answer(
+        400,
+        "broken_body",
+        "The body broke off, or its chunks are malformed. Nothing was charged; send the request again.",
     ),
     NotJson: Answer(415, "unsupported_media_type", "Send the body as JSON with 'Content-Type: application/json'."),
     Encoded: Answer(
@@ -128,7 +144,8 @@ ANSWERS: dict[type[Exception], Answer] = {
         404, "not_found", "There is nothing at this address. The API's endpoints begin with /v1/reve-image/."
     ),
 }
-REFUSALS: dict[int, type[Exception]] = {413: BodyTooLarge, 408: BodyTooSlow}  # before anything read the body
+# Before anything looked at the body, whose end never came or is none.
+REFUSALS: dict[int, type[Exception]] = {413: BodyTooLarge, 408: BodyTooSlow, 400: BrokenBody}
 METHOD_NOT_ALLOWED = Answer(405, "method_not_allowed", "This address does not take this method.")
 INTERNAL_ERROR = Answer(
     500,
@@ -236,7 +253,7 @@ api = NinjaAPI(
     description="Draw images from words.",
     parser=JsonParser(),
     docs_url=None,
-    openapi_url="/openapi.json",
+    openapi_url=None,  # `reveweb.openapi` has it
 )
 for _kind in ANSWERS:
     api.exception_handler(_kind)(_on_domain_error)

@@ -47,12 +47,13 @@ async def bounded(scope: Scope, receive: Receive, send: Send, handler: Applicati
         finally:
             ON_THEIR_WAY.remove(body)
     if not body.refused and not is_answered:
-        await _refuse_in_haste(send, BROKEN)  # it was cut off, or is in chunks that are none
-    elif body.refused:
-        if body.gave_way and Lane.HELD not in lanes.lane_of(scope["path"]):
-            await _refuse_in_haste(
-                send, TOO_SLOW
-            )  # a page costs a thread some milliseconds, and there may be thousands of these
+        body.refused = BROKEN  # it was cut off, or is in chunks that are none: then somebody may hear why
+    if body.refused:
+        costs_a_thread = Lane.HELD not in lanes.lane_of(
+            scope["path"]
+        )  # for some milliseconds, and there may be thousands
+        if body.is_whole or (costs_a_thread and (body.gave_way or body.is_gone)):
+            await _refuse_in_haste(send, body.refused)
             return
         is_http1 = scope["http_version"].startswith("1")
         await handler({**scope, REFUSED: body.refused}, _nothing(), drain.closing(send) if is_http1 else send)

@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from billing import ledger
 from kit import request_id
 from kit.http.requests import site_of
+from reveweb.login.viewer import mark_of
 from reveweb.pages.crawlers import is_listed
 from reveweb.pages.landing import CARD
 from reveweb.version import VERSION
@@ -35,6 +36,9 @@ def site(request: HttpRequest) -> dict[str, Any]:
         "ACCENT_HUE": settings.ACCENT_HUE if settings.ACCENT_HUE != DEFAULT_HUE else None,
         "ICON_HUE": settings.ACCENT_HUE,
         "SUPPORT_EMAIL": settings.SUPPORT_EMAIL,
+        "TERMS_URL": settings.TERMS_URL,
+        "PRIVACY_URL": settings.PRIVACY_URL,
+        "STATUS_URL": settings.STATUS_URL,
         "EXPLORE": settings.EXPLORE,
         "SITE_URL": lambda: site_of(request),
         "INDEXED": is_listed(request),
@@ -45,6 +49,7 @@ def site(request: HttpRequest) -> dict[str, Any]:
         "SIMULATED_PAYMENTS": settings.EMBEDDED_STRIPE,
         "THEME": theme if theme in THEMES else "",
         "VERSION": VERSION,
+        "VIEWER": lambda: mark_of(request.user) if hasattr(request, "user") else "",
         "REQUEST_ID": request_id.current.get(),
         "credit_balance": balance,
     }

@@ -19,7 +19,7 @@ from django.utils.module_loading import import_string
 
 from kit.http.requests import site_of
 from kit.threads import in_thread
-from reveweb.api import ANSWERS, METHOD_NOT_ALLOWED, REFUSALS, answer_of, error_response
+from reveweb.api import ANSWERS, METHOD_NOT_ALLOWED, REFUSALS, answer_of, api, error_response
 from reveweb.lanes import Lane, lane_of
 from reveweb.middleware import refusal_of, refused_plainly
 
@@ -164,6 +164,9 @@ def _never_raises(layer: Answering) -> Answering:
 
 
 def _response_for(request: HttpRequest, error: Exception) -> HttpResponseBase:
+    if Lane.API in lane_of(request.path_info):
+        response: HttpResponseBase = api.on_exception(request, error)
+        return response
     try:
         raise error  # Django asks `sys.exc_info`, which each thread has of its own
     except Exception:

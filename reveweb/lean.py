@@ -19,7 +19,7 @@ from django.utils.log import log_response
 
 from generator import api as images
 from generator.api import ApiRequest
-from generator.ask.schemas import GenerateBody
+from generator.ask.schemas import GenerateRequest
 from kit import request_id
 from kit.http.requests import site_of
 from kit.threads import in_thread
@@ -87,7 +87,7 @@ async def _understood(request: ApiRequest) -> tuple[Callable[[], Awaitable[HttpR
     images.idempotency_key(request)
     if not request.body:
         raise _Odd  # the framework has its own words for that
-    body = GenerateBody.model_validate(api.parser.parse_body(request))
+    body = GenerateRequest.model_validate(api.parser.parse_body(request))
     return partial(images.draw, request, body), not body.asynchronous
 
 

@@ -115,6 +115,15 @@ class ContentSecurityPolicy(CSPMiddleware):
         return parts
 
 
+class PermissionsPolicy(MiddlewareMixin):
+    """Tells the browser what a page may ask of the device; files and data are no pages."""
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        if response.get("Content-Type", "").startswith("text/html"):
+            response["Permissions-Policy"] = settings.PERMISSIONS_POLICY
+        return response
+
+
 class StaticFiles(WhiteNoiseMiddleware):  # type: ignore[misc]  # whitenoise has no types
     """Serves static files; whitenoise would send them in a way that an asynchronous server has to read whole first."""
 

@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 
 from reveweb import health
-from reveweb.api import api
+from reveweb.openapi import api
 
 urlpatterns = [
     path("", include("reveweb.pages.urls")),

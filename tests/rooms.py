@@ -14,7 +14,8 @@ EVERYTHING = "tests"
 PAGES = "tests/pages tests/admin tests/docs tests/account tests/accounts/test_mails.py tests/reveweb/test_static.py"
 LOG_IN = (
     "tests/accounts/test_proof.py tests/accounts/test_limits.py tests/accounts/test_strangers.py "
-    "tests/accounts/test_doors.py tests/accounts/test_commands.py tests/reveweb/test_cache.py"
+    "tests/accounts/test_doors.py tests/accounts/test_commands.py tests/reveweb/test_cache.py "
+    "tests/pages/test_pressed.py"
 )
 
 ROOMS = {
@@ -58,6 +59,7 @@ ROOMS = {
         [f"{app}/migrations" for app in ("accounts", "billing", "generator", "reveweb")], "tests/installations"
     ),
     "tools": "tests/tools tests/mutants",
+    "tools/openapi": "tests/clients tests/tools",
     "sandbox": "tests/sandbox tests/payments tests/stories tests/generator/test_worker.py tests/generator/test_reve.py "
     "tests/api/test_sync.py",
     "templates": PAGES,

@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
-from accounts.read_only import ReadOnlyAdmin, pretty
+from accounts.read_only import ReadOnlyAdmin, line, pretty
 from billing.admin.columns import person, readable
 from billing.models import AuditRecord
 from billing.staff.acts import Act
@@ -44,8 +44,8 @@ class AuditRecordAdmin(ReadOnlyAdmin):
         return person(record.wallet)
 
     @display(description="Who")
-    def who(self, record: AuditRecord) -> str:
-        return record.actor.email if record.actor else "The operator's shell"
+    def who(self, record: AuditRecord) -> SafeString | str:
+        return line(record.actor.email) if record.actor else "The operator's shell"
 
     @display(description="Before")
     def earlier(self, record: AuditRecord) -> SafeString:

@@ -16,7 +16,6 @@ from billing.catalogue import money
 from billing.models import CreditEntry, Price, StripeAccount, Wallet
 
 AMOUNTS = {"price", "amount", "paid", "refunded"}  # what is money in an audit record
-SHORT = 16  # characters of an id in a list
 PAGES = {
     "generation": "generator_generation",
     "checkout": "billing_payment",
@@ -72,10 +71,8 @@ def terms_of(price: Price) -> str:
 
 
 def short(stripe_id: str | None) -> SafeString | str:
-    """Return the beginning of an id for a list, which a whole one would make wider than a screen."""
-    if not stripe_id or len(stripe_id) <= SHORT:
-        return stripe_id or "–"
-    return format_html('<span class="rw-whole" title="{}">{}…</span>', stripe_id, stripe_id[:SHORT])
+    """Return an id for a list, which a long one would make wider than a screen."""
+    return read_only.reference(stripe_id) if stripe_id else "–"
 
 
 def account_name(account: StripeAccount | None) -> SafeString | str:

@@ -7,9 +7,10 @@ from django.contrib import admin, messages
 from django.db.models import F, QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
+from django.utils.text import Truncator
 from unfold.decorators import action, display
 
-from accounts.read_only import ReadOnlyAdmin, pretty
+from accounts.read_only import ReadOnlyAdmin, breakable, pretty
 from accounts.viewer import user_of
 from billing.admin.columns import at_stripe, short
 from billing.models import StripeEvent
@@ -47,7 +48,7 @@ class Handled(admin.SimpleListFilter):
 
 @admin.register(StripeEvent)
 class StripeEventAdmin(ReadOnlyAdmin):
-    list_display = ["received_at", "type", "state", "why", "again", "mode", "short_id"]
+    list_display = ["received_at", "kind", "state", "why", "again", "mode", "short_id"]
     list_filter = [Handled, "account", "livemode", "received_at", "type"]
     list_select_related = ["account"]
     search_fields = ["=id", "=type"]
@@ -73,6 +74,10 @@ class StripeEventAdmin(ReadOnlyAdmin):
     ]
     readonly_fields = ["state", "mode", "at_stripe", "content"]
 
+    @display(description="Type", ordering="type")
+    def kind(self, event: StripeEvent) -> SafeString:
+        return breakable(event.type)
+
     @display(
         description="State", label={"Handled": "success", "Waiting": "info", "Failed": "danger", "Ignored": "warning"}
     )
@@ -85,7 +90,7 @@ class StripeEventAdmin(ReadOnlyAdmin):
 
     @display(description="Why")
     def why(self, event: StripeEvent) -> str:
-        return event.ignored or event.last_error or "–"
+        return Truncator(event.ignored or event.last_error or "–").chars(80)
 
     @display(description="Tried again", ordering="due_at")
     def again(self, event: StripeEvent) -> datetime | None:

@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from unfold.decorators import action, display
 
-from accounts.read_only import ReadOnlyAdmin, pretty
+from accounts.read_only import ReadOnlyAdmin, breakable, line, pretty
 from accounts.viewer import user_of
 from billing.admin.columns import person
 from billing.models import OutgoingMail
@@ -42,7 +42,7 @@ class State(admin.SimpleListFilter):
 
 @admin.register(OutgoingMail)
 class OutgoingMailAdmin(ReadOnlyAdmin):
-    list_display = ["created_at", "recipient", "template", "state", "attempts", "error", "sent_at"]
+    list_display = ["created_at", "recipient", "kind", "state", "attempts", "error", "sent_at"]
     list_filter = [State, "template", "created_at"]
     list_select_related = ["wallet__user"]
     list_disable_select_all = True
@@ -67,7 +67,11 @@ class OutgoingMailAdmin(ReadOnlyAdmin):
 
     @display(description="To")
     def recipient(self, mail: OutgoingMail) -> SafeString | str:
-        return mail.to if mail.wallet is None else person(mail.wallet)
+        return line(mail.to) if mail.wallet is None else person(mail.wallet)
+
+    @display(description="Template", ordering="template")
+    def kind(self, mail: OutgoingMail) -> SafeString:
+        return breakable(mail.template)
 
     @display(
         description="State",

@@ -1,5 +1,6 @@
 """Payments and what belongs to them, as Stripe told us; changed at Stripe only."""
 
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
@@ -10,7 +11,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
-from accounts.read_only import ReadOnlyAdmin, change_url, link
+from accounts.read_only import ReadOnlyAdmin, change_url, line, link
 from billing import identity
 from billing.admin.columns import account_name, at_stripe, person, short, terms_of
 from billing.catalogue import money
@@ -189,8 +190,8 @@ class StaffRefundAdmin(ReadOnlyAdmin):
         return refund.last_error or refund.reason
 
     @display(description="Who")
-    def who(self, refund: StaffRefund) -> str:
-        return refund.actor.email if refund.actor else "The operator's shell"
+    def who(self, refund: StaffRefund) -> SafeString | str:
+        return line(refund.actor.email) if refund.actor else "The operator's shell"
 
     @display(description="At Stripe")
     def at_stripe(self, refund: StaffRefund) -> SafeString | str:
@@ -199,7 +200,7 @@ class StaffRefundAdmin(ReadOnlyAdmin):
 
 @admin.register(Dispute)
 class DisputeAdmin(ReadOnlyAdmin):
-    list_display = ["created_at", "whose", "state", "reason", "disputed", "payment", "closed_at"]
+    list_display = ["created_at", "whose", "state", "why", "disputed", "payment_link", "closed_at"]
     list_filter = [("closed_at", admin.EmptyFieldListFilter), "status", "created_at"]
     list_select_related = ["payment__wallet__user"]
     search_fields = ["=stripe_id", "=payment__payment_intent", "=payment__wallet__user__email"]
@@ -217,6 +218,14 @@ class DisputeAdmin(ReadOnlyAdmin):
     def state(self, dispute: Dispute) -> tuple[str, str]:
         words = dispute.status.replace("_", " ")
         return ("open" if dispute.closed_at is None else dispute.status), words
+
+    @display(description="Reason", ordering="reason")
+    def why(self, dispute: Dispute) -> str:
+        return dispute.reason.replace("_", " ") or "–"
+
+    @display(description="Payment")
+    def payment_link(self, dispute: Dispute) -> SafeString:
+        return link(change_url(dispute.payment), dispute.payment.description)
 
     @display(description="Amount", ordering="amount")
     def disputed(self, dispute: Dispute) -> str:
@@ -243,7 +252,7 @@ class Life(admin.SimpleListFilter):
 
 @admin.register(Subscription)
 class SubscriptionAdmin(ReadOnlyAdmin):
-    list_display = ["created_at", "whose", "plan", "pays", "gets", "state", "period_end", "cancel_at", "ended_at"]
+    list_display = ["created_at", "whose", "plan", "pays", "gets", "state", "period_end", "ends"]
     list_filter = [Life, "status", "plan", "account"]
     list_select_related = ["wallet__user", "plan", "price"]
     search_fields = ["=stripe_id", "=wallet__user__email", "=wallet__customers__stripe_id"]
@@ -273,7 +282,7 @@ class SubscriptionAdmin(ReadOnlyAdmin):
     def pays(self, subscription: Subscription) -> SafeString | str:
         """What each period costs, at the price that was subscribed to."""
         if (price := subscription.price) is None:
-            return subscription.stripe_price_id or "Not known"
+            return short(subscription.stripe_price_id) if subscription.stripe_price_id else "Not known"
         times = f"{subscription.quantity} × " if subscription.quantity != 1 else ""
         return format_html("{}{}", times, link(change_url(price), terms_of(price)))
 
@@ -288,6 +297,11 @@ class SubscriptionAdmin(ReadOnlyAdmin):
     )
     def state(self, subscription: Subscription) -> tuple[str, str]:
         return subscription.status, subscription.status.replace("_", " ")
+
+    @display(description="Ends")
+    def ends(self, subscription: Subscription) -> datetime | None:
+        """When it ended, or will since it was cancelled."""
+        return subscription.ended_at or subscription.cancel_at
 
     @display(description="At Stripe")
     def at_stripe(self, subscription: Subscription) -> SafeString | str:
@@ -363,8 +377,10 @@ class StripeCustomerAdmin(ReadOnlyAdmin):
         return short(customer.stripe_id)
 
     @display(description="Known there as", ordering="email")
-    def known_as(self, customer: StripeCustomer) -> str:
-        return "The same" if customer.email == customer.wallet.user.email else customer.email or "–"
+    def known_as(self, customer: StripeCustomer) -> SafeString | str:
+        if customer.email == customer.wallet.user.email:
+            return "The same"
+        return line(customer.email) if customer.email else "–"
 
     @display(description="Account", ordering="account")
     def where(self, customer: StripeCustomer) -> SafeString | str:

@@ -73,6 +73,9 @@ def _context(mail: OutgoingMail) -> dict[str, Any]:
         "SITE_NAME": settings.SITE_NAME,
         "LOGO_TEXT": settings.LOGO_TEXT,
         "SUPPORT_EMAIL": settings.SUPPORT_EMAIL,
+        "TERMS_URL": settings.TERMS_URL,
+        "PRIVACY_URL": settings.PRIVACY_URL,
+        "STATUS_URL": settings.STATUS_URL,
         "simulated": settings.EMBEDDED_STRIPE,
         "colour": _colours(),
     }

@@ -7,8 +7,8 @@ from ninja import Field, Schema
 from pydantic import AfterValidator, ConfigDict
 from pydantic_core import PydanticCustomError
 
-from generator.models import ASPECT_RATIOS, PROMPT_MAX_LENGTH, PROMPT_REFUSED, Generation
-from kit.text import is_blank
+from generator.models import ASPECT_RATIOS, PROMPT_MAX_LENGTH, PROMPT_REFUSED, PUBLIC_ID, Generation
+from kit.text import SEEN, is_blank
 
 CREDIT_RETURNED = "Your credit was returned."
 AspectRatio = Literal["1:1", "16:9", "4:3", "3:4", "9:16", "2:3", "3:2"]
@@ -32,23 +32,26 @@ def _filled(value: str) -> str:
 
 
 Text = Annotated[str, AfterValidator(_text)]
+# What `_text` and `_filled` take, for the document.
+TEXT = r"^[^\x00]*$"
+FILLED = rf"^[^\x00]*{SEEN}[^\x00]*$"
 
 
-class GenerateBody(Schema):
+class GenerateRequest(Schema):
     """What to draw. Types are strict; unknown fields are ignored, and `null` stands for a field that is not there."""
 
-    model_config = ConfigDict(strict=True, extra="ignore", title="GenerateRequest")
+    model_config = ConfigDict(strict=True, extra="ignore")
 
     prompt: Annotated[Text, AfterValidator(_filled)] = Field(
         description="What to draw.",
         examples=["A red fox in fresh snow"],
-        json_schema_extra={"minLength": 1, "maxLength": PROMPT_MAX_LENGTH},
+        json_schema_extra={"pattern": FILLED, "minLength": 1, "maxLength": PROMPT_MAX_LENGTH},
     )
     negative_prompt: Text = Field(
         "",
         description="What to avoid.",
         examples=["people, text"],
-        json_schema_extra={"maxLength": PROMPT_MAX_LENGTH},
+        json_schema_extra={"pattern": TEXT, "maxLength": PROMPT_MAX_LENGTH},
     )
     aspect_ratio: AspectRatio = Field("1:1", description="The image's shape, width to height.")
     asynchronous: bool = Field(
@@ -56,42 +59,73 @@ class GenerateBody(Schema):
     )
 
 
+_ID = Field(
+    description="The image's id.",
+    examples=["img_7Kx2mQ9vTfR4sWbN1cYpLhJd"],
+    json_schema_extra={"pattern": f"^{PUBLIC_ID.pattern}$"},
+)
+
+
 class Metadata(Schema):
     """What is known of an image."""
 
-    prompt: str = Field(description="As it was sent.")
-    width: int | None = Field(None, description="Pixels.", examples=[1024])
-    height: int | None = Field(None, description="Pixels.", examples=[1024])
-    model: str | None = Field(None, description="What drew it; only in status look-ups.")
-    created_at: str = Field(description="When it was asked for, in UTC.", examples=["2024-01-01T00:00:00Z"])
-
-
-class Problem(Schema):
-    """Why something failed."""
-
-    code: str = Field(description="For programs. Codes stay as they are.", examples=["invalid_request"])
-    message: str = Field(description="For people. Words may change.")
-    param: str | None = Field(None, description="The field at fault, where there is one.", examples=["prompt"])
-    image_id: str | None = Field(
-        None, description="The image that is in the way, with `409`.", examples=["img_7Kx2mQ9vTfR4sWbN1cYpLhJd"]
+    prompt: str = Field(description="As it was sent.", examples=["A red fox in fresh snow"])
+    width: int = Field(description="Pixels, as viewers show it.", ge=1, examples=[1024])
+    height: int = Field(description="Pixels, as viewers show it.", ge=1, examples=[1024])
+    created_at: str = Field(
+        description="When it was asked for, in UTC.",
+        examples=["2026-01-15T09:30:00Z"],
+        json_schema_extra={"format": "date-time"},
+    )
+    model: str = Field(
+        default_factory=str, description="What drew it; only in status look-ups.", examples=["text2image_v1"]
     )
 
 
-class GenerationBody(Schema):
-    """A generation. `status` is `pending` until it is `completed` or `failed`; `stage` tells more meanwhile."""
+class Failure(Schema):
+    """Why there is no image."""
 
-    id: str = Field(description="The image's id.", examples=["img_7Kx2mQ9vTfR4sWbN1cYpLhJd"])
-    status: Literal["pending", "completed", "failed"] = Field(description="`completed` and `failed` are final.")
-    stage: Literal["queued", "submitting", "drawing"] | None = Field(None, description="Only while it is pending.")
-    url: str | None = Field(None, description="Where the finished image is. Needs no key.")
-    metadata: Metadata | None = Field(None, description="Once it is completed.")
-    error: Problem | None = Field(None, description="Once it has failed.")
+    code: Literal["prompt_refused", "upstream_failed", "timed_out"] = Field(
+        description="For programs.", examples=["upstream_failed"]
+    )
+    message: str = Field(
+        description="For people. Words may change.", examples=[f"The image could not be generated. {CREDIT_RETURNED}"]
+    )
+    param: Literal["prompt"] = Field(
+        default_factory=lambda: "prompt", description="The field at fault, where the prompt was refused."
+    )
 
 
-class ErrorBody(Schema):
-    """The body of every error."""
+class PendingImage(Schema):
+    """An image that is not finished. Ask for its status again, once a second."""
 
-    error: Problem = Field(description="What is wrong.")
+    id: str = _ID
+    status: Literal["pending"] = Field(description="It is not finished.")
+    stage: Literal["queued", "submitting", "drawing"] = Field(description="How far it is.", examples=["queued"])
+
+
+class CompletedImage(Schema):
+    """A finished image. Nothing about it changes any more."""
+
+    id: str = _ID
+    status: Literal["completed"] = Field(description="It is finished.")
+    url: str = Field(
+        description="Where the image is. Needs no key.",
+        examples=["https://images.example.com/images/Vb3nK8sQ1xZt6LwY0fHdR5mCpJ2aGu9E.png"],
+        json_schema_extra={"format": "uri"},
+    )
+    metadata: Metadata = Field(description="What is known of it.")
+
+
+class FailedImage(Schema):
+    """An image that could not be made. It stays so, and its credit was returned."""
+
+    id: str = _ID
+    status: Literal["failed"] = Field(description="There is no image, and there will be none.")
+    error: Failure = Field(description="Why.")
+
+
+Image = Annotated[PendingImage | CompletedImage | FailedImage, Field(discriminator="status")]
 
 
 def describe(generation: Generation, base: str, *, with_model: bool = False) -> dict[str, Any]:

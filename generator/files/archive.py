@@ -1,8 +1,9 @@
 """Many images as one ZIP that is made while it is sent: never more of it in memory than one image."""
 
-from collections.abc import AsyncGenerator, Generator, Iterable, Iterator
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterable, Iterator
+from contextlib import aclosing, suppress
 from datetime import UTC
+from tempfile import SpooledTemporaryFile
 
 from zipstream import ZIP_STORED, ZipStream
 
@@ -16,34 +17,71 @@ from kit.threads import let_go
 MANIFEST = "prompts.csv"
 HEAD = ("file", "prompt", "negative_prompt", "ratio", "width", "height", "made_utc", "source", "model", "id", "note")
 MISSING = "This image's file was missing."
+MANIFEST_IN_MEMORY = 1024 * 1024  # bytes; a longer one waits on the disk
 PIECE = 256 * 1024  # bytes that are gathered before they are sent, so that small ones cost no round of their own
 
 
-def stream(generations: Iterable[Generation]) -> Generator[bytes, None, None]:
-    """Yield a ZIP of completed generations, uncompressed (images are that already), and last what they were asked for.
+class _Packing:
+    """A ZIP of completed generations, uncompressed (images are that already), and last what they were asked for.
 
-    A file that storage no longer has is left out, and the manifest says so. Raises StorageAway: a ZIP that breaks off
-    is asked for again, where one that lacks images may be taken for all there is.
+    A file that storage no longer has is left out, and the manifest says so.
     """
-    archive = ZipStream(compress_type=ZIP_STORED)
-    rows: list[tuple[object, ...]] = [HEAD]
-    for generation in generations:
-        name = file_name(generation)
-        note = ""
-        let_go()  # the storage may keep us waiting
-        try:
-            archive.add(_pieces(images.read(generation.file_name)), name)
-        except FileNotFoundError:
-            name, note = "", MISSING
-        rows.append(_row(generation, name, note))
-        yield from archive.all_files()
-    archive.add(to_csv(rows).encode("utf-8-sig"), MANIFEST)  # with the mark by which spreadsheets know UTF-8
-    yield from archive.finalize()
+
+    def __init__(self) -> None:
+        self._archive = ZipStream(compress_type=ZIP_STORED)
+        self._manifest = SpooledTemporaryFile(max_size=MANIFEST_IN_MEMORY)  # noqa: SIM115 (`__exit__` does)
+        self._manifest.write(to_csv([HEAD]).encode("utf-8-sig"))  # with the mark by which spreadsheets know UTF-8
+
+    def __enter__(self) -> "_Packing":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._manifest.close()
+
+    def pack(self, generations: Iterable[Generation]) -> Generator[bytes, None, None]:
+        """Yield the archive's bytes with these images. Raises StorageAway."""
+        for generation in generations:
+            name = file_name(generation)
+            note = ""
+            let_go()  # the storage may keep us waiting
+            try:
+                self._archive.add(_pieces(images.read(generation.file_name)), name)
+            except FileNotFoundError:
+                name, note = "", MISSING
+            self._manifest.write(to_csv([_row(generation, name, note)]).encode())
+            yield from self._archive.all_files()
+
+    def close(self) -> Generator[bytes, None, None]:
+        """Yield the archive's last bytes."""
+        self._manifest.seek(0)
+        self._archive.add(iter(lambda: self._manifest.read(PIECE), b""), MANIFEST)
+        yield from self._archive.finalize()
 
 
-async def stream_async(generations: Iterable[Generation]) -> AsyncGenerator[bytes, None]:
-    """Yield what `stream` does, read in a thread a piece at a time: a slow reader holds no thread."""
-    chunks = stream(generations)
+def stream(generations: Iterable[Generation]) -> Generator[bytes, None, None]:
+    """Yield a ZIP of completed generations (`_Packing`).
+
+    Raises StorageAway: a ZIP that breaks off is asked for again, where one that lacks images may be taken for all there
+    is.
+    """
+    with _Packing() as packing:
+        yield from packing.pack(generations)
+        yield from packing.close()
+
+
+async def stream_async(batches: AsyncIterator[Iterable[Generation]]) -> AsyncGenerator[bytes, None]:
+    """Yield a ZIP of all of the batches, read in a thread a piece at a time: a slow reader holds no thread."""
+    with _Packing() as packing:
+        async for batch in batches:
+            async with aclosing(_in_time(packing.pack(batch))) as pieces:
+                async for piece in pieces:
+                    yield piece
+        async with aclosing(_in_time(packing.close())) as pieces:
+            async for piece in pieces:
+                yield piece
+
+
+async def _in_time(chunks: Generator[bytes, None, None]) -> AsyncGenerator[bytes, None]:
     try:
         while piece := await storage.in_time(lambda: _gather(chunks)):
             yield piece

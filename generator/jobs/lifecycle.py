@@ -3,7 +3,8 @@
     QUEUED ──claim_submissions──▶ SUBMITTING ──accept──▶ DRAWING ──complete──▶ COMPLETED
       ▲                              │                      │
       └────────── requeue ───────────┘                      │
-      └──────────────────────────────┴─────────fail─────────┴──▶ FAILED
+      ├──────────────────────────────┴─────────fail─────────┴──▶ FAILED
+      └──────────────────────────────────────cancel────────────────┘
 
 Whoever claims rows gets one token for all of them (`Generation.claim`), and every later write repeats it, as in
 `kit.due`: a worker that comes back after its claim lapsed changes nothing. What is let go has no claim.
@@ -33,7 +34,7 @@ from generator import live
 from generator.files.images import StoredImage
 from generator.jobs import caps
 from generator.jobs.rows import change_each, claim_due
-from generator.models import Generation
+from generator.models import CANCELLED, Generation
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +43,12 @@ Status = Generation.Status
 LEASE = timedelta(seconds=settings.CLAIM_SECONDS)  # a claim lapses after this unless its worker renews it
 MODEL_MAX_LENGTH = 120
 UNAVAILABLE = "The image service is not available right now."
+WORDS_KEPT = 300  # characters of what may be told of a useless answer
+# Behind SET, with what `_noted` returns as the first of a row's own values: what was noted stays where it is nothing.
+NOTE_USELESS = (
+    "upstream_status = CASE WHEN v.column4 IS NULL THEN upstream_status ELSE CAST(v.column3 AS smallint) END,"
+    " upstream_words = COALESCE(CAST(v.column4 AS text), upstream_words)"
+)
 WHOEVER_HAS_IT = Q()
 
 
@@ -67,12 +74,24 @@ class Completion:
 
 
 @dataclass(frozen=True)
+class Useless:
+    """An answer of the upstream's that was of no use, for staff: its HTTP status if it had one, and what may be told.
+
+    `words` went through `upstreams.words`.
+    """
+
+    status: int | None
+    words: str
+
+
+@dataclass(frozen=True)
 class Pause:
-    """`generation` rests for `after` seconds; `is_failed` counts an answer that was of no use."""
+    """`generation` rests for `after` seconds, after an answer that was `useless`; `is_failed` counts it as one."""
 
     generation: Generation
     after: float
     is_failed: bool = False
+    useless: Useless | None = None
 
 
 @dataclass(frozen=True)
@@ -121,8 +140,8 @@ def claim_looks(limit: int) -> list[Generation]:
 
 def requeue(pauses: Sequence[Pause]) -> set[int]:
     """Put generations back that the upstream certainly did not accept. Returns the keys of those that were claimed."""
-    rows = [(pause.generation, [_in(pause.after)]) for pause in pauses]
-    assign = f"status = '{Status.QUEUED}', due_at = v.column3, claim = ''"
+    rows = [(pause.generation, [*_noted(pause.useless), _in(pause.after)]) for pause in pauses]
+    assign = f"status = '{Status.QUEUED}', due_at = v.column5, claim = '', {NOTE_USELESS}"
     return change_each(rows, status=Status.SUBMITTING, assign=assign)
 
 
@@ -151,8 +170,8 @@ def accepted(generation: Generation, *, upstream_id: str, poll_after: float) -> 
 
 def look_again(pauses: Sequence[Pause]) -> set[int]:
     """Let go of drawings until their next look. Returns the keys of those that were claimed."""
-    rows = [(pause.generation, [_in(pause.after), int(pause.is_failed)]) for pause in pauses]
-    assign = "due_at = v.column3, claim = '', failed_polls = failed_polls + v.column4"
+    rows = [(pause.generation, [*_noted(pause.useless), _in(pause.after), int(pause.is_failed)]) for pause in pauses]
+    assign = f"due_at = v.column5, claim = '', failed_polls = failed_polls + v.column6, {NOTE_USELESS}"
     return change_each(rows, status=Status.DRAWING, assign=assign)
 
 
@@ -226,10 +245,12 @@ def complete(generation: Generation, *, image: StoredImage, model: str) -> bool:
 
 
 @transaction.atomic
-def fail(generation: Generation, *, code: str, message: str, only_if: Q | None = None) -> bool:
+def fail(
+    generation: Generation, *, code: str, message: str, useless: Useless | None = None, only_if: Q | None = None
+) -> bool:
     """End a generation without an image and return the credit, together; False when it had ended already.
 
-    Only while the row is claimed as `generation` is, or `only_if` holds.
+    Only while the row is claimed as `generation` is, or `only_if` holds. `useless` is the answer that ended it.
     """
     condition = Q(claim=generation.claim) if only_if is None else only_if
     moved = Generation.objects.filter(condition, pk=generation.pk, status__in=Generation.UNFINISHED).update(
@@ -239,6 +260,7 @@ def fail(generation: Generation, *, code: str, message: str, only_if: Q | None =
         error_message=message[:500],
         may_have_files=Case(When(status=Status.DRAWING, then=Value(True)), default=Value(False)),
         finished_at=timezone.now(),
+        **({"upstream_status": useless.status, "upstream_words": useless.words[:WORDS_KEPT]} if useless else {}),
     )
     if not moved:
         return False
@@ -247,6 +269,14 @@ def fail(generation: Generation, *, code: str, message: str, only_if: Q | None =
     caps.give_back(generation, returned.amount)  # after the ledger, which locks the wallet: as admission does it
     live.publish_on_commit(generation)
     return True
+
+
+def cancel(generation: Generation) -> bool:
+    """End a generation at its owner's wish, and return its credit; False when a worker has it, or it had ended.
+
+    Only while it is queued: from the moment a worker claims it the upstream may have it, and charges for it.
+    """
+    return fail(generation, code=CANCELLED, message="You cancelled it.", only_if=Q(status=Status.QUEUED))
 
 
 def lapsed_submissions() -> QuerySet[Generation]:
@@ -315,6 +345,10 @@ def _until(look_after: float | None, generation: Generation) -> tuple[datetime, 
     if look_after is None:
         return _in(LEASE.total_seconds()), generation.claim
     return _in(look_after), ""
+
+
+def _noted(useless: Useless | None) -> tuple[int | None, str | None]:
+    return (useless.status, useless.words[:WORDS_KEPT]) if useless else (None, None)
 
 
 def _in(seconds: float) -> datetime:

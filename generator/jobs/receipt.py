@@ -62,5 +62,6 @@ def _own_steps(generation: Generation) -> list[Step]:
     if generation.finished_at and generation.status == Generation.Status.COMPLETED:
         steps.append(Step("Image completed", generation.finished_at))
     elif generation.finished_at:
-        steps.append(Step("Failed", generation.finished_at, why=generation.error_message))
+        words = "Cancelled" if generation.is_cancelled else "Failed"
+        steps.append(Step(words, generation.finished_at, why=generation.error_message))
     return steps

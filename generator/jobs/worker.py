@@ -16,7 +16,7 @@ from django.utils import timezone
 from generator.errors import BadImage, ImageUnreachable
 from generator.files import images, standing, unstored
 from generator.jobs import lifecycle
-from generator.jobs.lifecycle import UNAVAILABLE, Acceptance, Completion, Pause, Unstored
+from generator.jobs.lifecycle import UNAVAILABLE, Acceptance, Completion, Pause, Unstored, Useless
 from generator.jobs.pacing import Batch, Bell, Places, T, persistently
 from generator.jobs.rhythm import Rhythm, age_of, step_at
 from generator.models import PROMPT_REFUSED, Generation
@@ -34,6 +34,8 @@ FULL_SECONDS = 30.0  # for which nothing is sent, after an image found no room h
 BUSY_SECONDS = 2.0
 REFUSED_SECONDS = 1.0  # until a job that our own trouble kept from being sent may go; the trouble decides when it does
 REFUSED_AGAIN_SECONDS = 30.0  # … that was a trial before: it may be the job that is refused, so others get to be one
+
+SAID_WITH = 200  # the HTTP status of an answer that says that a job failed
 
 NO_IMAGE = "The image service did not deliver a usable image."
 
@@ -81,20 +83,21 @@ class Worker:
                 )
             )
         except reve_art.Busy as error:
-            await self._requeue(generation, error.retry_after)
+            await self._requeue(generation, error.retry_after, error)
         except reve_art.NotAccepted as error:
             log.warning("%s was not accepted, it waits: %s", generation, error)
-            await self._requeue(generation, min(30.0, BUSY_SECONDS * generation.submits))
+            await self._requeue(generation, min(30.0, BUSY_SECONDS * generation.submits), error)
         except reve_art.PromptRefused as error:
-            message = str(error) or "The image service refused this prompt."
-            await self._end(lambda: lifecycle.fail(generation, code=PROMPT_REFUSED, message=message))
+            message, useless = str(error) or "The image service refused this prompt.", _useless(error)
+            await self._end(lambda: lifecycle.fail(generation, code=PROMPT_REFUSED, message=message, useless=useless))
         except reve_art.OperatorTrouble as error:
             await self._note_trouble(error)
-            await self._requeue(generation, REFUSED_SECONDS if generation.submits < 2 else REFUSED_AGAIN_SECONDS)
+            after = REFUSED_SECONDS if generation.submits < 2 else REFUSED_AGAIN_SECONDS
+            await self._requeue(generation, after, error)
         except reve_art.UpstreamError as error:
             # Unclear: it may have been accepted, but without an id nobody can ask for it, and it is never sent twice.
             log.error("%s could not be sent: %r", generation, error)
-            await self._end(lambda: lifecycle.fail(generation, code="upstream_failed", message=UNAVAILABLE))
+            await self._fail(generation, UNAVAILABLE, error)
         else:
             await self._note_success()
             return await self._accept(generation, job)
@@ -112,14 +115,14 @@ class Worker:
         try:
             job = await self._asked(self.client.poll(generation.upstream_id))
         except reve_art.Busy as error:
-            await self.pause(generation, error.retry_after)
+            await self.pause(generation, error.retry_after, error=error)
         except reve_art.Gone as error:
             await self._count_failed_poll(generation, error)
         except reve_art.UpstreamError as error:
             log.warning("%s: no news: %r", generation, error)
             if isinstance(error, reve_art.OperatorTrouble):
                 await self._note_trouble(error)
-            await self.pause(generation, self.rhythm.after(generation))
+            await self.pause(generation, self.rhythm.after(generation), error=error)
         else:
             return await self._act_on(generation, job)
         return None
@@ -144,23 +147,26 @@ class Worker:
         except ImageUnreachable as error:
             # Its host is busy or away. The image is there, so it is worth the whole deadline.
             log.warning("%s: %r", generation, error)
-            await self.pause(generation, max(1.0, error.retry_after or 0.0, step_at(age_of(generation))))
+            after = max(1.0, error.retry_after or 0.0, step_at(age_of(generation)))
+            await self.pause(generation, after, error=error)
         except BadImage as error:
             log.error("%s: %s", generation, error)
             if generation.unstored_since:  # it was one: another machine may have it, or the upstream again
                 await in_thread(lambda: unstored.drop(generation.file_token), Pool.FILES)
                 await self._wait_for_storage(generation, generation.model)
             else:
-                await self._end(lambda: lifecycle.fail(generation, code="upstream_failed", message=NO_IMAGE))
+                await self._fail(generation, NO_IMAGE, error)
         else:
             if not await self._completing.add(Completion(generation, image, drawn.job.model)):
                 await self._drop_unwanted(generation)
             if generation.unstored_since:
                 await in_thread(lambda: unstored.drop(generation.file_token), Pool.FILES)
 
-    async def pause(self, generation: Generation, after: float, *, is_failed: bool = False) -> None:
-        """Let go of a claimed drawing until its next look in `after` seconds."""
-        if await self._pausing.add(Pause(generation, after, is_failed)):
+    async def pause(
+        self, generation: Generation, after: float, *, error: Exception | None = None, is_failed: bool = False
+    ) -> None:
+        """Let go of a claimed drawing until its next look in `after` seconds; `error` is why, for staff."""
+        if await self._pausing.add(Pause(generation, after, is_failed, _useless(error) if error else None)):
             self._looks.ring_in(after)
 
     async def _asked(self, call: Awaitable[T]) -> T:
@@ -254,7 +260,10 @@ class Worker:
             refused = message == words.Kind.CONTENT
             await self._end(
                 lambda: lifecycle.fail(
-                    generation, code=PROMPT_REFUSED if refused else "upstream_failed", message=message
+                    generation,
+                    code=PROMPT_REFUSED if refused else "upstream_failed",
+                    message=message,
+                    useless=Useless(SAID_WITH, job.message),
                 )
             )
         elif job.state == "pending":
@@ -266,17 +275,21 @@ class Worker:
             return Drawn(job)
         return None
 
-    async def _requeue(self, generation: Generation, after: float) -> None:
-        if await self._requeueing.add(Pause(generation, after)):
+    async def _requeue(self, generation: Generation, after: float, error: reve_art.UpstreamError) -> None:
+        if await self._requeueing.add(Pause(generation, after, useless=_useless(error))):
             self._queue.ring_in(after)
 
     async def _count_failed_poll(self, generation: Generation, error: Exception) -> None:
         """Count a useless answer; after a few of them the generation fails."""
         log.warning("%s: %r", generation, error)
         if generation.failed_polls + 1 >= MAX_FAILED_POLLS:
-            await self._end(lambda: lifecycle.fail(generation, code="upstream_failed", message=NO_IMAGE))
+            await self._fail(generation, NO_IMAGE, error)
         else:
-            await self.pause(generation, 1.0 * 2**generation.failed_polls, is_failed=True)
+            await self.pause(generation, 1.0 * 2**generation.failed_polls, error=error, is_failed=True)
+
+    async def _fail(self, generation: Generation, message: str, error: Exception) -> None:
+        useless = _useless(error)
+        await self._end(lambda: lifecycle.fail(generation, code="upstream_failed", message=message, useless=useless))
 
     async def _end(self, write: Callable[[], T]) -> T:
         async with self._ending:
@@ -297,3 +310,10 @@ class Worker:
         if self.is_in_trouble:
             self.is_in_trouble = False
             await persistently(trouble.clear)
+
+
+def _useless(error: Exception) -> Useless:
+    """Return what staff are shown of an answer; the messages of these errors went through `words` already."""
+    if isinstance(error, reve_art.UpstreamError):
+        return Useless(error.status, error.words)
+    return Useless(None, str(error).partition("(")[0])  # behind it: how Python shows an object

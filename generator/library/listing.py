@@ -23,8 +23,31 @@ class Page:
 
 
 def history(wallet: Wallet) -> list[Generation]:
-    """Return what was last asked for in the studio, newest first, however far it got."""
-    return list(wallet.generations.kept().filter(api_key=None).order_by("-pk")[:HISTORY_SIZE])
+    """Return what was last asked for, in the studio or over the API, newest first, however far it got."""
+    return list(wallet.generations.kept().order_by("-pk")[:HISTORY_SIZE])
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where a page begins, as `page` takes it."""
+
+    before: str
+    size: int
+
+
+def start_at(wallet: Wallet, filters: Filters, public_id: str) -> Start:
+    """Return where a page begins that shows an image with others around it: at the newest unless that is too far.
+
+    Two queries at most, which look no further than a page may be long.
+    """
+    place = _place(wallet, public_id)
+    if place is None:
+        return Start("", PAGE_SIZE)
+    newer = wallet.generations.completed().filter(filters.condition, pk__gt=place).order_by("pk")
+    above = list(newer.values_list("public_id", flat=True)[:PAGE_MOST])
+    if len(above) + PAGE_SIZE <= PAGE_MOST:
+        return Start("", len(above) + PAGE_SIZE)
+    return Start(above[PAGE_SIZE], 2 * PAGE_SIZE)
 
 
 def page(wallet: Wallet, filters: Filters | None = None, *, before: str = "", size: int = PAGE_SIZE) -> Page:

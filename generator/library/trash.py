@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Count, Q, QuerySet
 from django.db.models.functions import Left
 from django.utils import timezone
 
 from billing.models import Wallet
 from generator import live
 from generator.files import images
+from generator.library.selection import Selection
 from generator.models import Generation
 from kit import storage, wakeups
 from kit.threads import let_go
@@ -38,15 +39,20 @@ _IDS_IN_A_QUERY = 500
 
 @dataclass(frozen=True)
 class Trashed:
-    """What was trashed last, in one go, and until when it can be restored."""
+    """How many were trashed last, in one go, when that was, and until when they can be restored."""
 
-    public_ids: list[str]
-    until: datetime
+    count: int
+    at: datetime
 
     @property
-    def ids(self) -> str:
-        """The ids as one field of a form."""
-        return ",".join(self.public_ids)
+    def until(self) -> datetime:
+        """The last moment at which they can be restored."""
+        return self.at + GRACE
+
+    @property
+    def together(self) -> str:
+        """What names them all in a form: no others were trashed at this moment."""
+        return self.at.isoformat()
 
 
 @transaction.atomic
@@ -56,29 +62,43 @@ def discard(wallet: Wallet, public_ids: Iterable[str]) -> int:
     What is not the account's, is not final or was trashed before is left alone and not counted.
     """
     now = timezone.now()  # the same for all: they are taken back together
-    mine = wallet.generations.kept().filter(status__in=FINAL)
-    wakeups.publish_on_commit(live.wallet_topic(wallet.pk))  # other windows that show them
-    return sum(mine.filter(public_id__in=some).update(deleted_at=now) for some in _chunks(public_ids))
+    return sum(_discard(wallet, Q(public_id__in=some), now) for some in _chunks(public_ids))
+
+
+def discard_all(wallet: Wallet, selection: Selection) -> int:
+    """Move all images of a selection to the trash, and return how many.
+
+    In transactions of its own, a chunk each: who dies in between leaves what was trashed so far, to be taken back
+    together, and the rest as it was.
+    """
+    now = timezone.now()
+    return sum(_discard(wallet, Q(pk__in=some), now) for some in selection.chunks(wallet))
 
 
 @transaction.atomic
 def restore(wallet: Wallet, public_ids: Iterable[str]) -> int:
     """Restore what was trashed less than `GRACE` ago, and return how many there were."""
-    # Somebody who closed their account takes nothing back: it may be purged at any moment.
-    mine = _restorable(wallet).filter(wallet__user__deleted_at=None)
+    mine = _restorable(wallet)
     return sum(mine.filter(public_id__in=some).update(deleted_at=None) for some in _chunks(public_ids))
+
+
+def restore_together(wallet: Wallet, at: datetime) -> int:
+    """Restore all that was trashed at the moment `at`, less than `GRACE` ago, and return how many there were.
+
+    In transactions of its own, a chunk each: who dies in between does it again.
+    """
+    mine = _restorable(wallet).filter(deleted_at=at)
+    restored = 0
+    while some := list(mine.values_list("pk", flat=True)[:_IDS_IN_A_QUERY]):
+        restored += mine.filter(pk__in=some).update(deleted_at=None)
+    return restored
 
 
 def last_trashed(wallet: Wallet) -> Trashed | None:
     """Return what was trashed last, while it can still be restored. One query."""
-    recent = list(
-        _restorable(wallet).order_by("-deleted_at", "-pk").values_list("public_id", "deleted_at")[:MOST_AT_ONCE]
-    )
-    if not recent:
-        return None
-    at = recent[0][1]
-    assert at is not None
-    return Trashed([public_id for public_id, then in recent if then == at], at + GRACE)
+    moments = _recent(wallet).values("deleted_at").annotate(count=Count("pk")).order_by("-deleted_at")
+    last = moments.first()
+    return Trashed(last["count"], last["deleted_at"]) if last and last["deleted_at"] else None
 
 
 def unfinished(wallet: Wallet, public_ids: Iterable[str]) -> int:
@@ -141,6 +161,7 @@ def _purge(generation: Generation) -> bool:
         negative_prompt="",
         search_text="",
         error_message="",
+        upstream_words="",
         share_token=None,
         is_listed=False,
         is_favourite=False,
@@ -149,8 +170,22 @@ def _purge(generation: Generation) -> bool:
     return bool(purged)
 
 
-def _restorable(wallet: Wallet) -> QuerySet[Generation]:
+@transaction.atomic
+def _discard(wallet: Wallet, which: Q, at: datetime) -> int:
+    mine = wallet.generations.kept().filter(status__in=FINAL)
+    # Locked in one order: two that trash the same images wait for each other, and never each for the other.
+    some = list(mine.filter(which).order_by("pk").select_for_update().values_list("pk", flat=True))
+    wakeups.publish_on_commit(live.wallet_topic(wallet.pk))  # other windows that show them
+    return Generation.objects.filter(pk__in=some).update(deleted_at=at)
+
+
+def _recent(wallet: Wallet) -> QuerySet[Generation]:
     return wallet.generations.filter(deleted_at__gt=timezone.now() - GRACE, purged_at=None)
+
+
+def _restorable(wallet: Wallet) -> QuerySet[Generation]:
+    """Return what may be taken back: nothing of somebody who closed their account, as it may be purged any moment."""
+    return _recent(wallet).filter(wallet__user__deleted_at=None)
 
 
 def _chunks(public_ids: Iterable[str]) -> Iterator[list[str]]:

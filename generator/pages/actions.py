@@ -1,21 +1,20 @@
 """What people do with images of their own: mark, share, throw away, take back."""
 
-import re
-
 from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import BadRequest
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django_htmx.http import trigger_client_event
 
 from billing.pages.wallet import wallet_of
+from generator.jobs import lifecycle
 from generator.library import favourites, sharing, trash
 from generator.models import Generation
-from generator.pages.owner import HtmxRequest, own_generation, owners_act, page_before
-
-_IDS = re.compile(r"img_[0-9A-Za-z]{1,36}(,img_[0-9A-Za-z]{1,36})*")
+from generator.pages.cards import wall_html
+from generator.pages.chosen import ids_of, selection_of, together_of
+from generator.pages.owner import HtmxRequest, own_generation, owners_act, page_before, wants_json
 
 
 @owners_act
@@ -37,11 +36,17 @@ def favourite(request: HtmxRequest, public_id: str) -> HttpResponse:
 
 @owners_act
 def favourite_many(request: HtmxRequest) -> HttpResponse:
-    """Mark many images, or take the marks off: `ids` as for `delete`, `on` is 1 or 0. Answers htmx with nothing."""
-    wallet, ids, on = wallet_of(request), _ids(request), _switch(request, "on")
+    """Mark many images, or take the marks off: `ids` or `all` as for `delete`, `on` is 1 or 0.
+
+    Answers htmx with nothing.
+    """
+    wallet, on = wallet_of(request), _switch(request, "on")
     if on is None:
         raise BadRequest("Send on=1 or on=0.")
-    count = favourites.mark_all(wallet, ids, favourite=on)
+    if selection := selection_of(request, wallet):
+        count = favourites.mark_selection(wallet, selection, favourite=on)
+    else:
+        count = favourites.mark_all(wallet, ids_of(request), favourite=on)
     if not count:
         raise Http404
     if request.htmx:
@@ -71,17 +76,44 @@ def share(request: HtmxRequest, public_id: str) -> HttpResponse:
 
 
 @owners_act
+def cancel(request: HtmxRequest, public_id: str) -> HttpResponse:
+    """End an image that no worker has taken yet; its credit returns at once.
+
+    Answers the page's script with the image as it is now and the balance; else leads to the studio.
+    """
+    generation = own_generation(request, public_id)
+    cancelled = lifecycle.cancel(generation)
+    generation.refresh_from_db()
+    if wants_json(request):
+        wallet = wallet_of(request)
+        body = {"cancelled": cancelled, "html": wall_html([generation], fresh=True), "balance": wallet.balance}
+        return JsonResponse(body, headers={"Cache-Control": "no-store"})
+    if cancelled:
+        messages.success(request, "The image is cancelled. Your credit was returned.")
+    elif not generation.is_final:
+        messages.warning(
+            request, "It was too late to cancel: the image is being drawn. You can delete it when it is done."
+        )
+    return redirect("create")
+
+
+@owners_act
 def delete(request: HtmxRequest) -> HttpResponse:
-    """Move images to the trash: `ids` repeated, or separated by commas.
+    """Move images to the trash: those in `ids`, or `all` that a filter found (`pages.chosen`).
 
     Answers htmx with the notice that offers to take them back (`generator/trashed.html`); else leads to the gallery,
     which shows that notice. Doing it twice changes nothing.
     """
-    wallet, ids = wallet_of(request), _ids(request)
-    if not trash.owns_any(wallet, ids):
-        raise Http404
-    trash.discard(wallet, ids)
-    drawing = trash.unfinished(wallet, ids)
+    wallet = wallet_of(request)
+    if selection := selection_of(request, wallet):
+        trash.discard_all(wallet, selection)
+        drawing = 0  # no gallery shows them
+    else:
+        ids = ids_of(request)
+        if not trash.owns_any(wallet, ids):
+            raise Http404
+        trash.discard(wallet, ids)
+        drawing = trash.unfinished(wallet, ids)
     if request.htmx:
         return render(request, "generator/trashed.html", {"trashed": trash.last_trashed(wallet), "drawing": drawing})
     if drawing:
@@ -90,31 +122,34 @@ def delete(request: HtmxRequest) -> HttpResponse:
 
 
 @owners_act
+def kept_of(request: HtmxRequest) -> JsonResponse:
+    """Which of the images in `ids` the gallery still shows, and whether each is a favourite: {"kept": {id: bool}}.
+
+    For a page that comes back: it may be as old as the browser's memory.
+    """
+    there = wallet_of(request).generations.completed().filter(public_id__in=ids_of(request))
+    return JsonResponse({"kept": dict(there.values_list("public_id", "is_favourite"))})
+
+
+@owners_act
 def restore(request: HtmxRequest) -> HttpResponse:
-    """Restore images that were trashed a short while ago: `ids` as for `delete`.
+    """Restore images that were trashed a short while ago: all that went `together`, or those in `ids`.
 
     Answers htmx with nothing, and says "restored" {count} on the page; else leads to the gallery.
     """
-    wallet, ids = wallet_of(request), _ids(request)
-    count = trash.restore(wallet, ids)
-    if not count and not trash.owns_any(wallet, ids):
-        raise Http404
+    wallet = wallet_of(request)
+    if at := together_of(request):
+        count = trash.restore_together(wallet, at)
+    else:
+        ids = ids_of(request)
+        count = trash.restore(wallet, ids)
+        if not count and not trash.owns_any(wallet, ids):
+            raise Http404
     if request.htmx:
         return trigger_client_event(HttpResponse(), "restored", {"count": count})
     if count:
-        messages.success(request, "The image is back." if count == 1 else f"{count} images are back.")
+        messages.success(request, "The image is back." if count == 1 else f"{count:,} images are back.")
     return redirect("gallery")
-
-
-def _ids(request: HttpRequest) -> list[str]:
-    """Return the ids that the form names, each once. Raises BadRequest."""
-    given = ",".join(request.POST.getlist("ids"))
-    if not _IDS.fullmatch(given):
-        raise BadRequest("Send the ids of images.")
-    ids = list(dict.fromkeys(given.split(",")))
-    if len(ids) > trash.MOST_AT_ONCE:
-        raise BadRequest(f"At most {trash.MOST_AT_ONCE} images at once.")
-    return ids
 
 
 def _switch(request: HttpRequest, name: str) -> bool | None:

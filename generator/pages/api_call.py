@@ -14,7 +14,8 @@ from accounts.models import User
 from billing.pages.wallet import wallet_of
 from generator import snippets
 from generator.ask.forms import GenerateForm
-from generator.pages.generate import refused, wants_json
+from generator.pages.generate import refused
+from generator.pages.owner import wants_json
 from generator.pages.refusals import Refusal
 from generator.pages.studio import settings_of
 from kit.http.requests import site_of
@@ -47,10 +48,9 @@ def _shown(request: HttpRequest, body: dict[str, Any], count: int = 1) -> HttpRe
     assert isinstance(request.user, User)
     base = site_of(request)
     context = {
-        "snippets": [
-            (name, snippets.NEEDS[name], write(base, body, snippets.KEY)) for name, write in snippets.LANGUAGES.items()
-        ],
-        "placeholder": snippets.KEY,
+        "snippets": [(name, snippets.NEEDS[name], write(base, body)) for name, write in snippets.LANGUAGES.items()],
+        "variable": snippets.KEY_VARIABLE,
+        "export": snippets.export(),
         "key": keys.live(request.user).first(),
         "count": count,
     }

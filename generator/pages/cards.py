@@ -148,6 +148,16 @@ class Group:
         return self.cards[0].generation
 
     @property
+    def is_press(self) -> bool:
+        """Whether it was asked for in the studio."""
+        return self.first.api_key_id is None
+
+    @property
+    def is_failed(self) -> bool:
+        """Whether nothing came or will come of it."""
+        return all(card.generation.status == Generation.Status.FAILED for card in self.cards)
+
+    @property
     def at(self) -> str:
         """When it was, in seconds since 1970: groups stand in this order, newest first."""
         return f"{self.first.created_at.timestamp():.6f}"

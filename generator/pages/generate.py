@@ -12,12 +12,13 @@ from django.views.decorators.http import require_http_methods
 
 from billing.models import Wallet
 from billing.pages.wallet import wallet_of
-from generator.ask import admission, drafts
+from generator.ask import drafts
 from generator.ask.admission import Admission
 from generator.ask.forms import GenerateForm
-from generator.errors import GeneratorError
 from generator.pages.cards import wall_html
-from generator.pages.refusals import Refusal, refusal_of
+from generator.pages.owner import wants_json
+from generator.pages.presses import press
+from generator.pages.refusals import Refusal
 from generator.pages.studio import SETTINGS, studio
 
 
@@ -30,15 +31,10 @@ def generate(request: HttpRequest) -> HttpResponse:
         return _log_in_first(request)
     wallet = wallet_of(request)
     form = GenerateForm(request.POST)
-    if not form.is_valid():
-        return refused(request, wallet, form, Refusal(422, ""))
-    try:
-        admitted = admission.admit(wallet=wallet, request=form.wanted, idempotency_key=form.idempotency_key)
-    except GeneratorError as error:
-        refusal = refusal_of(error, form.wanted.count)
-        form.add_error(None, refusal.words)
-        return refused(request, wallet, form, refusal)
-    return _admitted(request, admitted)
+    answer = press(wallet, form)
+    if isinstance(answer, Refusal):
+        return refused(request, wallet, form, answer)
+    return _admitted(request, answer)
 
 
 def refused(request: HttpRequest, wallet: Wallet, form: GenerateForm, refusal: Refusal) -> HttpResponse:
@@ -53,11 +49,6 @@ def refused(request: HttpRequest, wallet: Wallet, form: GenerateForm, refusal: R
     if refusal.retry_after is not None:
         response["Retry-After"] = str(refusal.retry_after)
     return response
-
-
-def wants_json(request: HttpRequest) -> bool:
-    """Whether the page's script asks."""
-    return request.get_preferred_type(["text/html", "application/json"]) == "application/json"
 
 
 def _admitted(request: HttpRequest, admitted: Admission) -> HttpResponse:

@@ -1,5 +1,7 @@
 """One image's own page, and the image as a file."""
 
+from urllib.parse import urlencode
+
 from asgiref.sync import sync_to_async
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import BadRequest
@@ -46,6 +48,7 @@ def image(request: HttpRequest, public_id: str) -> HttpResponse:
         "formats": _formats(generation) if completed else [],
         "beside": neighbours_of(generation, filters),
         "query": filters.suffix,
+        "place": urlencode([*filters.pairs, ("at", generation.public_id)]),
         "receipt": receipt_of(generation),
     }
     return render(request, "generator/generation.html", context)

@@ -1,15 +1,11 @@
 """Who looks at a page, and what of theirs it is about."""
 
 from collections.abc import Callable
-from functools import wraps
-from urllib.parse import urlencode
 
+from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect
-from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
-from django_htmx.http import HttpResponseClientRedirect
 from django_htmx.middleware import HtmxDetails
 
 from billing import ledger
@@ -37,6 +33,11 @@ def kept_generation(user_id: int, public_id: str) -> Generation:
     raise Http404
 
 
+def wants_json(request: HttpRequest) -> bool:
+    """Whether the page's script asks."""
+    return request.get_preferred_type(["text/html", "application/json"]) == "application/json"
+
+
 def page_before(request: HttpRequest, otherwise: str) -> str:
     """Return the page of this site that a form was on, else the address `otherwise`."""
     referrer = request.headers.get("Referer", "")
@@ -45,18 +46,5 @@ def page_before(request: HttpRequest, otherwise: str) -> str:
 
 
 def owners_act(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """Let only people who are signed in post to `view`.
-
-    Whose session ended logs in and comes back to the page that the form was on: the form's own address shows nothing.
-    """
-
-    @require_POST
-    @wraps(view)
-    def guarded(request: HtmxRequest, *args: str, **kwargs: str) -> HttpResponse:
-        if request.user.is_authenticated:
-            return view(request, *args, **kwargs)
-        page = page_before(request, reverse("gallery"))
-        login = f"{reverse('account_login')}?{urlencode({'next': page})}"
-        return HttpResponseClientRedirect(login) if request.htmx else redirect(login)
-
-    return guarded
+    """Let only people who are signed in post to `view`."""
+    return require_POST(login_required(view))

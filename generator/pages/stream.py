@@ -1,7 +1,7 @@
 """An account's changes as server-sent events, for its open pages.
 
 event: balance      data: {"balance": 12}
-event: generation   data: {"id": "img_…", "status": "pending", "stage": "drawing", "studio": true, "html": "…"}
+event: generation   data: {"id": "img_…", "status": "pending", "stage": "drawing", "html": "…"}
 event: generation   data: {"id": "img_…", "status": "deleted"}   when its owner threw it away
 event: ready        data: {}   once, after what is unfinished was sent: whatever the page misses ended before
 
@@ -285,7 +285,6 @@ def _describe(generation: Generation) -> dict[str, Any]:
         "id": generation.public_id,
         "status": generation.status if generation.is_final else "pending",
         "stage": None if generation.is_final else generation.status,
-        "studio": generation.api_key_id is None,
         "html": wall_html([generation], fresh=True),
     }
 

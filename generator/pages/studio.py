@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import urlencode
 from uuid import uuid4
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
@@ -17,6 +19,8 @@ from generator.ask.forms import COUNTS, SHAPES, GenerateForm
 from generator.library import listing, sharing
 from generator.models import ASPECT_RATIOS, PROMPT_MAX_LENGTH
 from generator.pages.cards import groups_of, wall_html
+from generator.pages.presses import press
+from generator.pages.refusals import Refusal
 from kit.http.requests import without_nul
 
 WORDS = ("prompt", "negative_prompt", "aspect_ratio")
@@ -55,8 +59,14 @@ IDEAS = (
 @require_safe
 @never_cache  # Back shows what is true now, with a form that was not sent yet
 def create(request: HttpRequest) -> HttpResponse:
-    """The studio: the composer and what was last asked for. `?from=` and `?prompt=` fill the composer in."""
+    """The studio: the composer and what was last asked for. `?from=` and `?prompt=` fill the composer in.
+
+    A press that was made before its owner had signed up or logged in is drawn now. The session gives it away once, and
+    its nonce admits it once; a page that is fetched ahead, for somebody who may never look, leaves it there.
+    """
     wallet = wallet_of(request)
+    if _is_looked_at(request) and (pressed := drafts.take_press(request.session)):
+        return _draw(request, wallet, pressed)
     return studio(request, wallet, GenerateForm(initial=_initial(request, wallet)))
 
 
@@ -99,12 +109,27 @@ def settings_of(wallet: Wallet, public_id: str) -> dict[str, str] | None:
     return earlier
 
 
+def _draw(request: HttpRequest, wallet: Wallet, pressed: Mapping[str, str]) -> HttpResponse:
+    """Lead to the image that was asked for, its words still in the composer; or say in the form why there is none."""
+    form = GenerateForm({"aspect_ratio": ASPECT_RATIOS[0], **_given(pressed), "nonce": pressed["nonce"]})
+    answer = press(wallet, form)
+    if isinstance(answer, Refusal):
+        wallet.refresh_from_db()
+        return studio(request, wallet, form)
+    first = answer.generation.public_id
+    return redirect(f"{reverse('create')}?{urlencode({'from': first})}#{first}")
+
+
+def _is_looked_at(request: HttpRequest) -> bool:
+    return request.method == "GET" and "prefetch" not in request.headers.get("Sec-Purpose", "")
+
+
 def _initial(request: HttpRequest, wallet: Wallet) -> dict[str, str]:
     """Return what the composer starts with.
 
     That is what was kept over a log-in, an earlier generation (`?from=`), a shared image (`?shared=`), or the address.
     """
-    if kept := drafts.take(request.session):
+    if _is_looked_at(request) and (kept := drafts.take(request.session)):
         return _given(kept)
     if (source := request.GET.get("from")) and (earlier := settings_of(wallet, source)):
         return earlier

@@ -65,7 +65,17 @@ Kind = UpstreamTrouble.Kind
 
 
 class UpstreamError(Exception):
-    """Root of what can go wrong with the upstream (the module draws the tree)."""
+    """Root of what can go wrong with the upstream (the module draws the tree).
+
+    `status` is the HTTP status of the answer, None where there was none or it was no error by its status.
+    """
+
+    status: int | None = None
+
+    @property
+    def words(self) -> str:
+        """What may be told of the answer, beside its status."""
+        return str(self).removeprefix(f"{self.status}: ")
 
 
 class NotAccepted(UpstreamError):
@@ -240,7 +250,9 @@ class ReveClient:
         try:
             return self._job(self._checked(answer))
         except Gone as error:
-            raise OperatorTrouble(f"REVE_API_URL has no generate endpoint: {error}") from None
+            trouble = OperatorTrouble(f"REVE_API_URL has no generate endpoint: {error}")
+            trouble.status = error.status
+            raise trouble from None
 
     def _checked(self, answer: httpx.Response) -> Any:
         """Return the JSON of a good answer; raise what a bad one means."""
@@ -255,6 +267,11 @@ class ReveClient:
         return data
 
     def _refuse(self, answer: httpx.Response, data: Any) -> NoReturn:
+        error = self._meant(answer, data)
+        error.status = answer.status_code
+        raise error
+
+    def _meant(self, answer: httpx.Response, data: Any) -> UpstreamError:
         status = answer.status_code
         code, said = words.code_of(data), words.of_error(data)
         message = self._said(data)
@@ -262,16 +279,16 @@ class ReveClient:
         # Words alone end nothing for everybody: they may quote a customer's prompt. A code of the upstream's does.
         is_about_funds = status == 402 or words.kind_of(code) is words.Kind.FUNDS
         if is_about_funds and 400 <= status < 500:
-            raise OperatorTrouble(told, Kind.OUT_OF_FUNDS)
+            return OperatorTrouble(told, Kind.OUT_OF_FUNDS)
         if status == 429 or (status == 503 and "Retry-After" in answer.headers):
-            raise Busy(told, _retry_after(answer) or 5.0)
+            return Busy(told, _retry_after(answer) or 5.0)
         if status in (400, 422) or (status == 403 and words.kind_of(code, said) is words.Kind.CONTENT):
-            raise PromptRefused(message)
+            return PromptRefused(message)
         if status in (401, 403):
-            raise OperatorTrouble(told)
+            return OperatorTrouble(told)
         if status in (404, 410):
-            raise Gone(told)
-        raise Unclear(told)
+            return Gone(told)
+        return Unclear(told)
 
     def _job(self, data: Any, upstream_id: str | None = None) -> Job:
         """Return what an answer says of the job `upstream_id`, of any job without one.

@@ -17,11 +17,12 @@ from django.views.generic import RedirectView
 from unfold.decorators import action, display
 
 from accounts.models import User
-from accounts.read_only import ReadOnlyAdmin
+from accounts.read_only import ReadOnlyAdmin, line
 from billing import ledger
 from billing.errors import GrantedEnough
 from billing.models import Dispute, Wallet
 from billing.staff import acts, roles
+from kit.http.requests import without_nul
 from reveweb.admin import people, person_actions
 from reveweb.admin.forms import GrantForm
 
@@ -59,7 +60,7 @@ class State(admin.SimpleListFilter):
 class PersonAdmin(ReadOnlyAdmin):
     """Everybody; one's page is composed by `people.look`, and changed by `acts` alone."""
 
-    list_display = ["email", "name", "states", "plan", "balance", "date_joined"]
+    list_display = ["address", "name", "states", "plan", "balance", "date_joined"]
     list_filter = [State, "wallet__plan", "date_joined"]
     list_select_related = ["wallet__plan"]
     search_fields = ["email", "name"]
@@ -82,11 +83,13 @@ class PersonAdmin(ReadOnlyAdmin):
         return found
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """List people; a search for something that only one person has leads straight to them."""
+        """List people; a search that has one hit, by an id or by part of an email or a name, leads straight to it."""
         if request.method == "GET" and set(request.GET) == {"q"} and self.has_view_permission(request):
-            ids = people.find(request.GET["q"])
-            if ids and len(ids) == 1:
-                return redirect("admin:accounts_user_change", ids.pop())
+            typed = without_nul(request.GET["q"]).strip()
+            found, _ = self.get_search_results(request, self.get_queryset(request), typed)
+            hits = list(found.order_by().values_list("pk", flat=True)[:2]) if typed else []
+            if len(hits) == 1:
+                return redirect("admin:accounts_user_change", hits[0])
         response: HttpResponse = super().changelist_view(request, {**(extra_context or {}), "title": "People"})
         return response
 
@@ -181,6 +184,10 @@ class PersonAdmin(ReadOnlyAdmin):
         )
         messages.success(request, f"Granted {form.cleaned_data['credits']:,} credits to each of {granted} people.")
         return redirect("admin:accounts_user_changelist")
+
+    @display(description="Email", ordering="email")
+    def address(self, user: User) -> SafeString:
+        return line(user.email)
 
     @display(description="State")
     def states(self, user: User) -> SafeString:

@@ -14,7 +14,7 @@ from django.utils import timezone
 from billing.models import CreditEntry, Dispute, StaffRefund, StripeEvent
 from billing.outbox import mail
 from generator.files import images, leftovers, shared_mark
-from generator.models import Generation
+from generator.models import CANCELLED, Generation
 from generator.upstreams import trouble
 from kit import pulse
 from reveweb import health
@@ -112,7 +112,8 @@ def _numbers() -> list[tuple[str, Number]]:
     events = StripeEvent.objects.filter(handled_at=None, received_at__lt=now - timedelta(minutes=1)).count()
     disputes = Dispute.objects.filter(closed_at=None).count()
     unsent = mail.failed().count()
-    failed = Generation.objects.filter(status=Generation.Status.FAILED, created_at__gte=day).count()
+    ended = Generation.objects.filter(status=Generation.Status.FAILED, created_at__gte=day)
+    failed = ended.exclude(error_code=CANCELLED).count()
     moved = dict(
         CreditEntry.objects.filter(created_at__gte=today, kind__in=[Kind.GRANT, Kind.HOLD, Kind.RELEASE])
         .order_by()

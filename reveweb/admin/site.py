@@ -56,6 +56,11 @@ def stylesheet(request: HttpRequest) -> str:
     return static("css/admin.css")
 
 
+def script(request: HttpRequest) -> str:
+    """The address of what the admin's search does beyond unfold's."""
+    return static("js/admin-search.js")
+
+
 def environment(request: HttpRequest) -> list[str] | None:
     """Say in the header that payments and images are simulated."""
     return ["Sandbox", "warning"] if settings.SANDBOX else None

@@ -11,17 +11,45 @@ from django.conf import settings
 from django.template import Context, Engine
 from django.urls import reverse
 
+from accounts import keys
 from billing.pages import offers
 from billing.pages.offers import Offer
+from generator import snippets
 from generator.ask.admission import CREDITS_PER_IMAGE
 from generator.models import ASPECT_RATIOS, PROMPT_MAX_LENGTH
-from reveweb.docs import code, errors, reference
+from reveweb.docs import code, errors, reference, rendering
 from reveweb.lanes import API_BODY_BYTES
 
 SOURCES = Path(__file__).parent / "pages"
+CLIENTS = Path(__file__).parent / "clients"  # templates as well
+CLIENT_FILES = {"sh": "bash", "py": "python", "mjs": "javascript"}  # the language of each, by how its name ends
+PATIENCE_SECONDS = 60  # for how much longer than an image may take the clients go on asking
 FRONT = "introduction"
 
+
+@dataclass(frozen=True)
+class Size:
+    """What an image of a shape measures, in pixels, as far as one can plan with it."""
+
+    ratio: str
+    width: int
+    height: int
+    shape: str
+
+
+# What the sandbox draws. The upstream documents 1024 × 1024 for 1:1, and for the others no pixels at all.
+SIZES = (
+    Size("1:1", 1024, 1024, "square"),
+    Size("16:9", 1344, 756, "wide"),
+    Size("3:2", 1248, 832, "landscape"),
+    Size("4:3", 1152, 864, "landscape"),
+    Size("3:4", 864, 1152, "portrait"),
+    Size("2:3", 832, 1248, "portrait"),
+    Size("9:16", 756, 1344, "tall"),
+)
+
 _FENCE_OPTIONS = re.compile(r"^(```\w+) .*$", re.MULTILINE)
+_CODE_OR_GAP = re.compile(r"^```.*?^```|\n{3,}", re.MULTILINE | re.DOTALL)
 _SPECIAL = re.compile(r"[\\`*_\[\]<>&#~|]")  # what Markdown would take for something else than words
 
 
@@ -63,7 +91,10 @@ CHAPTERS = (
             Page("errors", "Errors"),
         ),
     ),
-    Chapter("Guides", (Page("best-practices", "Best practices"), Page("examples", "Examples"))),
+    Chapter(
+        "Guides",
+        (Page("best-practices", "Best practices"), Page("client", "Client code"), Page("examples", "Examples")),
+    ),
     Chapter("Reference", (Page("reference", "API reference"),)),
 )
 PAGES = tuple(page for chapter in CHAPTERS for page in chapter.pages)
@@ -83,12 +114,31 @@ def neighbours(page: Page) -> tuple[Page | None, Page | None]:
 def source(page: Page, base: str) -> str:
     """Return a page's Markdown for the site at `base`, fences with the options that the tests read."""
     text = _engine().get_template(f"{page.slug}.md").render(Context(facts(base), autoescape=False))
-    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+    return _tidy(text)
 
 
 def markdown(page: Page, base: str) -> str:
     """Return a page's Markdown as readers get it."""
     return _FENCE_OPTIONS.sub(r"\1", source(page, base))
+
+
+def llms(base: str) -> str:
+    """Return all that one needs to know to write a client, and which pages there are (llmstxt.org)."""
+    ledes = {one: rendering.render(source(one, base)).lede for one in PAGES}
+    chapters = [(chapter.title, [(one, ledes[one]) for one in chapter.pages]) for chapter in CHAPTERS]
+    known = facts(base) | {"chapters": chapters, "lede": ledes[PAGES[0]]}
+    text = _engine().get_template("llms.txt").render(Context(known, autoescape=False))
+    return _tidy(text)
+
+
+def client(language: str, base: str) -> str:
+    """Return the code of a client for the site at `base`."""
+    own = {
+        "base_url": base,
+        "deadline": _duration(settings.GENERATION_DEADLINE_SECONDS),
+        "client_seconds": settings.GENERATION_DEADLINE_SECONDS + PATIENCE_SECONDS,
+    }
+    return _engine().get_template(f"{language}.txt").render(Context(own, autoescape=False))
 
 
 def facts(base: str) -> dict[str, Any]:
@@ -99,7 +149,14 @@ def facts(base: str) -> dict[str, Any]:
         **links,
         "base_url": base,
         "call": {one.title.lower(): one.text for one in code.first_call(base)},
+        "export": snippets.export(),
+        "clients": {language: client(language, base) for language in CLIENT_FILES.values()},
+        "client_seconds": settings.GENERATION_DEADLINE_SECONDS + PATIENCE_SECONDS,
         "site_name": _SPECIAL.sub(r"\\\g<0>", settings.SITE_NAME),
+        "key_length": keys.LENGTH,
+        "sizes": SIZES,
+        "client_timeout": snippets.SECONDS,
+        "request_seconds": settings.REQUEST_SECONDS,
         "support_email": settings.SUPPORT_EMAIL,
         "sandbox": settings.SANDBOX,
         "payments": settings.PAYMENTS,
@@ -118,7 +175,14 @@ def facts(base: str) -> dict[str, Any]:
         "failures": errors.failures(),
         "operations": reference.operations(),
         "schemas": reference.schemas(),
+        "error_fields": reference.error(),
+        "answer_headers": reference.headers(),
     }
+
+
+def _tidy(text: str) -> str:
+    """Return Markdown without the lines that tags of the template leave empty; code keeps its own."""
+    return _CODE_OR_GAP.sub(lambda found: found[0] if found[0].startswith("```") else "\n\n", text).strip() + "\n"
 
 
 def _duration(seconds: float) -> str:
@@ -131,5 +195,8 @@ def _duration(seconds: float) -> str:
 @lru_cache(maxsize=1)
 def _engine() -> Engine:
     return Engine(
-        dirs=[str(SOURCES)], autoescape=False, libraries={}, builtins=["django.contrib.humanize.templatetags.humanize"]
+        dirs=[str(SOURCES), str(CLIENTS)],
+        autoescape=False,
+        libraries={},
+        builtins=["django.contrib.humanize.templatetags.humanize"],
     )

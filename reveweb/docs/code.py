@@ -45,4 +45,4 @@ def first_call(base: str) -> list[Code]:
     """Return the call that everybody makes first to the site at `base`, as the studio gives it to copy."""
     body = snippets.call_body("A red fox in fresh snow", aspect_ratio="3:2")
     writers = snippets.LANGUAGES
-    return [Code(language, writers[title](base, body, snippets.KEY), {}) for language, title in LANGUAGES.items()]
+    return [Code(language, writers[title](base, body), {}) for language, title in LANGUAGES.items()]

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.core.exceptions import DisallowedHost
 from django.http import Http404
 
-from accounts.errors import InvalidApiKey, MissingApiKey
+from accounts.errors import CutApiKey, InvalidApiKey, MissingApiKey
 from generator.errors import (
     GenerationNotFound,
     IdempotencyConflict,
@@ -19,7 +19,7 @@ from generator.errors import (
     TooManyAtOnce,
     UpstreamPaused,
 )
-from generator.models import PROMPT_REFUSED
+from generator.models import CANCELLED, PROMPT_REFUSED
 from reveweb.api import (
     ANSWERS,
     DATABASE_AWAY,
@@ -28,6 +28,7 @@ from reveweb.api import (
     Answer,
     BodyTooLarge,
     BodyTooSlow,
+    BrokenBody,
     Encoded,
     InvalidJson,
     NeedsHttps,
@@ -65,6 +66,10 @@ GUIDANCE: dict[type[Exception], tuple[str, str]] = {
         "There is no `Authorization` header, or it isn’t of the form `Bearer …`.",
         "Send your key in that header, with each request.",
     ),
+    CutApiKey: (
+        "The key is shorter than keys are: only its beginning, or what stands for it in a sample.",
+        "Send the whole key. It is shown once; if it is lost, create another one.",
+    ),
     InvalidApiKey: (
         "The key is mistyped, unknown, revoked or expired, or its account is suspended.",
         "Check that you sent the whole key. If it is lost, create another one.",
@@ -76,6 +81,10 @@ GUIDANCE: dict[type[Exception], tuple[str, str]] = {
     BodyTooSlow: (
         f"The whole body has not arrived {settings.REQUEST_SECONDS} seconds after the request began.",
         "Send the same request again.",
+    ),
+    BrokenBody: (
+        "The body broke off before its end, or its chunks (`Transfer-Encoding: chunked`) are malformed.",
+        "Send the request again; let a library write it.",
     ),
     NotJson: ("The `Content-Type` names something other than JSON.", "Send `Content-Type: application/json`."),
     Encoded: ("The body is compressed (`Content-Encoding`).", "Send it as it is; it is small."),
@@ -143,6 +152,13 @@ _FAILURES = (
         502,
         "There was no image by the deadline. A `502` calls it `upstream_failed`.",
         "Send the request again, with a new `Idempotency-Key`.",
+    ),
+    Failure(
+        CANCELLED,
+        502,
+        "Its owner cancelled it in the studio before it was drawn, or closed the account. A `502` calls it "
+        "`upstream_failed`.",
+        "Nothing. Send the request again, with a new `Idempotency-Key`, if it is wanted after all.",
     ),
 )
 

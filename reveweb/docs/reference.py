@@ -1,5 +1,6 @@
 """The API's own description of itself (OpenAPI), put in order for people."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from http import HTTPStatus
@@ -7,15 +8,14 @@ from typing import Any
 
 from django.utils.text import slugify
 
-from reveweb.api import api
+from reveweb.openapi import FAILED_CALLS, GENERATE, REF, STATUS, answers, by_code, document, name_of
 
-_REF = "#/components/schemas/"
+_ERROR = "Error"  # what people know all errors as
 _LIMITS = {
     "minLength": "at least {:,} character{s}",
     "maxLength": "at most {:,} character{s}",
     "minimum": "at least {:,}",
     "maximum": "at most {:,}",
-    "pattern": "matches `{}`",
 }
 
 
@@ -36,6 +36,7 @@ class Reply:
 
     status: int
     phrase: str
+    codes: tuple[str, ...]
     schema: str
 
 
@@ -76,17 +77,57 @@ def operations() -> tuple[Operation, ...]:
 def schemas() -> tuple[Object, ...]:
     """Return the objects that answers are made of; what a request is made of stands with its operation."""
     bodies = {_name(_json(details["requestBody"])) for details in _all_operations() if "requestBody" in details}
-    found = _document()["components"]["schemas"]
     return tuple(
         Object(name, schema.get("description", ""), _fields(schema))
-        for name, schema in found.items()
-        if name not in bodies
+        for name, schema in _schemas().items()
+        if name not in bodies and "properties" in schema and _shown_as(name) == name
     )
 
 
 @lru_cache(maxsize=1)
+def error() -> tuple[Field, ...]:
+    """Return the fields that an error can have, whatever its code."""
+    found: dict[str, Field] = {}
+    errors = [_schemas()[name]["properties"]["error"] for name in _schemas() if _shown_as(name) == _ERROR]
+    always = set.intersection(*(set(one["required"]) for one in errors))
+    for one in errors:
+        for name, schema in one["properties"].items():
+            words = schema.get("description", "")
+            found.setdefault(name, Field(name, _type(schema), name in always, words, ()))
+    return tuple(found.values())
+
+
+@lru_cache(maxsize=1)
+def headers() -> tuple[Field, ...]:
+    """Return the headers that answers can have beside HTTP's own."""
+    return tuple(
+        Field(
+            name,
+            _type(one["schema"]),
+            one["required"],
+            one["description"],
+            (*_notes(one["schema"]), *_statuses(name)),
+        )
+        for name, one in _document()["components"]["headers"].items()
+    )
+
+
+def _statuses(header: str) -> Iterator[str]:
+    """Say with which statuses a header comes, unless with all."""
+    replies = [reply for details in _all_operations() for reply in details["responses"].items()]
+    found = [status for status, reply in replies if header in reply["headers"]]
+    if len(found) < len(replies):
+        yield "With " + ", ".join(f"`{status}`" for status in sorted(set(found))) + "."
+
+
+@lru_cache(maxsize=1)
 def _document() -> dict[str, Any]:
-    return dict(api.get_openapi_schema())
+    return document("")
+
+
+def _schemas() -> dict[str, Any]:
+    found: dict[str, Any] = _document()["components"]["schemas"]
+    return found
 
 
 def _all_operations() -> list[dict[str, Any]]:
@@ -94,9 +135,7 @@ def _all_operations() -> list[dict[str, Any]]:
 
 
 def _operation(path: str, method: str, details: dict[str, Any]) -> Operation:
-    body = (
-        _document()["components"]["schemas"][_name(_json(details["requestBody"]))] if "requestBody" in details else {}
-    )
+    body = _schemas()[_name(_json(details["requestBody"]))] if "requestBody" in details else {}
     return Operation(
         id=details["operationId"],
         method=method.upper(),
@@ -106,7 +145,7 @@ def _operation(path: str, method: str, details: dict[str, Any]) -> Operation:
         parameters=tuple(_parameter(one) for one in details.get("parameters", ())),
         body=_fields(body),
         replies=tuple(
-            Reply(int(status), HTTPStatus(int(status)).phrase, _type(_json(reply)))
+            Reply(int(status), HTTPStatus(int(status)).phrase, _codes(_json(reply)), _type(_json(reply)))
             for status, reply in details["responses"].items()
         ),
     )
@@ -129,28 +168,52 @@ def _fields(schema: dict[str, Any]) -> tuple[Field, ...]:
 
 def _type(schema: dict[str, Any]) -> str:
     """Return a schema's type in words, as a link where it is an object of its own."""
-    if "$ref" in schema:
-        return f"[{_name(schema)}](#{slugify(_name(schema))})"
-    if "anyOf" in schema:
-        return " or ".join(_type(one) for one in schema["anyOf"] if one.get("type") != "null")
-    if schema.get("type") == "array":
-        return f"array of {_type(schema['items'])}"
-    return str(schema.get("type", "any"))
+    if "oneOf" in schema or "anyOf" in schema:
+        variants = [one for one in schema.get("oneOf") or schema["anyOf"] if one.get("type") != "null"]
+        return " or ".join(dict.fromkeys(map(_type, variants)))
+    if name := _name(schema):
+        if "properties" not in _schemas()[name]:  # a choice
+            return _type(_schemas()[name])
+        shown = _shown_as(name)
+        return f"[{shown}](#{slugify(shown)})"
+    kind = schema["type"] if isinstance(schema["type"], str) else schema["type"][0]  # … or null
+    return f"{kind}, {schema['format']}" if "format" in schema else kind
+
+
+def _shown_as(name: str) -> str:
+    """Return the name under which people find a schema: all errors have one shape, and so have all failed images."""
+    if name in map(name_of, FAILED_CALLS):
+        return "FailedImage"
+    return _ERROR if name in map(name_of, by_code([*answers(GENERATE), *answers(STATUS)])) else name
+
+
+def _codes(schema: dict[str, Any]) -> tuple[str, ...]:
+    """Return the codes of errors that an answer of this schema can carry."""
+    if name := _name(schema):
+        return _codes(_schemas()[name])
+    if variants := schema.get("oneOf") or schema.get("anyOf"):
+        return tuple(dict.fromkeys(code for one in variants for code in _codes(one)))
+    fields = schema.get("properties", {})
+    if "error" in fields:
+        return _codes(fields["error"])
+    code = fields.get("code", {})
+    return tuple(code.get("enum", [code["const"]] if "const" in code else []))
 
 
 def _notes(schema: dict[str, Any]) -> tuple[str, ...]:
-    inner: dict[str, Any] = next((one for one in schema.get("anyOf", ()) if one.get("type") != "null"), {})
-    known = {**inner, **schema}
     notes = []
-    if "enum" in known:
-        notes.append("One of " + ", ".join(f"`{value}`" for value in known["enum"]) + ".")
-    limits = [_limit(words, known[name]) for name, words in _LIMITS.items() if name in known]
+    for one in schema.get("anyOf", ()):
+        if name := _name(one):
+            schema = {**_schemas()[name], **schema}
+    if "const" in schema:
+        notes.append(f"Always `{schema['const']}`.")
+    if "enum" in schema:
+        notes.append("One of " + ", ".join(f"`{value}`" for value in schema["enum"]) + ".")
+    limits = [_limit(words, schema[name]) for name, words in _LIMITS.items() if name in schema]
     if limits:
         notes.append((" , ".join(limits)).replace(" ,", ",").capitalize() + ".")
-    if known.get("default") not in (None, ""):
-        notes.append(f"Default: `{str(known['default']).lower()}`.")
-    if known.get("examples"):
-        notes.append(f"Example: `{known['examples'][0]}`.")
+    if schema.get("examples"):
+        notes.append(f"Example: `{schema['examples'][0]}`.")
     return tuple(notes)
 
 
@@ -163,4 +226,4 @@ def _json(part: dict[str, Any]) -> dict[str, Any]:
 
 
 def _name(schema: dict[str, Any]) -> str:
-    return str(schema.get("$ref", "")).removeprefix(_REF)
+    return str(schema.get("$ref", "")).removeprefix(REF)

@@ -7,6 +7,7 @@ from reveweb.docs import views
 urlpatterns = [
     path("docs/", views.page, name="docs"),
     path("docs/search/", views.results, name="docs_search"),
+    path("docs/reveweb.<slug:ending>", views.client, name="docs_client"),
     path("docs/<slug:slug>.md", views.markdown, name="docs_markdown"),
     path("docs/<slug:slug>/", views.page, name="docs_page"),
     path("llms.txt", views.llms, name="llms"),

@@ -44,6 +44,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
         "LOGO_TEXT": settings.LOGO_TEXT,
         "STATIC_URL": settings.STATIC_URL,
         "SUPPORT_EMAIL": settings.SUPPORT_EMAIL,
+        "STATUS_URL": settings.STATUS_URL,
         "REQUEST_ID": request_id.current.get(),
         "IS_OUTAGE": is_outage,
     }

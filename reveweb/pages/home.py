@@ -1,5 +1,7 @@
 """The landing page, and the way from its prompt box to the studio."""
 
+from uuid import UUID, uuid4, uuid5
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -8,6 +10,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from generator.ask import drafts
 from kit.http.requests import without_nul
+from kit.text import is_blank
 from reveweb.pages.landing import pictures
 from reveweb.pages.pricing import prices
 
@@ -21,7 +24,7 @@ EXAMPLES = (
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     """Show what the site is."""
-    context = {"examples": EXAMPLES, "shots": pictures(), **prices(request)}
+    context = {"examples": EXAMPLES, "shots": pictures(), "nonce": uuid4(), **prices(request)}
     return render(request, "home.html", context)
 
 
@@ -29,12 +32,23 @@ def home(request: HttpRequest) -> HttpResponse:
 def start(request: HttpRequest) -> HttpResponse:
     """Take the landing page's prompt, one of its ideas or one of its pictures to the studio, by way of signing up.
 
-    Nothing is drawn yet: the studio shows the words, and what pressing Generate costs.
+    Who pressed Generate gets the image there at once. An idea or a picture is only taken up: the studio shows the
+    words, and what pressing Generate costs.
     """
-    drafts.keep(request.session, _wanted(request))
+    wanted = _wanted(request)
+    has_pressed = not request.POST.keys() & {"idea", "picture"} and not is_blank(wanted["prompt"])
+    drafts.keep(request.session, wanted, press=_nonce(request, wanted["prompt"]) if has_pressed else None)
     if request.user.is_authenticated:
         return redirect("create")
     return redirect(f"{reverse('account_signup')}?{urlencode({'next': reverse('create')})}")
+
+
+def _nonce(request: HttpRequest, prompt: str) -> UUID:
+    """Return the same for a press that is sent twice, another for other words from the same page."""
+    try:
+        return uuid5(UUID(request.POST.get("nonce", "")), prompt)
+    except ValueError:
+        return uuid4()
 
 
 def _wanted(request: HttpRequest) -> dict[str, str]:

@@ -22,7 +22,7 @@ from billing.staff import forgetting
 from billing.stripe import closing
 from generator.jobs import lifecycle
 from generator.library import trash
-from generator.models import Generation
+from generator.models import CANCELLED, Generation
 from kit import storage
 from kit.threads import let_go
 from reveweb.personal import jobs
@@ -56,7 +56,7 @@ class StillLeft(Exception):
 def _stop_drawing(wallet: Wallet) -> None:
     for generation in wallet.generations.filter(status__in=Generation.UNFINISHED):
         message = "The account was deleted."
-        lifecycle.fail(generation, code="cancelled", message=message, only_if=lifecycle.WHOEVER_HAS_IT)
+        lifecycle.fail(generation, code=CANCELLED, message=message, only_if=lifecycle.WHOEVER_HAS_IT)
 
 
 def _delete_images(task: PersonalTask, wallet: Wallet) -> None:

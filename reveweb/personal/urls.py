@@ -3,11 +3,15 @@
 from django.urls import URLPattern, path, re_path
 from django.views.generic import RedirectView
 
+from reveweb.login.pressed import reconsider
+from reveweb.login.viewer import here
 from reveweb.login.views import ConfirmEmailView, EmailView
 from reveweb.personal.pages import data, profile, security, sessions
 
 urlpatterns: list[URLPattern] = [
     path("account/", profile.profile, name="account"),
+    path("account/here/", here, name="here"),
+    path("account/pressed/", reconsider, name="reconsider"),
     path("account/theme/", profile.theme, name="account_theme"),
     path("account/security/", security.security, name="account_security"),
     path("account/sessions/", sessions.listing, name="account_sessions"),

@@ -16,6 +16,7 @@ UNFOLD = {
     "SHOW_VIEW_ON_SITE": True,
     "BORDER_RADIUS": "8px",
     "STYLES": ["reveweb.admin.site.stylesheet"],
+    "SCRIPTS": ["reveweb.admin.site.script"],
     "DASHBOARD_CALLBACK": "reveweb.admin.cockpit.add_numbers",
     "ENVIRONMENT": "reveweb.admin.site.environment",
     "SIDEBAR": {"show_search": True, "command_search": True, "navigation": "reveweb.admin.site.navigation"},

@@ -12,6 +12,8 @@ from reveweb.settings.where import DEBUG, SITE_NAME
 LOGO_TEXT = env.text("LOGO_TEXT", SITE_NAME)
 ACCENT_HUE = env.whole("ACCENT_HUE", 274, most=360)  # degrees in oklch; lightness keeps the contrast whatever the hue
 SUPPORT_EMAIL = env.mailbox("SUPPORT_EMAIL")
+TERMS_URL, PRIVACY_URL = env.address("TERMS_URL"), env.address("PRIVACY_URL")
+STATUS_URL = env.address("STATUS_URL")
 EXPLORE = env.flag("EXPLORE", False)
 
 INSTALLED_APPS = [
@@ -48,6 +50,7 @@ MIDDLEWARE = [
     "reveweb.middleware.in_utf8",
     "django.middleware.security.SecurityMiddleware",
     "reveweb.middleware.ContentSecurityPolicy",
+    "reveweb.middleware.PermissionsPolicy",
     "reveweb.middleware.refused_body",
     "reveweb.middleware.StaticFiles",
     "reveweb.middleware.Compression",
@@ -56,11 +59,13 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "reveweb.login.viewer.ViewerCookie",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "reveweb.login.activity.session_activity",
+    "reveweb.login.pressed.PressedForms",
     "reveweb.middleware.StorageAnswers",
 ]
 
@@ -72,6 +77,7 @@ API_MIDDLEWARE = [
     "reveweb.https.over_https",
 ]
 
+CSRF_FAILURE_VIEW = "reveweb.login.pressed.csrf_failed"
 ROOT_URLCONF = "reveweb.urls"
 ASGI_APPLICATION = "reveweb.asgi.application"
 TEMPLATES: list[dict[str, Any]] = [
@@ -80,7 +86,7 @@ TEMPLATES: list[dict[str, Any]] = [
         "DIRS": [BASE_DIR / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
-            "builtins": ["django.templatetags.static", "heroicons.templatetags.heroicons"],
+            "builtins": ["django.templatetags.static", "heroicons.templatetags.heroicons", "kit.moments"],
             "context_processors": [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
@@ -166,3 +172,12 @@ ADMIN_CONTENT_SECURITY_POLICY = {
     "style-src": ["'self'", "'unsafe-inline'"],
     "img-src": ["'self'", "data:", "blob:", *([_origin(IMAGE_BASE_URL)] if IMAGE_BASE_URL else [])],
 }
+
+# --- What a page may ask of the device (Permissions-Policy): what its scripts use, and of the rest nothing
+
+_USED = ("clipboard-write", "fullscreen", "publickey-credentials-create", "publickey-credentials-get")
+_UNUSED = (
+    *("accelerometer", "camera", "display-capture", "geolocation", "gyroscope", "hid", "magnetometer", "microphone"),
+    *("midi", "payment", "serial", "usb", "xr-spatial-tracking"),
+)
+PERMISSIONS_POLICY = ", ".join([*(f"{name}=(self)" for name in _USED), *(f"{name}=()" for name in _UNUSED)])

@@ -5,6 +5,7 @@ from typing import Any
 from django import template
 from django.template.context import Context
 
+from generator import snippets
 from kit.http.requests import site_of
 from reveweb.docs.code import chosen_language, first_call
 
@@ -22,3 +23,10 @@ def show_first_call(context: Context, *, keeps_height: bool = False) -> dict[str
         "chosen": chosen_language(request.COOKIES),
         "keeps_height": keeps_height,
     }
+
+
+@register.simple_tag(takes_context=True)
+def first_call_with(context: Context, secret: str) -> str:
+    """Show the call for a shell, after the line that sets the key which it reads."""
+    call, *_ = first_call(site_of(context["request"]))
+    return f"{snippets.export(secret)}\n\n{call.text}"

@@ -15,14 +15,19 @@ document.addEventListener("click", async (event) => {
   dialog.showModal();
 });
 
-async function fetchCall(opener) {
+async function fetchCall(opener, isAgain = false) {
   const asked = opener.form ? { method: "POST", body: new FormData(opener.form) } : {};
   try {
     const response = await fetch(opener.formAction ?? opener.href, {
       ...asked,
       headers: { Accept: "application/json" },
     });
-    const { html, errors } = await response.json();
+    const { html, errors, login, csrf } = await response.json();
+    if (login) location.assign(login);
+    if (csrf && opener.form && !isAgain) {
+      opener.form.elements.csrfmiddlewaretoken.value = csrf;
+      return await fetchCall(opener, true);
+    }
     if (errors) document.dispatchEvent(new CustomEvent("refused", { detail: { errors } }));
     return html;
   } catch {

@@ -5,7 +5,8 @@ const wall = document.querySelector("[data-wall]");
 const announcer = document.querySelector("[data-announce]");
 const empty = document.querySelector("[data-empty]");
 const seen = new WeakMap(); // card → when its wait or its drawing began, by the page's own clock
-const FINAL = ["completed", "failed"];
+const OUTCOMES = { completed: "Your image is ready", failed: "This image could not be made" };
+const FINAL = Object.keys(OUTCOMES);
 const groupsOf = (html) => Object.assign(document.createElement("template"), { innerHTML: html }).content.children;
 const cardsOf = (group) => [...group.querySelectorAll("[data-generation]")];
 
@@ -24,9 +25,15 @@ function put(group) {
   here.dataset.count = cardsOf(here).length;
 }
 
+// What is new keeps a row of its own until the page is loaded again, or a place that does not grow: nothing that hangs
+// there already changes its size.
 function hang(group) {
   const at = Number(group.dataset.at);
   const older = [...wall.children].find((other) => Number(other.dataset.at) < at);
+  if ((older ?? null) === wall.firstElementChild) {
+    const isApart = older?.matches(".is-large, .is-loose"); // else it would stand in a row of those that hang
+    group.classList.add(group.dataset.press || !isApart ? "is-large" : "is-loose");
+  }
   wall.insertBefore(group, older ?? null);
   cardsOf(group).forEach(ready);
 }
@@ -39,7 +46,7 @@ function isNews(old, card) {
 function replace(old, card) {
   const focused = old.contains(document.activeElement);
   old.replaceWith(card);
-  if (focused) card.querySelector("a")?.focus();
+  if (focused) card.querySelector("a, button, summary")?.focus();
   if (FINAL.includes(card.dataset.status)) announce(card);
 }
 
@@ -57,7 +64,7 @@ function take(id) {
 }
 
 function announce(card) {
-  const how = card.dataset.status === "completed" ? "Your image is ready" : "This image could not be made";
+  const how = card.dataset.cancelled !== undefined ? "Cancelled" : OUTCOMES[card.dataset.status];
   announcer.textContent = `${how}: ${card.closest("[data-group]").dataset.prompt.slice(0, 80)}`;
 }
 
@@ -78,10 +85,34 @@ function show() {
   tick();
 }
 
-document.addEventListener("generation", ({ detail: { id, status, html, studio = true } }) => {
+document.addEventListener("generation", ({ detail: { id, status, html } }) => {
   if (status === "deleted") take(id);
-  else if (studio && html) [...groupsOf(html)].forEach(put);
+  else if (html) [...groupsOf(html)].forEach(put);
   show();
+});
+
+// --- Cancelling what waits
+
+document.addEventListener("submit", async (event) => {
+  const pressed = event.target.closest("[data-cancel]");
+  if (!pressed) return;
+  event.preventDefault();
+  if (pressed.ariaBusy === "true") return;
+  pressed.ariaBusy = "true";
+  const body = new URLSearchParams({ csrfmiddlewaretoken: document.querySelector("[name=csrfmiddlewaretoken]").value });
+  try {
+    const response = await fetch(pressed.action, { method: "POST", body, headers: { Accept: "application/json" } });
+    if (response.redirected) return location.reload(); // the session has ended
+    if (!response.ok) return look(); // it is gone by now
+    const { cancelled, html, balance } = await response.json();
+    document.dispatchEvent(new CustomEvent("generation", { detail: { html } }));
+    document.dispatchEvent(new CustomEvent("balance", { detail: { balance } }));
+    if (!cancelled) announcer.textContent = "It was too late to cancel. The image is being made.";
+  } catch {
+    // No network: the button stays for another press.
+  } finally {
+    pressed.ariaBusy = null;
+  }
 });
 
 // --- When something may have been missed

@@ -29,8 +29,7 @@ async function send(pressed, data) {
   if (onItsWay.has(pressed)) return null;
   busy(pressed, true);
   try {
-    const response = await fetch(form.action, { method: "POST", body: data, headers: { Accept: "application/json" } });
-    return await answered(response);
+    return await answered(await post(data));
   } catch {
     // The request may have arrived: the nonce stays, so that sending again is charged once.
     show({ __all__: ["The connection was lost. Press the button again; you are not charged twice."] });
@@ -38,6 +37,17 @@ async function send(pressed, data) {
   } finally {
     busy(pressed, false);
   }
+}
+
+// The form's token is stale after a log-in in another tab; the answer then has a new one.
+async function post(data, isAgain = false) {
+  const response = await fetch(form.action, { method: "POST", body: data, headers: { Accept: "application/json" } });
+  const isJson = response.headers.get("Content-Type")?.startsWith("application/json");
+  if (response.status !== 403 || !isJson || isAgain) return response;
+  const { csrf } = await response.json();
+  form.elements.csrfmiddlewaretoken.value = csrf;
+  data.set("csrfmiddlewaretoken", csrf);
+  return await post(data, true);
 }
 
 async function answered(response) {

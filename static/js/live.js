@@ -1,5 +1,5 @@
 // Listens to the account's event stream while the page is visible, and asks by itself when the stream is away.
-// Says "generation" {id, status, html?, studio} and "balance" {balance} on the document, and "look" {polling?} when a
+// Says "generation" {id, status, html?} and "balance" {balance} on the document, and "look" {polling?} when a
 // page may have missed something: after a gap of the stream, and every few seconds while there is none.
 
 const POLL_MS = 2000;

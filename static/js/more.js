@@ -7,6 +7,7 @@ let wall = null;
 let link = null;
 let width = 0;
 let busy = false;
+let returning = false; // to the place that was left: what is shown on the way is none
 
 const near = new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && fetchMore(), {
   rootMargin: "700px 0px",
@@ -58,7 +59,7 @@ async function fetchMore(show = 0) {
   try {
     const url = new URL(asked.href);
     if (show) url.searchParams.set("show", show);
-    const response = await fetch(url, { headers: { "HX-Request": "true", "HX-Target": "results" } });
+    const response = await fetch(url, { cache: "no-store", headers: { "HX-Request": "true", "HX-Target": "results" } });
     if (!response.ok || response.headers.has("HX-Redirect")) return; // the link still works by hand
     const page = new DOMParser().parseFromString(await response.text(), "text/html");
     if (asked === link && asked.isConnected) add(page);
@@ -82,16 +83,43 @@ function add(page) {
   say(false);
 }
 
+const topOf = (tile) => Math.round(tile.getBoundingClientRect().top);
+
 function remember() {
-  if (wall) history.replaceState({ ...history.state, shown: wall.childElementCount, y: Math.round(scrollY) }, "");
+  if (!wall || returning) return;
+  const first = tiles().find((tile) => tile.getBoundingClientRect().bottom > 0); // the place, whatever goes above it
+  const place = first && { id: first.id, top: topOf(first) };
+  history.replaceState({ ...history.state, shown: wall.childElementCount, y: Math.round(scrollY), place }, "");
 }
 
+// More than the server gives at once is fetched in parts. Whoever scrolls meanwhile stays where they are then.
 async function comeBack() {
-  const { shown = 0, y = 0 } = history.state ?? {};
-  const missing = shown - (wall?.childElementCount ?? 0);
-  if (performance.getEntriesByType("navigation")[0]?.type === "navigate" || missing <= 0) return;
-  await fetchMore(missing);
-  scrollTo(0, y);
+  const { shown = 0, y = 0, place } = history.state ?? {};
+  const way = performance.getEntriesByType("navigation")[0]?.type;
+  if (!wall || way === "navigate" || wall.childElementCount >= shown) return;
+  returning = true;
+  const moves = ["wheel", "touchmove", "keydown", "pointerdown"];
+  const stay = () => (returning = false);
+  for (const move of moves) addEventListener(move, stay, { passive: true, once: true });
+  for (let before = -1; link && wall.childElementCount < shown && wall.childElementCount > before; ) {
+    before = wall.childElementCount;
+    await fetchMore(shown - before);
+  }
+  for (const move of moves) removeEventListener(move, stay);
+  if (!returning) return;
+  const tile = document.getElementById(place?.id ?? "");
+  if (tile && wall.contains(tile)) scrollBy(0, topOf(tile) - place.top);
+  else scrollTo(0, y);
+  returning = false;
+}
+
+// From an image's page: to its tile, with the focus on it.
+function land() {
+  const tile = location.hash && document.getElementById(location.hash.slice(1));
+  const way = performance.getEntriesByType("navigation")[0]?.type;
+  if (way !== "navigate" || !tile || !wall?.contains(tile)) return;
+  tile.scrollIntoView({ block: "center" });
+  tile.querySelector(".tile-link").focus({ preventScroll: true });
 }
 
 let pending = 0;
@@ -107,5 +135,10 @@ document.addEventListener("want-more", () => fetchMore());
 document.addEventListener("wall-changed", holdBack);
 document.addEventListener("htmx:afterSettle", settle);
 document.addEventListener("htmx:historyRestore", settle);
+document.addEventListener("click", remember, { capture: true }); // it may lead away before the place is kept
+addEventListener("pagehide", remember);
 settle();
 comeBack();
+// Not sooner: at the end of loading a browser takes the focus away to go to the address's fragment by itself.
+if (document.readyState === "complete") land();
+else addEventListener("load", () => setTimeout(land));

@@ -111,8 +111,9 @@ async function offer(form) {
 const isNamed = !/^[\d.]+$|^\[/.test(location.hostname);
 const isSupported = Boolean(isNamed && window.PublicKeyCredential && navigator.credentials);
 for (const notice of document.querySelectorAll("[data-passkey-unsupported]")) notice.hidden = isSupported;
+if (!isSupported) for (const form of document.querySelectorAll("[data-passkey]")) form.remove();
 
-for (const form of isSupported ? document.querySelectorAll("[data-passkey]") : []) {
+for (const form of document.querySelectorAll("[data-passkey]")) {
   const problem = form.querySelector("[data-passkey-error]");
   let busy = false;
   form.hidden = false;

@@ -25,7 +25,7 @@ async function ask() {
 async function look() {
   try {
     const response = await fetch(place.dataset.progress, { headers: { Accept: "application/json" } });
-    if (response.redirected) location.reload(); // the session has ended
+    if (response.redirected || response.status === 401) location.reload(); // the session has ended
     if (!response.ok || response.redirected) return response.status === 404;
     show(await response.json());
   } catch {

@@ -9,8 +9,13 @@ const main = document.querySelector("main");
 const bar = document.querySelector("[data-selection]");
 const toasts = document.querySelector("[data-toasts]");
 const words = bar.querySelector("[data-count-words]");
-const most = Number(bar.dataset.most);
+const here = bar.querySelector("[data-here-words]");
+const allButton = bar.querySelector("[data-select-all]");
+const most = Number(bar.dataset.most); // images that a form may name
+const zipMost = Number(bar.dataset.zipMost);
 const trashed = []; // lists of tiles, the last one last: what Undo takes back
+let found = null; // {count, newest, filter}: all that the filter finds, more than this page shows
+let everything = null; // the same while all of it is selected, with the tiles that were taken out: {…, but}
 let mode = false;
 let anchor = null;
 let timer = 0;
@@ -18,20 +23,29 @@ let timer = 0;
 const tiles = () => [...document.querySelectorAll("[data-tile]:not([hidden], .is-held)")];
 const boxOf = (tile) => tile.querySelector(".tile-check input");
 const selected = () => tiles().filter((tile) => boxOf(tile).checked);
+const isPart = () => Boolean(document.querySelector("[data-more], [data-paged]"));
+const number = (count) => count.toLocaleString("en");
+const countOf = () => (everything ? everything.count - everything.but.size : selected().length);
 const images = (count) => (count === 1 ? "Image" : `${count.toLocaleString("en")} images`);
 const say = (name) => document.dispatchEvent(new CustomEvent(name));
 
 function update() {
-  const count = selected().length;
+  const count = countOf();
   if (count) mode = true;
+  if (mode) look();
   main.toggleAttribute("data-selecting", mode);
   bar.classList.toggle("is-open", mode);
-  const tooMany = count > most;
-  const text = tooMany
-    ? `${count.toLocaleString("en")} selected: ${most.toLocaleString("en")} at most at once`
-    : `${count.toLocaleString("en")} selected`;
+  const tooMany = !everything && count > most;
+  const noZip = count > zipMost;
+  let text = `${number(count)} selected`;
+  if (tooMany) text += `: select all, or at most ${number(most)} one by one`;
+  else if (noZip) text += `. A ZIP holds ${number(zipMost)} at most: choose fewer by their date`;
   if (words.textContent !== text) words.textContent = text;
+  const shown = isPart() ? `${number(tiles().length)} on this page` : "";
+  if (here.textContent !== shown) here.textContent = shown;
+  allButton.querySelector("[data-all-count]").textContent = isPart() && found ? ` ${number(found.count)}` : "";
   for (const button of bar.querySelectorAll("[type=submit]")) button.disabled = !count || tooMany;
+  if (noZip) bar.querySelector("[data-zip]").disabled = true;
   syncFavour();
   for (const toggle of document.querySelectorAll("[data-select-toggle]")) {
     toggle.hidden = !mode && !tiles().length;
@@ -42,6 +56,8 @@ function update() {
 
 function leave() {
   mode = false;
+  everything = null;
+  found = null;
   anchor = null;
   for (const box of document.querySelectorAll(".tile-check input:checked")) box.checked = false;
   update();
@@ -50,20 +66,69 @@ function leave() {
 function pick(tile, on, range) {
   const all = tiles();
   const [from, to] = [all.indexOf(anchor), all.indexOf(tile)].sort((one, other) => one - other);
-  if (range && from >= 0) for (const each of all.slice(from, to + 1)) boxOf(each).checked = on;
-  boxOf(tile).checked = on;
+  const some = range && from >= 0 ? [...all.slice(from, to + 1), tile] : [tile];
+  for (const each of some) {
+    boxOf(each).checked = on;
+    if (on) everything?.but.delete(each.id);
+    else everything?.but.add(each.id);
+  }
   anchor = tile;
   update();
 }
 
-function selectAll() {
+// All that the filter finds, also what this page does not show yet. How many that is, is asked when somebody begins to
+// select; what is made later is newer than the newest of then, and stays out.
+
+let asking = null;
+
+async function ask() {
+  const filter = new URLSearchParams(location.search);
+  for (const name of ["before", "show", "at"]) filter.delete(name);
+  const response = await fetch(`${bar.dataset.countAll}?${filter}`);
+  if (!response.ok || response.redirected) return;
+  found = { ...(await response.json()), filter: filter.toString() };
+}
+
+function look() {
+  if (found || asking || !isPart()) return asking;
+  asking = ask()
+    .catch(() => {}) // no network: the button says how many once there is one
+    .finally(() => {
+      asking = null;
+      if (found) update();
+    });
+  return asking;
+}
+
+async function selectAll() {
   mode = true;
-  for (const tile of tiles().slice(0, most)) boxOf(tile).checked = true;
+  if (isPart() || tiles().length > most) {
+    found = null;
+    asking ??= ask()
+      .catch(() => {})
+      .finally(() => (asking = null));
+    await asking;
+    if (!found) return complain("Your images could not be counted. Try again.");
+    everything = { ...found, but: new Set() };
+  }
+  tick();
   update();
 }
 
+function tick() {
+  for (const tile of document.querySelectorAll("[data-tile]:not([hidden])")) {
+    boxOf(tile).checked = !everything?.but.has(tile.id);
+  }
+}
+
+function meaning(list) {
+  if (list) return { ids: list.map((tile) => tile.id).join(",") };
+  const { filter, newest, count, but } = everything;
+  return { all: "1", filter, newest, count, ...(but.size && { but: [...but].join(",") }) };
+}
+
 async function post(address, list, more = {}) {
-  const body = new URLSearchParams({ ids: list.map((tile) => tile.id).join(","), ...more });
+  const body = new URLSearchParams({ ...meaning(list), ...more });
   const token = bar.elements.csrfmiddlewaretoken.value;
   const response = await fetch(address, {
     method: "POST",
@@ -71,8 +136,10 @@ async function post(address, list, more = {}) {
     headers: { "HX-Request": "true", "X-CSRFToken": token },
   });
   const login = response.headers.get("HX-Redirect");
+  const isStale = response.headers.has("HX-Refresh"); // the form's token, after a log-in in another tab
   if (login) location.assign(login);
-  if (!response.ok || login) throw new Error(response.status);
+  else if (isStale) location.reload();
+  if (!response.ok || login || isStale) throw new Error(response.status);
   return response.text();
 }
 
@@ -92,6 +159,19 @@ function syncFavour() {
   const word = list.length && list.every(isFavourite) ? "Unfavourite" : "Favourite";
   const place = bar.querySelector("[data-favour-word]");
   if (place.textContent !== word) place.textContent = word;
+}
+
+async function favourEverything() {
+  const count = countOf();
+  const on = !selected().every(isFavourite);
+  try {
+    await post(bar.dataset.favourites, null, { on: on ? "1" : "0" });
+    for (const tile of selected()) draw(tile, on);
+    syncFavour();
+    note(on ? `Added ${images(count)} to favourites.` : `Removed ${images(count)} from favourites.`);
+  } catch {
+    complain("Your images could not all be changed. Try again.");
+  }
 }
 
 async function favour(list) {
@@ -144,6 +224,20 @@ async function throwAway(list, { toUndo = false } = {}) {
   } catch {
     show(list, true);
     complain(`${images(list.length)} could not be deleted. Nothing was changed; try again.`);
+  }
+}
+
+async function throwAllAway() {
+  const count = countOf();
+  for (const button of bar.querySelectorAll("[type=submit]")) button.disabled = true;
+  words.textContent = `Deleting ${images(count)} …`;
+  try {
+    await post(bar.dataset.delete, null);
+    leave();
+    location.reload(); // the page itself says so, and offers to undo it
+  } catch {
+    update();
+    complain("Not all of your images could be deleted. Load the page again to see which are left.");
   }
 }
 
@@ -219,9 +313,11 @@ document.addEventListener("keydown", (event) => {
   if (typing || event.defaultPrevented) return;
   const tile = event.target.closest?.("[data-tile]");
   const command = event.ctrlKey || event.metaKey;
-  if (command && event.key.toLowerCase() === "z" && trashed.length) {
+  const undo = document.querySelector("[data-trashed] form");
+  if (command && event.key.toLowerCase() === "z" && (trashed.length || undo)) {
     event.preventDefault();
-    takeBack();
+    if (trashed.length) takeBack();
+    else undo.requestSubmit();
   } else if (document.querySelector("dialog[open]") || !mode) {
     return;
   } else if (command && event.key.toLowerCase() === "a") {
@@ -229,7 +325,7 @@ document.addEventListener("keydown", (event) => {
     selectAll();
   } else if (event.key.toLowerCase() === "f" && !command && !event.altKey && !event.repeat && selected().length) {
     event.preventDefault();
-    favour(selected());
+    everything ? favourEverything() : favour(selected());
   } else if (event.key === " " && tile && event.target.matches(".tile-link")) {
     event.preventDefault();
     pick(tile, !boxOf(tile).checked, false);
@@ -241,7 +337,7 @@ document.addEventListener("keydown", (event) => {
 
 document.addEventListener("walked", (event) => {
   if (!mode || !event.detail.extend) return;
-  boxOf(event.detail.from).checked = true;
+  pick(event.detail.from, true, false);
   pick(event.detail.to, true, false);
 });
 
@@ -250,30 +346,28 @@ function meant({ tiles: list, only }) {
   return !only && many.includes(list[0]) ? many : list;
 }
 
-document.addEventListener("throw", (event) => throwAway(meant(event.detail)));
-document.addEventListener("heart", (event) => favour(meant(event.detail)));
+const meansAll = ({ tiles: [tile], only }) => everything && !only && boxOf(tile).checked;
+
+document.addEventListener("throw", ({ detail }) => (meansAll(detail) ? throwAllAway() : throwAway(meant(detail))));
+document.addEventListener("heart", ({ detail }) => (meansAll(detail) ? favourEverything() : favour(meant(detail))));
 
 toasts.addEventListener("submit", (event) => {
   event.preventDefault();
   takeBack();
 });
-bar.addEventListener("formdata", (event) =>
-  event.formData.set(
-    "ids",
-    selected()
-      .map((tile) => tile.id)
-      .join(","),
-  ),
-);
+bar.addEventListener("formdata", ({ formData }) => {
+  formData.delete("ids");
+  for (const [name, value] of Object.entries(meaning(everything ? null : selected()))) formData.set(name, value);
+});
 bar.addEventListener("submit", (event) => {
   if (event.submitter?.matches("[data-delete-selected]")) {
     event.preventDefault();
-    throwAway(selected(), { toUndo: true });
+    everything ? throwAllAway() : throwAway(selected(), { toUndo: true });
   } else if (event.submitter?.matches("[data-favour]")) {
     event.preventDefault();
-    favour(selected());
+    everything ? favourEverything() : favour(selected());
   } else {
-    note(`Your ZIP with ${images(selected().length).toLowerCase()} is on its way.`);
+    note(`Your ZIP with ${images(countOf()).toLowerCase()} is on its way.`);
   }
 });
 for (const [name, act] of [
@@ -284,6 +378,10 @@ for (const [name, act] of [
   button.hidden = false;
   button.addEventListener("click", act);
 }
-document.addEventListener("tiles", update);
+document.addEventListener("tiles", ({ detail }) => {
+  if (detail.fresh) everything = found = null; // another filter, other images
+  if (everything) tick();
+  update();
+});
 addEventListener("pageshow", update); // the browser may have kept ticks over a reload
 update();

@@ -16,7 +16,7 @@ from django.db import connection
 from django.utils import timezone
 
 from accounts import keys
-from accounts.errors import AlreadyMinted, InvalidApiKey, KeyStopped, MissingApiKey, TooManyKeys
+from accounts.errors import AlreadyMinted, CutApiKey, InvalidApiKey, KeyStopped, MissingApiKey, TooManyKeys
 from accounts.models import ApiKey, User
 
 
@@ -105,6 +105,17 @@ def test_a_mistyped_key_is_refused_without_a_look_into_the_database(
     _, secret = mint(alice)
     with django_assert_num_queries(0), pytest.raises(InvalidApiKey):
         keys.verify(spoil(secret))
+
+
+@pytest.mark.parametrize("rest", ["", "_…", "…", "_", "_abc", "..."])
+def test_the_visible_beginning_of_a_key_is_told_from_a_key(alice: User, rest: str) -> None:
+    key, secret = mint(alice)
+    for cut in (key.prefix + rest, secret[:-1], secret[1:], "YOUR_API_KEY", "$REVEWEB_API_KEY"):
+        with pytest.raises(CutApiKey):
+            keys.verify(cut)
+    with pytest.raises(InvalidApiKey) as whole:
+        keys.verify(secret[:-1] + ("a" if secret[-1] != "a" else "b"))
+    assert whole.type is InvalidApiKey
 
 
 def test_a_well_formed_key_that_nobody_made_is_refused(alice: User) -> None:

@@ -44,6 +44,12 @@ def test_it_counts_what_an_operator_wants_to_know(
         assert boss.client.get(number.url).status_code == 200, number.url
 
 
+@pytest.mark.services
+def test_what_its_owner_cancelled_is_no_failure(boss: Staff, generation: Generation) -> None:
+    assert lifecycle.cancel(generation)
+    assert numbers(boss)["Images failed in 24 hours"] == 0
+
+
 def processes(who: Staff) -> dict[str, tuple[str, bool]]:
     return {each.label: (each.words, each.alarming) for each in who.get("index").context["processes"]}
 

@@ -22,6 +22,8 @@ from billing.models import (
     Wallet,
 )
 from billing.staff import acts
+from generator.ask import admission
+from generator.jobs import lifecycle
 from generator.models import Generation, UpstreamTrouble
 from tests.admin.conftest import REASON, Staff
 from tests.billing.books import audit
@@ -131,6 +133,23 @@ def test_entries_lead_to_their_causes(boss: Staff, wallet: Wallet, drawn: Genera
     assert boss.client.get("/admin/billing/payment/checkout_3Acs_5Ftest_5FAlice1/change/").status_code == 200
     assert boss.client.get("/admin/billing/payment/checkout_3Anone/change/").status_code == 302
     assert audit(wallet) == 57
+
+
+def test_a_failed_image_shows_what_the_upstream_answered_and_how_often_it_was_asked(
+    boss: Staff, wallet: Wallet
+) -> None:
+    asked = admission.admit(wallet=wallet, request=admission.ImageRequest(prompt="a lighthouse")).generation
+    claimed = lifecycle.claim_submission(asked.pk)
+    assert claimed
+    answer = lifecycle.Useless(502, "The kiln is cold.")
+    assert lifecycle.fail(claimed, code="upstream_failed", message="Not available.", useless=answer)
+    Generation.objects.filter(pk=asked.pk).update(submits=3, polls=17, failed_polls=4)
+    shown = boss.text("generator_generation_change", asked.pk)
+    for words in ("HTTP 502", "The kiln is cold.", "Not available.", ">3<", ">17<", ">4<"):
+        assert words in shown
+    assert "The kiln is cold." in boss.text("accounts_user_change", wallet.user_id)
+    Generation.objects.filter(pk=asked.pk).update(upstream_status=None, upstream_words="")  # from before it was kept
+    assert "Not known" in boss.text("generator_generation_change", asked.pk)
 
 
 def test_an_image_is_shown_with_its_preview(boss: Staff, drawn: Generation) -> None:

@@ -28,6 +28,7 @@ SEEN_BY = {
     "promptword": WORK,
     "negativeword": WORK,
     "failureword": WORK,  # what the upstream said of an image that was not made
+    "upstreamword": WORK,
     "laptopword": WORK,  # an API key's name
     "203.0.113.77": WORK,  # where it was last used from
     "payloadword": STRIPE,  # of an event
@@ -57,7 +58,8 @@ def written(
     failed = admission.admit(wallet=wallet, request=admission.ImageRequest(prompt="promptword")).generation
     claimed = lifecycle.claim_submission(failed.pk)
     assert claimed
-    assert lifecycle.fail(claimed, code="upstream_failed", message="No failureword today.")
+    answer = lifecycle.Useless(502, "No upstreamword today.")
+    assert lifecycle.fail(claimed, code="upstream_failed", message="No failureword today.", useless=answer)
     other = finish(admission.admit(wallet=wallet, request=admission.ImageRequest(prompt="promptword")).generation)
     hidden = {"idempotency_key": "idempotencyword", "share_token": "sharetokenword", "claim": "claimword"}
     words = {"prompt": "promptword", "negative_prompt": "negativeword", "api_key": key[0]}

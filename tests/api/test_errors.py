@@ -18,6 +18,7 @@ from generator.errors import GeneratorError, UpstreamPaused
 from generator.models import Generation
 from generator.upstreams import trouble
 from generator.upstreams.reve_art import OperatorTrouble
+from reveweb import https
 from reveweb.api import ANSWERS
 from tests.api.answers import GENERATE, STATUS, assert_error, assert_json
 from tests.billing.books import audit
@@ -94,6 +95,20 @@ def test_a_key_that_opens_nothing_is_refused(client: Client, transactional_db: N
         response = ask(client, path, method, Authorization=f"Bearer {key}")
         assert f" {key} " not in assert_error(response, 401, "invalid_api_key")
         assert response["WWW-Authenticate"].startswith("Bearer")
+
+
+@pytest.mark.parametrize("cut", ["…", "_…", "_...", "_", ""])
+def test_a_key_that_was_cut_is_told_so(api: Api, cut: str) -> None:
+    """As lists of keys show it, and as a Copy button took it once."""
+    for path, method in PATHS:
+        header = f"Bearer {api.key.prefix}{cut}".encode().decode("latin-1")
+        assert "not a whole API key" in assert_error(
+            ask(api.client, path, method, Authorization=header), 401, "invalid_api_key"
+        )
+        whole = f"Bearer {api.secret[:-1]}{'a' if api.secret[-1] != 'a' else 'b'}"
+        assert "unknown, revoked" in assert_error(
+            ask(api.client, path, method, Authorization=whole), 401, "invalid_api_key"
+        )
 
 
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
@@ -435,3 +450,15 @@ def test_no_answer_may_be_kept_and_a_look_up_says_nothing_of_credits(api: Api) -
         assert answer.headers["Cache-Control"] == "no-store"
     for look in (found, missing):
         assert not [name for name in look.headers if name.lower().startswith("x-credits")]
+
+
+@pytest.mark.parametrize("path", ["/v1/reve-image/status/img_1", "/v1/openapi.json", "/v2/nothing"])
+def test_a_bug_before_any_view_is_told_in_json_too(
+    serve: Callable[..., httpx.Response], monkeypatch: pytest.MonkeyPatch, unlogged: None, path: str
+) -> None:
+    def bug(*args: Any) -> Any:
+        raise RuntimeError("secret detail in /srv/site")
+
+    monkeypatch.setattr(https, "is_needed", bug)
+    answer = serve("PATCH", path)
+    assert "secret" not in assert_error(answer, 500, "internal_error")

@@ -374,6 +374,15 @@ def test_the_brand_is_in_every_mail(wallet: Wallet, mailoutbox: list[Any], setti
     assert "help@shop.example" in mailoutbox[0].body
 
 
+def test_terms_and_privacy_are_in_every_mail(wallet: Wallet, mailoutbox: list[Any], settings: Any) -> None:
+    settings.TERMS_URL, settings.PRIVACY_URL = "https://acme.example/terms", "https://acme.example/privacy"
+    sent("receipt", wallet, mailoutbox, **PAID)
+    [(html, _)] = mailoutbox[0].alternatives
+    for address in (settings.TERMS_URL, settings.PRIVACY_URL):
+        assert f'href="{address}"' in html
+        assert address in mailoutbox[0].body
+
+
 def contrast(one: str, other: str) -> float:
     """The contrast ratio of WCAG."""
 

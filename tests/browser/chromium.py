@@ -15,6 +15,11 @@ def path() -> str | None:
     return os.environ.get("CHROME_PATH") or next(filter(None, map(shutil.which, NAMES)), None)
 
 
+def whole() -> str | None:
+    """Return where a whole browser is: the engine alone keeps no pages for Back and Forward."""
+    return next(filter(None, map(shutil.which, NAMES[1:])), None)
+
+
 def is_quick() -> bool:
     """Tell whether what `path` returns is no whole browser, or is what somebody chose."""
     return "CHROME_PATH" in os.environ or shutil.which(SHELL) is not None

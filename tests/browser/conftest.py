@@ -15,12 +15,12 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, R
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from tests.browser.chromium import launch_options
-from tests.browser.furnish import stock
+from tests.browser.furnish import Furnished, furnish, stock
 from tests.installation import Stack
 
 PASSWORD = "correct horse battery"
 expect.set_options(timeout=20_000)  # a page waits for workers, and the machine may be busy
-DESKTOP = {"viewport": {"width": 1280, "height": 860}}
+DESKTOP: dict[str, Any] = {"viewport": {"width": 1280, "height": 860}}
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 
 
@@ -33,6 +33,11 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
 def site(start_stack: Callable[..., Stack]) -> Stack:
     """One installation that the browser tests of a session share, each with people of its own."""
     return start_stack(SANDBOX_SECONDS="0.6", EXPLORE="1", RATE_LIMIT_PER_MINUTE="100")
+
+
+@pytest.fixture(scope="session")
+def furnished(site: Stack) -> Furnished:
+    return furnish(site, many=60, painted=False)
 
 
 @dataclass

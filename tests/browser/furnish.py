@@ -1,7 +1,7 @@
 """Fills an installation with people and images, so that pages have something to show.
 
 `new` has nothing yet, `ada` a gallery with a failure, long and right-to-left prompts and a key, `many` thousands of
-images, `long` an address of 100 characters.
+images, `long` an address of 100 characters and what staff see of a customer, `sam` runs the site.
 """
 
 import hashlib
@@ -24,6 +24,7 @@ EMAILS = {
     "ada": "ada@example.com",
     "many": "many@example.com",
     "long": f"somebody.with.{'a.very.' * 6}long.address@{'mail.' * 4}example.com",
+    "sam": "sam@example.com",
 }
 LONG = (
     "An enormous antique cabinet of curiosities photographed straight on, forty-two small drawers of walnut with brass "
@@ -76,6 +77,7 @@ def furnish(stack: Stack, *, rounds: int = 1, many: int = 0, painted: bool = Tru
         for job in jobs:
             _wait(api, job)
     result.places = _pairs(stock(stack, "gallery", many))
+    result.places |= _pairs(stock(stack, "back_office", people["sam"], people["long"]))
     return result
 
 

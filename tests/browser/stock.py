@@ -10,6 +10,7 @@ import secrets
 import time
 from datetime import timedelta
 from unittest.mock import patch
+from uuid import uuid4
 
 from allauth.account.models import EmailAddress
 from django.conf import settings
@@ -24,9 +25,26 @@ from PIL import Image
 from accounts import keys
 from accounts.models import User
 from billing import ledger
-from billing.models import CreditEntry, CreditGrant, Wallet
+from billing.models import (
+    AuditRecord,
+    CreditEntry,
+    CreditGrant,
+    Dispute,
+    Order,
+    OutgoingMail,
+    Pack,
+    Payment,
+    Plan,
+    Price,
+    StaffRefund,
+    StripeAccount,
+    StripeCustomer,
+    StripeEvent,
+    Subscription,
+    Wallet,
+)
 from generator.files import images
-from generator.models import ASPECT_RATIOS, Generation, new_file_token, new_public_id
+from generator.models import ASPECT_RATIOS, Generation, UpstreamTrouble, new_file_token, new_public_id
 from kit.text import folded
 
 PASSWORD = "correct horse battery"
@@ -147,6 +165,103 @@ def gallery(many: int) -> None:
     failed = next(one for one in mine if one.status == Generation.Status.FAILED)
     share = ada.generations.exclude(share_token=None).values_list("share_token", flat=True)[0]
     print(f"image={pictures[0].public_id} failed={failed.public_id} share={share}")
+
+
+def back_office(operator: str, customer: str) -> None:
+    """Let `operator` do everything, and put a row into each list of the admin, its words as long as life makes them.
+
+    What is on record at Stripe belongs to an account that is not in use, so that nobody asks Stripe for it.
+    """
+    promote(operator)
+    now, later = timezone.now(), timezone.now() + timedelta(days=365)
+    actor, wallet = User.objects.get(email=operator), ledger.wallet_of(User.objects.get(email=customer).pk)
+    account = StripeAccount.objects.create(stripe_id="acct_1QxZ7pLkWn3Vb8Ta", livemode=True, installation="earlier")
+    StripeCustomer.objects.create(
+        wallet=wallet, account=account, stripe_id="cus_RtY4mNq8ZxW2Lp", email=f"accounts.payable.{customer[-60:]}"
+    )
+    plan, pack = Plan.objects.exclude(price=0).first(), Pack.objects.first()
+    price = Price.objects.create(
+        stripe_id="price_1QxZ8aLkWn3Vb8TaHfGdSq9E",
+        account=account,
+        plan=plan,
+        amount=1_234_900,
+        currency="usd",
+        interval="month",
+        credits=150_000,
+        retired_at=now,
+    )
+    subscription = Subscription.objects.create(
+        wallet=wallet,
+        account=account,
+        stripe_id="sub_1QxZ8bLkWn3Vb8TaKjHgFd5S",
+        plan=plan,
+        price=price,
+        quantity=2,
+        status="past_due",
+        period_start=now,
+        period_end=later,
+        cancel_at=later,
+    )
+    session = "cs_live_a1B2c3D4e5F6g7H8i9J0kLmNoPqRsTuVwXyZa1B2c3D4e5F6g7H8i9J0kL"
+    Order.objects.create(wallet=wallet, account=account, pack=pack, price=price, stripe_session_id=session)
+    payment = Payment.objects.create(
+        wallet=wallet,
+        account=account,
+        reference=f"checkout:{session}",
+        payment_intent="pi_3QxZ9cLkWn3Vb8Ta1MnBvCxZ",
+        amount=1_234_900,
+        currency="usd",
+        price=price,
+        credits=150_000,
+        subscription=subscription,
+        refunded=617_450,
+        description="Studio and agency plan, monthly",
+    )
+    StaffRefund.objects.create(
+        payment=payment,
+        actor=actor,
+        amount=617_450,
+        reason="Charged twice: the second invoice (in_1QxZ9dLkWn3Vb8TaPoIuYtRe) was for the same period.",
+        nonce=uuid4(),
+        status=StaffRefund.Status.REFUSED,
+        last_error="InvalidRequestError: Charge ch_3QxZ9cLkWn3Vb8Ta1QwErTyU has been charged back.",
+    )
+    Dispute.objects.create(
+        stripe_id="du_1QxZ9eLkWn3Vb8TaLkJhGfDs",
+        payment=payment,
+        status="warning_needs_response",
+        reason="subscription_canceled",
+        amount=1_234_900,
+    )
+    StripeEvent.objects.create(
+        id="evt_1QxZ9fLkWn3Vb8TaZaXsCdVf",
+        type="customer.subscription.pending_update_expired",
+        payload={"data": {"object": {"object": "subscription", "id": subscription.stripe_id}}},
+        account=account,
+        livemode=True,
+        attempts=7,
+        due_at=later,
+        last_error=f"NotYet: the checkout {session} that this belongs to is not known yet",
+    )
+    OutgoingMail.objects.create(
+        reference="furnish:mail",
+        wallet=wallet,
+        template="subscription_payment_failed",
+        attempts=8,
+        due_at=later,
+        failed_at=now,
+        last_error="SMTPRecipientsRefused: (550, b'5.1.1 The email account that you tried to reach is gone')",
+    )
+    AuditRecord.objects.create(
+        actor=actor,
+        wallet=wallet,
+        action="Changed plan",
+        reason="They asked by phone, and sent the order afterwards: PO-2026-11-00482-COPENHAGEN-STUDIO",
+        before={"plan": "Free"},
+        after={"plan": str(plan)},
+    )
+    UpstreamTrouble.objects.create(upstream="images.eu-north-1.an-earlier-upstream.example.com", kind="key_refused")
+    print(f"person={wallet.user_id} payment={payment.pk}")
 
 
 def _copy(pictures: list[Generation], many: int) -> None:

@@ -7,9 +7,8 @@ from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Page
 
 from tests.browser.conftest import Visit
-from tests.browser.furnish import Furnished, furnish
-from tests.browser.pages import ALL, View
-from tests.installation import Stack
+from tests.browser.furnish import Furnished
+from tests.browser.pages import ADMIN_LISTS, ALL, View
 
 SERIOUS = ("serious", "critical")
 # Runs the rules, all of them or only those named, and brings back no more of what they find than is told. What fades
@@ -24,22 +23,18 @@ RUN = """async (only) => {
 }"""
 
 
-@pytest.fixture(scope="module")
-def furnished(site: Stack) -> Furnished:
-    return furnish(site, many=60, painted=False)
-
-
-@pytest.mark.parametrize("view", ALL, ids=lambda view: view.name)
+# The admin's lists are looked at in test_admin_lists.py.
+@pytest.mark.parametrize("view", [view for view in ALL if view not in ADMIN_LISTS], ids=lambda view: view.name)
 def test_nothing_serious_in_either_theme_or_on_a_phone(visit: Visit, furnished: Furnished, view: View) -> None:
     page = _open(visit, furnished, view)
-    found = [f"light: {one}" for one in _violations(page)]
+    found = [f"light: {one}" for one in violations(page)]
     page.emulate_media(color_scheme="dark")
-    found += [f"dark: {one}" for one in _violations(page, only=["color-contrast"])]  # a theme is colours alone
+    found += [f"dark: {one}" for one in violations(page, only=["color-contrast"])]  # a theme is colours alone
     phone = _open(visit, furnished, view, phone=True)
-    found += [f"phone: {one}" for one in _violations(phone)]
-    assert _overflow(phone) <= 0, "the page is wider than the phone"
+    found += [f"phone: {one}" for one in violations(phone)]
+    assert overflow(phone) <= 0, "the page is wider than the phone"
     phone.set_viewport_size({"width": 360, "height": 740})
-    assert _overflow(phone) <= 0, "the page is wider than 360 px"
+    assert overflow(phone) <= 0, "the page is wider than 360 px"
     assert found == []
 
 
@@ -58,11 +53,11 @@ def _open(visit: Visit, furnished: Furnished, view: View, **options: Any) -> Pag
     return page
 
 
-def _violations(page: Page, only: list[str] | None = None) -> list[str]:
+def violations(page: Page, only: list[str] | None = None) -> list[str]:
     """Return each serious finding of all rules, or of `only` some, with the elements it is about."""
     return [f"{id}: {elements}" for id, impact, elements in page.evaluate(RUN, only) if impact in SERIOUS]
 
 
-def _overflow(page: Page) -> int:
+def overflow(page: Page) -> int:
     width: int = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     return width

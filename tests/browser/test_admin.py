@@ -86,15 +86,65 @@ def test_the_search_over_every_page_leads_to_a_person(visit: Visit, operator: Vi
     page.bring_to_front()  # behind another page it is drawn seldom
     page.goto("/admin/")
 
-    def open_search() -> None:
-        page.evaluate("() => document.activeElement.blur()")  # from within a field the key is the field's
-        page.keyboard.press("Control+k")
-        expect(words).to_be_visible(timeout=2_000)
-
-    until(open_search)  # the key does nothing before the page's scripts are there
-    words.click()
+    open_search(page)
     words.press_sequentially(customer.email)
     page.get_by_role("link", name=customer.email).click()
+    expect(page).to_have_url(re.compile(r"/admin/accounts/user/\d+/change/"))
+
+
+def open_search(page: Page) -> None:
+    """Press Ctrl+K until the search is there and has the focus: before the page's scripts are, it does nothing."""
+    words = page.locator("#search-input-command")
+
+    def press() -> None:
+        page.keyboard.press("Control+k")
+        expect(words).to_be_focused(timeout=2_000)
+
+    until(press)
+
+
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [("/admin/", "#find"), ("/admin/billing/payment/", "#searchbar"), ("/admin/billing/plan/add/", "#id_reason")],
+)
+def test_the_search_opens_from_within_a_field(operator: Visitor, path: str, field: str) -> None:
+    page = operator.page
+    page.goto(path)
+    page.locator(field).focus()
+    open_search(page)
+    page.keyboard.type("somebody")
+    expect(page.locator("#search-input-command")).to_have_value("somebody")
+    page.keyboard.press("Control+k")  # once more changes nothing
+    expect(page.locator("#search-input-command")).to_be_visible()
+    expect(page.locator(field)).to_have_value("")
+
+
+@pytest.mark.parametrize("wait", [0, 1500], ids=["at-once", "when-it-is-there"])
+def test_enter_opens_the_only_hit_of_the_search(visit: Visit, operator: Visitor, wait: int) -> None:
+    customer, page = visit(signed_in=True), operator.page
+    page.bring_to_front()
+    page.goto("/admin/")
+    open_search(page)
+    page.keyboard.type(customer.email[:-4])
+    page.wait_for_timeout(wait)
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(r"/admin/accounts/user/\d+/change/"))
+    expect(page.get_by_role("main")).to_contain_text(customer.email)
+
+
+def test_enter_opens_nothing_among_several_hits(visit: Visit, operator: Visitor) -> None:
+    visit(signed_in=True)
+    page = operator.page
+    page.bring_to_front()
+    page.goto("/admin/")
+    open_search(page)
+    page.keyboard.type("person-")
+    page.keyboard.press("Enter")
+    expect(page.locator("#command-results-list li").nth(1)).to_be_visible()
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(r"/admin/$"))
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile(r"/admin/accounts/user/\d+/change/"))
 
 

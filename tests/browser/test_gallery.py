@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, Route, expect
+from playwright.sync_api import BrowserType, Locator, Page, Route, expect
 
-from tests.browser.conftest import Visit, Visitor
+from tests.browser.chromium import launch_options, whole
+from tests.browser.conftest import Crowd, Visit, Visitor
 from tests.browser.furnish import stock
 from tests.installation import Stack
 
@@ -205,7 +206,7 @@ def test_the_images_beside_one_are_those_of_the_filtered_gallery(owner: Owner) -
         page.wait_for_load_state()
         page.keyboard.press("ArrowRight")  # beside the last one there is none
     page.keyboard.press("Escape")
-    expect(page).to_have_url(re.compile(r"/gallery/\?q=red(#img_\w+)?$"))
+    expect(page).to_have_url(re.compile(r"/gallery/\?q=red&at=img_\w+#img_\w+$"))
     assert shown(page) == ["a red hen", "a red kite", "a red fox"]
 
 
@@ -316,6 +317,90 @@ def test_back_leads_to_where_one_was(owner: Owner) -> None:
     expect(link(page, "picture 30")).to_be_in_viewport(timeout=15_000)
 
 
+@pytest.fixture(params=[True, False], ids=["with its cache", "without its cache"])
+def page_of_many(
+    request: pytest.FixtureRequest, browser_type: BrowserType, site: Stack, crowd: Crowd
+) -> Iterator[Page]:
+    """Somebody's gallery in a browser that keeps pages for Back, and with 760 images in one that does not."""
+    options = launch_options()
+    if request.param:
+        if not (found := whole()):
+            pytest.skip("only a whole Chromium keeps pages (Debian: apt install chromium)")
+        options |= {"executable_path": found, "ignore_default_args": ["--disable-back-forward-cache"]}
+    browser = browser_type.launch(**options)
+    context = browser.new_context(viewport={"width": 1280, "height": 860}, base_url=site.url)
+    email, cookies = crowd.next()
+    stock(site, "pictures", email, numbered(60 if request.param else 760))
+    context.add_cookies([{"name": name, "value": value, "url": site.url} for name, value in cookies.items()])
+    page = context.new_page()
+    page.add_init_script("addEventListener('pageshow', ({ persisted }) => (window.kept = persisted))")
+    page.goto("/gallery/")
+    yield page
+    browser.close()
+
+
+def test_the_place_survives_a_reload_and_a_visit_at_760_images(page_of_many: Page, request: Any) -> None:
+    page, is_kept = page_of_many, "with its" in request.node.name
+    here, beside, newest = "picture 20", "picture 21", shown(page)[0]
+    scroll_to_the_end(page, "picture 0")
+    link(page, here).scroll_into_view_if_needed()
+    page.wait_for_function("() => history.state?.y === Math.round(scrollY)")  # the place is kept a moment later
+    top = top_of(page, here)
+    page.reload()
+    page.wait_for_function("() => document.querySelectorAll('[data-tile]').length >= 60", timeout=30_000)
+    expect(page.locator("[data-tile]")).to_have_count(60 if is_kept else 760)
+    expect(link(page, here)).to_be_in_viewport()
+    assert abs(top_of(page, here) - top) < 3
+    link(page, beside).click()
+    page.get_by_role("dialog").get_by_role("link", name="Details").click()
+    expect(page.get_by_role("heading", name=beside)).to_be_attached()
+    go_back(page)
+    expect(page).to_have_url(re.compile("/gallery/$"))
+    assert page.evaluate("window.kept") is is_kept
+    expect(page.get_by_role("dialog").get_by_text(beside, exact=True)).to_be_visible(timeout=30_000)
+    page.keyboard.press("Escape")
+    expect(link(page, beside)).to_be_focused()
+    expect(link(page, beside)).to_be_in_viewport()
+    # What is deleted on its own page, and what in another tab, is not there after Back.
+    page.goto(link(page, here).get_attribute("href") or "")
+    page.evaluate("document.querySelector('form[action$=\"/gallery/delete/\"]').submit()")
+    page.wait_for_url("**/gallery/")
+    other = page.context.new_page()
+    other.goto("/gallery/")
+    tile(other, newest).hover()
+    tile(other, newest).get_by_role("checkbox").check()
+    other.get_by_role("button", name="Delete", exact=True).click()
+    expect(other.get_by_text("Image deleted.")).to_be_visible()
+    other.close()
+    go_back(page, 2)
+    expect(link(page, beside)).to_be_in_viewport(timeout=30_000)
+    expect(tile(page, here)).to_be_hidden()
+    expect(tile(page, newest)).to_be_hidden()
+
+
+def go_back(page: Page, steps: int = 1) -> None:
+    """Go back as people do. Playwright's own waits for a load, and a page that was kept whole has none."""
+    page.evaluate(f"setTimeout(() => history.go({-steps}))")
+
+
+def top_of(page: Page, prompt: str) -> float:
+    box = tile(page, prompt).bounding_box()
+    assert box
+    return box["y"]
+
+
+def test_the_way_back_from_an_old_image_leads_to_its_tile(visit: Visit, site: Stack) -> None:
+    visitor = visit(signed_in=True)
+    page = visitor.page
+    ids = stock(site, "pictures", visitor.email, numbered(520)).split()
+    for place, newest in ((400, "picture 519"), (3, "picture 23")):
+        page.goto(f"/gallery/{ids[place]}/")
+        page.get_by_role("main").get_by_role("link", name="Gallery").click()
+        expect(link(page, f"picture {place}")).to_be_focused()
+        expect(link(page, f"picture {place}")).to_be_in_viewport()
+        assert shown(page)[0] == newest
+
+
 def test_it_works_without_a_script(owner: Owner) -> None:
     page = owner([*numbered(29), "a red fox"], js=False).page
     tile(page, "picture 28").get_by_role("checkbox").check(force=True)
@@ -347,3 +432,46 @@ def test_on_a_phone_a_swipe_leads_on(owner: Owner) -> None:
     expect(box.get_by_text("picture 7", exact=True)).to_be_visible()
     box.get_by_role("button", name="Close").click()  # a tap may be taken for the end of the swipe on a busy machine
     expect(box).to_be_hidden()
+
+
+def test_all_that_a_filter_finds_are_selected_deleted_and_taken_back(owner: Owner) -> None:
+    page = owner([*numbered(84), "a barn"]).page
+    page.goto("/gallery/?q=picture")
+    page.get_by_role("button", name="Select", exact=True).click()
+    bar = page.locator("[data-selection]")
+    expect(bar.get_by_text(re.compile(r"\d\d on this page"))).to_be_visible()
+    assert len(shown(page)) < 84
+    bar.get_by_role("button", name="Select all 84").click()
+    expect(bar.get_by_text("84 selected")).to_be_visible()
+    link(page, "picture 80").click()
+    expect(bar.get_by_text("83 selected")).to_be_visible()
+    link(page, "picture 80").click()
+    with page.expect_download() as download:
+        bar.get_by_role("button", name="Download").click()
+    assert "-84-images-" in download.value.suggested_filename
+    scroll_to_the_end(page, "picture 0")
+    expect(page.locator("[data-tile] input:checked")).to_have_count(84)
+    bar.get_by_role("button", name="Delete", exact=True).click()
+    expect(page.get_by_text("84 images deleted.")).to_be_visible()
+    expect(page.locator("[data-tile]")).to_have_count(0)
+    page.keyboard.press("Control+z")
+    expect(page.get_by_text("84 images are back.")).to_be_visible()
+
+
+def test_all_are_selected_on_a_phone_and_by_key(owner: Owner) -> None:
+    page = owner(numbered(84), phone=True).page
+    page.get_by_role("button", name="Select", exact=True).click()
+    bar = page.locator("[data-selection]")
+    expect(bar.get_by_text("on this page")).to_be_visible()
+    expect(bar.get_by_role("button", name="Select all 84")).to_be_visible()
+    page.keyboard.press("Control+a")
+    expect(bar.get_by_text("84 selected")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    box = bar.bounding_box()
+    assert box
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= 390
+    widths = [(button.bounding_box() or {"width": 0.0})["width"] for button in bar.locator("button:visible").all()]
+    assert min(widths) >= 40
+    bar.get_by_role("button", name="Favourite", exact=True).tap()
+    expect(page.get_by_text("Added 84 images to favourites.")).to_be_visible()

@@ -1,16 +1,19 @@
 """The studio in a browser: what one press starts, what arrives, and what never happens twice."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
 
 import pytest
+from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Visit
 from tests.browser.furnish import stretch_canvases
+from tests.browser.test_accessibility import RUN, SERIOUS
 from tests.installation import Stack
 
 NASTY = 'It\'s a "test" $HOME `id` !! \\n\n«é» 🦊'
@@ -102,6 +105,148 @@ def test_a_failure_gives_the_credit_back_and_retry_asks_again(visit: Visit) -> N
     assert {one.get_attribute("data-ratio") for one in page.locator("[data-group]").all()} == {"2:3"}
     expect(page.locator("#prompt")).to_have_value("what I am writing meanwhile")
     expect(credits(page)).to_have_text("3")
+
+
+def test_a_refused_prompt_is_edited_and_not_sent_again(visit: Visit) -> None:
+    page = visit(signed_in=True).page
+    page.goto("/create/")
+    page.locator("[data-negative] summary").click()
+    page.fill("#negative_prompt", "fog")
+    generate(page, "forbidden [sandbox:refuse]", aspect_ratio="2:3")
+    refused = page.locator("[data-status=failed]")
+    expect(refused).to_contain_text("Your credit was returned.")
+    expect(page.get_by_role("link", name="Retry")).to_have_count(0)
+    page.fill("#prompt", "what I am writing meanwhile")
+    page.fill("#negative_prompt", "")
+    choose(page, "aspect_ratio", "1:1")
+    refused.get_by_role("link", name="Edit the prompt").click()
+    expect(page.locator("#prompt")).to_be_focused()
+    expect(page.locator("#prompt")).to_have_value("forbidden [sandbox:refuse]")
+    expect(page.locator("#negative_prompt")).to_have_value("fog")
+    expect(page.locator("[name=aspect_ratio]:checked")).to_have_value("2:3")
+    expect(refused).to_have_count(1)
+    page.goto(f"/gallery/{refused.get_attribute('id')}/")
+    page.get_by_role("link", name="Edit the prompt").click()
+    expect(page.locator("#prompt")).to_be_focused()
+    expect(page.locator("#prompt")).to_have_value("forbidden [sandbox:refuse]")
+
+
+def axe(page: Page) -> list[list[str]]:
+    """Return what axe finds that is serious."""
+    page.evaluate(AXE_SCRIPT)
+    return [found for found in page.evaluate(RUN, None) if found[1] in SERIOUS]
+
+
+def box_of(place: Locator) -> tuple[float, float]:
+    box = place.bounding_box()
+    assert box
+    return round(box["width"], 1), round(box["height"], 1)
+
+
+def test_nothing_changes_its_size_when_the_next_arrives(visit: Visit) -> None:
+    visitor = visit(signed_in=True, credits=9)
+    page = visitor.page
+    page.goto("/create/")
+    for prompt in ("one", "two"):
+        generate(page, prompt, aspect_ratio="3:2")
+        expect(images(press(page, prompt))).to_have_count(1)
+    page.reload()
+    cards = page.locator("[data-generation]")
+    wall = box_of(page.locator("[data-wall]"))[0]
+    assert box_of(page.locator(".group.is-large"))[0] == wall
+    before = {one.get_attribute("id"): box_of(one) for one in cards.all()}
+    generate(page, "three", aspect_ratio="9:16", count="2")
+    expect(images(press(page, "three"))).to_have_count(2)
+    assert box_of(page.locator(".group").first)[0] == wall
+    headers = {"Authorization": f"Bearer {visitor.api_key()}"}
+    asked = {"prompt": "in both", "aspect_ratio": "16:9"}
+    assert page.request.post("/v1/reve-image/generate", headers=headers, data=asked).ok
+    expect(images(press(page, "in both"))).to_have_count(1)  # what the API made is recent too
+    assert {id: box_of(page.locator(f"#{id}")) for id in before} == before
+
+
+@pytest.mark.parametrize("phone", [False, True], ids=["desktop", "phone"])
+def test_an_image_opens_large_at_an_address_of_its_own_and_closes_for_good(visit: Visit, phone: bool) -> None:
+    visitor = visit(signed_in=True, credits=9, phone=phone)
+    page = visitor.page
+    page.goto("/account/")
+    page.goto("/create/")
+    generate(page, "a harbour", count="4")
+    expect(images(page)).to_have_count(4)
+    box = page.get_by_role("dialog", name="Image")
+    first, second = [one.get_attribute("id") for one in page.locator("[data-generation]").all()][:2]
+    link = page.locator(f"#{first} .tile-link")
+    link.click()
+    expect(box.get_by_role("img", name="a harbour")).to_be_visible()
+    expect(page).to_have_url(f"/gallery/{first}/")
+    box.get_by_role("button", name="Older image").click()
+    expect(page).to_have_url(f"/gallery/{second}/")
+    box.get_by_role("button", name="Newer image").click()
+    expect(box.get_by_role("button", name="Newer image")).to_be_disabled()
+    picture = box.locator(".lightbox-picture")
+    fits = box_of(picture)[0]
+    box.get_by_role("button", name="Larger").click()
+    page.keyboard.press("+")
+    assert box_of(picture)[0] == pytest.approx(2 * fits, rel=0.01)
+    page.keyboard.press("0")
+    assert box_of(picture)[0] == pytest.approx(fits, rel=0.01)
+    for count in (2, 3, 4):
+        box.get_by_role("button", name="Compare").click()
+        expect(picture).to_have_count(count)
+        for one in picture.all():
+            expect(one).to_be_in_viewport(ratio=0.98)
+    picture.nth(1).click()
+    expect(picture).to_have_count(1)
+    expect(page).to_have_url(f"/gallery/{second}/")
+    assert axe(page) == []
+    expect(box.get_by_role("link", name="Remix")).to_have_attribute("href", f"/create/?from={second}")
+    for _ in range(14):  # all there is, and once more
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement === document.body || !!document.activeElement.closest('dialog')")
+    box.get_by_role("button", name="Close").click()
+    expect(box).to_be_hidden()
+    expect(page).to_have_url("/create/")
+    expect(page.locator(f"#{second} .tile-link")).to_be_focused()
+    link.click()
+    expect(box).to_be_visible()
+    page.go_back()  # as a phone's own button does
+    expect(box).to_be_hidden()
+    expect(page).to_have_url("/create/")
+    page.go_back()
+    expect(page).to_have_url("/account/")
+    page.go_forward()
+    expect(page).to_have_url("/create/")
+    expect(box).to_be_hidden()
+    page.goto(f"/gallery/{second}/")  # as whoever it is sent to, or a reload
+    expect(page.get_by_role("heading", level=1)).to_have_text("a harbour")
+
+
+WAITING = """
+from django.db import transaction
+from django.utils import timezone
+from datetime import timedelta
+from billing.models import Wallet
+from generator.ask.admission import ImageRequest, admit
+with transaction.atomic():
+    wallet = Wallet.objects.get(user__email={email!r})
+    waiting = admit(wallet=wallet, request=ImageRequest(prompt="patience is a virtue")).generation
+    waiting.due_at = timezone.now() + timedelta(hours=1)
+    waiting.save(update_fields=["due_at"])
+"""
+
+
+def test_what_waits_is_cancelled_by_keyboard_and_its_credit_is_back(visit: Visit, site: Stack) -> None:
+    visitor = visit(signed_in=True)
+    page = visitor.page
+    page.goto("/create/")
+    expect(credits(page)).to_have_text("3")
+    site.manage("shell", "-c", WAITING.format(email=visitor.email))  # no worker looks at it for an hour
+    expect(credits(page)).to_have_text("2")
+    page.get_by_role("button", name="Cancel").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("[data-status=failed]")).to_contain_text("Your credit was returned.")
+    expect(credits(page)).to_have_text("3")
+    expect(page.get_by_role("link", name="Retry")).to_be_focused()
 
 
 def test_a_reload_loses_nothing(visit: Visit) -> None:
@@ -262,21 +407,22 @@ def copied(visit: Visit) -> tuple[str, dict[str, str]]:
 
 def test_the_copied_calls_run_as_they_are(copied: tuple[str, dict[str, str]], site: Stack) -> None:
     secret, code = copied
-    code = {language: text.replace("YOUR_API_KEY", secret) for language, text in code.items()}
-    answer = json.loads(_run(["bash", "-c", code["curl"]]))
+    assert not any("YOUR_API_KEY" in text or secret[:11] in text for text in code.values())
+    answer = json.loads(_run(["bash", "-c", code["curl"]], secret))
     assert answer["status"] == "completed"
     assert answer["metadata"]["prompt"] == NASTY
     assert answer["metadata"]["width"] / answer["metadata"]["height"] == pytest.approx(3 / 2, abs=0.02)
-    assert _run([sys.executable, "-c", code["Python"]]).startswith(f"completed {site.url}/images/")
+    assert _run([sys.executable, "-c", code["Python"]], secret).startswith(f"completed {site.url}/images/")
     runs = 2
     if node := shutil.which("node"):
-        assert _run([node, "--input-type=module", "-e", code["JavaScript"]]).startswith("completed http")
+        assert _run([node, "--input-type=module", "-e", code["JavaScript"]], secret).startswith("completed http")
         runs += 1
     assert [job["prompt"] for job in site.jobs()].count(NASTY) == runs
 
 
-def _run(command: list[str]) -> str:
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=60)
+def _run(command: list[str], secret: str) -> str:
+    environment = {**os.environ, "REVEWEB_API_KEY": secret}
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
     assert ran.returncode == 0, ran.stderr
     return ran.stdout
 

@@ -1,9 +1,12 @@
 """The reference names everything that the schema does."""
 
+import re
 from typing import Any
 
 import pytest
 from django.test import Client
+
+from reveweb.docs import errors
 
 
 @pytest.fixture
@@ -28,16 +31,53 @@ def test_it_has_every_endpoint_with_its_parameters_and_answers(document: Any, te
                 assert f"| {status} |" in part
 
 
-def test_it_has_every_field_of_every_object_with_its_description(document: Any, text: str) -> None:
+def fields_of(schema: Any) -> dict[str, Any]:
+    """Every field of an object and of the objects that are spelled out in it."""
+    found = dict(schema.get("properties", {}))
+    for one in list(found.values()):
+        found |= fields_of(one)
+    return found
+
+
+def test_it_has_every_field_of_every_object(document: Any, text: str) -> None:
     for schema in document["components"]["schemas"].values():
-        for name, field in schema["properties"].items():
+        for name in fields_of(schema):
             assert f"- `{name}` *" in text
+    for name in ("GenerateRequest", "PendingImage", "CompletedImage", "FailedImage", "Metadata", "Failure"):
+        for field in document["components"]["schemas"][name]["properties"].values():
             assert field["description"] in text
+
+
+def test_it_has_every_header(document: Any, text: str) -> None:
+    for name, header in document["components"]["headers"].items():
+        assert f"- `{name}` *" in text.partition("## Headers")[2]
+        assert header["description"] in text
+
+
+def test_it_tells_for_each_status_the_codes_that_it_can_carry(document: Any, text: str) -> None:
+    """Read off the errors themselves, so that no code is told of where it cannot be."""
+    generate, look_up = codes_by_status(text, "Generate an image"), codes_by_status(text, "Check an image's status")
+    assert generate["200"] == generate["202"] == []
+    assert generate["402"] == ["insufficient_credits", "key_limit_reached"]
+    assert generate["422"] == ["invalid_request", "prompt_refused"]
+    assert set(generate["429"]) == {"rate_limited", "too_many_unfinished"}
+    assert (generate["500"], generate["502"]) == (["internal_error"], ["upstream_failed"])
+    assert look_up["429"] == ["rate_limited"]
+    assert set(look_up["200"]) == {failure.code for failure in errors.failures()}
+    for row in errors.refusals():
+        assert row.code in generate.get(str(row.status), []) + look_up.get(str(row.status), [])
+
+
+def codes_by_status(text: str, summary: str) -> dict[str, list[str]]:
+    """Read the table of an operation's answers."""
+    part = text.partition(f"\n## {summary}\n")[2].partition("\n## ")[0]
+    rows = [row.split(" | ") for row in re.findall(r"^\| (\d{3} .*)$", part, re.MULTILINE)]
+    return {status: re.findall(r"\[`(\w+)`\]", codes) for status, _, codes, *_ in rows}
 
 
 def test_it_tells_types_limits_defaults_and_examples(text: str) -> None:
     assert "- `prompt` *string* **required**\n\n  What to draw. At least 1 character, at most 4,000 characters." in text
-    assert "One of `1:1`, `16:9`, `4:3`, `3:4`, `9:16`, `2:3`, `3:2`. Default: `1:1`." in text
+    assert "Default: `1:1`. One of `1:1`, `16:9`, `4:3`, `3:4`, `9:16`, `2:3`, `3:2`." in text
     assert "- `async` *boolean*" in text
     assert "Default: `false`." in text
     assert "Example: `A red fox in fresh snow`." in text
@@ -46,7 +86,7 @@ def test_it_tells_types_limits_defaults_and_examples(text: str) -> None:
 
 
 def test_the_limits_that_it_tells_are_those_that_are_kept(document: Any) -> None:
-    fields = document["components"]["schemas"]["GenerateBody"]["properties"]
+    fields = document["components"]["schemas"]["GenerateRequest"]["properties"]
     assert fields["prompt"]["maxLength"] == fields["negative_prompt"]["maxLength"] == 4000
 
 

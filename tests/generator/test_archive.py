@@ -5,7 +5,7 @@ import csv
 import io
 import tracemalloc
 import zipfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -129,9 +129,9 @@ def test_its_memory_does_not_grow_with_it(wallet: Wallet, monkeypatch: pytest.Mo
     monkeypatch.setattr(images, "read", lambda name: bytes(size))
     generation = hang(wallet, "large", None)
 
-    def many() -> Iterator[Generation]:
-        for _ in range(100):
-            yield generation
+    async def many() -> AsyncIterator[list[Generation]]:
+        for _ in range(50):
+            yield [generation, generation]
 
     async def sent() -> int:
         return sum([len(piece) async for piece in archive.stream_async(many())])
@@ -146,8 +146,11 @@ def test_its_memory_does_not_grow_with_it(wallet: Wallet, monkeypatch: pytest.Mo
 
 
 def test_who_goes_away_leaves_nothing_running(wallet: Wallet) -> None:
+    async def batches() -> AsyncIterator[list[Generation]]:
+        yield shown
+
     async def first_piece() -> None:
-        pieces = archive.stream_async(shown)
+        pieces = archive.stream_async(batches())
         assert await anext(pieces)
         await pieces.aclose()
         with pytest.raises(StopAsyncIteration):

@@ -589,3 +589,61 @@ def test_a_change_that_did_nothing_wakes_nobody(generation: Generation, monkeypa
     assert not fail(found)
     assert lifecycle.claim_submission(generation.pk) is None
     assert woken == []
+
+
+# --- Called off ------------------------------------------------------------------------------------------------
+
+
+def test_what_waits_is_cancelled_and_its_credit_is_back(generation: Generation, wallet: Wallet) -> None:
+    assert lifecycle.cancel(generation)
+    found = Generation.objects.get()
+    assert (found.status, found.error_code, found.may_have_files) == (Status.FAILED, "cancelled", False)
+    assert lifecycle.claim_submission(generation.pk) is None
+    assert not lifecycle.cancel(generation)
+    assert (audit(wallet), history(wallet)[1:]) == (3, [("hold", -1), ("release", 1)])
+
+
+def test_what_waits_again_is_cancelled_too(generation: Generation, wallet: Wallet) -> None:
+    """The upstream had no room for it, and certainly did not take it."""
+    lifecycle.requeue([Pause(submitting(generation), 60)])
+    assert lifecycle.cancel(generation)
+    assert audit(wallet) == 3
+
+
+@pytest.mark.parametrize("taken", [submitting, drawing])
+def test_what_a_worker_has_taken_is_not_cancelled(
+    generation: Generation, wallet: Wallet, taken: Callable[[Generation], Generation]
+) -> None:
+    before = taken(generation).status
+    assert not lifecycle.cancel(generation)
+    assert (status(generation), audit(wallet)) == (before, 2)
+
+
+def test_of_cancelling_and_taking_at_once_one_happens(wallet: Wallet, give: Callable[[int], None]) -> None:
+    """Fifty images, each cancelled twice while a worker claims it."""
+    Wallet.objects.update(rate_limit=1000)
+    wallet.refresh_from_db()
+    give(50 - audit(wallet))
+    images = [admitted(wallet) for _ in range(50)]
+    start = threading.Barrier(6)
+
+    def work(number: int) -> list[tuple[str, int]]:
+        try:
+            connection.ensure_connection()
+            start.wait(10)
+            mine = images if number % 2 else images[::-1]
+            if number < 4:
+                return [("cancel", image.pk) for image in mine if lifecycle.cancel(image)]
+            return [("take", image.pk) for image in mine if lifecycle.claim_submission(image.pk)]
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(6) as pool:
+        done = [one for some in pool.map(work, range(6)) for one in some]
+    assert sorted(pk for _, pk in done) == sorted(image.pk for image in images)
+    cancelled = {pk for how, pk in done if how == "cancel"}
+    assert cancelled == set(Generation.objects.filter(status=Status.FAILED).values_list("pk", flat=True))
+    taken = {pk for how, pk in done if how == "take"}
+    assert taken == set(Generation.objects.filter(status=Status.SUBMITTING).values_list("pk", flat=True))
+    assert audit(wallet) == len(cancelled)
+    assert CreditEntry.objects.filter(kind=CreditEntry.Kind.RELEASE).count() == len(cancelled)

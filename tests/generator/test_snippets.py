@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 import subprocess
 from typing import Any
 
@@ -19,10 +20,13 @@ def body(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 
 def test_a_shell_hands_curl_the_very_body(body: dict[str, Any]) -> None:
-    text = snippets.curl(BASE, body, "$REVE_KEY")
+    text = snippets.curl(BASE, body)
     script = 'curl() { printf "%s\\0" "$@"; }\n' + text
     ran = subprocess.run(
-        ["bash", "-c", script], capture_output=True, check=True, env={"REVE_KEY": "rv_1", "HOME": "/x"}
+        ["bash", "-c", script],
+        capture_output=True,
+        check=True,
+        env={"REVEWEB_API_KEY": "rv_1", "PATH": os.environ["PATH"]},
     )
     address, *options = ran.stdout.decode().removesuffix("\0").split("\0")
     assert address == f"{BASE}/v1/reve-image/generate"
@@ -47,7 +51,7 @@ def test_javascript_has_the_very_body(body: dict[str, Any]) -> None:
 
 def test_no_text_has_characters_that_cannot_be_seen() -> None:
     for write in snippets.LANGUAGES.values():
-        text = write(BASE, snippets.call_body(NASTY), snippets.KEY)
+        text = write(BASE, snippets.call_body(NASTY))
         assert not set(text) & {"\u2028", "\u202e", "\x7f"}
         assert text.isprintable() or all(character.isprintable() or character == "\n" for character in text)
 

@@ -158,6 +158,44 @@ def test_a_refused_prompt_fails_with_our_own_words_for_it(ask: Callable[..., Gen
     assert jobs(sandbox, generation) == []
 
 
+@pytest.mark.services
+@pytest.mark.parametrize(
+    ("mode", "status", "words"),
+    [
+        ("error500", 500, "Something went wrong on our side."),
+        ("refuse", 422, Kind.CONTENT),
+        ("fail", 200, "The image could not be generated."),
+        ("wrong-type", None, "the image cannot be decoded: UnidentifiedImageError"),
+    ],
+)
+def test_what_the_upstream_answered_is_kept_for_staff(
+    ask: Callable[..., Generation], mode: str, status: int | None, words: str
+) -> None:
+    generation = finish(ask(mode))
+    assert generation.status == Status.FAILED
+    assert generation.upstream_status == status
+    assert generation.upstream_words.startswith(words)
+
+
+@pytest.mark.services
+@pytest.mark.parametrize(("mode", "status"), [("busy", 429), ("error503", 503)])
+def test_an_answer_that_made_an_image_wait_is_kept_for_staff(
+    ask: Callable[..., Generation], mode: str, status: int
+) -> None:
+    generation = step(ask(mode))
+    assert (generation.upstream_status, bool(generation.upstream_words)) == (status, True)
+    generation = finish(generation)
+    assert_completed(generation)
+    assert generation.upstream_status == status  # the last trouble that there was
+
+
+def test_no_answer_at_all_has_words_and_no_status(ask: Callable[..., Generation], settings: Any) -> None:
+    settings.REVE_API_URL = f"http://127.0.0.1:{free_port()}"
+    generation = step(ask())
+    assert generation.upstream_status is None
+    assert generation.upstream_words.startswith("no connection: ")
+
+
 def test_trouble_between_us_and_the_upstream_is_not_the_users_to_read(
     ask: Callable[..., Generation], sandbox: str
 ) -> None:

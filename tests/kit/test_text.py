@@ -1,10 +1,11 @@
 """Words of people in every script, in names of files and where they are compared."""
 
+import re
 import unicodedata
 
 import pytest
 
-from kit.text import folded, hyphenated, is_blank
+from kit.text import SEEN, folded, hyphenated, is_blank
 
 
 @pytest.mark.parametrize(
@@ -75,3 +76,9 @@ def test_what_nobody_sees_is_blank(text: str) -> None:
 def test_marks_and_pictures_can_be_seen() -> None:
     assert not is_blank("❤\ufe0f")
     assert not is_blank(".")
+
+
+def test_a_pattern_sees_what_python_sees() -> None:
+    seen = re.compile(SEEN)
+    plane = [chr(code) for code in range(0x10000) if not 0xD800 <= code < 0xE000]
+    assert [hex(ord(one)) for one in plane if bool(seen.match(one)) == is_blank(one)] == []

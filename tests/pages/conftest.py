@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from accounts.models import User
 from billing import ledger
@@ -13,10 +14,11 @@ from generator.ask import admission
 from generator.ask.admission import ImageRequest
 from generator.files.images import StoredImage
 from generator.jobs import lifecycle
-from generator.models import Generation
+from generator.models import PROMPT_REFUSED, Generation
 from tests.payments.conftest import Customer, Desk, clean_desk, seed_catalogue
 
 Draw = Callable[..., Generation]
+Hang = Callable[[int], list[Generation]]
 
 
 @pytest.fixture
@@ -47,16 +49,39 @@ def draw(wallet: Wallet, give: Callable[[int], None]) -> Draw:
             return generation
         claimed = lifecycle.claim_submission(generation.pk)
         assert claimed is not None
+        if until == "submitting":
+            return claimed
         lifecycle.accepted(claimed, upstream_id=f"up-{generation.pk}", poll_after=1)
         if until == "completed":
             image = StoredImage("png", 1000, 1536, 1024, "#a1b2c3")
             lifecycle.complete(generation, image=image, model="test")
         elif until == "failed":
             lifecycle.fail(generation, code="upstream_failed", message="The brush broke.")
+        elif until == "refused":
+            lifecycle.fail(generation, code=PROMPT_REFUSED, message="The brush will not.")
         generation.refresh_from_db()
         return generation
 
     return drawn
+
+
+@pytest.fixture
+def hang(wallet: Wallet) -> Hang:
+    """Hang many finished images of Alice's at once."""
+
+    def hung(count: int) -> list[Generation]:
+        now = timezone.now()
+        rows = [
+            Generation(
+                wallet=wallet, prompt=f"image {number}", search_text=f"image {number}", aspect_ratio="1:1",
+                request_digest="", deadline_at=now,
+                status="completed", file_extension="png", width=1024, height=1024, colour="#808080", finished_at=now,
+            )
+            for number in range(count)
+        ]  # fmt: skip
+        return Generation.objects.bulk_create(rows)
+
+    return hung
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from typing import Any
 from uuid import uuid4
 
@@ -35,7 +36,8 @@ def test_a_new_key_is_shown_once_with_a_call_to_copy(browser: Client, alice: Use
     html = create(browser).content.decode()
     secret = secret_on(html)
     assert keys.verify(secret).user == alice
-    assert f"Authorization: Bearer {secret}" in html
+    assert f"export REVEWEB_API_KEY={secret}\n" in html
+    assert html.count(secret) == 2  # by itself, and in the line that sets it
     assert secret not in browser.get(PAGE).content.decode()
 
 
@@ -227,14 +229,14 @@ def test_a_key_that_has_stopped_is_not_rotated(browser: Client, alice: User) -> 
 
 def test_no_keys_yet_teaches_the_first_call_in_every_language(browser: Client, alice: User) -> None:
     html = browser.get(PAGE).content.decode()
-    assert "Authorization: Bearer YOUR_API_KEY" in html
+    assert '"Idempotency-Key: ' in unescape(re.sub(r"<[^>]+>", "", html))
     assert re.findall(r'value="(\w+)"( checked)?><span>', html) == [
         ("bash", " checked"),
         ("python", ""),
         ("javascript", ""),
     ]
     keys.mint(user=alice, name="Website")
-    assert "YOUR_API_KEY" not in browser.get(PAGE).content.decode()
+    assert "Idempotency-Key" not in browser.get(PAGE).content.decode()
 
 
 def test_revoking_asks_first_and_then_stops_the_key(browser: Client, alice: User) -> None:

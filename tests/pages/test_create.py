@@ -279,6 +279,7 @@ def test_retry_fills_the_form_with_the_same_settings(browser: Client, draw: Call
     assert "a broken brush</textarea>" in html
     assert "fog</textarea>" in html
     assert re.search(r'value="9:16" checked', html)
+    assert re.search(r'<textarea id="prompt"[^>]* autofocus', html)
 
 
 def test_a_shared_image_is_taken_up(strangers_browser: Client, draw: Callable[..., Generation]) -> None:
@@ -315,7 +316,10 @@ def test_images_of_one_press_stand_together(browser: Client, give: Callable[[int
     browser.post(SEND, fields(prompt="first", count="2"))
     browser.post(SEND, fields(prompt="second", count="3"))
     html = browser.get("/create/").content.decode()
-    assert re.findall(r'data-count="(\d)" data-prompt="(\w+)"', html) == [("3", "second"), ("2", "first")]
+    assert re.findall(r'data-count="(\d)" data-press="1" data-prompt="(\w+)"', html) == [
+        ("3", "second"),
+        ("2", "first"),
+    ]
     shown = re.findall(r'data-generation="(\w+)"', html)
     first = list(Generation.objects.filter(prompt="first").order_by("-pk").values_list("public_id", flat=True))
     assert shown[3:] == first
@@ -343,13 +347,15 @@ def test_a_made_up_shape_in_the_address_is_ignored(browser: Client) -> None:
     assert re.search(r'value="1:1" checked', html)
 
 
-def test_the_history_has_the_newest_first_and_no_api_images(
+def test_the_history_has_the_newest_first_whatever_made_them(
     browser: Client, draw: Callable[..., Generation], api: Any
 ) -> None:
-    first, second, other = draw("first"), draw("second"), draw("from the api", api_key=api.key)
+    first, other, second = draw("first"), draw("from the api", api_key=api.key), draw("second")
     html = browser.get("/create/").content.decode()
-    assert html.index(second.public_id) < html.index(first.public_id)
-    assert other.public_id not in html
+    shown = re.findall(r'data-generation="(\w+)"', html)
+    assert shown == [second.public_id, other.public_id, first.public_id]
+    assert re.findall(r'<section class="group([^"]*)"', html) == [" is-large", "", ""]
+    assert html.count('data-press="1"') == 2
 
 
 def test_the_studio_asks_the_database_as_often_for_many_images_as_for_one(

@@ -302,7 +302,7 @@ def test_put_away_the_first_steps_stay_away_for_that_person_only(browser: Client
 def test_putting_them_away_takes_a_post_with_its_token(alice: User) -> None:
     careful = Client(enforce_csrf_checks=True)
     careful.force_login(alice)
-    assert careful.get("/dashboard/first-steps/").status_code == 405
+    assert careful.get("/dashboard/first-steps/")["Location"] == PAGE
     assert careful.post("/dashboard/first-steps/").status_code == 403
 
 

@@ -2,14 +2,18 @@
 
 import re
 from collections.abc import Callable
+from html import unescape
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from django.test import Client
 
 from accounts import keys
 from accounts.models import User
-from reveweb.docs import book
+from reveweb.docs import book, words
+from reveweb.docs.errors import failures, refusals
+from sandbox import ratios
 from tests.pages.test_frame import assert_well_made
 
 SLUGS = [page.slug for page in book.PAGES]
@@ -111,7 +115,7 @@ def test_a_site_that_sells_nothing_and_welcomes_with_nothing_says_neither(
 
 def test_a_key_is_as_long_as_the_quickstart_says(client: Client, alice: User) -> None:
     _, secret = keys.mint(user=alice, name="any")
-    assert f"It has {len(secret)} characters" in read(client, "/docs/quickstart.md")
+    assert f"A key has {len(secret)} characters" in read(client, "/docs/quickstart.md")
 
 
 # --- Samples -----------------------------------------------------------------------------------------------------
@@ -119,31 +123,24 @@ def test_a_key_is_as_long_as_the_quickstart_says(client: Client, alice: User) ->
 
 def test_a_stranger_sees_where_the_key_goes(client: Client, db: None) -> None:
     html = read(client, "/docs/quickstart/")
-    assert "Authorization: Bearer YOUR_API_KEY" in html
+    assert "export REVEWEB_API_KEY=YOUR_API_KEY" in html
+    assert "Authorization: Bearer $REVEWEB_API_KEY" in text_of([html])
     assert "/accounts/login/?next=/docs/quickstart/" in html
 
 
-def test_somebody_with_a_key_sees_its_beginning_in_every_sample(browser: Client, alice: User) -> None:
-    keys.mint(user=alice, name="old")
-    key, secret = keys.mint(user=alice, name="new")
-    html = read(browser, "/docs/quickstart/")
-    assert f"Authorization: Bearer {key.prefix}_…" in html
-    assert "YOUR_API_KEY" not in html
-    assert secret not in html
+def text_of(samples: list[str]) -> str:
+    return unescape("\n".join(re.sub(r"<[^>]+>", "", one) for one in samples))
 
 
-def test_a_key_that_no_longer_works_is_not_shown(browser: Client, alice: User) -> None:
-    key, _ = keys.mint(user=alice, name="gone")
-    keys.revoke(key)
-    html = read(browser, "/docs/quickstart/")
+@pytest.mark.parametrize("page", book.PAGES, ids=SLUGS)
+def test_no_sample_holds_a_key_or_a_part_of_one(client: Client, browser: Client, alice: User, page: book.Page) -> None:
+    """What is copied runs as it is, for somebody with a key as for a stranger; one page shows what a cut key does."""
+    key, _ = keys.mint(user=alice, name="new")
+    html = read(browser, page.url)
     assert key.prefix not in html
-    assert "Create a key" in html
-
-
-def test_nobody_sees_a_key_of_somebody_else(strangers_browser: Client, browser: Client, alice: User) -> None:
-    key, _ = keys.mint(user=alice, name="hers")
-    assert key.prefix in read(browser, "/docs/")
-    assert key.prefix not in read(strangers_browser, "/docs/")
+    samples = re.findall(r"<code id=[^>]+>(.*?)</code>", html, re.DOTALL)
+    assert samples == re.findall(r"<code id=[^>]+>(.*?)</code>", read(client, page.url), re.DOTALL)
+    assert not re.search(r"Bearer (?!\$REVEWEB_API_KEY|\$\{|\{os|rv_E1R7dGq2_…|YOUR_API_KEY\n)", text_of(samples))
 
 
 @pytest.mark.parametrize(("cookie", "opened"), [("python", "python"), ("", "bash"), ('"><script>', "bash")])
@@ -167,9 +164,78 @@ def test_llms_txt_lists_every_page_as_markdown(client: Client, db: None) -> None
     text = response.content.decode()
     assert text.startswith("# reveweb\n\n> ")
     links = re.findall(r"^- \[.+\]\(http://testserver(\S+)\): .{20,}", text, re.MULTILINE)
-    assert links == [page.markdown_url for page in book.PAGES]
-    for link in links:
+    assert links == ["/v1/openapi.json", *(page.markdown_url for page in book.PAGES)]
+    for link in links[1:]:
         assert client.get(link)["Content-Type"] == "text/markdown; charset=utf-8"
+
+
+def test_llms_txt_names_all_that_a_client_meets(client: Client, pro: object, settings: Any) -> None:
+    settings.SUPPORT_EMAIL = "help@example.com"
+    text = read(client, "/llms.txt")
+    schema = client.get("/v1/openapi.json").json()
+    for path, methods in schema["paths"].items():
+        for method, operation in methods.items():
+            part = text.partition(f"### {method.upper()} {path}\n")[2].partition("\n#")[0]
+            assert not [status for status in operation["responses"] if f"{status} " not in part]
+            assert not [one["name"] for one in operation.get("parameters", ()) if f"- `{one['name']}` (" not in part]
+    for one in schema["components"]["schemas"].values():
+        assert not [name for name in one.get("properties", ()) if f"- `{name}` (" not in text]
+    assert not [row for row in refusals() if f"- {row.status} `{row.code}`: " not in text]
+    assert not [row for row in failures() if f"- {row.status} `{row.code}`: " not in text]
+
+
+FACTS = [
+    "Base URL: `http://testserver`",
+    "Authorization: Bearer KEY",
+    "Content-Type: application/json",
+    "Idempotency-Key",
+    "Retry-After",
+    "X-Request-Id",
+    "X-Credits-Remaining",
+    "RateLimit-Remaining",
+    "Idempotent-Replayed",
+    "An image costs 1 credit",
+    "Plan Pro: 400 credits a month, 30 requests a minute",
+    "10 generate requests a minute",
+    "| `16:9` | 1344 × 756 |",
+    "within 10 minutes",
+    "within 90 seconds",
+    "help@example.com",
+    "no upscaling",
+    "New values of `status`",
+    "`.webp`",
+]
+
+
+@pytest.mark.parametrize("fact", FACTS)
+def test_llms_txt_is_enough_to_write_a_client(client: Client, pro: object, settings: Any, fact: str) -> None:
+    settings.SUPPORT_EMAIL = "help@example.com"
+    assert fact in read(client, "/llms.txt").partition("## Get started")[0]
+
+
+def test_nothing_that_a_client_needs_is_optional(client: Client, db: None) -> None:
+    assert "openapi" not in read(client, "/llms.txt").partition("## Optional")[2]
+
+
+def test_the_clients_can_be_fetched_and_are_those_that_are_shown(client: Client, db: None) -> None:
+    shown = read(client, "/docs/client.md")
+    for ending in book.CLIENT_FILES:
+        code = client.get(f"/docs/reveweb.{ending}")
+        assert code["Content-Type"] == "text/plain; charset=utf-8"
+        assert code.content.decode() in shown
+        assert f"http://testserver/docs/reveweb.{ending}" in shown
+    assert client.get("/docs/reveweb.exe").status_code == 404
+
+
+def test_the_sizes_are_those_that_the_sandbox_draws(client: Client, db: None) -> None:
+    assert {one.ratio: (one.width, one.height) for one in book.SIZES} == ratios.SIZES
+
+
+@pytest.mark.parametrize("address", ["", "help@example.com"])
+def test_the_docs_say_where_to_ask_for_help(client: Client, db: None, settings: Any, address: str) -> None:
+    settings.SUPPORT_EMAIL = address
+    for url in ("/docs/introduction.md", "/llms.txt"):
+        assert (f"mailto:{address}" if address else "Ask whoever runs this site") in read(client, url)
 
 
 def test_llms_full_txt_is_every_page(client: Client, db: None) -> None:
@@ -189,6 +255,53 @@ def test_a_search_finds_the_section_about_it_first(client: Client, db: None) -> 
 
 def test_a_search_finds_words_in_the_text(client: Client, db: None) -> None:
     assert "/docs/best-practices/#calling-from-a-browser" in read(client, "/docs/search/?q=CORS&part=1")
+
+
+FINDS = {
+    "refund": "/docs/errors/#was-i-billed",
+    "refunds": "/docs/errors/#was-i-billed",
+    "refunded": "/docs/errors/#was-i-billed",
+    "money back": "/docs/errors/#was-i-billed",
+    "How do I get a refund?": "/docs/errors/#was-i-billed",
+    "cancelled": "/docs/introduction/#what-the-api-cannot-do",
+    "retries": "/docs/errors/#what-to-retry",
+    "retrying": "/docs/errors/#what-to-retry",
+    "prices": "/docs/limits/#plans",
+    "costs": "/docs/limits/#plans",
+    "deletion": "/docs/best-practices/#keep-your-own-copy",
+    "webhooks": "/docs/best-practices/#wait-or-poll",
+    "SDK": "/docs/client/",
+    "resolution": "/docs/generate/#sizes-in-pixels",
+    "rotating": "/docs/authentication/#create-rotate-and-revoke-keys",
+    "quota": "/docs/limits/",
+    "idempo": "/docs/generate/#send-it-twice-pay-once",
+}
+
+
+@pytest.mark.parametrize("query", FINDS)
+def test_a_search_finds_other_forms_of_a_word_and_words_that_mean_the_same(
+    client: Client, db: None, query: str
+) -> None:
+    html = read(client, f"/docs/search/?part=1&q={quote(query)}")
+    wanted = FINDS[query].replace("/docs/introduction/", "/docs/")
+    assert wanted in re.findall(r'<li><a href="(/docs/[^"]*)"><strong>', html)[:3]
+
+
+@pytest.mark.parametrize(
+    ("forms", "begin"),
+    [
+        ("retry retries retried retrying", "retr"),
+        ("cancel cancels cancelled canceled cancelling", "cancel"),
+        ("bill bills billed billing", "bill"),
+        ("delete deletes deleted deleting deletion", "delet"),
+        ("price prices pricing priced", "pric"),
+        ("key keys", "key"),
+        ("access", "access"),
+        ("yes", "yes"),
+    ],
+)
+def test_the_forms_of_a_word_have_one_beginning(forms: str, begin: str) -> None:
+    assert {words.stem(form) for form in forms.split()} == {begin}
 
 
 @pytest.mark.parametrize("query", ["", "%20", "xyzzy", "%00", "<script>alert(1)</script>", "a" * 10_000])

@@ -58,7 +58,7 @@ def test_a_stale_form_is_told_what_to_do(alice: User) -> None:
     stale.force_login(alice)
     response = stale.post("/accounts/logout/")
     assert response.status_code == 403
-    assert "This form has expired" in response.content.decode()
+    assert "This form was out of date" in response.content.decode()
 
 
 def test_a_crash_is_admitted_without_database_session_or_manifest(settings: LazySettings) -> None:

@@ -79,7 +79,6 @@ def test_an_image_is_told_with_its_card(wallet: Wallet, draw: Callable[..., Gene
     (_, body), *_rest = parse(watch.news())
     assert body["status"] == "completed"
     assert body["stage"] is None
-    assert body["studio"] is True
     assert generation.file_token in body["html"]
 
 

@@ -142,3 +142,15 @@ def test_what_a_person_sees_is_kept_out_of_caches(browser: Client, client: Clien
 def test_choosing_a_theme_goes_back_to_addresses_of_this_site_only(client: Client, db: None, back: str) -> None:
     answer = client.post("/account/theme/", {"theme": "dark", "next": back})
     assert (answer.status_code, answer["Location"]) == (302, "/account/")
+
+
+@pytest.mark.parametrize("path", ["/", "/accounts/login/", "/nowhere/", "/docs/", "/admin/login/"])
+def test_a_page_asks_the_device_for_nothing_that_it_does_not_use(client: Client, db: None, path: str) -> None:
+    policy = client.get(path, follow=True)["Permissions-Policy"]
+    assert {"camera=()", "geolocation=()", "microphone=()", "payment=()", "usb=()"} <= set(policy.split(", "))
+    assert {"clipboard-write=(self)", "publickey-credentials-get=(self)"} <= set(policy.split(", "))
+
+
+@pytest.mark.parametrize("path", ["/icon.svg", "/robots.txt", "/v1/openapi.json", "/healthz"])
+def test_what_is_no_page_has_no_such_policy(client: Client, db: None, path: str) -> None:
+    assert not client.get(path).has_header("Permissions-Policy")

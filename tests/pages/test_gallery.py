@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import unquote, urlencode
 
 import pytest
 from django.core.files.base import ContentFile
@@ -12,7 +12,6 @@ from django.core.files.storage import default_storage
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from django.utils import timezone
 
 from accounts import keys
 from accounts.models import User
@@ -20,30 +19,11 @@ from billing.models import Wallet
 from generator.files import images
 from generator.library import listing, trash
 from generator.models import ASPECT_RATIOS, Generation
+from tests.pages.conftest import Hang
 from tests.pages.test_frame import assert_well_made
 
 Draw = Callable[..., Generation]
-Hang = Callable[[int], list[Generation]]
 HTMX = {"HX-Request": "true", "HX-Target": "results"}
-
-
-@pytest.fixture
-def hang(wallet: Wallet) -> Hang:
-    """Hang many finished images of Alice's at once."""
-
-    def hung(count: int) -> list[Generation]:
-        now = timezone.now()
-        rows = [
-            Generation(
-                wallet=wallet, prompt=f"image {number}", search_text=f"image {number}", aspect_ratio="1:1",
-                request_digest="", deadline_at=now,
-                status="completed", file_extension="png", width=1024, height=1024, colour="#808080", finished_at=now,
-            )
-            for number in range(count)
-        ]  # fmt: skip
-        return Generation.objects.bulk_create(rows)
-
-    return hung
 
 
 def ids_on(html: str) -> list[str]:
@@ -144,6 +124,31 @@ def test_who_comes_back_gets_many_pages_at_once_but_no_end_of_them(browser: Clie
     assert len(found(browser, "?show=200")) == 200
     assert len(found(browser, "?show=9999")) == listing.PAGE_MOST
     assert len(found(browser, "?show=1")) == listing.PAGE_SIZE
+
+
+def test_the_way_back_from_an_image_leads_to_where_it_hangs(browser: Client, hang: Hang) -> None:
+    rows = hang(listing.PAGE_MOST + 100)
+    newest_first = the_ids(*reversed(rows))
+    for place in (0, 5, 300):
+        shown = found(browser, f"?at={newest_first[place]}")
+        assert shown == newest_first[: place + listing.PAGE_SIZE]
+    for place in (listing.PAGE_MOST, listing.PAGE_MOST + 99):
+        shown = found(browser, f"?at={newest_first[place]}")
+        assert shown == newest_first[place - listing.PAGE_SIZE : place + listing.PAGE_SIZE]
+    html = browser.get(f"/gallery/{newest_first[7]}/?q=image").content.decode()
+    assert f'href="/gallery/?q=image&amp;at={newest_first[7]}#{newest_first[7]}"' in html
+
+
+def test_a_page_that_comes_back_hears_what_is_still_there(
+    browser: Client, strangers_browser: Client, hang: Hang, wallet: Wallet
+) -> None:
+    kept, loved, gone = hang(3)
+    Generation.objects.filter(pk=loved.pk).update(is_favourite=True)
+    trash.discard(wallet, [gone.public_id])
+    form = {"ids": ",".join([*the_ids(kept, loved, gone), "img_unknown"])}
+    answer = browser.post("/gallery/kept/", form).json()
+    assert answer == {"kept": {kept.public_id: False, loved.public_id: True}}
+    assert strangers_browser.post("/gallery/kept/", form).json() == {"kept": {}}
 
 
 @pytest.mark.services
@@ -354,7 +359,7 @@ def test_strangers_and_nonsense_change_no_heart(browser: Client, strangers_brows
     assert strangers_browser.post(MANY, {"ids": image.public_id, "on": "1"}).status_code == 404
     for form in ({"ids": image.public_id}, {"ids": image.public_id, "on": "2"}, {"ids": "", "on": "1"}, {"on": "1"}):
         assert browser.post(MANY, form).status_code == 400
-    assert browser.get(MANY).status_code == 405
+    assert browser.get(MANY)["Location"] == "/gallery/"
     assert not Generation.objects.filter(is_favourite=True).exists()
 
 
@@ -378,8 +383,8 @@ def _images_here(images: None) -> None:
 def test_a_zip_needs_a_log_in(client: Client, db: None) -> None:
     response = client.post("/gallery/zip/", {"ids": "img_1"})
     assert response.status_code == 302
-    assert response["Location"] == "/accounts/login/?next=%2Fgallery%2F"
-    assert client.get("/gallery/zip/").status_code == 405
+    assert unquote(unquote(response["Location"])).endswith("?next=/account/pressed/?back=/gallery/zip/")
+    assert client.get("/gallery/zip/")["Location"] == "/gallery/"
 
 
 @pytest.mark.parametrize(

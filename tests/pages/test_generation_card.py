@@ -9,6 +9,7 @@ import pytest
 from django.conf import LazySettings
 from django.test import Client
 
+from billing.models import Wallet
 from generator.models import Generation
 from generator.pages.cards import picture_of
 
@@ -22,7 +23,7 @@ def wall(browser: Client) -> str:
 def test_a_finished_one_has_its_image_with_its_size(browser: Client, draw: Callable[..., Generation]) -> None:
     generation = draw(aspect_ratio="3:2")
     html = wall(browser)
-    assert f'<a class="frame" href="/gallery/{generation.public_id}/">' in html
+    assert f'<a class="frame tile-link" href="/gallery/{generation.public_id}/">' in html
     assert f'href="/gallery/{generation.public_id}/download/"' in html
     assert f'action="/gallery/{generation.public_id}/favourite/"' in html
     assert re.search(r'width="1536" height="1024" alt="a lighthouse"', html)
@@ -71,6 +72,66 @@ def test_a_failed_one_says_why_and_that_the_credit_came_back(browser: Client, dr
     html = wall(browser)
     assert "The brush broke. Your credit was returned." in html
     assert re.search(rf'href="/create/\?from={failed.public_id}" data-retry>.*?Retry', html, re.DOTALL)
+    assert "Edit the prompt" not in html
+
+
+def test_a_refused_one_offers_other_words_and_no_retry(browser: Client, draw: Callable[..., Generation]) -> None:
+    refused = draw(until="refused")
+    html = wall(browser)
+    assert "The brush will not. Your credit was returned." in html
+    link = rf'href="/create/\?from={refused.public_id}" data-refill>.*?Edit the prompt'
+    assert re.search(link, html, re.DOTALL)
+    assert "Retry" not in html
+
+
+SCRIPT = {"Accept": "application/json"}
+
+
+def test_what_waits_is_cancelled_with_a_button(
+    browser: Client, draw: Callable[..., Generation], wallet: Wallet
+) -> None:
+    waiting = draw(until="queued")
+    action = f"/gallery/{waiting.public_id}/cancel/"
+    assert f'action="{action}"' in wall(browser)
+    said = browser.post(action, headers=SCRIPT).json()
+    assert (said["cancelled"], said["balance"]) == (True, 53)
+    assert 'data-status="failed" data-cancelled' in said["html"]
+    assert "You cancelled it. Your credit was returned." in said["html"]
+    assert "data-retry" in said["html"]
+    page = browser.get(f"/gallery/{waiting.public_id}/").content.decode()
+    assert "This image was cancelled" in page
+    assert ">Cancelled<" in page.replace("\n", "")
+
+
+@pytest.mark.parametrize("until", ["submitting", "drawing"])
+def test_what_is_being_made_says_that_it_will_be_charged(
+    browser: Client, draw: Callable[..., Generation], until: str
+) -> None:
+    made = draw(until=until)
+    html = wall(browser)
+    assert "/cancel/" not in html
+    assert "Too late to cancel" in html
+    assert "it will be finished and charged" in html
+    said = browser.post(f"/gallery/{made.public_id}/cancel/", headers=SCRIPT).json()
+    assert (said["cancelled"], said["balance"]) == (False, 52)
+    assert "Too late to cancel" in said["html"]
+
+
+@pytest.mark.parametrize(("until", "words"), [("queued", "The image is cancelled."), ("drawing", "It was too late")])
+def test_without_a_script_cancelling_leads_back_to_the_studio(
+    browser: Client, draw: Callable[..., Generation], until: str, words: str
+) -> None:
+    answer = browser.post(f"/gallery/{draw(until=until)}/cancel/", follow=True)
+    assert answer.redirect_chain == [("/create/", 302)]
+    assert words in answer.content.decode()
+
+
+def test_nobody_cancels_somebody_elses(strangers_browser: Client, draw: Callable[..., Generation]) -> None:
+    waiting = draw(until="queued")
+    assert strangers_browser.post(f"/gallery/{waiting}/cancel/").status_code == 404
+    assert strangers_browser.get(f"/gallery/{waiting}/cancel/").status_code == 405
+    waiting.refresh_from_db()
+    assert waiting.status == "queued"
 
 
 def test_words_of_any_length_and_direction_keep_to_their_place(

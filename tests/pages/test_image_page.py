@@ -117,8 +117,17 @@ def test_a_failed_one_says_why_and_that_the_credit_came_back(browser: Client, dr
     assert "The brush broke." in html
     assert "Your credit was returned." in html
     assert f"/create/?from={generation}" in html
+    assert "Try it again" in html
     assert "Download" not in html
     assert "Share by public link" not in html
+
+
+def test_a_refused_one_leads_to_other_words(browser: Client, draw: Draw) -> None:
+    generation = draw("a red fox", until="refused")
+    html = page(browser, generation)
+    assert "Edit the prompt" in html
+    assert f"/create/?from={generation}" in html
+    assert "Try it again" not in html
 
 
 def test_an_unfinished_one_is_watched_in_the_studio(browser: Client, draw: Draw) -> None:
@@ -128,7 +137,7 @@ def test_an_unfinished_one_is_watched_in_the_studio(browser: Client, draw: Draw)
 
 @pytest.mark.parametrize("id", ["img_nowhere", "img_%00", "img_" + "a" * 10_000, "..", "delete"])
 def test_what_is_not_there_is_not_found(browser: Client, id: str) -> None:
-    assert browser.get(f"/gallery/{id}/").status_code in (404, 405)
+    assert browser.get(f"/gallery/{id}/").status_code in (302, 404)
     assert browser.get(f"/gallery/{id}/download/").status_code == 404
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from django.core.files.base import ContentFile
@@ -174,10 +175,10 @@ def test_as_many_as_allowed_are_deleted_at_once(browser: Client, draw: Draw, wal
 def test_whose_session_ended_logs_in_and_comes_back_to_the_page(client: Client, db: None, address: str) -> None:
     response = client.post(address, {"ids": "img_1"}, headers={"Referer": "http://testserver/gallery/?q=fox"})
     assert response.status_code == 302
-    assert response["Location"].startswith("/accounts/login/?next=http%3A%2F%2Ftestserver%2Fgallery%2F%3Fq%3Dfox")
+    assert unquote(unquote(response["Location"])).endswith("?next=/account/pressed/?back=/gallery/?q=fox")
     script = client.post(address, {"ids": "img_1"}, headers={"HX-Request": "true"})
-    assert script["HX-Redirect"] == "/accounts/login/?next=%2Fgallery%2F"
-    assert client.get(address).status_code == 405
+    assert unquote(unquote(script["HX-Redirect"])).endswith(f"?next=/account/pressed/?back={address}")
+    assert client.get(address)["Location"] == "/gallery/"
 
 
 # --- Taking back ------------------------------------------------------------------------------------------------
@@ -198,10 +199,10 @@ def test_the_notice_offers_what_went_last_and_only_that(browser: Client, draw: D
     trash.discard(wallet, [str(first)])
     html = delete(browser, second, third, **{"HX-Request": "true"}).content.decode()
     assert "2 images deleted." in html
-    assert f'value="{third},{second}"' in html
     thrown = trash.last_trashed(wallet)
     assert thrown is not None
-    restore(browser, *thrown.public_ids)
+    assert (thrown.count, f'name="together" value="{thrown.together}"' in html) == (2, True)
+    browser.post("/gallery/restore/", {"together": thrown.together})
     assert {str(one) for one in Generation.objects.kept()} == {str(second), str(third)}
 
 
@@ -340,12 +341,13 @@ def test_storage_that_is_away_is_asked_again(wallet: Wallet, stored: Draw, monke
 
 def test_a_failed_one_leaves_neither_words_nor_stray_files(wallet: Wallet, stored: Draw) -> None:
     generation = stored(until="failed")
+    Generation.objects.filter(pk=generation.pk).update(upstream_words="No lighthouses.")
     default_storage.save(images.path_of(f"{generation.file_token}.webp"), ContentFile(b"came too late"))
     trash.discard(wallet, [str(generation)])
     age(generation, trash.PURGE_AFTER)
     trash.purge_due()
     generation.refresh_from_db()
-    assert generation.error_message == ""
+    assert (generation.error_message, generation.upstream_words) == ("", "")
     assert generation.error_code == "upstream_failed"
     assert not default_storage.exists(images.path_of(f"{generation.file_token}.webp"))
 

@@ -211,6 +211,19 @@ def test_the_api_says_it_in_json_to_pages_of_others_too(settings: Any) -> None:
     assert large.answer_headers["x-request-id"].startswith("req_")
 
 
+def test_the_api_says_of_a_body_that_breaks_off_what_it_was_and_names_the_request() -> None:
+    short = Request(GENERATE, [b"{"], 300, ends=True)
+    cut = Request("/v1/nothing", [b"{"], stays=0)
+    page = Request(PAGE, [b"{"], stays=0)
+    assert ask(short, cut, page) == [400] * 3
+    for one in (short, cut):
+        assert json.loads(one.text)["error"]["code"] == "broken_body"
+        assert one.answer_headers["x-request-id"].startswith("req_")
+        assert one.answer_headers["cache-control"] == "no-store"
+        assert one.answer_headers["connection"] == "close"
+    assert page.text == "Bad Request\n"  # for whoever is there: nobody, nearly always
+
+
 def test_a_page_says_it_as_a_page_and_the_webhook_in_two_words(settings: Any) -> None:
     settings.REQUEST_SECONDS = 0.2
     large, slow, webhook, file = (

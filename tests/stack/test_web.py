@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import re
 import signal
@@ -358,6 +359,20 @@ def test_bytes_that_no_library_would_send_are_refused_and_break_nothing(serve: C
                 answer = connection.recv(1000)
             assert not answer or 200 <= int(answer[9:12]) < 500, (raw, answer)
     assert httpx.get(f"{web.url}/healthz").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"zz\r\nabc\r\n", b"-1\r\n{}\r\n", b"f" * 18 + b"\r\n{}\r\n", b"2\r\n{}\r\nzz\r\n", b"2\r\n{}XX0\r\n\r\n"],
+)
+def test_chunks_that_are_none_are_answered_as_an_error_of_the_api(stack: Stack, body: bytes) -> None:
+    for path in (b"/v1/reve-image/generate", b"/v1/nothing"):
+        with socket.create_connection(("127.0.0.1", stack.port), timeout=8) as connection:
+            connection.sendall(b"POST %s HTTP/1.1\r\n%s\r\n%s" % (path, CHUNKED, body))
+            head, _, text = b"".join(iter(lambda: connection.recv(65_536), b"")).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 400 ")
+        assert re.search(rb"(?mi)^x-request-id: req_[0-9a-f]{24}\r?$", head)
+        assert json.loads(text)["error"]["code"] == "broken_body"
 
 
 def test_requests_in_one_go_are_answered_one_after_the_other(serve: Callable[..., Web]) -> None:

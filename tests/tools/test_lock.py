@@ -95,7 +95,7 @@ def test_what_is_committed_has_hashes_and_names_no_index(name: str) -> None:
     assert all("--hash=sha256:" in block for block in blocks if "==" in block)
 
 
-@pytest.mark.parametrize("folder", ["tools/biome", "benchmarks/lighthouse", "benchmarks/portkey"])
+@pytest.mark.parametrize("folder", ["tools/biome", "tools/openapi", "benchmarks/lighthouse", "benchmarks/portkey"])
 def test_what_comes_from_npm_names_no_registry(folder: str) -> None:
     text = (ROOT / folder / "package-lock.json").read_text()
     assert '"resolved"' not in text
