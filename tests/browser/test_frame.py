@@ -3,8 +3,7 @@
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-import pytest
-from playwright.sync_api import Route, expect
+from playwright.sync_api import expect
 
 from tests.browser.conftest import Visit
 from tests.browser.furnish import stock
@@ -121,25 +120,3 @@ def test_times_are_the_readers_own_and_stay_true(visit: Visit, site: Stack) -> N
     expect(asked).to_contain_text("3 days ago")
     page.clock.fast_forward(240 * HOUR)
     expect(asked).to_contain_text(f"{there.day} {there:%B %Y}")
-
-
-@pytest.mark.parametrize("phone", [False, True])
-@pytest.mark.parametrize("path", ["/", "/pricing/", "/docs/", "/accounts/signup/"])
-def test_a_type_face_that_comes_late_moves_nothing(visit: Visit, path: str, phone: bool) -> None:
-    visitor = visit(fresh=True, phone=phone)
-    visitor.watch.expect("inter.+preloaded using link preload but not used")  # so late is it
-    page = visitor.page
-    page.add_init_script(
-        "window.shift = 0; new PerformanceObserver((list) => list.getEntries().forEach((entry) => "
-        "(window.shift += entry.value))).observe({ type: 'layout-shift', buffered: true });"
-    )
-    held: list[Route] = []
-    page.route("**/*.woff2", lambda route: held.append(route))
-    page.goto(path, wait_until="domcontentloaded")
-    page.wait_for_function("performance.getEntriesByName('first-contentful-paint').length")
-    is_there = "[...document.fonts].some((one) => one.family === 'Inter' && one.status === 'loaded')"
-    assert not page.evaluate(is_there)
-    held.pop().continue_()
-    page.wait_for_function(is_there)
-    page.evaluate("new Promise((done) => requestAnimationFrame(() => setTimeout(done, 100)))")
-    assert page.evaluate("window.shift") < 0.02
