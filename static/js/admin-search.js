@@ -11,25 +11,29 @@
     if (hits().length === 1) location.assign(hits()[0].href);
   };
 
-  window.addEventListener("keydown", (event) => {
-    const search = field();
-    if (!search) return;
-    if (event.key.toLowerCase() === "k" && (event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey) {
-      // Everywhere, so that unfold's does not open it a second time. Open already, it is only given the focus.
-      event.preventDefault();
-      event.stopImmediatePropagation();
-      if (search.checkVisibility()) search.focus();
-      else window.dispatchEvent(new CustomEvent("opencommand"));
-    } else if (event.target === search && event.key === "Enter") {
-      if (document.querySelector("#command-results-list .active, #command-history .active")) return;
-      event.preventDefault();
-      event.stopImmediatePropagation(); // unfold's fails where nothing is chosen
-      isWanted = search.value.trim() !== shown;
-      if (!isWanted) open();
-    } else if (event.target === search) {
-      isWanted = false;
-    }
-  }, { capture: true });
+  window.addEventListener(
+    "keydown",
+    (event) => {
+      const search = field();
+      if (!search) return;
+      if (event.key.toLowerCase() === "k" && (event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey) {
+        // Everywhere, so that unfold's does not open it a second time. Open already, it is only given the focus.
+        event.preventDefault();
+        event.stopImmediatePropagation();
+        if (search.checkVisibility()) search.focus();
+        else window.dispatchEvent(new CustomEvent("opencommand"));
+      } else if (event.target === search && event.key === "Enter") {
+        if (document.querySelector("#command-results-list .active, #command-history .active")) return;
+        event.preventDefault();
+        event.stopImmediatePropagation(); // unfold's fails where nothing is chosen
+        isWanted = search.value.trim() !== shown;
+        if (!isWanted) open();
+      } else if (event.target === search) {
+        isWanted = false;
+      }
+    },
+    { capture: true },
+  );
 
   window.addEventListener("htmx:afterSwap", (event) => {
     if (event.target.id !== "command-results") return;
