@@ -1,8 +1,9 @@
 """`make lighthouse`: Lighthouse's four scores and the weight of pages of a production run in real Chromium.
 
 Prints a table and fails when a score is below 98 or a first load is heavier than 60 KB of compressed HTML, CSS and
-JavaScript. `.venv/bin/python -m benchmarks.pages landing studio` measures only those. The first run counts, so the
-machine has to be quiet.
+JavaScript; the admin's first page, which is for few, needs 95 and has no such limit.
+`.venv/bin/python -m benchmarks.pages landing studio` measures only those. The first run counts: the machine has to be
+quiet.
 """
 
 import json
@@ -14,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from playwright.sync_api import sync_playwright
+
 from tests import ROOT
 from tests.browser.chromium import launch_options
 from tests.browser.furnish import furnish
@@ -24,7 +27,7 @@ from tests.installation import Stack
 FOLDER = ROOT / "benchmarks" / "lighthouse"
 LIGHTHOUSE = FOLDER / "node_modules" / ".bin" / "lighthouse"
 CATEGORIES = ("performance", "accessibility", "best-practices", "seo")
-ENOUGH = 98
+ENOUGH, ENOUGH_OF_THE_ADMIN = 98, 95
 BUDGET = 60_000  # bytes on the wire of document, style sheets and scripts
 SHIFT = 0.02
 
@@ -37,10 +40,15 @@ class Result:
     weight: int
     shift: float
     report: dict[str, Any]
+    enough: int
 
     @property
     def is_good(self) -> bool:
-        return min(self.scores.values()) >= ENOUGH and self.weight <= BUDGET and self.shift < SHIFT
+        return (
+            min(self.scores.values()) >= self.enough
+            and (self.weight <= BUDGET or self.enough < ENOUGH)
+            and self.shift < SHIFT
+        )
 
 
 def main(names: list[str]) -> int:
@@ -57,7 +65,8 @@ def main(names: list[str]) -> int:
             results = {}
             for view in views:
                 cookies = furnished.cookies.get(view.who, {})
-                results[view.name] = _measure(f"{stack.url}{furnished.path(view.path)}", cookies, Path(folder))
+                enough = ENOUGH_OF_THE_ADMIN if view.path.startswith("/admin/") else ENOUGH
+                results[view.name] = _measure(f"{stack.url}{furnished.path(view.path)}", cookies, Path(folder), enough)
                 _print_row(view.name, results[view.name])
         finally:
             stack.stop()
@@ -87,9 +96,8 @@ def _sandbox(port: int, folder: Path) -> subprocess.Popen[bytes]:
     return process
 
 
-def _measure(url: str, cookies: dict[str, str], folder: Path) -> Result:
-    chromium = launch_options()
-    output = folder / "report.json"
+def _measure(url: str, cookies: dict[str, str], folder: Path, enough: int) -> Result:
+    output, port = folder / "report.json", free_port()
     command = [
         str(LIGHTHOUSE),
         url,
@@ -97,13 +105,17 @@ def _measure(url: str, cookies: dict[str, str], folder: Path) -> Result:
         "--output=json",
         f"--output-path={output}",
         f"--only-categories={','.join(CATEGORIES)}",
-        f"--chrome-flags={' '.join(['--headless=new', *chromium['args']])}",
+        f"--port={port}",
+        "--disable-storage-reset",  # which would log the browser out
     ]
-    if cookies:
-        header = "; ".join(f"{name}={value}" for name, value in cookies.items())
-        command.append(f"--extra-headers={json.dumps({'Cookie': header})}")
-    environment = {**os.environ, "CHROME_PATH": chromium["executable_path"]}
-    subprocess.run(command, env=environment, check=True, timeout=180, stdin=subprocess.DEVNULL)
+    chromium = launch_options()
+    arguments = [*chromium.pop("args"), f"--remote-debugging-port={port}"]
+    with sync_playwright() as playwright, tempfile.TemporaryDirectory() as profile:
+        browser = playwright.chromium.launch_persistent_context(profile, args=arguments, **chromium)
+        # As somebody is logged in: what a page asks for by itself, such as its stream, is theirs too.
+        browser.add_cookies([{"name": name, "value": value, "url": url} for name, value in cookies.items()])
+        subprocess.run(command, check=True, timeout=180, stdin=subprocess.DEVNULL)
+        browser.close()
     report = json.loads(output.read_text())
     assert report["finalDisplayedUrl"].rstrip("/") == url.rstrip("/"), report["finalDisplayedUrl"]
     return Result(
@@ -111,6 +123,7 @@ def _measure(url: str, cookies: dict[str, str], folder: Path) -> Result:
         weight=_weight(report),
         shift=report["audits"]["cumulative-layout-shift"]["numericValue"],
         report=report,
+        enough=enough,
     )
 
 

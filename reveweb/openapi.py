@@ -337,7 +337,7 @@ _COMPLETED = {
     "metadata": {"prompt": _PROMPT, "width": 1024, "height": 1024, "created_at": "2026-01-15T09:30:00Z"},
 }
 _MODEL = {"model": "text2image_v1"}
-_WORDS = {
+_WORDS = {  # of failed calls; a look-up may tell other codes too
     PROMPT_REFUSED: f"The prompt was refused by the content policy. {CREDIT_RETURNED}",
     "upstream_failed": f"The image could not be generated. {CREDIT_RETURNED}",
 }

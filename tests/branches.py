@@ -34,6 +34,7 @@ MEASURED = (
     "tests/generator/test_lifecycle.py",
     "tests/generator/test_plan_limits.py",
     "tests/generator/test_sweep.py",
+    "tests/generator/test_unstored.py",
     "tests/payments/test_life.py",
     "tests/payments/test_operators.py",
     "tests/payments/test_races.py",

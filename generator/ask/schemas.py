@@ -85,7 +85,7 @@ class Metadata(Schema):
 class Failure(Schema):
     """Why there is no image."""
 
-    code: Literal["prompt_refused", "upstream_failed", "timed_out"] = Field(
+    code: Literal["prompt_refused", "upstream_failed", "timed_out", "cancelled"] = Field(
         description="For programs.", examples=["upstream_failed"]
     )
     message: str = Field(

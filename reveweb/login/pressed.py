@@ -181,7 +181,9 @@ def _asks_for_log_in(request: HttpRequest, response: HttpResponseBase) -> bool:
 
     One that leads elsewhere, as the studio does, has kept what was sent.
     """
-    target = urlsplit(str(response.get("Location", "")))
+    if "Location" not in response.headers:
+        return False
+    target = urlsplit(response.headers["Location"])
     doors = (resolve_url(settings.LOGIN_URL), reverse("admin:login"), reverse("account_reauthenticate"))
     return (
         target.path in doors

@@ -121,6 +121,7 @@ def test_whatever_generate_answers_is_in_the_document_and_nothing_else(
     # What is wrong with a request.
     for content in (b"{", b""):
         assert seen.post(content=content, headers=JSON)[0] == 400
+    assert seen.post(content=b"{", headers={**JSON, "Content-Length": "9"})[0] == 400
     assert seen.post(ASYNC, headers={"Host": "a_b"})[0] == 400
     assert seen.post(ASYNC, headers={"Authorization": ""})[0] == seen.post(ASYNC, key="rv_x")[0] == 401
     assert seen.post({**ASYNC, "padding": "x" * 70_000})[0] == 413
@@ -176,7 +177,7 @@ def test_whatever_a_look_answers_is_in_the_document_and_nothing_else(
             200,
             {"id": generation.public_id, "status": "pending", "stage": stage},
         )
-    for code in ("prompt_refused", "upstream_failed", "timed_out"):
+    for code in ("prompt_refused", "upstream_failed", "timed_out", "cancelled"):
         Generation.objects.update(status="failed", error_code=code, error_message="No.")
         assert seen.get(generation.public_id)[1]["error"]["code"] == code
     Generation.objects.update(status="queued", error_code="", error_message="")

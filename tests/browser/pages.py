@@ -128,4 +128,5 @@ MEASURED = [
     View("image", "/gallery/{image}/", "ada"),
     View("billing", "/dashboard/billing/", "ada"),
     View("api-keys", "/dashboard/api-keys/", "ada"),
+    View("admin", "/admin/", "sam"),
 ]

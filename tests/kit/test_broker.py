@@ -87,7 +87,9 @@ def test_a_connection_that_rabbitmq_ended_while_it_was_idle_loses_no_message(
         each = line(way.url)
         queue = each.app.amqp.queues["rest"]
         try:
+            direct = line(rabbit.URL)
             each.send(TASK, (1,))
+            wait_until(lambda: direct.waiting(queue) == 1, 10)  # nobody promises what is still on its way
             way.cut()
             wait_until(each._has_ended, 10)  # the news is on its way
             if back == "after a while":
@@ -96,7 +98,6 @@ def test_a_connection_that_rabbitmq_ended_while_it_was_idle_loses_no_message(
                 each._away_until = 0.0
             way.mend()
             each.send(TASK, (3,))
-            direct = line(rabbit.URL)
             wait_until(lambda: direct.waiting(queue) == 2, 10)  # no message waits to be confirmed
             way.stall()
             began = time.monotonic()

@@ -271,5 +271,5 @@ def test_a_form_without_its_token_is_refused_in_house_style(alice: User) -> None
     careful.force_login(alice)
     response = create(careful)
     assert response.status_code == 403
-    assert "This form has expired" in response.content.decode()
+    assert "This form was out of date" in response.content.decode()
     assert not ApiKey.objects.exists()

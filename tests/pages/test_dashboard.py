@@ -49,7 +49,8 @@ def test_a_new_account_is_led_to_its_first_image_and_sees_no_empty_places(browse
     for empty in ("Usage", "Recent images", "Recent API calls", "Create an image"):
         assert empty not in text
     answer = browser.post("/start/", {"prompt": "a fox of the dashboard's"}, follow=True)
-    assert answer.redirect_chain == [("/create/", 302)]
+    [made] = Generation.objects.all()
+    assert answer.redirect_chain == [("/create/", 302), (f"/create/?from={made}#{made}", 302)]
     assert "a fox of the dashboard" in answer.content.decode()
 
 

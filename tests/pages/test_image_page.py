@@ -105,7 +105,7 @@ def test_whoever_comes_from_a_filtered_gallery_stays_in_it(browser: Client, draw
     query = "?q=red&amp;ratio=3%3A2"
     assert f'rel="prev" href="/gallery/{newest}/{query}"' in html
     assert f'rel="next" href="/gallery/{oldest}/{query}"' in html
-    assert f'href="/gallery/{query}#{middle}"' in html
+    assert f'href="/gallery/{query}&amp;at={middle}#{middle}"' in html
     assert 'rel="prev"' not in browser.get(f"/gallery/{newest}/?q=red").content.decode()
     assert f'href="/gallery/{middle}/{query}"' in browser.get("/gallery/?q=red&ratio=3:2").content.decode()
 
