@@ -140,6 +140,9 @@ def test_two_do_not_build_at_once(migrated: str) -> None:
         other.execute("SELECT pg_advisory_lock(%s)", [search_index._LOCK])
         with pytest.raises(CommandError, match="at this moment"):
             build()
+        other.execute(
+            "SELECT pg_advisory_unlock(%s)", [search_index._LOCK]
+        )  # a session ends some time after this block
     assert "Nothing to do" in build()
 
 
