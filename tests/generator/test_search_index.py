@@ -142,7 +142,7 @@ def test_two_do_not_build_at_once(migrated: str) -> None:
             build()
         other.execute(
             "SELECT pg_advisory_unlock(%s)", [search_index._LOCK]
-        )  # a session ends some time after this block
+        )  # a session ends somewhat later
     assert "Nothing to do" in build()
 
 
