@@ -25,3 +25,8 @@ function onKey(event) {
 document.addEventListener("keydown", onKey, { capture: true }); // before an open menu closes on its Escape
 
 document.querySelector("[data-keys]").hidden = false;
+
+// From the lightbox, whose address is this page's, one gets here by what browsers take for a reload of that step of the
+// history: Back to the gallery then changes the address and loads nothing.
+const { pathname } = location;
+addEventListener("popstate", () => location.pathname !== pathname && location.reload());

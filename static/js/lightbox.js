@@ -242,17 +242,21 @@ addEventListener("popstate", (event) => {
   if (!mine) return;
   event.stopImmediatePropagation();
   leaving = false;
-  if (event.state?.lightbox) return comeBack(); // Forward, to its address
+  if (event.state?.lightbox) {
+    if (!dialog.open && !comeBack()) location.reload(); // Forward, to its address: the image's page
+    return;
+  }
   history.scrollRestoration = "auto";
   if (dialog.open) dialog.close();
 });
 
+// Shows the image that this step of the history is about; tells whether its tile is there.
 function comeBack() {
   const tile = document.getElementById(history.state?.lightbox ?? "");
-  if (dialog.open) return;
-  if (!tile?.matches("[data-tile]")) return location.reload(); // the image's page
+  if (dialog.open || !tile?.matches("[data-tile]")) return false;
   dialog.showModal();
   show(tile);
+  return true;
 }
 
 document.addEventListener("favourite", () => current && syncHeart());

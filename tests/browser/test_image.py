@@ -135,7 +135,7 @@ def test_the_keys_lead_from_image_to_image_and_back(visit: Visit) -> None:
     page.keyboard.press("Escape")
     expect(page.locator(".menu-panel a").first).to_be_hidden()
     page.keyboard.press("Escape")
-    expect(page).to_have_url(re.compile(r"/gallery/(#img_\w+)?$"))
+    expect(page).to_have_url(re.compile(r"/gallery/(\?at=img_\w+)?(#img_\w+)?$"))
 
 
 def test_on_a_phone_the_words_lie_under_the_image(visit: Visit) -> None:

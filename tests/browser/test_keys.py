@@ -94,8 +94,9 @@ def test_a_newcomers_first_prompt_goes_from_the_dashboard_to_the_studio(visit: V
     page.goto("/dashboard/")
     page.get_by_label("What do you want to see?").fill("a heron at dawn")
     page.get_by_role("button", name="Take it to the studio").click()
-    expect(page).to_have_url("/create/")
+    expect(page).to_have_url(re.compile("/create/"))
     expect(page.get_by_label("Prompt", exact=True)).to_have_value("a heron at dawn")
+    expect(page.get_by_role("region", name="a heron at dawn")).to_be_visible()  # it is drawn at once
 
 
 def test_the_range_is_switched_in_place_and_the_chart_tells_its_days(visit: Visit) -> None:
