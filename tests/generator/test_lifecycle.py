@@ -18,7 +18,7 @@ from billing.models import CreditEntry, Wallet
 from generator.ask import admission
 from generator.files.images import StoredImage
 from generator.jobs import lifecycle
-from generator.jobs.lifecycle import Acceptance, Completion, Pause
+from generator.jobs.lifecycle import Acceptance, Completion, Pause, Unstored
 from generator.models import Generation
 from tests.billing.books import audit, history
 
@@ -221,6 +221,22 @@ def test_looking_again_waits_and_may_count_a_strike(generation: Generation) -> N
     lifecycle.look_again([Pause(found, 6, is_failed=True)])
     assert 5 < in_seconds(generation) <= 6
     assert Generation.objects.get().failed_polls == 1
+
+
+def test_what_storage_does_not_take_waits_a_day_from_the_first_time_on(generation: Generation, settings: Any) -> None:
+    settings.STORAGE_PATIENCE_SECONDS = 86_400
+    first = drawing(generation)
+    assert lifecycle.wait_for_storage([Unstored(first, "text2image_v1", 60.0)]) == {generation.pk}
+    generation.refresh_from_db()
+    since, deadline = generation.unstored_since, generation.deadline_at
+    assert since is not None
+    assert (deadline - since, generation.status, generation.claim) == (timedelta(days=1), "drawing", "")
+    assert generation.model == "text2image_v1"
+    assert lifecycle.store_now() == 1
+    [again] = lifecycle.claim_looks(1)
+    assert lifecycle.wait_for_storage([Unstored(again, "text2image_v1", 60.0)]) == {generation.pk}
+    generation.refresh_from_db()
+    assert (generation.unstored_since, generation.deadline_at) == (since, deadline)
 
 
 def looked_at(generation: Generation) -> Generation:
