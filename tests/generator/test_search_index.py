@@ -140,9 +140,7 @@ def test_two_do_not_build_at_once(migrated: str) -> None:
         other.execute("SELECT pg_advisory_lock(%s)", [search_index._LOCK])
         with pytest.raises(CommandError, match="at this moment"):
             build()
-        other.execute(
-            "SELECT pg_advisory_unlock(%s)", [search_index._LOCK]
-        )  # a session ends somewhat later
+        other.execute("SELECT pg_advisory_unlock(%s)", [search_index._LOCK])  # a session ends somewhat later
     assert "Nothing to do" in build()
 
 
