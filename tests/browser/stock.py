@@ -106,11 +106,12 @@ def pictures(email: str, prompts: list[str], ratio: str = "") -> None:
                 height=height * 16,
             )
         )
-    for row in Generation.objects.bulk_create(rows):
+    for row in rows:  # the files first: an open page shows what has a row
         default_storage.save(images.path_of(row.file_name), ContentFile(files[row.aspect_ratio, "PNG"]))
         for side in images.THUMBNAIL_SIDES:
             name = images.thumbnail_name(row.file_token, side)
             default_storage.save(name, ContentFile(files[row.aspect_ratio, "WEBP"]))
+    for row in Generation.objects.bulk_create(rows):
         print(row.public_id)
 
 
