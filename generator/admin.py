@@ -80,7 +80,7 @@ class GenerationAdmin(ReadOnlyAdmin):
             may = acts.may(user_of(request), "return_credit")
             within_reach = not roles.out_of_reach(user_of(request), found.wallet.user)
             is_drawn = found.status == Generation.Status.COMPLETED
-            found.may_return_credit = is_drawn and may and within_reach  # type: ignore[attr-defined]
+            found.may_return_credit = is_drawn and may and within_reach  # type: ignore[attr-defined]  # for the page
         return found
 
     def has_take_off_permission(self, request: HttpRequest) -> bool:
