@@ -139,6 +139,7 @@ document.addEventListener("click", remember, { capture: true }); // it may lead 
 addEventListener("pagehide", remember);
 settle();
 comeBack();
-// Not sooner: at the end of loading a browser takes the focus away to go to the address's fragment by itself.
-if (document.readyState === "complete") land();
-else addEventListener("load", () => setTimeout(land));
+// Not sooner: in the frame after loading a browser takes the focus away to go to the address's fragment by itself.
+const landSoon = () => requestAnimationFrame(() => setTimeout(land));
+if (document.readyState === "complete") landSoon();
+else addEventListener("load", landSoon);

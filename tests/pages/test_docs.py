@@ -263,7 +263,7 @@ FINDS = {
     "refunded": "/docs/errors/#was-i-billed",
     "money back": "/docs/errors/#was-i-billed",
     "How do I get a refund?": "/docs/errors/#was-i-billed",
-    "cancelled": "/docs/introduction/#what-the-api-cannot-do",
+    "cancelled": "/docs/errors/#when-an-image-fails",
     "retries": "/docs/errors/#what-to-retry",
     "retrying": "/docs/errors/#what-to-retry",
     "prices": "/docs/limits/#plans",
