@@ -45,23 +45,6 @@ def _named(response: HttpResponseBase, id: str) -> HttpResponseBase:
     return response
 
 
-@sync_and_async_middleware
-def in_utf8(get_response: GetResponse) -> GetResponse:
-    """Takes forms as UTF-8, whatever the request says: other codecs of Python decode to what nothing can store."""
-
-    async def asynchronous(request: HttpRequest) -> HttpResponseBase:
-        request.encoding = "utf-8"
-        response: HttpResponseBase = await get_response(request)
-        return response
-
-    def synchronous(request: HttpRequest) -> HttpResponseBase:
-        request.encoding = "utf-8"
-        response: HttpResponseBase = get_response(request)
-        return response
-
-    return asynchronous if iscoroutinefunction(get_response) else synchronous
-
-
 @async_only_middleware
 def preflights_in_json(get_response: GetResponse) -> GetResponse:
     """Gives the API's answers to preflights its own content type; a browser looks at their headers alone."""

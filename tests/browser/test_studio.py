@@ -381,7 +381,7 @@ def test_a_heart_is_given_on_the_wall(visit: Visit) -> None:
 
 @pytest.fixture
 def copied(visit: Visit) -> tuple[str, dict[str, str]]:
-    """An API key, and the code that the studio's dialog copies for a nasty prompt, by language."""
+    """An API key, and the code that the studio's dialog copies for a nasty prompt, by language; and the line before."""
     visitor = visit(signed_in=True, credits=9)
     secret = visitor.api_key()
     page = visitor.page
@@ -392,7 +392,8 @@ def copied(visit: Visit) -> tuple[str, dict[str, str]]:
     choose(page, "aspect_ratio", "3:2")
     page.get_by_role("button", name="Copy as API call").click()
     dialog = page.get_by_role("dialog", name="Copy as API call")
-    code: dict[str, str] = {}
+    line = dialog.locator(".call-note code").nth(1).inner_text()
+    code: dict[str, str] = {"set once": line.replace("YOUR_API_KEY", secret)}
     for language in ("curl", "Python", "JavaScript"):
         dialog.get_by_role("tab", name=language).click()
         dialog.get_by_role("button", name="Copy").click()
@@ -407,8 +408,10 @@ def copied(visit: Visit) -> tuple[str, dict[str, str]]:
 
 def test_the_copied_calls_run_as_they_are(copied: tuple[str, dict[str, str]], site: Stack) -> None:
     secret, code = copied
+    once = code.pop("set once")
+    assert once == f"export REVEWEB_API_KEY={secret}"
     assert not any("YOUR_API_KEY" in text or secret[:11] in text for text in code.values())
-    answer = json.loads(_run(["bash", "-c", code["curl"]], secret))
+    answer = json.loads(_run(["bash", "-c", f"{once}\n{code['curl']}"], ""))
     assert answer["status"] == "completed"
     assert answer["metadata"]["prompt"] == NASTY
     assert answer["metadata"]["width"] / answer["metadata"]["height"] == pytest.approx(3 / 2, abs=0.02)
