@@ -13,7 +13,12 @@ function draw(heart, on) {
 async function send(heart, on) {
   const body = new URLSearchParams(new FormData(form));
   body.set("on", on ? "1" : "0");
-  const response = await fetch(heart.formAction, { method: "POST", body, headers: { "HX-Request": "true" } });
+  const response = await fetch(heart.formAction, {
+    method: "POST",
+    body,
+    headers: { "HX-Request": "true" },
+    keepalive: true, // who leaves at once has pressed it all the same
+  });
   const login = response.headers.get("HX-Redirect");
   if (login) return location.assign(login);
   if (response.headers.has("HX-Refresh")) return location.reload(); // a log-in in another tab: the token is stale
