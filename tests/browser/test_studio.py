@@ -373,10 +373,49 @@ def test_a_heart_is_given_on_the_wall(visit: Visit) -> None:
     page.goto("/create/")
     generate(page, "a keeper")
     page.locator("[data-status=completed]").hover()
-    page.get_by_role("button", name="Favourite").click()
-    expect(page.get_by_role("button", name="Favourite")).to_have_attribute("aria-pressed", "true")
+    with page.expect_response("**/favourite/"):
+        page.get_by_role("button", name="Favourite").click()
+        expect(page.get_by_role("button", name="Favourite")).to_have_attribute("aria-pressed", "true")
     page.reload()
     expect(page.get_by_role("button", name="Favourite")).to_have_attribute("aria-pressed", "true")
+
+
+def test_a_heart_that_cannot_be_kept_is_as_it_was_and_says_so(visit: Visit) -> None:
+    visitor = visit(signed_in=True)
+    visitor.watch.expect(r"ERR_FAILED")
+    page = visitor.page
+    page.goto("/create/")
+    generate(page, "a keeper")
+    page.locator("[data-status=completed]").hover()
+    page.route("**/favourite/", lambda route: route.abort())
+    heart = page.get_by_role("button", name="Favourite")
+    heart.click()
+    expect(page.get_by_text("The image could not be changed.")).to_be_visible()
+    expect(heart).to_have_attribute("aria-pressed", "false")
+    page.unroute("**/favourite/")
+    heart.click()
+    expect(heart).to_have_attribute("aria-pressed", "true")
+    visitor.context.clear_cookies()
+    heart.click()
+    expect(page).to_have_url(re.compile("/accounts/login/"))
+
+
+def test_icons_are_drawn_whole(visit: Visit) -> None:
+    """Each stands on the page once; cards refer to it."""
+    page = visit(signed_in=True).page
+    page.goto("/create/")
+    generate(page, "a keeper")
+    page.locator("[data-status=completed]").hover()
+    sizes = page.evaluate(
+        """[...document.querySelectorAll("[data-group] svg:has(use)")].filter((icon) => icon.checkVisibility())
+           .map((icon) => [icon, icon.firstElementChild].map((part) => part.getBoundingClientRect().toJSON()))"""
+    )
+    assert len(sizes) == 4
+    for frame, drawn in sizes:
+        assert drawn["width"] > 8
+        assert frame["left"] < drawn["left"]
+        assert drawn["right"] < frame["right"]
+        assert drawn["bottom"] < frame["bottom"]
 
 
 @pytest.fixture
