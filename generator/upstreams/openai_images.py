@@ -107,22 +107,22 @@ class OpenAIImages(Dialect):
         most = pictures.answer_bytes()
         return await self.http.submit(f"{self._root}/images/edits", most=most, data=fields, files=files)
 
-    async def _job(self, data: Any) -> Job:
+    async def _job(self, answer: Any) -> Job:
         """Return the job of a good answer. Raises Unclear where it is none, PromptRefused where it says so."""
-        if not isinstance(data, dict):
+        if not isinstance(answer, dict):
             raise Unclear("an answer that is no object")
-        drawn = data.get("data")
+        drawn = answer.get("data")
         if not isinstance(drawn, list):
-            if words.kind_of(words.code_of(data)) is words.Kind.CONTENT:
+            if words.kind_of(words.code_of(answer)) is words.Kind.CONTENT:
                 raise PromptRefused(words.Kind.CONTENT.value)
-            raise Unclear(f"an answer without pictures: {self.http.said(data)}".rstrip(": "))
+            raise Unclear(f"an answer without pictures: {self.http.said(answer)}".rstrip(": "))
         picture = drawn[0] if drawn and isinstance(drawn[0], dict) else {}
-        spelled, model = picture.get("b64_json"), words.name(data.get("model"), self.http.hidden)
+        spelled, model = picture.get("b64_json"), words.name(answer.get("model"), self.http.hidden)
         if spelled in (None, "") or pictures.is_data_url(spelled):
-            url, drawn = await pictures.answered(spelled or picture.get("url"))
-            return Job("", "completed", url=url, data=drawn, model=model)
-        drawn = await in_thread(lambda: pictures.of_base64(spelled), Pool.PROCESSOR)
-        return Job("", "completed", data=drawn, model=model)
+            url, data = await pictures.answered(spelled or picture.get("url"))
+        else:
+            url, data = "", await in_thread(lambda: pictures.of_base64(spelled), Pool.PROCESSOR)
+        return Job("", "completed", url=url, data=data, model=model)
 
     def _meaning(self, status: int, data: Any) -> UpstreamError | None:
         code, said = words.code_of(data), words.of_error(data)
