@@ -186,10 +186,14 @@ def generation(wallet: Wallet) -> Generation:
 
 @pytest.fixture
 def images(tmp_path: Any, settings: Any) -> None:
-    """Keep this test's images to itself."""
+    """Keep this test's images, exports and uploads to itself."""
     settings.STORAGES = {
         **settings.STORAGES,
         "default": {**settings.STORAGES["default"], "OPTIONS": {"location": tmp_path, "allow_overwrite": True}},
+        "private": {
+            **settings.STORAGES["private"],
+            "OPTIONS": {"location": tmp_path.with_name(f"{tmp_path.name}-private"), "allow_overwrite": True},
+        },
     }
 
 
