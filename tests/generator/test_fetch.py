@@ -96,6 +96,6 @@ def test_other_schemes_and_passwords_are_refused(url: str) -> None:
 
 
 def test_what_is_no_address_is_refused() -> None:
-    urls: list[Any] = ["https://", "https://[::1", "https://example.com:999999/"]
+    urls: list[Any] = ["https://", "https://[::1", "https://example.invalid:999999/"]
     for url in [*urls, "https://example.com/" + "a" * 5000]:
         assert refusal(url)
