@@ -6,11 +6,13 @@ GeneratorError
 ├─ TooManyAtOnce           as many unfinished images as the plan allows
 ├─ RateLimited             too many requests; carries when to come back
 ├─ LimiterUnavailable      the rate limiter's server cannot be reached
+├─ UploadsFull             the account keeps as many uploads as it may
 ├─ UpstreamPaused          the upstream draws for nobody until its operator has mended something
 ├─ IdempotencyConflict     the same Idempotency-Key came with another body
 └─ GenerationNotFound      no such generation of this account
 
 BadImage                   what is offered as an image is none that we keep
+├─ OddSize                 … for it has too few pixels, too many, or too many bytes
 └─ ImageUnreachable        … or cannot be fetched just now
 """
 
@@ -72,6 +74,10 @@ class LimiterUnavailable(GeneratorError):
     """Limits cannot be counted now, so nothing is admitted."""
 
 
+class UploadsFull(GeneratorError):
+    """The account's uploads take as much room as they may (`UPLOADS_MAX_BYTES`)."""
+
+
 class UpstreamPaused(GeneratorError):
     """The upstream draws for nobody until our operator has mended something, so nothing is admitted."""
 
@@ -94,6 +100,10 @@ class GenerationNotFound(GeneratorError):
 
 class BadImage(Exception):
     """What is offered as the image is none that we keep."""
+
+
+class OddSize(BadImage):
+    """It has too few pixels, too many, or too many bytes; the message is for people."""
 
 
 class ImageUnreachable(BadImage):

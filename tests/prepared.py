@@ -29,6 +29,53 @@ KEPT_VERSIONS = 4  # of each thing: one goes to and fro between branches
 KEPT_TABLES = {"django_migrations", "django_content_type", "auth_permission", "auth_group", "auth_group_permissions"}
 
 
+# What a new installation draws with: each test begins with it, whatever the one before made of it.
+SEEDS = {
+    "generator_imagemodel": {
+        "id": 1,
+        "slug": "text2image_v1",
+        "name": "Reve Image 1.0",
+        "description": "",
+        "operations": '["create"]',
+        "aspect_ratios": '["1:1", "16:9", "4:3", "3:4", "9:16", "2:3", "3:2"]',
+        "sizes": "[]",
+        "qualities": "[]",
+        "is_active": True,
+        "order": 0,
+    },
+    "generator_upstream": {
+        "id": 1,
+        "slug": "reve",
+        "name": "Reve",
+        "dialect": "reve_art",
+        "base_url": "",
+        "secret": "",
+        "priority": 100,
+        "weight": 1,
+        "may_resend": False,
+        "is_active": True,
+    },
+    "generator_route": {
+        "id": 1,
+        "model_id": 1,
+        "operation": "create",
+        "upstream_id": 1,
+        "their_name": "",
+        "cost_currency": "",
+        "is_active": True,
+    },
+    "generator_price": {
+        "id": 1,
+        "model_id": 1,
+        "operation": "create",
+        "size": "",
+        "quality": "",
+        "credits": 1,
+        "since": "2026-01-01 00:00:00+00:00",
+    },
+}
+
+
 # --- The database ----------------------------------------------------------------------------------------------
 
 
@@ -147,10 +194,13 @@ def empty_tables() -> None:
     """Delete the rows that a test made, from whatever connection."""
     with connection.constraint_checks_disabled(), transaction.atomic(), connection.cursor() as cursor:
         if connection.vendor == "sqlite":
-            for table in _written(cursor):
+            for table in {*_written(cursor), *SEEDS}:
                 cursor.execute(f'DELETE FROM "{table}"')
         else:
             cursor.execute("; ".join(f'DELETE FROM "{table}"' for table in _tables()))
+        for table, row in SEEDS.items():
+            names, marks = ", ".join(f'"{name}"' for name in row), ", ".join(["%s"] * len(row))
+            cursor.execute(f'INSERT INTO "{table}" ({names}) VALUES ({marks})', list(row.values()))
 
 
 def _written(cursor: Any) -> Iterator[str]:

@@ -28,8 +28,8 @@ from generator.errors import (
     UpstreamPaused,
 )
 from generator.jobs import caps
-from generator.models import Generation, new_public_id
-from generator.upstreams import trouble
+from generator.models import Generation, Operation, new_public_id
+from generator.upstreams import routing
 from kit import wakeups
 from kit.text import folded
 from kit.threads import in_thread
@@ -104,7 +104,7 @@ def admit(
     """
     if idempotency_key and (earlier := _replay(wallet, request, idempotency_key)):
         return earlier
-    if trouble.closes_intake():
+    if not routing.is_open(None, Operation.CREATE):
         raise UpstreamPaused
     rate = _rate(limits.generate_window(wallet, api_key), request, taken)
     if isinstance(rate, RateLimited):
