@@ -120,11 +120,9 @@ class UpstreamAdmin(StaffAdmin):
     def slowest(self, upstream: Upstream) -> str | None:
         return upstream.line.slowest or None  # type: ignore[attr-defined]  # as above
 
-    @display(description="In flight", empty_value="–")
-    def in_flight(self, upstream: Upstream) -> str | None:
-        count: int | None = upstream.line.in_flight  # type: ignore[attr-defined]  # as above
-        if count is None:
-            return None
+    @display(description="In flight")
+    def in_flight(self, upstream: Upstream) -> str:
+        count: int = upstream.line.in_flight  # type: ignore[attr-defined]  # as above
         return f"{count:,} of {upstream.max_in_flight:,}" if upstream.max_in_flight else f"{count:,}"
 
     @display(description="Last error", empty_value="–")

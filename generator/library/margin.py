@@ -20,7 +20,7 @@ from django.db.models.functions import Coalesce
 
 from billing.catalogue import money
 from billing.models import CreditEntry, CreditLine, Dispute, Payment
-from generator.models import Attempt, ImageModel, Upstream
+from generator.models import DEFAULT_MODEL, Attempt, ImageModel, Upstream
 
 Kind = CreditEntry.Kind
 Money = dict[str, Decimal]
@@ -59,7 +59,8 @@ def report(since: datetime, until: datetime) -> list[Row]:
     """Return the sums of the time from `since` to before `until`, the models in their order, then the upstreams."""
     models = {model.pk: model for model in ImageModel.objects.all()}
     upstreams = {upstream.pk: upstream for upstream in Upstream.objects.all()}
-    default = next(iter(models), None)  # an image from before there were others names none
+    # An image from before there were others names none.
+    default = next((model.pk for model in models.values() if model.slug == DEFAULT_MODEL), None)
     rows: dict[tuple[int | None, int | None], Row] = {}
 
     def row(model_id: int | None, upstream_id: int | None) -> Row:

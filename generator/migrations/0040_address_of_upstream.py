@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ("generator", "0030_first_upstream"),
+        ("generator", "0035_drawn_once"),
     ]
 
     operations = [

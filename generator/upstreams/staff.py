@@ -132,7 +132,7 @@ def put_back(*, actor: Actor, upstream: Upstream, reason: str) -> bool:
     kinds = list(UpstreamTrouble.objects.filter(upstream=upstream.slug).values_list("kind", flat=True))
     if not was_out and not kinds:
         return False
-    UpstreamTrouble.objects.filter(upstream=upstream.slug).delete()
+    trouble.put_back(upstream.slug)
     about = {"upstream": upstream.slug}
     record(
         actor,
@@ -141,7 +141,6 @@ def put_back(*, actor: Actor, upstream: Upstream, reason: str) -> bool:
         before={**about, "is_active": not was_out, "trouble": kinds[0] if kinds else None},
         after={**about, "is_active": True, "trouble": None},
     )
-    transaction.on_commit(trouble.forget)
     wakeups.publish_on_commit(wakeups.WORK)
     return True
 

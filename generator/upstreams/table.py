@@ -1,12 +1,11 @@
 """How every upstream is doing, as the admin and `manage.py upstreams` show it: one line for each."""
 
-import importlib
-import importlib.util
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from generator.models import Upstream, UpstreamTrouble
-from generator.upstreams import costs, secret
+from generator.models import Upstream
+from generator.upstreams import costs, health, secret
+from generator.upstreams.dialect import Balance
 
 Level = Literal["good", "wary", "bad", "out"]
 
@@ -26,7 +25,7 @@ class Line:
     success_rate: float | None
     p50: float | None
     p95: float | None
-    in_flight: int | None
+    in_flight: int
     last_error: str
     balance: str
 
@@ -50,9 +49,7 @@ class Line:
 
 def lines() -> list[Line]:
     """Return a line for each upstream, those first that are asked first."""
-    troubles = {trouble.upstream: trouble for trouble in UpstreamTrouble.objects.all()}
-    health = _health()
-    return [_line(each, troubles.get(each.slug), health.get(each.slug)) for each in Upstream.objects.all()]
+    return [_line(each) for each in health.standing()]
 
 
 def line_of(upstream: Upstream) -> Line:
@@ -60,9 +57,9 @@ def line_of(upstream: Upstream) -> Line:
     return next(line for line in lines() if line.slug == upstream.slug)
 
 
-def _line(upstream: Upstream, trouble: UpstreamTrouble | None, health: Any) -> Line:
-    circuit = str(getattr(health, "circuit", "") or "")
-    state, level, why = _state(upstream, trouble, circuit)
+def _line(known: health.Standing) -> Line:
+    upstream = known.upstream
+    state, level, why = _state(known)
     return Line(
         slug=upstream.slug,
         name=upstream.name,
@@ -71,41 +68,31 @@ def _line(upstream: Upstream, trouble: UpstreamTrouble | None, health: Any) -> L
         level=level,
         why=why,
         key=secret.told(upstream.secret),
-        circuit=circuit,
-        success_rate=getattr(health, "success_rate", None),
-        p50=getattr(health, "p50", None),
-        p95=getattr(health, "p95", None),
-        in_flight=getattr(health, "in_flight", None),
-        last_error=str(getattr(health, "last_error", "") or ""),
-        balance=_worded(getattr(health, "balance", None)),
+        circuit=known.circuit.value,
+        success_rate=known.success_rate,
+        p50=known.p50_seconds,
+        p95=known.p95_seconds,
+        in_flight=known.in_flight,
+        last_error=known.last_error,
+        balance=_worded(known.balance),
     )
 
 
-def _state(upstream: Upstream, trouble: UpstreamTrouble | None, circuit: str) -> tuple[str, Level, str]:
+def _state(known: health.Standing) -> tuple[str, Level, str]:
     """Say whether jobs are sent there, and why not: what somebody decided comes before what happened."""
-    if not upstream.is_active:
+    if not known.upstream.is_active:
         return "Taken out", "out", "By staff. Put it back to have jobs sent there."
-    if words := secret.problem(upstream.secret):
+    if words := secret.problem(known.upstream.secret):
         return "No key", "bad", words
-    if trouble is not None:
-        since = f"Since {trouble.since:%-d %B, %H:%M} UTC."
-        return trouble.get_kind_display(), "bad", f"{since} Mend it there, then put it back."
-    if circuit == "open":
-        return "Fails", "bad", "Its last jobs failed: none is sent for a moment, then one as a trial."
-    if circuit == "half_open":
+    if known.trouble is not None:
+        since = f"Since {known.trouble.since:%-d %B, %H:%M} UTC."
+        return known.trouble.get_kind_display(), "bad", f"{since} Mend it there, then put it back."
+    if known.circuit is health.State.OPEN:
+        return "Fails", "wary", "Its last jobs failed: none is sent for a moment, then one as a trial."
+    if known.circuit is health.State.HALF_OPEN:
         return "On trial", "wary", "Its last jobs failed: one is sent as a trial."
     return "Draws", "good", ""
 
 
-def _worded(balance: Any) -> str:
-    if balance is None:
-        return ""
-    return costs.worded(round(balance.amount * costs.MICROS), balance.currency)
-
-
-def _health() -> dict[str, Any]:
-    """Return what routing knows of each, by slug."""
-    if importlib.util.find_spec("generator.upstreams.health") is None:
-        return {}
-    standing = importlib.import_module("generator.upstreams.health").standing()
-    return {each.slug: each for each in standing}
+def _worded(balance: Balance | None) -> str:
+    return "" if balance is None else costs.worded(round(balance.amount * costs.MICROS), balance.currency)
