@@ -14,7 +14,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from generator.errors import BadImage, ImageUnreachable
-from generator.files import images, standing, unstored
+from generator.files import images, marks, standing, unstored
 from generator.jobs import lifecycle
 from generator.jobs.lifecycle import UNAVAILABLE, Acceptance, Completion, Pause, Unstored, Useless
 from generator.jobs.pacing import Batch, Bell, Places, T, persistently
@@ -135,12 +135,13 @@ class Worker:
         try:
             async with self._images.place_for(generation):
                 data = await self._bytes_of(generation, drawn)
-                image = await in_thread(lambda: images.verify(data), Pool.PROCESSOR)
+                mark = marks.mark_of(generation, model=drawn.job.model)
+                marked, image = await in_thread(lambda: images.prepared(data, mark), Pool.PROCESSOR)
                 try:
-                    await storage.in_time(lambda: images.keep(data, generation.file_token, image), STORE_SECONDS)
+                    await storage.in_time(lambda: images.keep(marked, generation.file_token, image), STORE_SECONDS)
                 except OSError as error:
                     log.warning("%s: the image could not be stored, it is kept here: %s", generation, error)
-                    await self._keep_here(generation, data, drawn.job.model)
+                    await self._keep_here(generation, marked, drawn.job.model)
                     return
         except _NotOurs:
             log.warning("%s ended, or another worker has it", generation)

@@ -17,7 +17,6 @@ from allauth.socialaccount.models import SocialAccount
 from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.core.files.base import File
-from django.core.files.storage import default_storage
 from django.db import transaction
 from django.template.defaultfilters import filesizeformat
 from django.urls import reverse
@@ -30,7 +29,7 @@ from billing import ledger
 from billing.catalogue import money
 from billing.models import CreditEntry, Payment, Subscription, Wallet
 from billing.outbox import mail
-from generator.files import images
+from generator.files import images, marks
 from generator.models import Generation
 from kit import storage
 from kit.pages import by_pages
@@ -143,11 +142,10 @@ class _Archive:
     def add_image(self, generation: Generation) -> None:
         """Add an image's file; one that storage no longer has is left out."""
         try:
-            image = storage.opened(default_storage, images.path_of(generation.file_name))
+            image = marks.carried(images.read(generation.file_name), marks.mark_of(generation))
         except FileNotFoundError:
             return
-        with image:
-            self.add(_image_name(generation), image.chunks(CHUNK))
+        self.add(_image_name(generation), (image[at : at + CHUNK] for at in range(0, len(image), CHUNK)))
 
     def close(self) -> None:
         self._file.writelines(self._zip.finalize())

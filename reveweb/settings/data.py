@@ -7,7 +7,7 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 
 from reveweb.run import embedded
-from reveweb.settings import links
+from reveweb.settings import certificate, links
 from reveweb.settings.env import BASE_DIR, NO, env
 from reveweb.settings.where import DEBUG, SECURE, VAR_DIR
 
@@ -141,6 +141,12 @@ STORAGES["private"] = {
 IMAGE_BASE_URL = env.address("IMAGE_BASE_URL")
 IMAGE_MAX_BYTES = env.whole("IMAGE_MAX_BYTES", 32 * 1024 * 1024, least=1024, most=2**31 - 1)
 IMAGE_MAX_PIXELS = env.whole("IMAGE_MAX_PIXELS", 40_000_000, least=1024, most=2**31 - 1)
+
+# With both, files are signed (C2PA), and an image's page shows by whom and whether they are unchanged since.
+C2PA_CERTIFICATE, C2PA_PRIVATE_KEY = env.file("C2PA_CERTIFICATE"), env.file("C2PA_PRIVATE_KEY")
+env.both("C2PA_CERTIFICATE", "C2PA_PRIVATE_KEY")
+if C2PA_CERTIFICATE:
+    certificate.compare(C2PA_CERTIFICATE, C2PA_PRIVATE_KEY)
 
 STATIC_URL = "/static/"
 STATIC_ROOT = VAR_DIR / "static"
