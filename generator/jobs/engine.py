@@ -29,14 +29,17 @@ from generator.jobs.rhythm import step_at
 from generator.jobs.turns import Turns
 from generator.jobs.worker import Drawn, Worker
 from generator.models import Generation
-from generator.upstreams import reve_art, trouble
+from generator.upstreams import transport, trouble
+from generator.upstreams.dialect import Dialect
+from generator.upstreams.reve_art import ReveArt
+from generator.upstreams.transport import Access
 from kit import pulse, wakeups
 from kit.threads import Pool, in_loop, in_thread
 
 log = logging.getLogger(__name__)
 
-LOOKS_AT_ONCE = reve_art.LOOK_CONNECTIONS
-SUBMITS_AT_ONCE = reve_art.SUBMIT_CONNECTIONS
+LOOKS_AT_ONCE = transport.LOOK_CONNECTIONS
+SUBMITS_AT_ONCE = transport.SUBMIT_CONNECTIONS
 FETCHES_IN_HAND = 12_000  # that wait for their turn; each is a row and an address, not an image
 CLAIMS_AT_ONCE = 100
 SILENCE_SECONDS = 1.0
@@ -53,8 +56,8 @@ InHand = dict[int, Generation]
 class Engine:
     """One process's share of the drawing."""
 
-    def __init__(self, client: reve_art.ReveClient | None = None, *, submits_at_once: int = SUBMITS_AT_ONCE) -> None:
-        self.client = client or reve_art.ReveClient(settings.REVE_API_URL, settings.UPSTREAM_API_KEY)
+    def __init__(self, client: Dialect | None = None, *, submits_at_once: int = SUBMITS_AT_ONCE) -> None:
+        self.client = client or ReveArt(Access(settings.REVE_API_URL, settings.UPSTREAM_API_KEY))
         self.queue = Bell(asyncio.Event(), SILENCE_SECONDS)
         self.looks = Bell(asyncio.Event(), SILENCE_SECONDS)
         self.worker = Worker(self.client, self.queue, self.looks)

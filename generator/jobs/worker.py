@@ -20,7 +20,8 @@ from generator.jobs.lifecycle import UNAVAILABLE, Acceptance, Completion, Pause,
 from generator.jobs.pacing import Batch, Bell, Places, T, persistently
 from generator.jobs.rhythm import Rhythm, age_of, step_at
 from generator.models import PROMPT_REFUSED, Generation
-from generator.upstreams import reve_art, trouble, words
+from generator.upstreams import errors, trouble
+from generator.upstreams.dialect import Dialect, Job, Order
 from kit import storage
 from kit.threads import Pool, in_thread
 
@@ -44,7 +45,7 @@ NO_IMAGE = "The image service did not deliver a usable image."
 class Drawn:
     """A job that is drawn. `accepting` is the write that makes its generation a drawing, where that is to come yet."""
 
-    job: reve_art.Job
+    job: Job
     accepting: asyncio.Task[bool] | None = None
 
 
@@ -55,7 +56,7 @@ class _NotOurs(Exception):
 class Worker:
     """What one process does, with one client. `queue` and `looks` are told when something is due again."""
 
-    def __init__(self, client: reve_art.ReveClient, queue: Bell, looks: Bell) -> None:
+    def __init__(self, client: Dialect, queue: Bell, looks: Bell) -> None:
         self.client = client
         self.rhythm = Rhythm()
         self.is_in_trouble = False
@@ -77,24 +78,26 @@ class Worker:
         try:
             job = await self._asked(
                 self.client.submit(
-                    prompt=generation.prompt,
-                    negative_prompt=generation.negative_prompt,
-                    aspect_ratio=generation.aspect_ratio,
+                    Order(
+                        prompt=generation.prompt,
+                        negative_prompt=generation.negative_prompt,
+                        aspect_ratio=generation.aspect_ratio,
+                    )
                 )
             )
-        except reve_art.Busy as error:
+        except errors.Busy as error:
             await self._requeue(generation, error.retry_after, error)
-        except reve_art.NotAccepted as error:
+        except errors.NotAccepted as error:
             log.warning("%s was not accepted, it waits: %s", generation, error)
             await self._requeue(generation, min(30.0, BUSY_SECONDS * generation.submits), error)
-        except reve_art.PromptRefused as error:
+        except errors.PromptRefused as error:
             message, useless = str(error) or "The image service refused this prompt.", _useless(error)
             await self._end(lambda: lifecycle.fail(generation, code=PROMPT_REFUSED, message=message, useless=useless))
-        except reve_art.OperatorTrouble as error:
+        except errors.OperatorTrouble as error:
             await self._note_trouble(error)
             after = REFUSED_SECONDS if generation.submits < 2 else REFUSED_AGAIN_SECONDS
             await self._requeue(generation, after, error)
-        except reve_art.UpstreamError as error:
+        except errors.UpstreamError as error:
             # Unclear: it may have been accepted, but without an id nobody can ask for it, and it is never sent twice.
             log.error("%s could not be sent: %r", generation, error)
             await self._fail(generation, UNAVAILABLE, error)
@@ -114,13 +117,13 @@ class Worker:
             return await self._look_for_unstored(generation)
         try:
             job = await self._asked(self.client.poll(generation.upstream_id))
-        except reve_art.Busy as error:
+        except errors.Busy as error:
             await self.pause(generation, error.retry_after, error=error)
-        except reve_art.Gone as error:
+        except errors.Gone as error:
             await self._count_failed_poll(generation, error)
-        except reve_art.UpstreamError as error:
+        except errors.UpstreamError as error:
             log.warning("%s: no news: %r", generation, error)
-            if isinstance(error, reve_art.OperatorTrouble):
+            if isinstance(error, errors.OperatorTrouble):
                 await self._note_trouble(error)
             await self.pause(generation, self.rhythm.after(generation), error=error)
         else:
@@ -174,14 +177,14 @@ class Worker:
         """Return what the upstream answers, and note whether it does."""
         try:
             answer = await call
-        except reve_art.UpstreamError as error:
-            is_silent = isinstance(error, reve_art.NotAccepted | reve_art.Unclear)
-            self.news.add("upstream-away" if is_silent and not isinstance(error, reve_art.Busy) else "upstream")
+        except errors.UpstreamError as error:
+            is_silent = isinstance(error, errors.NotAccepted | errors.Unclear)
+            self.news.add("upstream-away" if is_silent and not isinstance(error, errors.Busy) else "upstream")
             raise
         self.news.add("upstream")
         return answer
 
-    async def _accept(self, generation: Generation, job: reve_art.Job) -> Drawn | None:
+    async def _accept(self, generation: Generation, job: Job) -> Drawn | None:
         if job.state == "completed" and job.url:
             return Drawn(job, asyncio.create_task(self._accepting.add(Acceptance(generation, job.id, None))))
         after = self.rhythm.usual if job.state == "pending" else 0.0
@@ -196,10 +199,10 @@ class Worker:
         """
         if self._may_try_storage():
             if await in_thread(lambda: unstored.has(generation.file_token), Pool.FILES):
-                return Drawn(reve_art.Job(generation.upstream_id, "completed", model=generation.model))
+                return Drawn(Job(generation.upstream_id, "completed", model=generation.model))
             try:
                 job = await self.client.poll(generation.upstream_id)
-            except reve_art.UpstreamError as error:
+            except errors.UpstreamError as error:
                 log.warning("%s: its image is not here, and the upstream has it no more: %r", generation, error)
             else:
                 if job.state == "completed" and job.url:
@@ -254,15 +257,14 @@ class Worker:
             raise _NotOurs
         return download.result()
 
-    async def _act_on(self, generation: Generation, job: reve_art.Job) -> Drawn | None:
+    async def _act_on(self, generation: Generation, job: Job) -> Drawn | None:
         if job.state == "failed":
             self.rhythm.forget(generation)
             message = job.message or "The image service could not make this image."
-            refused = message == words.Kind.CONTENT
             await self._end(
                 lambda: lifecycle.fail(
                     generation,
-                    code=PROMPT_REFUSED if refused else "upstream_failed",
+                    code=PROMPT_REFUSED if job.is_refused else "upstream_failed",
                     message=message,
                     useless=Useless(SAID_WITH, job.message),
                 )
@@ -276,7 +278,7 @@ class Worker:
             return Drawn(job)
         return None
 
-    async def _requeue(self, generation: Generation, after: float, error: reve_art.UpstreamError) -> None:
+    async def _requeue(self, generation: Generation, after: float, error: errors.UpstreamError) -> None:
         if await self._requeueing.add(Pause(generation, after, useless=_useless(error))):
             self._queue.ring_in(after)
 
@@ -302,7 +304,7 @@ class Worker:
             with contextlib.suppress(storage.StorageAway):  # its row says that it may have files
                 await storage.in_time(lambda: images.delete(generation.file_token))
 
-    async def _note_trouble(self, error: reve_art.OperatorTrouble) -> None:
+    async def _note_trouble(self, error: errors.OperatorTrouble) -> None:
         log.error("The upstream refuses us: %s", error)
         self.is_in_trouble = True
         await persistently(lambda: trouble.note(error))
@@ -315,6 +317,6 @@ class Worker:
 
 def _useless(error: Exception) -> Useless:
     """Return what staff are shown of an answer; the messages of these errors went through `words` already."""
-    if isinstance(error, reve_art.UpstreamError):
+    if isinstance(error, errors.UpstreamError):
         return Useless(error.status, error.words)
     return Useless(None, str(error).partition("(")[0])  # behind it: how Python shows an object

@@ -1,401 +1,58 @@
-"""The upstream client: speaks the documented Reve API, and is the only code of the apps that does.
+"""The dialect of the documented Reve Art API, which another reveweb speaks as well."""
 
-UpstreamError
-├─ NotAccepted            the upstream certainly does not have the job: sending it again is safe
-│  └─ Busy                … because it asked us to wait (429, or 503 with Retry-After)
-├─ Unclear                no usable answer (timeout, 5xx, broken JSON, another job's): it may have accepted the job
-├─ PromptRefused          400 or 422: it will never draw this prompt; the message is for people
-├─ OperatorTrouble        401, 402, 403: our own key or credit at the upstream; `kind` tells which
-└─ Gone                   404: it does not know what we ask about
+from typing import Any
 
-What it offers as an image and is none raises `generator.errors.BadImage`. Nothing else is raised, whatever it answers.
-Messages of all of them hold only what `words` lets through. Every call ends within a time limit of its own.
-"""
-
-import asyncio
-import contextlib
-import importlib.util
-import json
-import ssl
-import sys
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
-from functools import lru_cache
-from typing import Any, NoReturn
-from unicodedata import category
-
-import httpx
-from django.conf import settings
-from django.utils import timezone
-
-from generator.errors import BadImage, ImageUnreachable
-from generator.models import UpstreamTrouble
+from generator.models import Operation
 from generator.upstreams import words
-from kit.http.network import ForbiddenAddress, GuardedTransport
-from kit.http.places import Places, make_room
-
-if importlib.util.find_spec("sniffio") is None:
-    # httpcore tries to import it several times in each request, and each time all of the path is searched: a third of
-    # what a call costs. This says at once that it is not there.
-    sys.modules["sniffio"] = None  # type: ignore[assignment]
+from generator.upstreams.dialect import Capabilities, Dialect, Job, Order
+from generator.upstreams.errors import Gone, Kind, OperatorTrouble, Unclear
+from generator.upstreams.transport import ID_MAX_LENGTH, URL_MAX_LENGTH, identifier, quoted
 
 # The document knows `pending` and `completed`; the other words are those that APIs of this kind use. Any word that is
 # in neither list means that the upstream is still at it.
 COMPLETED_WORDS = frozenset({"completed", "complete", "succeeded", "success", "done", "finished"})
 FAILED_WORDS = frozenset({"failed", "failure", "error", "errored", "cancelled", "canceled", "rejected", "expired"})
 
-# Nobody has more in hand than there are connections, so that none waits for one.
-SUBMIT_CONNECTIONS = 1050
-LOOK_CONNECTIONS = 150
-IMAGE_CONNECTIONS = 64
-CONNECTIONS = SUBMIT_CONNECTIONS + LOOK_CONNECTIONS
-KEPT_CONNECTIONS = 100
-KEPT_SECONDS = 3.0  # less than servers keep them: what is sent into one that just ends may have been accepted
-CONNECT_SECONDS = 5.0
-POLL_TIMEOUT_SECONDS = 10.0
-DOWNLOAD_SECONDS = 45.0  # for the whole image
-MAX_ANSWER_BYTES = 1024 * 1024
-MAX_REDIRECTS = 3
-ID_MAX_LENGTH = 255
-URL_MAX_LENGTH = 4096
-# What httpx and what lies below it raise when an answer is none.
-_BROKEN = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, ValueError)
-Kind = UpstreamTrouble.Kind
 
+class ReveArt(Dialect):
+    """`POST /v1/reve-image/generate` and `GET /v1/reve-image/status/{id}`, always asynchronously."""
 
-class UpstreamError(Exception):
-    """Root of what can go wrong with the upstream (the module draws the tree).
+    can = Capabilities(operations=frozenset({Operation.CREATE}))
 
-    `status` is the HTTP status of the answer, None where there was none or it was no error by its status.
-    """
-
-    status: int | None = None
-
-    @property
-    def words(self) -> str:
-        """What may be told of the answer, beside its status."""
-        return str(self).removeprefix(f"{self.status}: ")
-
-
-class NotAccepted(UpstreamError):
-    """The upstream certainly does not have the job."""
-
-
-class Busy(NotAccepted):
-    """The upstream asked us to wait `retry_after` seconds."""
-
-    def __init__(self, message: str, retry_after: float) -> None:
-        super().__init__(message)
-        self.retry_after = retry_after
-
-
-class Unclear(UpstreamError):
-    """No usable answer: the upstream may or may not have done what we asked."""
-
-
-class PromptRefused(UpstreamError):
-    """The upstream will not draw this prompt; the message says why, "" where it gave no reason for people."""
-
-
-class OperatorTrouble(UpstreamError):
-    """The upstream refuses our key or asks us to pay: only the operator can fix it. The job was not accepted."""
-
-    def __init__(self, message: str, kind: Kind = Kind.KEY_REFUSED) -> None:
-        super().__init__(message)
-        self.kind = kind
-
-
-class Gone(UpstreamError):
-    """The upstream does not know what we ask about."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """What the upstream says of a job. `state` is "pending", "completed" or "failed"; `url` may miss in any of them.
-
-    `message` is for people, and empty where it gave no reason that is.
-    """
-
-    id: str
-    state: str
-    url: str = ""
-    model: str = ""
-    message: str = ""
-
-
-class ReveClient:
-    """Pooled connections to the upstream; belongs to the event loop it is first used on."""
-
-    def __init__(self, base_url: str, api_key: str) -> None:
-        self._base_url = httpx.URL(base_url)
-        is_secret = not (settings.SANDBOX and api_key == settings.UPSTREAM_API_KEY)  # the sandbox's is "sandbox"
-        self._hidden = words.Hidden([api_key] if is_secret else [], base_url)
-        headers = {"User-Agent": "reveweb", "Accept-Encoding": "identity"}
-        make_room(CONNECTIONS + IMAGE_CONNECTIONS)
-        # Apart, so that an upstream that lets submissions hang keeps nobody from asking for what is drawn.
-        self._submits, self._looks = (
-            httpx.AsyncClient(
-                base_url=base_url,
-                headers={**headers, "Authorization": f"Bearer {api_key}"},
-                transport=Places(_connection, most=most, kept=KEPT_CONNECTIONS),
-                trust_env=False,
-            )
-            for most in (SUBMIT_CONNECTIONS, LOOK_CONNECTIONS)
-        )
-        # Images come without our key, and only from where no private network can be reached through us.
-        self._images = httpx.AsyncClient(
-            headers=headers,
-            timeout=httpx.Timeout(20.0, connect=CONNECT_SECONDS),
-            transport=GuardedTransport(
-                trusted=self._base_url,
-                limits=httpx.Limits(
-                    max_connections=IMAGE_CONNECTIONS, max_keepalive_connections=16, keepalive_expiry=KEPT_SECONDS
-                ),
-                verify=_tls(),
-            ),
-            trust_env=False,
-        )
-
-    async def aclose(self) -> None:
-        """Close all connections."""
-        for client in (self._submits, self._looks, self._images):
-            await client.aclose()
-
-    async def submit(self, *, prompt: str, negative_prompt: str, aspect_ratio: str) -> Job:
-        """Ask for an image, asynchronously, within UPSTREAM_TIMEOUT_SECONDS. Raises every UpstreamError except Gone."""
-        body: dict[str, Any] = {"prompt": prompt, "aspect_ratio": aspect_ratio, "async": True}
-        if negative_prompt:
-            body["negative_prompt"] = negative_prompt
-        is_sent = False
-
-        async def watch(event: str, details: dict[str, Any]) -> None:
-            nonlocal is_sent
-            is_sent = is_sent or ".send_request_headers." in event
-
-        path, seconds = "/v1/reve-image/generate", settings.UPSTREAM_TIMEOUT_SECONDS
+    async def submit(self, order: Order) -> Job:
+        body: dict[str, Any] = {"prompt": order.prompt, "aspect_ratio": order.aspect_ratio, "async": True}
+        if order.negative_prompt:
+            body["negative_prompt"] = order.negative_prompt
         try:
-            answer = await self._ask(self._submits, "POST", path, seconds, json=body, extensions={"trace": watch})
-        except _BROKEN as error:
-            told = self._told(error)
-        else:
-            return self._accepted(answer)
-        # From nothing here does the first error hang, as its text may have our key in it (a header that is none).
-        raise Unclear(f"no answer: {told}") if is_sent else NotAccepted(f"no connection: {told}")
-
-    async def poll(self, upstream_id: str) -> Job:
-        """Ask how a job is doing, within `POLL_TIMEOUT_SECONDS`. Raises every UpstreamError."""
-        path = f"/v1/reve-image/status/{_quoted(upstream_id)}"
-        try:
-            answer = await self._ask(self._looks, "GET", path, POLL_TIMEOUT_SECONDS)
-        except _BROKEN as error:
-            told = self._told(error)
-        else:
-            return self._job(self._checked(answer), upstream_id)
-        raise Unclear(f"no answer: {told}")
-
-    async def download(self, url: str) -> bytes:
-        """Fetch an image of at most `IMAGE_MAX_BYTES` within `DOWNLOAD_SECONDS`. Raises BadImage, ImageUnreachable."""
-        problem: BadImage
-        try:
-            async with asyncio.timeout(DOWNLOAD_SECONDS), self._image_at(url) as answer:
-                _check_download(answer)
-                data = await _read_limited(answer, settings.IMAGE_MAX_BYTES)
-        except ForbiddenAddress:
-            problem = BadImage("the image's address is none that we fetch from")
-        except (httpx.InvalidURL, httpx.UnsupportedProtocol, ValueError) as error:
-            problem = BadImage(f"the image's address is of no use: {self._told(error)}")
-        except _BROKEN as error:
-            problem = ImageUnreachable(f"the image could not be fetched: {self._told(error)}")
-        else:
-            if data is not None:
-                return data
-            problem = BadImage(f"the image has more than {settings.IMAGE_MAX_BYTES} bytes")
-        raise problem
-
-    @contextlib.asynccontextmanager
-    async def _image_at(self, url: str) -> AsyncIterator[httpx.Response]:
-        """Give the answer that `url` leads to, none of which is read yet. Raises BadImage, or one of `_BROKEN`.
-
-        httpx would follow a redirect by itself once it had read the body that comes with it: unpacked, without limit.
-        """
-        request: httpx.Request | None = self._images.build_request("GET", self._base_url.join(url))
-        for _ in range(1 + MAX_REDIRECTS):
-            assert request is not None
-            answer = await self._images.send(request, stream=True)
-            async with contextlib.aclosing(answer):
-                request = answer.next_request
-                if request is None:
-                    yield answer
-                    return
-        raise BadImage("the image's address leads on and on")
-
-    async def _ask(
-        self, client: httpx.AsyncClient, method: str, path: str, seconds: float, **options: Any
-    ) -> httpx.Response:
-        """Return a whole answer of at most `MAX_ANSWER_BYTES`. Raises Unclear for a longer one, or one of `_BROKEN`.
-
-        `seconds` are for all of it: limits that begin anew with each byte are none against one that drips.
-        """
-        # Who found a place at the last moment would send what there is no time left to hear of.
-        limits = httpx.Timeout(seconds, connect=min(CONNECT_SECONDS, seconds), pool=seconds / 2)
-        async with asyncio.timeout(seconds), client.stream(method, path, timeout=limits, **options) as answer:
-            data = await _read_limited(answer, MAX_ANSWER_BYTES)
-        if data is None:
-            raise Unclear(f"{answer.status_code}: an answer of more than {MAX_ANSWER_BYTES} bytes")
-        kept = {name: answer.headers[name] for name in ("Retry-After",) if name in answer.headers}
-        return httpx.Response(answer.status_code, headers=kept, content=data)
-
-    def _accepted(self, answer: httpx.Response) -> Job:
-        try:
-            return self._job(self._checked(answer))
+            return self._job(await self.http.submit("/v1/reve-image/generate", json=body))
         except Gone as error:
-            trouble = OperatorTrouble(f"REVE_API_URL has no generate endpoint: {error}")
+            trouble = OperatorTrouble(f"it has no generate endpoint: {error}", Kind.NOT_FOUND)
             trouble.status = error.status
             raise trouble from None
 
-    def _checked(self, answer: httpx.Response) -> Any:
-        """Return the JSON of a good answer; raise what a bad one means."""
-        try:
-            data = json.loads(answer.content)
-        except (ValueError, RecursionError):
-            data = None
-            if answer.is_success:
-                raise Unclear("an answer that is no JSON") from None
-        if not answer.is_success:
-            self._refuse(answer, data)
-        return data
+    async def poll(self, job_id: str) -> Job:
+        return self._job(await self.http.look(f"/v1/reve-image/status/{quoted(job_id)}"), job_id)
 
-    def _refuse(self, answer: httpx.Response, data: Any) -> NoReturn:
-        error = self._meant(answer, data)
-        error.status = answer.status_code
-        raise error
-
-    def _meant(self, answer: httpx.Response, data: Any) -> UpstreamError:
-        status = answer.status_code
-        code, said = words.code_of(data), words.of_error(data)
-        message = self._said(data)
-        told = f"{status}: {message or answer.reason_phrase}"
-        # Words alone end nothing for everybody: they may quote a customer's prompt. A code of the upstream's does.
-        is_about_funds = status == 402 or words.kind_of(code) is words.Kind.FUNDS
-        if is_about_funds and 400 <= status < 500:
-            return OperatorTrouble(told, Kind.OUT_OF_FUNDS)
-        if status == 429 or (status == 503 and "Retry-After" in answer.headers):
-            return Busy(told, _retry_after(answer) or 5.0)
-        if status in (400, 422) or (status == 403 and words.kind_of(code, said) is words.Kind.CONTENT):
-            return PromptRefused(message)
-        if status in (401, 403):
-            return OperatorTrouble(told)
-        if status in (404, 410):
-            return Gone(told)
-        return Unclear(told)
-
-    def _job(self, data: Any, upstream_id: str | None = None) -> Job:
-        """Return what an answer says of the job `upstream_id`, of any job without one.
+    def _job(self, data: Any, job_id: str | None = None) -> Job:
+        """Return what an answer says of the job `job_id`, of any job without one.
 
         Raises Unclear where a field that matters is none, and where the answer is about another job.
         """
         if not isinstance(data, dict):
             raise Unclear("an answer that is no object")
         told_id = data.get("id")
-        if upstream_id is None or told_id is not None:
-            told_id = _identifier("id", told_id, ID_MAX_LENGTH)
-            if upstream_id is not None and told_id != upstream_id:
+        if job_id is None or told_id is not None:
+            told_id = identifier("id", told_id, ID_MAX_LENGTH)
+            if job_id is not None and told_id != job_id:
                 raise Unclear("an answer about another job")
         metadata = data.get("metadata")
         word = str(data.get("status", "")).lower()
-        state = "completed" if word in COMPLETED_WORDS else "failed" if word in FAILED_WORDS else "pending"
+        message = self.http.said(data) if word in FAILED_WORDS else ""
         return Job(
-            id=told_id or upstream_id or "",
-            state=state,
-            url=_identifier("url", data["url"], URL_MAX_LENGTH) if data.get("url") not in (None, "") else "",
-            model=words.name(metadata.get("model"), self._hidden) if isinstance(metadata, dict) else "",
-            message=self._said(data) if state == "failed" else "",
+            id=told_id or job_id or "",
+            state="completed" if word in COMPLETED_WORDS else "failed" if word in FAILED_WORDS else "pending",
+            url=identifier("url", data["url"], URL_MAX_LENGTH) if data.get("url") not in (None, "") else "",
+            model=words.name(metadata.get("model"), self.http.hidden) if isinstance(metadata, dict) else "",
+            message=message,
+            is_refused=message == words.Kind.CONTENT,
         )
-
-    def _said(self, data: Any) -> str:
-        """Return what people may read of an error."""
-        kind = words.kind_of(words.code_of(data))
-        return kind.value if kind else words.clean(words.of_error(data), self._hidden)
-
-    def _told(self, error: Exception) -> str:
-        """Return what a log may say of an error that is not the upstream's own."""
-        return f"{type(error).__name__} {words.clean(str(error), self._hidden)}".rstrip()
-
-
-def _connection() -> httpx.AsyncHTTPTransport:
-    limits = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=KEPT_SECONDS)
-    return httpx.AsyncHTTPTransport(limits=limits, verify=_tls(), trust_env=False)
-
-
-@lru_cache(maxsize=1)
-def _tls() -> ssl.SSLContext:
-    return httpx.create_ssl_context(trust_env=False)  # reads all certificates: once for a thousand connections
-
-
-def _quoted(upstream_id: str) -> str:
-    from_upstream = httpx.QueryParams({"id": upstream_id})
-    return str(from_upstream)[3:].replace("+", "%20").replace("/", "%2F")
-
-
-def _identifier(name: str, value: object, most: int) -> str:
-    """Return an id or a URL as it came. Raises Unclear for anything else: what is bent into shape is another's."""
-    if not isinstance(value, str) or not 1 <= len(value) <= most:
-        raise Unclear(f"an answer without a usable {name}")
-    if any(category(character)[0] == "C" for character in value):  # NUL, controls, halves of surrogate pairs
-        raise Unclear(f"an answer without a usable {name}")
-    return value
-
-
-def _retry_after(answer: httpx.Response) -> float | None:
-    """Return the seconds that a Retry-After header asks for, as a number or a date (RFC 9110, 10.2.3), 1 to 120.
-
-    None where it asks for nothing that is understood.
-    """
-    value = answer.headers.get("Retry-After", "")
-    try:
-        seconds = float(value)
-    except ValueError:
-        try:
-            seconds = (parsedate_to_datetime(value) - timezone.now()).total_seconds()
-        except (ValueError, TypeError, OverflowError):
-            return None
-    return min(120.0, max(1.0, seconds)) if seconds == seconds else None
-
-
-def _check_download(answer: httpx.Response) -> None:
-    if answer.status_code in (408, 425, 429) or answer.status_code >= 500:
-        raise ImageUnreachable(f"the image's server answered {answer.status_code}", _retry_after(answer))
-    if not answer.is_success:
-        raise BadImage(f"the image's server answered {answer.status_code}")
-    kind = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    if kind and not kind.startswith("image/") and kind not in ("application/octet-stream", "binary/octet-stream"):
-        raise BadImage(f"the image's address gives {words.name(kind, words.Hidden(), most=40) or 'no image'}")
-    if packing := _packing(answer):
-        raise BadImage(f"the image comes packed, as {packing}: it was asked for as it is")
-    length = answer.headers.get("Content-Length", "")
-    if length.isdecimal() and len(length) < 20 and int(length) > settings.IMAGE_MAX_BYTES:
-        raise BadImage(f"the image has {length} bytes")
-
-
-async def _read_limited(answer: httpx.Response, most: int) -> bytes | None:
-    """Return an answer's body as it came, or None when it has more than `most` bytes. Raises httpx.DecodingError.
-
-    It was asked for unpacked. What is packed all the same is refused before any of it is read: a kilobyte may unpack to
-    gigabytes, and each packing may hold another.
-    """
-    if packing := _packing(answer):
-        raise httpx.DecodingError(f"an encoding that was not asked for: {packing}")
-    body = bytearray()
-    async for chunk in answer.aiter_raw():
-        body += chunk
-        if len(body) > most:
-            return None
-    return bytes(body)
-
-
-def _packing(answer: httpx.Response) -> str:
-    """Return how an answer's body is packed, in words for a log; "" where it is as it is."""
-    named = [one.strip().lower() for one in answer.headers.get_list("Content-Encoding", split_commas=True)]
-    packings = [one for one in named if one not in ("", "identity")][:4]
-    return " in ".join(words.name(one, words.Hidden(), most=20) or "something unknown" for one in reversed(packings))

@@ -23,8 +23,8 @@ from billing.outbox import mail
 from generator.models import UpstreamTrouble
 from kit import wakeups
 
-if TYPE_CHECKING:  # the web process asks here, and has no use for a client
-    from generator.upstreams.reve_art import OperatorTrouble
+if TYPE_CHECKING:
+    from generator.upstreams.errors import OperatorTrouble
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from billing.models import Plan, Wallet
 from generator.ask import limits
 from generator.models import Generation
 from generator.upstreams import trouble
-from generator.upstreams.reve_art import OperatorTrouble
+from generator.upstreams.errors import OperatorTrouble
 from kit.postgresql.outage import DatabaseAway
 from reveweb.openapi import document as describe
 from tests.api import described

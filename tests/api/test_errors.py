@@ -17,7 +17,7 @@ from generator.ask import limits
 from generator.errors import GeneratorError, UpstreamPaused
 from generator.models import Generation
 from generator.upstreams import trouble
-from generator.upstreams.reve_art import OperatorTrouble
+from generator.upstreams.errors import OperatorTrouble
 from reveweb import https
 from reveweb.api import ANSWERS
 from tests.api.answers import GENERATE, STATUS, assert_error, assert_json

@@ -27,17 +27,19 @@ MOST_MIB = 96  # that a process may grow by: several times what an image of some
 UPSTREAM = """
 import asyncio, resource, sys, django
 django.setup()
-from generator.upstreams.reve_art import ReveClient
+from generator.upstreams.dialect import Order
+from generator.upstreams.reve_art import ReveArt
+from generator.upstreams.transport import Access
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 async def ask(base):
-    client = ReveClient(base, "key")
+    client = ReveArt(Access(base, "key"))
     for name, call in {
         "direct": lambda: client.download("/direct"),
         "redirect": lambda: client.download("/redirect"),
-        "submit": lambda: client.submit(prompt="a", negative_prompt="", aspect_ratio="1:1"),
+        "submit": lambda: client.submit(Order("a")),
         "status": lambda: client.poll("up_1"),
         "endless": lambda: client.download("/endless"),
         "headers": lambda: client.download("/headers"),

@@ -25,7 +25,8 @@ from generator.files import images as stored_images
 from generator.jobs import engine, lifecycle, rows, tasks
 from generator.jobs.engine import Engine
 from generator.models import Generation
-from generator.upstreams import reve_art, trouble
+from generator.upstreams import errors, transport, trouble
+from generator.upstreams.dialect import Job
 from kit.threads import in_loop, in_thread
 from tests import ROOT
 from tests.billing.books import audit
@@ -110,7 +111,7 @@ def test_of_very_many_looks_due_at_once_each_is_made_once(
 ) -> None:
     """Slower than a lease lasts. With more in hand than there are connections they were due again before an answer."""
     monkeypatch.setattr(lifecycle, "LEASE", timedelta(seconds=1))
-    monkeypatch.setattr(Upstream, "answer", lambda self, name, _: reve_art.Job(id=name, state="pending"))
+    monkeypatch.setattr(Upstream, "answer", lambda self, name, _: Job(id=name, state="pending"))
     monkeypatch.setattr("generator.jobs.rhythm.Rhythm.after", lambda *_: 60.0)
     upstream.look_seconds = 0.4
     for number, generation in enumerate(queue(wallet, 700, status=Status.DRAWING)):
@@ -123,7 +124,7 @@ def test_of_very_many_looks_due_at_once_each_is_made_once(
 
 
 def test_there_are_connections_for_all_that_is_in_hand() -> None:
-    assert engine.SUBMITS_AT_ONCE + engine.LOOKS_AT_ONCE <= reve_art.CONNECTIONS
+    assert engine.SUBMITS_AT_ONCE + engine.LOOKS_AT_ONCE <= transport.CONNECTIONS
 
 
 def test_an_image_of_an_idle_account_is_not_behind_a_backlog(
@@ -418,7 +419,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 def test_our_own_trouble_fails_nobodys_image(wallet: Wallet, upstream: Upstream, told: dict[str, Any]) -> None:
     def refuse(prompt: str) -> None:
-        raise reve_art.OperatorTrouble("401: bad key")
+        raise errors.OperatorTrouble("401: bad key")
 
     upstream.on_submit = refuse
     made = [ask(wallet, f"image {number}") for number in range(3)]

@@ -19,8 +19,10 @@ from billing.models import CreditEntry
 from generator.errors import BadImage
 from generator.jobs import tasks
 from generator.models import Generation
-from generator.upstreams import reve_art
-from generator.upstreams.reve_art import Job, ReveClient
+from generator.upstreams import errors, transport
+from generator.upstreams.dialect import Job, Order
+from generator.upstreams.reve_art import ReveArt
+from generator.upstreams.transport import Access
 from tests.billing.books import audit
 from tests.conftest import Api
 from tests.driver import finish, step
@@ -50,19 +52,19 @@ def ask(status: int, body: bytes, headers: dict[str, str], *, submits: bool) -> 
         return httpx.Response(status, headers=headers, stream=Body(body))
 
     async def one() -> Job:
-        client = ReveClient(ADDRESS, KEY)
+        client = ReveArt(Access(ADDRESS, KEY))
         try:
             if submits:
-                return await client.submit(prompt="a", negative_prompt="", aspect_ratio="1:1")
+                return await client.submit(Order("a"))
             return await client.poll("up_1")
         finally:
             await client.aclose()
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reve_art, "_connection", lambda: httpx.MockTransport(answer))
+        patch.setattr(transport, "_connection", lambda: httpx.MockTransport(answer))
         try:
             return asyncio.run(one())
-        except reve_art.UpstreamError as error:
+        except errors.UpstreamError as error:
             return error
 
 
@@ -100,13 +102,13 @@ def test_any_answer_is_a_job_or_an_error_of_the_tree(data: Any, status: int, ret
     if isinstance(found, Job):
         assert submits or found.id == "up_1"
         assert 1 <= len(found.id) <= 255
-        assert len(found.url) <= reve_art.URL_MAX_LENGTH
+        assert len(found.url) <= transport.URL_MAX_LENGTH
         shown = found.model + found.message
     else:
         shown = f"{found} {found!r}"
         assert found.__cause__ is None
         assert found.__context__ is None or "rv-live" not in repr(found.__context__)
-        if isinstance(found, reve_art.Busy):
+        if isinstance(found, errors.Busy):
             assert 1 <= found.retry_after <= 120
     assert "rv-live" not in shown
     assert "reve-art.com" not in shown
@@ -125,14 +127,14 @@ def test_any_answer_is_a_job_or_an_error_of_the_tree(data: Any, status: int, ret
 def test_any_bytes_are_a_job_or_an_error_of_the_tree(body: bytes, submits: bool, encoding: str) -> None:
     assert isinstance(
         ask(200, body, {"Content-Encoding": encoding} if encoding else {}, submits=submits),
-        Job | reve_art.UpstreamError,
+        Job | errors.UpstreamError,
     )
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd", "gzip, gzip", "identity, gzip", "GZIP", "x"])
 def test_an_answer_that_is_packed_unasked_is_none(encoding: str) -> None:
     found = ask(200, gzip.compress(b'{"id": "up_1"}'), {"Content-Encoding": encoding}, submits=False)
-    assert isinstance(found, reve_art.Unclear)
+    assert isinstance(found, errors.Unclear)
 
 
 @pytest.mark.parametrize("encoding", ["identity", "", "Identity"])
@@ -154,7 +156,7 @@ def test_any_address_is_an_image_or_none(url: str) -> None:
         raise socket.gaierror("no such name")
 
     async def fetch() -> bytes:
-        client = ReveClient("http://127.0.0.1:9", KEY)
+        client = ReveArt(Access("http://127.0.0.1:9", KEY))
         try:
             return await client.download(url)
         finally:

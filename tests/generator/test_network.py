@@ -9,7 +9,9 @@ import httpx
 import pytest
 
 from generator.errors import BadImage, ImageUnreachable
-from generator.upstreams import reve_art
+from generator.upstreams import transport
+from generator.upstreams.reve_art import ReveArt
+from generator.upstreams.transport import Access
 from kit.http import network
 from kit.http.network import ForbiddenAddress, GuardedTransport, is_public
 from tests.environment import free_port
@@ -127,7 +129,7 @@ def fetch(url: str, *, trusted: str, redirects: int = 3) -> httpx.Response:
 
 def download(url: str, *, base: str) -> bytes:
     async def get() -> bytes:
-        client = reve_art.ReveClient(base, "key")
+        client = ReveArt(Access(base, "key"))
         try:
             return await client.download(url)
         finally:
@@ -315,7 +317,7 @@ def test_too_many_redirects_are_a_bad_image(server: CannedServer) -> None:
     server.default = Reply(302, headers={"Location": "/again"})
     with pytest.raises(BadImage):
         download("/a.png", base=server.url)
-    assert len(server.requests) == reve_art.MAX_REDIRECTS + 1
+    assert len(server.requests) == transport.MAX_REDIRECTS + 1
 
 
 def test_a_redirect_into_the_private_network_is_a_bad_image(server: CannedServer) -> None:

@@ -12,8 +12,10 @@ from typing import Any, TypeVar
 import httpx
 import pytest
 
-from generator.upstreams import reve_art, words
-from generator.upstreams.reve_art import Job, ReveClient
+from generator.upstreams import errors, transport, words
+from generator.upstreams.dialect import Job, Order
+from generator.upstreams.reve_art import ReveArt
+from generator.upstreams.transport import Access
 from tests.environment import free_port
 from tests.generator.conftest import CannedServer, Reply
 
@@ -22,9 +24,9 @@ T = TypeVar("T")
 JOB = {"id": "img_1", "status": "pending"}
 
 
-def run(base: str, work: Callable[[ReveClient], Awaitable[T]]) -> T:
+def run(base: str, work: Callable[[ReveArt], Awaitable[T]]) -> T:
     async def with_client() -> T:
-        client = ReveClient(base, "our-key")
+        client = ReveArt(Access(base, "our-key"))
         try:
             return await work(client)
         finally:
@@ -34,7 +36,7 @@ def run(base: str, work: Callable[[ReveClient], Awaitable[T]]) -> T:
 
 
 def submit(base: str, prompt: str = "a lighthouse", negative_prompt: str = "") -> Job:
-    return run(base, lambda client: client.submit(prompt=prompt, negative_prompt=negative_prompt, aspect_ratio="16:9"))
+    return run(base, lambda client: client.submit(Order(prompt, negative_prompt=negative_prompt, aspect_ratio="16:9")))
 
 
 def poll(base: str, upstream_id: str = "img_1") -> Job:
@@ -105,7 +107,7 @@ def test_the_upstream_may_live_below_a_path(server: CannedServer) -> None:
 )
 def test_an_odd_id_stays_one_part_of_the_path(server: CannedServer, upstream_id: str, path: str) -> None:
     answers(server, {"id": upstream_id})
-    with contextlib.suppress(reve_art.Unclear):  # control characters are in no id that we take
+    with contextlib.suppress(errors.Unclear):  # control characters are in no id that we take
         poll(server.url, upstream_id)
     assert server.requests[0][1] == f"/v1/reve-image/status/{path}"
     assert "x" not in server.requests[0][2]
@@ -161,21 +163,21 @@ def test_a_url_that_is_none_is_empty(server: CannedServer, url: Any) -> None:
 @BOTH
 def test_a_url_that_is_no_url_is_never_bent_into_one(server: CannedServer, ask: Any, url: Any) -> None:
     answers(server, {"id": "img_1", "status": "completed", "url": url})
-    with pytest.raises(reve_art.Unclear, match="usable url"):
+    with pytest.raises(errors.Unclear, match="usable url"):
         ask(server.url)
 
 
 def test_an_answer_about_another_job_is_none(server: CannedServer) -> None:
     """It would deliver, and charge for, another customer's picture."""
     answers(server, {"id": "img_2", "status": "completed", "url": "/somebody/elses.png"})
-    with pytest.raises(reve_art.Unclear, match="another job"):
+    with pytest.raises(errors.Unclear, match="another job"):
         poll(server.url, "img_1")
 
 
 @pytest.mark.parametrize("id", [1, 0, True, ["img_1"], {"id": "img_1"}, "", "IMG_1", " img_1", "img_1\x00", "img_1\n"])
 def test_an_answer_whose_id_is_not_quite_the_jobs_is_none(server: CannedServer, id: Any) -> None:
     answers(server, {"id": id, "status": "completed", "url": "/a.png"})
-    with pytest.raises(reve_art.Unclear):
+    with pytest.raises(errors.Unclear):
         poll(server.url, "img_1")
 
 
@@ -230,25 +232,25 @@ def test_a_long_message_is_cut(server: CannedServer) -> None:
 @pytest.mark.parametrize(
     ("status", "error"),
     [
-        (400, reve_art.PromptRefused),
-        (422, reve_art.PromptRefused),
-        (401, reve_art.OperatorTrouble),
-        (402, reve_art.OperatorTrouble),
-        (403, reve_art.OperatorTrouble),
-        (429, reve_art.Busy),
-        (500, reve_art.Unclear),
-        (502, reve_art.Unclear),
-        (503, reve_art.Unclear),
-        (504, reve_art.Unclear),
-        (301, reve_art.Unclear),
-        (409, reve_art.Unclear),
-        (418, reve_art.Unclear),
+        (400, errors.PromptRefused),
+        (422, errors.PromptRefused),
+        (401, errors.OperatorTrouble),
+        (402, errors.OperatorTrouble),
+        (403, errors.OperatorTrouble),
+        (429, errors.Busy),
+        (500, errors.Unclear),
+        (502, errors.Unclear),
+        (503, errors.Busy),
+        (504, errors.Unclear),
+        (301, errors.Unclear),
+        (409, errors.Unclear),
+        (418, errors.Unclear),
     ],
 )
 @BOTH
 def test_every_status_means_something(server: CannedServer, ask: Any, status: int, error: type[Exception]) -> None:
     answers(server, {"error": {"message": "Why."}}, status)
-    with pytest.raises(reve_art.UpstreamError, match="Why") as raised:
+    with pytest.raises(errors.UpstreamError, match="Why") as raised:
         ask(server.url)
     assert type(raised.value) is error
     assert len(server.requests) == 1
@@ -269,7 +271,7 @@ def test_every_status_means_something(server: CannedServer, ask: Any, status: in
 @BOTH
 def test_our_own_trouble_has_a_kind(server: CannedServer, ask: Any, status: int, code: str, kind: str) -> None:
     answers(server, {"error": {"code": code, "message": "Why."}}, status)
-    with pytest.raises(reve_art.OperatorTrouble) as error:
+    with pytest.raises(errors.OperatorTrouble) as error:
         ask(server.url)
     assert error.value.kind == kind
 
@@ -278,33 +280,33 @@ def test_our_own_trouble_has_a_kind(server: CannedServer, ask: Any, status: int,
 def test_a_refused_prompt_that_speaks_of_money_stops_nobody_else(server: CannedServer, said: str) -> None:
     """An upstream may quote the prompt: whoever wrote it could keep everybody from drawing."""
     answers(server, {"error": {"code": "invalid", "message": f"Invalid prompt: {said}"}}, 422)
-    with pytest.raises(reve_art.PromptRefused):
+    with pytest.raises(errors.PromptRefused):
         submit(server.url)
 
 
 def test_a_403_about_the_prompt_is_the_prompts(server: CannedServer) -> None:
     answers(server, {"error": {"code": "content_policy_violation", "message": "No."}}, 403)
-    with pytest.raises(reve_art.PromptRefused, match="content policy"):
+    with pytest.raises(errors.PromptRefused, match="content policy"):
         submit(server.url)
 
 
 def test_an_unknown_job_is_gone(server: CannedServer) -> None:
     for status in (404, 410):
         answers(server, {}, status)
-        with pytest.raises(reve_art.Gone):
+        with pytest.raises(errors.Gone):
             poll(server.url)
 
 
 def test_an_upstream_without_the_endpoint_is_the_operators_trouble(server: CannedServer) -> None:
     answers(server, b"<h1>Not found</h1>", 404)
-    with pytest.raises(reve_art.OperatorTrouble, match="REVE_API_URL"):
+    with pytest.raises(errors.OperatorTrouble, match="no generate endpoint"):
         submit(server.url)
 
 
 @BOTH
 def test_a_503_that_names_a_time_asks_us_to_wait(server: CannedServer, ask: Any) -> None:
     answers(server, {}, 503, Retry_After="7")
-    with pytest.raises(reve_art.Busy) as error:
+    with pytest.raises(errors.Busy) as error:
         ask(server.url)
     assert error.value.retry_after == 7
 
@@ -331,14 +333,14 @@ def test_a_503_that_names_a_time_asks_us_to_wait(server: CannedServer, ask: Any)
 )
 def test_retry_after_is_a_number_a_date_or_nonsense(server: CannedServer, header: str | None, seconds: float) -> None:
     answers(server, {}, 429, **({} if header is None else {"Retry_After": header}))
-    with pytest.raises(reve_art.Busy) as error:
+    with pytest.raises(errors.Busy) as error:
         poll(server.url)
     assert error.value.retry_after == seconds
 
 
 def test_retry_after_as_a_date_counts_from_now(server: CannedServer) -> None:
     answers(server, {}, 429, Retry_After=format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True))
-    with pytest.raises(reve_art.Busy) as error:
+    with pytest.raises(errors.Busy) as error:
         poll(server.url)
     assert 27 < error.value.retry_after <= 30
 
@@ -350,7 +352,7 @@ def test_retry_after_as_a_date_counts_from_now(server: CannedServer) -> None:
 @BOTH
 def test_an_answer_that_is_no_json_object_is_unclear(server: CannedServer, ask: Any, body: bytes) -> None:
     answers(server, body)
-    with pytest.raises(reve_art.Unclear):
+    with pytest.raises(errors.Unclear):
         ask(server.url)
 
 
@@ -358,14 +360,14 @@ def test_an_answer_that_is_no_json_object_is_unclear(server: CannedServer, ask: 
 @BOTH
 def test_an_error_that_is_no_json_is_told_by_its_status(server: CannedServer, ask: Any, body: bytes) -> None:
     answers(server, body, 502)
-    with pytest.raises(reve_art.Unclear, match="502: Bad Gateway"):
+    with pytest.raises(errors.Unclear, match="502: Bad Gateway"):
         ask(server.url)
 
 
 @pytest.mark.parametrize("id", [None, "", [], {"id": 1}, 12345, 1.5, True, "x" * 256, "\x00", "a\nb", "a\u202e"])
 def test_a_submission_without_a_usable_id_is_unclear(server: CannedServer, id: Any) -> None:
     answers(server, {"id": id, "status": "pending"})
-    with pytest.raises(reve_art.Unclear):
+    with pytest.raises(errors.Unclear):
         submit(server.url)
 
 
@@ -377,9 +379,9 @@ def test_an_id_may_be_as_long_as_the_database_keeps(server: CannedServer) -> Non
 @pytest.mark.parametrize("chunked", [False, True])
 @BOTH
 def test_an_endless_answer_is_not_read_to_its_end(server: CannedServer, ask: Any, chunked: bool) -> None:
-    body = json.dumps({**JOB, "padding": "x" * reve_art.MAX_ANSWER_BYTES}).encode()
+    body = json.dumps({**JOB, "padding": "x" * transport.MAX_ANSWER_BYTES}).encode()
     server.default = Reply(200, body, chunked=chunked)
-    with pytest.raises(reve_art.Unclear, match="bytes"):
+    with pytest.raises(errors.Unclear, match="bytes"):
         ask(server.url)
 
 
@@ -387,39 +389,39 @@ def test_an_endless_answer_is_not_read_to_its_end(server: CannedServer, ask: Any
 
 
 def test_without_a_connection_nothing_was_accepted() -> None:
-    with pytest.raises(reve_art.NotAccepted) as error:
+    with pytest.raises(errors.NotAccepted) as error:
         submit(f"http://127.0.0.1:{free_port()}")
-    assert not isinstance(error.value, reve_art.Busy)
+    assert not isinstance(error.value, errors.Busy)
 
 
 def test_without_a_connection_a_look_tells_nothing() -> None:
-    with pytest.raises(reve_art.Unclear):
+    with pytest.raises(errors.Unclear):
         poll(f"http://127.0.0.1:{free_port()}")
 
 
 def test_a_name_that_does_not_resolve_is_no_connection() -> None:
-    with pytest.raises(reve_art.NotAccepted):
+    with pytest.raises(errors.NotAccepted):
         submit("http://upstream.invalid")
 
 
 def test_a_submission_that_gets_no_answer_may_have_been_accepted(server: CannedServer, settings: Any) -> None:
     settings.UPSTREAM_TIMEOUT_SECONDS = 1.0  # enough for it to be sent from a machine that is busy
     server.default = Reply(silent=True)
-    with pytest.raises(reve_art.Unclear):
+    with pytest.raises(errors.Unclear):
         submit(server.url)
     assert len(server.requests) == 1
 
 
 def test_a_connection_that_breaks_off_may_have_carried_the_submission(server: CannedServer) -> None:
     server.default = Reply(200, b"{", {"Content-Length": "100", "Connection": "close"})
-    with pytest.raises(reve_art.Unclear):
+    with pytest.raises(errors.Unclear):
         submit(server.url)
 
 
 def test_a_look_that_gets_no_answer_tells_nothing(server: CannedServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reve_art, "POLL_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(transport, "POLL_TIMEOUT_SECONDS", 0.2)
     server.default = Reply(silent=True)
-    with pytest.raises(reve_art.Unclear):
+    with pytest.raises(errors.Unclear):
         poll(server.url)
 
 
@@ -429,10 +431,10 @@ def test_an_answer_that_drips_has_no_more_time_than_another(
 ) -> None:
     """Each byte comes in time for a limit that begins anew with each."""
     settings.UPSTREAM_TIMEOUT_SECONDS = 1.0
-    monkeypatch.setattr(reve_art, "POLL_TIMEOUT_SECONDS", 1.0)
+    monkeypatch.setattr(transport, "POLL_TIMEOUT_SECONDS", 1.0)
     server.default = Reply(200, json.dumps(JOB).encode() + b" " * 200, drip=0.1)
     before = time.monotonic()
-    with pytest.raises(reve_art.Unclear):
+    with pytest.raises(errors.Unclear):
         ask(server.url)
     assert time.monotonic() - before < 10  # all of it takes 20 seconds
 
@@ -441,32 +443,30 @@ def test_a_submission_that_found_no_place_was_not_accepted(
     server: CannedServer, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nor is it sent into the last moment of its time, when the place of the one before it becomes free."""
-    monkeypatch.setattr(reve_art, "SUBMIT_CONNECTIONS", 1)
+    monkeypatch.setattr(transport, "SUBMIT_CONNECTIONS", 1)
     settings.UPSTREAM_TIMEOUT_SECONDS = 2.0
     server.default = Reply(silent=True)
 
-    async def two(client: ReveClient) -> list[BaseException | Job]:
-        asked = (client.submit(prompt="a", negative_prompt="", aspect_ratio="1:1") for _ in range(2))
+    async def two(client: ReveArt) -> list[BaseException | Job]:
+        asked = (client.submit(Order("a")) for _ in range(2))
         return await asyncio.gather(*asked, return_exceptions=True)
 
     first, second = run(server.url, two)
-    assert type(first) is reve_art.Unclear
-    assert type(second) is reve_art.NotAccepted
+    assert type(first) is errors.Unclear
+    assert type(second) is errors.NotAccepted
     assert len(server.requests) == 1
 
 
 def test_submissions_that_hang_keep_nobody_from_looking(
     server: CannedServer, monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
-    monkeypatch.setattr(reve_art, "SUBMIT_CONNECTIONS", 2)
+    monkeypatch.setattr(transport, "SUBMIT_CONNECTIONS", 2)
     settings.UPSTREAM_TIMEOUT_SECONDS = 20.0
     server.replies["/v1/reve-image/generate"] = Reply(silent=True)
     server.replies["/v1/reve-image/status/img_1"] = Reply(200, json.dumps(JOB).encode())
 
-    async def look_beside(client: ReveClient) -> Job:
-        hanging = [
-            asyncio.create_task(client.submit(prompt="a", negative_prompt="", aspect_ratio="1:1")) for _ in range(5)
-        ]
+    async def look_beside(client: ReveArt) -> Job:
+        hanging = [asyncio.create_task(client.submit(Order("a"))) for _ in range(5)]
         try:
             return await asyncio.wait_for(client.poll("img_1"), 8)
         finally:
@@ -480,7 +480,7 @@ def test_submissions_that_hang_keep_nobody_from_looking(
 def test_connections_are_used_again(server: CannedServer) -> None:
     answers(server, JOB)
 
-    async def three(client: ReveClient) -> None:
+    async def three(client: ReveArt) -> None:
         for _ in range(3):
             await client.poll("img_1")
 
@@ -497,8 +497,8 @@ def test_the_environments_proxy_is_not_used(server: CannedServer, monkeypatch: p
 
 def test_every_error_belongs_to_the_tree() -> None:
     """`worker` catches by the root; the sending may be repeated only where nothing was accepted."""
-    errors = [value for value in vars(reve_art).values() if isinstance(value, type) and issubclass(value, Exception)]
-    own = [error for error in errors if error.__module__ == reve_art.__name__]
-    assert all(issubclass(error, reve_art.UpstreamError) for error in own)
-    assert {error for error in own if issubclass(error, reve_art.NotAccepted)} == {reve_art.NotAccepted, reve_art.Busy}
+    found = [value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, Exception)]
+    own = [error for error in found if error.__module__ == errors.__name__]
+    assert all(issubclass(error, errors.UpstreamError) for error in own)
+    assert {error for error in own if issubclass(error, errors.NotAccepted)} == {errors.NotAccepted, errors.Busy}
     assert issubclass(httpx.ConnectTimeout, httpx.HTTPError)

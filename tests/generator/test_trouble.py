@@ -15,7 +15,7 @@ from accounts.models import User
 from billing.models import OutgoingMail
 from generator.models import Generation, UpstreamTrouble
 from generator.upstreams import trouble
-from generator.upstreams.reve_art import Kind, OperatorTrouble
+from generator.upstreams.errors import Kind, OperatorTrouble
 from tests.billing.books import audit
 from tests.driver import step
 from tests.generator.conftest import CannedServer, says

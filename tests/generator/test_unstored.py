@@ -19,8 +19,8 @@ from generator.files import images, marks, standing, unstored
 from generator.jobs import engine, lifecycle, sweep, worker
 from generator.jobs.engine import Engine
 from generator.models import Generation
-from generator.upstreams import reve_art
-from generator.upstreams.reve_art import Job
+from generator.upstreams import errors
+from generator.upstreams.dialect import Job
 from kit import storage
 from kit.storage import StorageAway
 from kit.threads import in_loop, in_thread
@@ -140,7 +140,7 @@ def test_at_the_end_of_patience_its_credit_returns_and_its_bytes_go(
     assert kept(var) == []
 
 
-@pytest.mark.parametrize("gone", [reve_art.Gone("gone"), reve_art.Unclear("500"), Job("up_1", "failed")])
+@pytest.mark.parametrize("gone", [errors.Gone("gone"), errors.Unclear("500"), Job("up_1", "failed")])
 def test_an_upstream_that_has_forgotten_it_takes_nothing_away(
     wallet: Wallet, upstream: Upstream, bucket: Bucket, var: Path, monkeypatch: pytest.MonkeyPatch, gone: Any
 ) -> None:

@@ -16,7 +16,9 @@ from generator.ask import admission
 from generator.files import images as stored_images
 from generator.jobs import engine, lifecycle, tasks, worker
 from generator.models import Generation
-from generator.upstreams import reve_art
+from generator.upstreams import transport
+from generator.upstreams.dialect import Job, Order
+from generator.upstreams.reve_art import ReveArt
 from generator.upstreams.words import Kind
 from kit.threads import in_loop, in_thread
 from tests.billing.books import audit
@@ -266,17 +268,17 @@ def test_a_doubled_message_sends_once(ask: Callable[..., Generation], sandbox: s
 def test_an_acceptance_that_comes_too_late_changes_nothing(
     ask: Callable[..., Generation], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    submit = reve_art.ReveClient.submit
+    submit = ReveArt.submit
 
-    async def overtaken(self: reve_art.ReveClient, **what: str) -> reve_art.Job:
-        job = await submit(self, **what)
+    async def overtaken(self: ReveArt, order: Order) -> Job:
+        job = await submit(self, order)
         await in_thread(
             lambda: lifecycle.fail(generation, code="timed_out", message="Too late.", only_if=lifecycle.WHOEVER_HAS_IT)
         )
         return job
 
     generation = ask()
-    monkeypatch.setattr(reve_art.ReveClient, "submit", overtaken)
+    monkeypatch.setattr(ReveArt, "submit", overtaken)
     assert_failed(step(generation), "Too late.", code="timed_out")
 
 
@@ -307,7 +309,7 @@ def test_an_upstream_too_busy_for_a_look_is_asked_again_when_it_says(ask: Callab
 def test_a_look_that_takes_too_long_is_repeated(
     ask: Callable[..., Generation], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reve_art, "POLL_TIMEOUT_SECONDS", 0.3)
+    monkeypatch.setattr(transport, "POLL_TIMEOUT_SECONDS", 0.3)
     generation = finish(ask("status-timeout"))
     assert_completed(generation)
     assert generation.polls > 1
@@ -354,7 +356,7 @@ def test_an_image_that_is_too_large_is_not_kept(ask: Callable[..., Generation], 
 def test_an_image_that_drips_in_too_slowly_is_tried_again_until_its_deadline(
     ask: Callable[..., Generation], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reve_art, "DOWNLOAD_SECONDS", 0.2)
+    monkeypatch.setattr(transport, "DOWNLOAD_SECONDS", 0.2)
     generation = step(ask("slow-image"))
     for _ in range(worker.MAX_FAILED_POLLS + 1):
         generation = step(generation)

@@ -6,11 +6,13 @@ import io
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import lru_cache
+from typing import Literal
 
 from PIL import Image
 
 from generator.jobs.engine import Engine, Running
-from generator.upstreams.reve_art import Job, ReveClient
+from generator.upstreams.dialect import Job, Order
+from generator.upstreams.reve_art import ReveArt
 
 
 @lru_cache(maxsize=1)
@@ -20,7 +22,7 @@ def png() -> bytes:
     return buffer.getvalue()
 
 
-class Upstream(ReveClient):
+class Upstream(ReveArt):
     """Draws at once. A test says how long a submit or a look takes, by prompt or id, and what happens in it."""
 
     def __init__(self) -> None:
@@ -34,7 +36,8 @@ class Upstream(ReveClient):
         self.on_submit: Callable[[str], None] = lambda prompt: None
         self.on_download: Callable[[], None] = lambda: None
 
-    async def submit(self, *, prompt: str, negative_prompt: str, aspect_ratio: str) -> Job:
+    async def submit(self, order: Order) -> Job:
+        prompt = order.prompt
         self.sent.append(prompt)
         number = len(self.sent)
         with self._asked():
@@ -56,7 +59,7 @@ class Upstream(ReveClient):
     async def aclose(self) -> None:
         pass
 
-    def answer(self, id: str, state: str) -> Job:
+    def answer(self, id: str, state: Literal["pending", "completed"]) -> Job:
         return Job(id=id, state=state, url="https://example.com/x.png" if state == "completed" else "")
 
     @contextlib.contextmanager

@@ -17,7 +17,7 @@ from generator.errors import LimiterUnavailable
 from generator.library import sharing
 from generator.models import Generation
 from generator.upstreams import trouble
-from generator.upstreams.reve_art import OperatorTrouble
+from generator.upstreams.errors import OperatorTrouble
 from tests.conftest import PASSWORD
 
 SEND = "/create/generate/"

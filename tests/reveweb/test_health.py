@@ -20,7 +20,7 @@ from generator.files import shared_mark, standing
 from generator.jobs.pacing import Bell
 from generator.jobs.worker import Worker
 from generator.models import Generation, UpstreamTrouble
-from generator.upstreams import reve_art
+from generator.upstreams import errors
 from kit import pulse
 from reveweb import health
 
@@ -272,10 +272,10 @@ def test_a_worker_tells_whether_the_upstream_answers() -> None:
         worker = Worker(client, Bell(asyncio.Event(), 1), Bell(asyncio.Event(), 1))
         told = {}
         for error in (
-            reve_art.NotAccepted("refused"),
-            reve_art.Unclear("timed out"),
-            reve_art.Busy("wait", 1),
-            reve_art.PromptRefused("no"),
+            errors.NotAccepted("refused"),
+            errors.Unclear("timed out"),
+            errors.Busy("wait", 1),
+            errors.PromptRefused("no"),
         ):
             with pytest.raises(type(error)):
                 await worker._asked(fail(error))

@@ -1,9 +1,5 @@
 """A generation: the row is the truth about one image, and the queue it waits in."""
 
-import re
-import secrets
-import string
-
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
@@ -11,31 +7,10 @@ from django.utils import timezone
 
 from accounts.models import ApiKey
 from billing.models import Wallet
-
-ASPECT_RATIOS = ("1:1", "16:9", "4:3", "3:4", "9:16", "2:3", "3:2")
-PROMPT_MAX_LENGTH = 4000
-
-PUBLIC_ID = re.compile(r"img_[0-9A-Za-z]{1,36}")
-_ALPHABET = string.digits + string.ascii_letters
-
-
-def new_public_id() -> str:
-    """Return a fresh `img_…` with 142 random bits."""
-    return "img_" + _random(24)
-
-
-def new_file_token() -> str:
-    """Return an unguessable name for an image file, 190 random bits."""
-    return _random(32)
-
-
-def _random(length: int) -> str:
-    """Return as many random characters, from one draw: one for each would take longer than all the rest of a row."""
-    number, characters = secrets.randbelow(len(_ALPHABET) ** length), ""
-    for _ in range(length):
-        number, digit = divmod(number, len(_ALPHABET))
-        characters += _ALPHABET[digit]
-    return characters
+from generator.models.groups import Group
+from generator.models.shapes import ASPECT_RATIOS, Operation
+from generator.models.tokens import new_file_token, new_public_id
+from generator.models.upstreams import ImageModel
 
 
 class GenerationQuerySet(models.QuerySet["Generation"]):
@@ -79,6 +54,26 @@ class Generation(models.Model):
         default=1, db_default=1, help_text="Which of the images that were asked for at once, under one key; from 1."
     )
     request_digest = models.CharField(max_length=64)
+    group = models.ForeignKey(  # empty for what is older than groups are
+        Group, on_delete=models.PROTECT, null=True, blank=True, related_name="generations", db_index=False
+    )
+    operation = models.CharField(
+        max_length=10, choices=Operation, default=Operation.CREATE, db_default=Operation.CREATE.value
+    )
+    image_model = models.ForeignKey(
+        ImageModel,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="generations",
+        db_index=False,
+        help_text="What it was asked of. Empty: of the first model, before there were others.",
+    )
+    size = models.CharField(max_length=20, blank=True, default="", db_default="", help_text="A size class.")
+    quality = models.CharField(max_length=20, blank=True, default="", db_default="")
+    credits = models.PositiveSmallIntegerField(
+        default=1, db_default=1, help_text="What it costs, fixed when it was asked for."
+    )
 
     status = models.CharField(max_length=12, choices=Status, default=Status.QUEUED)
     due_at = models.DateTimeField(
@@ -156,6 +151,7 @@ class Generation(models.Model):
             ),
             models.Index(fields=["wallet", "-is_awaited", "id"], condition=Q(status="queued"), name="generation_turns"),
             models.Index(fields=["upstream_id"], condition=~Q(upstream_id=""), name="generation_upstream"),
+            models.Index(fields=["group"], condition=Q(group__isnull=False), name="generation_by_group"),
             models.Index(fields=["due_at"], condition=Q(needs_thumbnails=True), name="generation_thumbnails"),
             models.Index(fields=["finished_at"], condition=Q(may_have_files=True), name="generation_leftovers"),
             models.Index(fields=["created_at"], condition=Q(status="failed"), name="generation_failed"),
@@ -224,20 +220,3 @@ class KeyMonth(models.Model):
 
     def __str__(self) -> str:
         return f"{self.api_key_id}, {self.month:%Y-%m}: {self.credits}"
-
-
-class UpstreamTrouble(models.Model):
-    """What keeps an upstream from drawing that only the operator can mend; the row goes when it draws again."""
-
-    class Kind(models.TextChoices):
-        KEY_REFUSED = "key_refused", "It refuses our key"
-        OUT_OF_FUNDS = "out_of_funds", "Our funds there are gone"
-
-    upstream = models.CharField(max_length=255, unique=True, help_text="Its host.")
-    kind = models.CharField(max_length=20, choices=Kind)
-    since = models.DateTimeField(default=timezone.now)
-    next_try_at = models.DateTimeField(default=timezone.now, help_text="When one waiting image is sent as a trial.")
-    told_at = models.DateTimeField(null=True, blank=True, help_text="When the operator was told.")
-
-    def __str__(self) -> str:
-        return f"{self.upstream}: {self.get_kind_display()}"
