@@ -72,11 +72,12 @@ def thumbnails(data: bytes, mark: Mark | None = None) -> dict[int, bytes]:
     mode = "RGBA" if small.has_transparency_data else "RGB"
     if small.mode != mode:
         small = small.convert(mode)
+    packet = marks.mark_like(data, mark).packet if mark else b""
     made = {}
     for side in sorted(THUMBNAIL_SIDES, reverse=True):  # each is made of the larger one
         if max(small.size) > side * NEARLY:
             small.thumbnail((side, side), Image.Resampling.BILINEAR, reducing_gap=1.0)
-        made[side] = _webp(small, mark.packet if mark else b"")
+        made[side] = _webp(small, packet)
     return made
 
 

@@ -5,13 +5,14 @@ XMP with the terms of IPTC (Photo Metadata 2025.1), which is what search engines
 stands among it, unless its owner asks for that. Nothing is decoded here, and a file that cannot be read stays as it is.
 """
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 
 from django.conf import settings
 
 from generator.files import containers, credentials, plain, xmp
 from generator.files.containers import Container
-from generator.models import Generation
+from generator.models import Generation, Input, Operation
 
 _TERMS = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 GENERATED = f"{_TERMS}trainedAlgorithmicMedia"
@@ -20,6 +21,8 @@ IN_SCHEMA = {  # as schema.org calls them, which has terms of its own for IPTC's
     GENERATED: "https://schema.org/TrainedAlgorithmicMediaDigitalSource",
     EDITED: "https://schema.org/CompositeWithTrainedAlgorithmicMediaDigitalSource",
 }
+_EDITS_FOLLOWED = 20  # of edits of edits; beyond that somebody brought the first
+_SAID = re.compile(b"DigitalSourceType>([^<]*)<")
 _SOURCE = "Iptc4xmpExt:DigitalSourceType"
 
 
@@ -52,14 +55,36 @@ class Mark:
 
 
 def source_type(generation: Generation) -> str:
-    """Return IPTC's term for how an image came to be."""
-    return EDITED if getattr(generation, "operation", "create") == "edit" else GENERATED
+    """Return IPTC's term for how an image came to be. Of an edit alone it asks the database.
+
+    An edit of what somebody brought is one, and so is an edit of that; an edit of what was generated is generated.
+    """
+    if generation.operation != Operation.EDIT:
+        return GENERATED
+    groups = [generation.group_id] if generation.group_id else []
+    for _ in range(_EDITS_FOLLOWED):
+        inputs = list(
+            Input.objects.filter(group_id__in=groups).values_list(
+                "upload_id", "generation__operation", "generation__group_id"
+            )
+        )
+        if not inputs or any(upload is not None for upload, _, _ in inputs):
+            return EDITED
+        groups = [group for _, operation, group in inputs if operation == Operation.EDIT and group]
+        if not groups:
+            return GENERATED
+    return EDITED
 
 
-def mark_of(generation: Generation, *, model: str = "", prompt: bool = False) -> Mark:
-    """Return what the file of `generation` says. `model` is for one whose row does not name it yet."""
+def mark_of(generation: Generation, *, source: str = "", model: str = "", prompt: bool = False) -> Mark:
+    """Return what the file of `generation` says; it asks nobody.
+
+    `source` is what `source_type` found. Without it the file that is stored knows better of an edit, and is believed.
+    `model` is for one whose row does not name it yet.
+    """
+    source = source or (EDITED if generation.operation == Operation.EDIT else GENERATED)
     words = _asked_for(generation) if prompt else ""  # not read otherwise: some rows come without it
-    return Mark(source_type(generation), model or generation.model, settings.SITE_NAME, words)
+    return Mark(source, model or generation.model, settings.SITE_NAME, words)
 
 
 def _asked_for(generation: Generation) -> str:
@@ -86,22 +111,32 @@ def carried(data: bytes, mark: Mark) -> bytes:
 
 def converted(data: bytes, original: bytes, mark: Mark) -> bytes:
     """Return what was made of a stored image with its mark, and the stored one as its ingredient."""
+    mark = mark_like(original, mark)
     marked = _with_xmp(data, mark)
     return _signed(marked, mark, "converted", original)
 
 
 def told(data: bytes, mark: Mark) -> bytes:
     """Return a stored image with more in its mark. Credentials of the stored one would not be true of it."""
+    mark = mark_like(data, mark)
     marked = _with_xmp(containers.without_manifest(data), mark)
     return _signed(marked, mark, "edited.metadata", data)
 
 
 def shared(data: bytes, mark: Mark) -> bytes:
     """Return a stored image for strangers: marked, and without words that its upstream wrote into it."""
+    mark = mark_like(data, mark)
     bare = plain.without_words(data, mark.packet)
     if bare is data or not containers.has_manifest(data):
         return bare
     return _signed(bare, mark, "edited.metadata", data)
+
+
+def mark_like(data: bytes, mark: Mark) -> Mark:
+    """Return a mark with the kind of source that the stored image `data` says."""
+    said = _SAID.search(_xmp_of(data) or b"")
+    source = said[1].decode(errors="replace") if said else ""
+    return replace(mark, source=source) if source in IN_SCHEMA else mark
 
 
 def _signed(data: bytes, mark: Mark, act: str, original: bytes | None = None) -> bytes:

@@ -19,7 +19,7 @@ from generator.jobs import lifecycle
 from generator.jobs.lifecycle import UNAVAILABLE, Acceptance, Completion, Pause, Unstored, Useless
 from generator.jobs.pacing import Batch, Bell, Places, T, persistently
 from generator.jobs.rhythm import Rhythm, age_of, step_at
-from generator.models import PROMPT_REFUSED, Generation
+from generator.models import PROMPT_REFUSED, Generation, Operation
 from generator.upstreams import errors, trouble
 from generator.upstreams.dialect import Dialect, Job, Order
 from kit import storage
@@ -138,7 +138,7 @@ class Worker:
         try:
             async with self._images.place_for(generation):
                 data = await self._bytes_of(generation, drawn)
-                mark = marks.mark_of(generation, model=drawn.job.model)
+                mark = await _mark_of(generation, drawn.job.model)
                 marked, image = await in_thread(lambda: images.prepared(data, mark), Pool.PROCESSOR)
                 try:
                     await storage.in_time(lambda: images.keep(marked, generation.file_token, image), STORE_SECONDS)
@@ -313,6 +313,13 @@ class Worker:
         if self.is_in_trouble:
             self.is_in_trouble = False
             await persistently(trouble.clear)
+
+
+async def _mark_of(generation: Generation, model: str) -> marks.Mark:
+    source = ""
+    if generation.operation == Operation.EDIT:
+        source = await in_thread(lambda: marks.source_type(generation))
+    return marks.mark_of(generation, source=source, model=model)
 
 
 def _useless(error: Exception) -> Useless:

@@ -137,7 +137,7 @@ def _stored(generation: Generation, name: str, headers: dict[str, str]) -> Store
 def _described(generation: Generation, site: str) -> SafeString:
     """Return the image as schema.org has it, for what reads pages: JSON-LD, safe between a script's tags."""
     picture = shared_picture_of(generation)
-    mark = marks.mark_of(generation)
+    mark = marks.mark_of(generation, source=marks.source_type(generation))
     told = {
         "@context": "https://schema.org",
         "@type": "ImageObject",

@@ -3,14 +3,17 @@
 import io
 import struct
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.utils import timezone
 from PIL import Image, PngImagePlugin
 
-from generator.files import containers, marks, plain, xmp
-from generator.files.marks import Mark, mark_of, stored
-from generator.models import Generation
+from billing.models import Wallet
+from generator.files import containers, images, marks, plain, xmp
+from generator.files.marks import EDITED, Mark, mark_of, source_type, stored
+from generator.models import Generation, Group, Input, Upload
 from tests import exif
 
 GENERATED = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
@@ -205,13 +208,50 @@ def test_damaged_bytes_raise_nothing() -> None:
             marks.shared(odd, MARK)
 
 
-def test_an_edit_of_a_picture_says_so_and_neither_prompt_nor_account_is_said(generation: Generation) -> None:
-    made = mark_of(generation, model="m")
-    assert (made.source, made.model, made.prompt) == (GENERATED, "m", "")
-    generation.operation = "edit"  # type: ignore[attr-defined]
-    edited = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
-    assert mark_of(generation).source == edited
-    assert generation.prompt.encode() not in mark_of(generation).packet
+def test_neither_prompt_nor_account_is_said(generation: Generation) -> None:
+    mark = mark_of(generation, model="m")
+    assert (mark.source, mark.model, mark.prompt) == (GENERATED, "m", "")
+    assert generation.prompt.encode() not in mark.packet
+
+
+@pytest.fixture
+def edit_of(wallet: Wallet) -> Callable[..., Generation]:
+    """Makes the row of an edit of an upload, or of another image."""
+
+    def edited(of: Generation | Upload) -> Generation:
+        group = Group.objects.create(wallet=wallet, source="studio", operation="edit", digest="")
+        source = {"upload": of} if isinstance(of, Upload) else {"generation": of}
+        Input.objects.create(group=group, position=1, **source)
+        return Generation.objects.create(
+            wallet=wallet, prompt="p", aspect_ratio="1:1", request_digest="", deadline_at=timezone.now(),
+            group=group, operation="edit",
+        )  # fmt: skip
+
+    return edited
+
+
+def test_an_edit_of_a_persons_picture_says_so_and_so_does_an_edit_of_that(
+    generation: Generation, wallet: Wallet, edit_of: Callable[..., Generation]
+) -> None:
+    upload = Upload.objects.create(
+        wallet=wallet, extension="png", sha256="", size=1, width=1, height=1, expires_at=timezone.now()
+    )
+    edited, generated = edit_of(upload), edit_of(generation)
+    assert [source_type(one) for one in (edited, edit_of(edited))] == [EDITED, EDITED]
+    assert [source_type(one) for one in (generation, generated, edit_of(generated))] == [GENERATED] * 3
+    assert mark_of(edited).source == mark_of(generated).source == EDITED
+    assert mark_of(generated, source=source_type(generated)).source == GENERATED
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_made_of_a_file_says_what_that_says(kind: str) -> None:
+    unsure = Mark(EDITED, MARK.model, MARK.credit)
+    data = stored(file(kind), MARK)
+    made = [*images.thumbnails(data, unsure).values(), *(images.convert(data, to, unsure) for to in KINDS)]
+    for one in (*made, marks.told(data, unsure), marks.shared(stored(with_theirs(kind), MARK), unsure)):
+        assert b"trainedAlgorithmicMedia" in one
+        assert b"compositeWith" not in one
+    assert b"compositeWith" in images.convert(stored(file(kind), unsure), "PNG", MARK)
 
 
 @exif.needs_exiftool
