@@ -276,10 +276,13 @@ def _validated(schema: type[Body], fields: dict[str, Any]) -> Body:
     try:
         return schema.model_validate(fields)
     except Invalid as error:
-        faults: list[Any] = [*error.errors(include_input=False)]
-    for fault in faults:
-        fault["loc"] = ("body", *fault["loc"])
-    raise ValidationError(faults)
+        raise ValidationError(_faults(error)) from None
+
+
+def _faults(error: Invalid) -> list[dict[str, Any]]:
+    """Return what is wrong with the fields, without what was sent: it may be large."""
+    found: list[Any] = list(error.errors(include_input=False))
+    return [{**fault, "loc": ("body", *fault["loc"])} for fault in found]
 
 
 def _mask(mask: Generation | Upload | None, image: Generation | Upload) -> Upload | None:

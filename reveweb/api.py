@@ -21,10 +21,12 @@ from generator.errors import (
     BrokenForm,
     GenerationNotFound,
     IdempotencyConflict,
+    InputGone,
     InvalidIdempotencyKey,
     InvalidRequest,
     KeyLimitReached,
     LimiterUnavailable,
+    NotOffered,
     OutOfCredits,
     RateLimited,
     TooManyAtOnce,
@@ -69,6 +71,7 @@ class Answer:
 
 
 TOO_LARGE = Answer(413, "body_too_large", f"The body may have at most {API_BODY_BYTES // 1024} KiB.")
+NOT_OFFERED = Answer(422, "invalid_request", "A field asks for what the model does not offer.")
 ANSWERS: dict[type[Exception], Answer] = {
     MissingApiKey: Answer(401, "missing_api_key", "Send your API key as 'Authorization: Bearer rv_...'."),
     InvalidApiKey: Answer(
@@ -99,7 +102,9 @@ ANSWERS: dict[type[Exception], Answer] = {
     InvalidIdempotencyKey: Answer(
         422, "invalid_request", "Idempotency-Key: must be 1 to 255 printable ASCII characters.", "Idempotency-Key"
     ),
-    InvalidRequest: Answer(422, "invalid_request", "A field asks for what the model does not offer."),
+    InvalidRequest: NOT_OFFERED,
+    NotOffered: NOT_OFFERED,
+    InputGone: Answer(422, "invalid_request", "A picture that it was to be made from is not there any more."),
     UploadsFull: Answer(
         422,
         "uploads_full",

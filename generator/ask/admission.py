@@ -43,7 +43,7 @@ from generator.models import (
     Upload,
     new_public_id,
 )
-from generator.upstreams import trouble
+from generator.upstreams import routing
 from kit import wakeups
 from kit.text import folded
 from kit.threads import in_thread
@@ -138,7 +138,7 @@ def admit(
     if idempotency_key and (earlier := _replay(wallet, request, idempotency_key)):
         return earlier
     quote = prices.quote(request)
-    if trouble.closes_intake():
+    if not routing.is_open(quote.model, request.operation):
         raise UpstreamPaused
     rate = _rate(limits.generate_window(wallet, api_key), request, taken)
     if isinstance(rate, RateLimited):

@@ -169,6 +169,12 @@ def lowest() -> int:
     return current().spread[0]
 
 
+def is_the_same() -> bool:
+    """Whether all images on offer cost the same."""
+    least, most = current().spread
+    return least == most
+
+
 def is_one() -> bool:
     """Whether a credit is an image: everything on offer costs 1."""
     return current().spread == (1, 1)
@@ -193,6 +199,29 @@ def prices_json(models: Iterable[ImageModel] | None = None) -> str:
             for model in (catalogue.offered if models is None else models)
         }
     )
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A price as it stands in a list: of a model, for what it is asked to do, in which size and quality."""
+
+    model: ImageModel
+    operation: Operation
+    size: str
+    quality: str
+    credits: int
+
+
+def listed() -> list[Listed]:
+    """Return the price of every choice that is on offer."""
+    catalogue = current()
+    return [
+        Listed(model, operation, size, quality, catalogue.price_of(model, operation, size, quality))
+        for model in catalogue.offered
+        for operation in catalogue.operations_of(model)
+        for size in model.sizes or [""]
+        for quality in model.qualities or [""]
+    ]
 
 
 _seen: Catalogue | None = None

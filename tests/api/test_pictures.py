@@ -110,8 +110,8 @@ def test_a_picture_that_is_brought_is_kept_bare(edit: Serve, form: Serve, way: s
     made, [upload] = asked()
     assert isinstance(upload, Upload)
     assert (upload.width, upload.height, made.aspect_ratio) == (48, 96, "9:16")
-    stored = storages["private"].open(uploads.path_of(upload.file_name)).read()
-    assert SECRET not in stored
+    with storages["private"].open(uploads.path_of(upload.file_name)) as stored:
+        assert SECRET not in stored.read()
 
 
 def test_a_picture_is_fetched(edit: Serve, server: CannedServer, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
