@@ -13,7 +13,7 @@ from accounts import keys
 from accounts.models import User
 from billing.pages.wallet import wallet_of
 from generator import snippets
-from generator.ask.forms import GenerateForm
+from generator.ask.forms import COUNTS, GenerateForm
 from generator.pages.generate import refused
 from generator.pages.owner import wants_json
 from generator.pages.refusals import Refusal
@@ -39,9 +39,9 @@ def api_call(request: HttpRequest) -> HttpResponse:
     form = GenerateForm(request.POST)
     if not form.is_valid():
         return refused(request, wallet, form, Refusal(422, ""))
-    wanted = form.wanted
-    body = snippets.call_body(wanted.prompt, wanted.negative_prompt, wanted.aspect_ratio)
-    return _shown(request, body, wanted.count)
+    data = form.cleaned_data
+    body = snippets.call_body(data["prompt"], data["negative_prompt"], data["aspect_ratio"])
+    return _shown(request, body, data["count"] or COUNTS[0])
 
 
 def _shown(request: HttpRequest, body: dict[str, Any], count: int = 1) -> HttpResponse:
