@@ -29,7 +29,7 @@ export function open({ picture, mask, send, form, make, act, done }) {
   let isErasing = false;
 
   const size = make("input", { type: "range", min: 2, max: 40, value: 12, id: "mask-size" });
-  const sizeLabel = make("label", { className: "mask-size" }, "Brush ", size);
+  const sizeLabel = make("label", { className: "mask-size" }, "Size ", size);
   const status = make("p", { className: "visually-hidden", role: "status" });
   const problem = make("p", { className: "field-error", role: "alert" });
   const brush = act("Brush", "", () => erase(false));

@@ -10,6 +10,12 @@ const error = place.querySelector("[data-picture-error]");
 const most = Number(place.dataset.most);
 const MOST_BYTES = 20 * 1024 * 1024;
 const TYPES = file.accept.split(",");
+const words = form.elements.prompt;
+const IDEAS = {
+  create: words.placeholder,
+  edit: "Make it a winter night, with snow on the roof and a light in the window",
+  remix: "The cat of the first picture, in the colours of the second",
+};
 const draftKey = `pictures:${form.dataset.draft}`;
 let pictures = [...list.children].map(read); // {id, src, full, width, height, words}, or {name, sent} on its way
 let mask = form.querySelector("[name=mask]")?.value ? { id: form.querySelector("[name=mask]").value } : null;
@@ -46,7 +52,7 @@ function show() {
   const focused = list.contains(document.activeElement) && document.activeElement.ariaLabel;
   list.replaceChildren(...shown().map(item));
   const count = shown().length;
-  place.classList.toggle("has-pictures", count > 0);
+  words.placeholder = IDEAS[form.elements.mode.value];
   drop.hidden = isEdit() ? count > 0 : count >= most;
   if (focused) (list.querySelector(`[aria-label="${CSS.escape(focused)}"]:enabled`) ?? file).focus();
   try {
@@ -75,17 +81,11 @@ function item(picture, number) {
   const li = make("li", {}, make("div", { className: "picture-face" }, image), input, acts(buttons));
   if (isEdit() && mask) {
     li.append(make("input", { type: "hidden", name: "mask", value: mask.id }));
-    const over = make("img", { className: "picture-mask", src: `/uploads/${mask.id}`, alt: "" });
-    over.onload = () => maskOver(over, li.querySelector(".picture-face"));
+    const over = make("span", { className: "picture-mask" });
+    over.style.maskImage = `url("/uploads/${mask.id}")`;
+    li.querySelector(".picture-face").append(over);
   }
   return li;
-}
-
-// The mask is white where the picture may change: shown as a wash of the accent there.
-function maskOver(image, face) {
-  if (!face) return;
-  image.classList.add("is-there");
-  face.append(image);
 }
 
 const acts = (buttons) => make("div", { className: "picture-acts" }, ...buttons);
