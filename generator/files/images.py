@@ -10,7 +10,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from PIL import Image, ImageOps
 
-from generator.errors import BadImage
+from generator.errors import BadImage, OddSize
 from generator.files import marks
 from generator.files.marks import Mark
 from generator.files.standing import storage_trouble
@@ -25,17 +25,23 @@ THUMBNAIL_SIDES = (480, 960)  # pixels of the longer side
 NEARLY = 1.1  # times its side a thumbnail may have: making it that little smaller costs more than it saves
 MIN_SIDE = 16
 CONVERTED_QUALITY = 92
+ANEW_QUALITY = 95
+_ORIENTATION = 0x0112  # in EXIF
 
 
 @dataclass(frozen=True)
 class StoredImage:
-    """An image in storage, `width` by `height` as viewers show it. `size` is in bytes, `colour` its mean as #rrggbb."""
+    """An image in storage, `width` by `height` as viewers show it. `size` is in bytes, `colour` its mean as #rrggbb.
+
+    `is_turned`: its pixels lie otherwise than viewers show them, as its file tells them to.
+    """
 
     extension: str
     size: int
     width: int
     height: int
     colour: str
+    is_turned: bool = False
 
 
 def verify(data: bytes) -> StoredImage:
@@ -43,14 +49,17 @@ def verify(data: bytes) -> StoredImage:
 
     Raises BadImage when it is no PNG, JPEG or WebP, is broken, or has more than `IMAGE_MAX_PIXELS`.
     """
-    image, extension = _decoded(data)
-    return StoredImage(extension, len(data), image.width, image.height, _mean_colour(image))
+    image, extension, is_turned = _upright(data)
+    return StoredImage(extension, len(data), image.width, image.height, _mean_colour(image), is_turned)
 
 
-def prepared(data: bytes, mark: Mark) -> tuple[bytes, StoredImage]:
-    """Verify an image and return it as it is to be kept, with its mark in it, and what that is. Raises BadImage."""
+def prepared(data: bytes, mark: Mark, edited: bytes | None = None) -> tuple[bytes, StoredImage]:
+    """Verify an image and return it as it is to be kept, with its mark in it, and what that is.
+
+    `edited` is the file that it is an edit of (`marks.stored`). Raises BadImage.
+    """
     image = verify(data)
-    marked = marks.stored(data, mark)
+    marked = marks.stored(data, mark, edited)
     return marked, replace(image, size=len(marked))
 
 
@@ -125,6 +134,25 @@ def convert(data: bytes, to: str, mark: Mark) -> bytes:
     return marks.converted(buffer.getvalue(), data, mark)
 
 
+def made_anew(data: bytes) -> bytes:
+    """Return a stored image in a file of its own format that has its picture, upright, and its colours' profile.
+
+    Raises BadImage.
+    """
+    image, extension = _decoded(data)
+    profile = image.info.get("icc_profile")
+    image.info = {name: image.info[name] for name in ("transparency",) if name in image.info}
+    buffer = io.BytesIO()
+    if extension == "png":
+        image.save(buffer, "PNG", icc_profile=profile)
+    elif extension == "jpg":
+        image.save(buffer, "JPEG", icc_profile=profile, quality=ANEW_QUALITY)
+    else:
+        is_lossless = b"VP8L" in data
+        image.save(buffer, "WEBP", icc_profile=profile, quality=ANEW_QUALITY, lossless=is_lossless, exact=is_lossless)
+    return buffer.getvalue()
+
+
 def delete(token: str) -> None:
     """Remove an image, whatever its format, and its thumbnails; what is gone already is fine."""
     for extension in CONTENT_TYPES:
@@ -133,18 +161,25 @@ def delete(token: str) -> None:
 
 
 def _decoded(data: bytes) -> tuple[Image.Image, str]:
+    image, extension, _ = _upright(data)
+    return image, extension
+
+
+def _upright(data: bytes) -> tuple[Image.Image, str, bool]:
+    """Return an image as viewers show it, its extension, and whether it had to be turned for that. Raises BadImage."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             image = Image.open(io.BytesIO(data), formats=FORMATS)
         if image.width * image.height > settings.IMAGE_MAX_PIXELS:
-            raise BadImage(f"the image has {image.width} x {image.height} pixels")
+            raise OddSize(f"the image has {image.width} x {image.height} pixels")
         if min(image.size) < MIN_SIDE:
-            raise BadImage(f"the image has only {image.width} x {image.height} pixels")
+            raise OddSize(f"the image has only {image.width} x {image.height} pixels")
         image.load()
         extension = EXTENSIONS[image.format or ""]
+        is_turned = image.getexif().get(_ORIENTATION, 1) != 1
         ImageOps.exif_transpose(image, in_place=True)
-        return _eight_bits(image), extension
+        return _eight_bits(image), extension, is_turned
     except (BadImage, MemoryError):
         raise
     except Exception as error:  # on broken files Pillow raises nearly anything

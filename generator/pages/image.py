@@ -39,7 +39,7 @@ def image(request: HttpRequest, public_id: str) -> HttpResponse:
     if not generation.is_final:
         return redirect(f"{reverse('create')}#{generation.public_id}")
     completed = generation.status == Generation.Status.COMPLETED
-    filters = filters_of(request.GET, listing.sources_of(generation.wallet)) if request.GET else Filters()
+    filters = filters_of(request.GET, listing.sources_of(generation.wallet, request.GET)) if request.GET else Filters()
     context = {
         "generation": generation,
         "card": card_of(generation),

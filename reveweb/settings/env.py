@@ -24,8 +24,12 @@ _is_address = EmailValidator(allowlist=["localhost"])
 class Env:
     """Reads variables. Each method raises ImproperlyConfigured, in one line that names the variable."""
 
+    def __init__(self) -> None:
+        self.read: set[str] = set()  # the names that were asked for
+
     def text(self, name: str, default: str = "") -> str:
         """Return the value without blanks around it, and `default` when nothing else is left. It is one line."""
+        self.read.add(name)
         value = os.environ.get(name, "").strip()
         if any(ord(c) < 32 or c in "\x7f\u2028\u2029" or "\ud800" <= c <= "\udfff" for c in value):
             raise self.refused(name, value, "one line of text")

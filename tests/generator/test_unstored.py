@@ -17,7 +17,6 @@ from billing.models import CreditEntry, OutgoingMail, Wallet
 from billing.outbox import rendering
 from generator.files import images, marks, standing, unstored
 from generator.jobs import engine, lifecycle, sweep, worker
-from generator.jobs.engine import Engine
 from generator.models import Generation
 from generator.upstreams import errors
 from generator.upstreams.dialect import Job
@@ -27,7 +26,7 @@ from kit.threads import in_loop, in_thread
 from tests.billing.books import audit
 from tests.bucket import Bucket, Trouble, running, use
 from tests.generator.test_engine import ask, crash, then_crash, wait_until
-from tests.generator.upstream import Upstream, drawing_with, png
+from tests.generator.upstream import Upstream, drawing_with, engine_with, png
 
 pytestmark = pytest.mark.services
 
@@ -59,7 +58,7 @@ def work(upstream: Upstream) -> None:
     """Do all that is to be done now, in a worker of its own: each time it is another process."""
 
     async def once() -> None:
-        one = Engine(upstream)
+        one = engine_with(upstream)
         await one.send_due()
         waiting = Generation.objects.filter(status=Status.DRAWING, claim="")
         await in_thread(lambda: waiting.update(due_at=timezone.now()))
@@ -197,7 +196,7 @@ def test_without_room_here_it_waits_all_the_same_and_nothing_more_is_sent(
     assert {reload(one).status for one in (first, second)} == {Status.DRAWING}
 
     async def refused() -> int:
-        one = Engine(upstream)
+        one = engine_with(upstream)
         one.worker._full_until = float("inf")
         await in_thread(lambda: ask(wallet))
         return await one._send_some()
@@ -266,7 +265,7 @@ def run_into(upstream: Upstream, where: Any, name: str, crashing: Callable[..., 
 
 def work_anyway(upstream: Upstream) -> None:
     async def once() -> None:
-        one = Engine(upstream)
+        one = engine_with(upstream)
         await one.send_due()
         waiting = Generation.objects.filter(status=Status.DRAWING)
         await in_thread(lambda: waiting.update(due_at=timezone.now()))

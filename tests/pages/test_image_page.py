@@ -163,7 +163,7 @@ def test_it_takes_as_many_queries_however_many_images_there_are(browser: Client,
         draw()
     assert (queries(""), queries("?q=lighthouse&source=api")) == before
     assert before[0] <= 8
-    assert before[1] == before[0] + 1  # for the names of the sources
+    assert before[1] == before[0]
 
 
 # --- Receipt ----------------------------------------------------------------------------------------------------
