@@ -16,6 +16,7 @@ GeneratorError
 
 BadImage                   what is offered as an image is none that we keep
 ├─ OddSize                 … for it has too few pixels, too many, or too many bytes
+├─ NotFetched              … for it is not to be had from where its caller says that it is
 └─ ImageUnreachable        … or cannot be fetched just now
 """
 
@@ -123,6 +124,10 @@ class BadImage(Exception):
 
 class OddSize(BadImage):
     """It has too few pixels, too many, or too many bytes; the message is for people."""
+
+
+class NotFetched(BadImage):
+    """It is not to be had from where its caller says that it is; the message is for people."""
 
 
 class ImageUnreachable(BadImage):

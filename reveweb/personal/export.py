@@ -158,12 +158,12 @@ class _Archive:
             self.add(name, file.chunks(CHUNK))
 
     def add_image(self, generation: Generation) -> None:
-        """Add an image's file, marked; one that storage no longer has is left out."""
+        """Add an image's file, with its mark; one that storage no longer has is left out."""
         try:
-            data = marks.carried(images.read(generation.file_name), marks.mark_of(generation))
+            image = marks.carried(images.read(generation.file_name), marks.mark_of(generation))
         except FileNotFoundError:
             return
-        self.add(_image_name(generation), (data[at : at + CHUNK] for at in range(0, len(data), CHUNK)))
+        self.add(_image_name(generation), (image[at : at + CHUNK] for at in range(0, len(image), CHUNK)))
 
     def close(self) -> None:
         self._file.writelines(self._zip.finalize())
