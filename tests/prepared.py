@@ -30,7 +30,7 @@ KEPT_TABLES = {"django_migrations", "django_content_type", "auth_permission", "a
 
 
 # What a new installation draws with: each test begins with it, whatever the one before made of it.
-SEEDS = {
+SEEDS: dict[str, dict[str, int | str | bool]] = {
     "generator_imagemodel": {
         "id": 1,
         "slug": "text2image_v1",

@@ -99,7 +99,7 @@ def end(ends: Sequence[tuple[Generation, Ended]]) -> None:
             ),
             only_if=_ALIVE,
         )
-    if ended_now := [(generation, ended) for generation, ended in ends if generation.pk in gone]:
+    if ended_now := [(one, one.attempt, ended) for one, ended in ends if one.pk in gone]:
         transaction.on_commit(lambda: _log(ended_now, now))
 
 
@@ -136,10 +136,10 @@ def _change(rows: list[list[Any]], *, assign: str, only_if: str) -> set[int]:
         return {pk for (pk,) in cursor.fetchall()}
 
 
-def _log(ends: Sequence[tuple[Generation, Ended]], at: datetime) -> None:
+def _log(ends: Sequence[tuple[Generation, Attempt | None, Ended]], at: datetime) -> None:
     """Say how attempts ended, in a line for each."""
-    for generation, ended in ends:
-        attempt, why = generation.attempt, f"{ended.kind}: {ended.words or ended.status}" if ended.kind else "no error"
+    for generation, attempt, ended in ends:
+        why = f"{ended.kind}: {ended.words or ended.status}" if ended.kind else "no error"
         if attempt is None:  # of a row that nobody had claimed
             log.info("%s: its attempt ended: %s (%s)", generation, ended.state, why)
             continue

@@ -436,7 +436,7 @@ class Worker:
         await persistently(lambda: trouble.note(upstream, refused))
 
     async def _note_success(self, upstream: Upstream) -> None:
-        if upstream.slug in trouble.seen():
+        if trouble.is_suspected(upstream.slug):
             await persistently(lambda: trouble.put_back(upstream.slug))
 
 
