@@ -61,7 +61,7 @@ class Upstream(models.Model):
     slug = models.CharField(max_length=60, unique=True, validators=[SLUG])
     name = models.CharField(max_length=80)
     dialect = models.CharField(max_length=30, choices=Dialect)
-    base_url = models.URLField(max_length=500, blank=True, help_text="Empty: REVE_API_URL.")
+    base_url = models.CharField(max_length=500, blank=True, help_text="Empty: REVE_API_URL.")
     secret = models.TextField(blank=True, editable=False, help_text="Encrypted, or env:NAME. Empty: REVE_API_KEY.")
     max_in_flight = models.PositiveIntegerField(
         null=True, blank=True, validators=[MinValueValidator(1)], help_text="Jobs there at once. Empty: no limit."
