@@ -48,7 +48,7 @@ def test_what_was_drawing_is_looked_at_and_completed(installation: Installation,
     names = dict(drawing.exclude(upstream_id="").values_list("pk", "upstream_id"))
     assert names
     assert not Attempt.objects.exists()
-    painter.jobs = {name: ("as it was", 0.0) for name in names.values()}
+    painter.jobs = dict.fromkeys(names.values(), ("as it was", 0.0))
     soon = timezone.now() + timedelta(minutes=5)
     Generation.objects.filter(pk__in=names).update(due_at=timezone.now(), deadline_at=soon, claim="")
     in_loop(_work("look_at_due"))
