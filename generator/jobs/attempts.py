@@ -17,7 +17,8 @@ from typing import Any
 from django.db import connection, transaction
 from django.utils import timezone
 
-from generator.models import Attempt, Generation, Route
+from generator.models import DEFAULT_UPSTREAM, Attempt, Generation, Route
+from generator.upstreams import routing
 from generator.upstreams.dialect import Cost
 from generator.upstreams.errors import UpstreamError
 
@@ -117,6 +118,39 @@ def used_up(pks: Sequence[int]) -> Mapping[int, set[int]]:
     for generation, upstream in spent.values_list("generation", "upstream"):
         found.setdefault(generation, set()).add(upstream)
     return found
+
+
+def stand_in(generation: Generation) -> Attempt:
+    """Return what stands for the attempt of a drawing that was sent before there were any."""
+    return Attempt(
+        generation=generation,
+        number=max(1, generation.submits),
+        upstream=routing.first_upstream(),
+        state=State.ACCEPTED,
+        upstream_job=generation.upstream_id,
+        started_at=generation.submitted_at or generation.created_at,
+        accepted_at=generation.submitted_at,
+    )
+
+
+def names_before(named: Sequence[tuple[Generation, str]]) -> set[tuple[int | None, str]]:
+    """Return the names that the first upstream gave before there were attempts; those of attempts are unique."""
+    by_first = [
+        name_of(generation, job)
+        for generation, job in named
+        if generation.attempt and generation.attempt.upstream.slug == DEFAULT_UPSTREAM
+    ]
+    if not by_first:
+        return set()
+    used = Generation.objects.exclude(upstream_id="").filter(
+        upstream_id__in=[job for _, job in by_first], attempts=None
+    )
+    return {(by_first[0][0], job) for job in used.values_list("upstream_id", flat=True)}
+
+
+def name_of(generation: Generation, job: str) -> tuple[int | None, str]:
+    """Return a job's name with the upstream that gave it: another one may give the same."""
+    return (generation.attempt.upstream_id if generation.attempt else None), job
 
 
 def _in_parts(rows: list[list[Any]]) -> Iterable[list[list[Any]]]:
