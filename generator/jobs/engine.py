@@ -134,6 +134,7 @@ class Engine:
         places = min(CLAIMS_AT_ONCE, self._places - len(self.sending))
         of_wallet = Counter(generation.wallet_id for generation in self.sending.values())
         claimed = await in_thread(lambda: self._claim_submissions(places, of_wallet)) if places > 0 else []
+        self._got_something_done |= self._turns.is_waiting  # it is not this that stalls
         for generation in claimed:
             self._start(self._send(generation), generation, self.sending, self.queue)
         return len(claimed)

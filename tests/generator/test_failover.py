@@ -541,3 +541,19 @@ def test_an_attempt_is_there_before_a_byte_leaves(
     ask(wallet)
     work()
     assert seen == ["sending"]
+
+
+def test_a_worker_that_waits_for_an_upstream_does_not_stall(
+    wallet: Wallet, first: Painter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[str] = []
+    monkeypatch.setattr("kit.pulse.beat", heard.append)
+    monkeypatch.setattr("generator.jobs.engine.PULSE_SECONDS", 0.05)
+    first.seconds = 60
+    Upstream.objects.update(max_in_flight=1)
+    ask(wallet, "one")
+    in_loop(engine().send_due())
+    ask(wallet, "two")
+    with drawing():
+        wait_until(lambda: "progress" in heard)
+    assert first.taken == ["one"]
