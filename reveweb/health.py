@@ -130,7 +130,7 @@ def due(heard: dict[str, float]) -> Due:
     oldest = unfinished.order_by("due_at").values_list("due_at", flat=True).first()
     late = (now - oldest) / timedelta(seconds=1) if oldest else 0.0
     is_idle = heard.get("progress", float("inf")) > STALLED_SECONDS
-    return Due(late, late > STALLED_SECONDS and is_idle)
+    return Due(late, late > STALLED_SECONDS and is_idle and not UpstreamTrouble.objects.exists())
 
 
 def _database() -> str | None:

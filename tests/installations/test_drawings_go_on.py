@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +9,7 @@ from django.utils import timezone
 from pytest_django import DjangoDbBlocker
 
 from billing.staff import audit
+from generator.jobs import lifecycle
 from generator.models import Attempt, Generation, Upstream
 from kit.threads import in_loop
 from tests.generator.painters import Painter, engine
@@ -58,6 +58,7 @@ def test_what_was_drawing_is_looked_at_and_completed(installation: Installation,
 
 
 def test_what_waited_is_sent_under_an_attempt(installation: Installation, painter: Painter, settings: Any) -> None:
+    painter.seconds = 60
     waiting = list(Generation.objects.filter(status=Status.QUEUED).values_list("pk", flat=True))
     assert waiting
     soon = timezone.now() + timedelta(minutes=5)
@@ -69,19 +70,18 @@ def test_what_waited_is_sent_under_an_attempt(installation: Installation, painte
 
 
 def test_a_name_that_it_gave_before_is_given_to_no_other(
-    installation: Installation, painter: Painter, tmp_path: Path, unlogged: None
+    installation: Installation, painter: Painter, unlogged: None
 ) -> None:
     known = Generation.objects.exclude(upstream_id="").filter(attempts=None).first()
     assert known is not None
-    asked = Generation.objects.filter(status=Status.COMPLETED).first()
-    assert asked is not None
-    from generator.jobs import lifecycle
-
-    queued = Generation.objects.create(
-        wallet=asked.wallet, prompt="x", deadline_at=timezone.now() + timedelta(minutes=5), aspect_ratio="1:1"
+    queued = Generation.objects.filter(status=Status.DRAWING).exclude(attempts=None).first()
+    assert queued is not None
+    queued.attempts.all().delete()
+    Generation.objects.filter(pk=queued.pk).update(
+        status=Status.QUEUED, claim="", due_at=timezone.now(), upstream_id=""
     )
     claimed = lifecycle.claim_submission(queued.pk)
     assert claimed is not None
-    assert [pk for _, pk in lifecycle._known_ids([lifecycle.Acceptance(claimed, known.upstream_id, 0)])] == [
-        known.upstream_id
-    ]
+    assert not lifecycle.accepted(claimed, upstream_id=known.upstream_id, poll_after=0)
+    queued.refresh_from_db()
+    assert (queued.status, queued.attempts.get().state) == (Status.FAILED, "unclear")
