@@ -18,7 +18,7 @@ from billing.staff import audit as auditing
 from generator.ask import admission
 from generator.errors import UpstreamPaused
 from generator.jobs import sweep
-from generator.jobs.worker import Worker
+from generator.jobs.sending import Sender
 from generator.models import Attempt, Generation, ImageModel, Operation, Route, Upstream, UpstreamTrouble
 from generator.upstreams import health, routing, trouble
 from kit.threads import in_loop, in_thread
@@ -531,13 +531,13 @@ def test_an_attempt_is_there_before_a_byte_leaves(
     wallet: Wallet, first: Painter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[str] = []
-    submit = Worker._submit
+    submit = Sender.submit
 
     async def look(self: Any, generation: Generation, attempt: Attempt) -> Any:
         seen.append((await in_thread(lambda: Attempt.objects.get())).state)
         return await submit(self, generation, attempt)
 
-    monkeypatch.setattr(Worker, "_submit", look)
+    monkeypatch.setattr(Sender, "submit", look)
     ask(wallet)
     work()
     assert seen == ["sending"]
