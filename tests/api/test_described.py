@@ -15,7 +15,7 @@ from accounts.models import ApiKey, User
 from billing import ledger
 from billing.models import Plan, Wallet
 from generator.ask import limits
-from generator.models import Generation
+from generator.models import Generation, Upstream
 from generator.upstreams import trouble
 from generator.upstreams.errors import OperatorTrouble
 from kit.postgresql.outage import DatabaseAway
@@ -157,7 +157,7 @@ def test_whatever_generate_answers_is_in_the_document_and_nothing_else(
         limits._client.cache_clear()
         assert seen.post(ASYNC)[0] == status
     monkeypatch.setattr(trouble, "CACHE_SECONDS", -1.0)
-    trouble.note(OperatorTrouble("402"))
+    trouble.note(Upstream.objects.get(), OperatorTrouble("402"))
     assert seen.post(ASYNC)[0] == 503
     settings.SECURE_SSL_REDIRECT = True
     assert seen.post(ASYNC)[0] == 403

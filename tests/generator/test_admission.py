@@ -14,8 +14,8 @@ from generator.ask import admission, prices
 from generator.ask.admission import Admission, ImageRequest
 from generator.errors import IdempotencyConflict, OutOfCredits, RateLimited, TooManyAtOnce
 from generator.jobs import lifecycle
-from generator.models import Generation
-from generator.upstreams import trouble
+from generator.models import Generation, Operation
+from generator.upstreams import routing
 from kit import wakeups
 from tests.billing import books
 from tests.billing.books import audit
@@ -180,7 +180,7 @@ def test_the_last_places_go_to_one_form(rich: Wallet) -> None:
 def test_several_images_take_as_many_statements_as_one(
     rich: Wallet, django_assert_max_num_queries: Any, images: int
 ) -> None:
-    trouble.current()  # asked once a second, as the prices are
+    routing.is_open(None, Operation.CREATE)  # asked once a second, as the prices are
     prices.current()
     # BEGIN and COMMIT, the replay; the wallet and its grants, each read and changed; the entry, its line, group and row
     with django_assert_max_num_queries(11 if images == 1 else 12):  # four draw on two grants
