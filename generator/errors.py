@@ -6,6 +6,7 @@ GeneratorError
 ├─ TooManyAtOnce           as many unfinished images as the plan allows
 ├─ RateLimited             too many requests; carries when to come back
 ├─ LimiterUnavailable      the rate limiter's server cannot be reached
+├─ UploadsFull             the account keeps as many uploads as it may
 ├─ UpstreamPaused          the upstream draws for nobody until its operator has mended something
 ├─ InvalidRequest          a field asks for what cannot be; carries which one, and why
 │  ├─ NotOffered           no model does that, or not in that shape, size or quality
@@ -14,6 +15,8 @@ GeneratorError
 └─ GenerationNotFound      no such generation of this account
 
 BadImage                   what is offered as an image is none that we keep
+├─ OddSize                 … for it has too few pixels, too many, or too many bytes
+├─ NotFetched              … for it is not to be had from where its caller says that it is
 └─ ImageUnreachable        … or cannot be fetched just now
 """
 
@@ -75,6 +78,10 @@ class LimiterUnavailable(GeneratorError):
     """Limits cannot be counted now, so nothing is admitted."""
 
 
+class UploadsFull(GeneratorError):
+    """The account's uploads take as much room as they may (`UPLOADS_MAX_BYTES`)."""
+
+
 class UpstreamPaused(GeneratorError):
     """The upstream draws for nobody until our operator has mended something, so nothing is admitted."""
 
@@ -113,6 +120,14 @@ class GenerationNotFound(GeneratorError):
 
 class BadImage(Exception):
     """What is offered as the image is none that we keep."""
+
+
+class OddSize(BadImage):
+    """It has too few pixels, too many, or too many bytes; the message is for people."""
+
+
+class NotFetched(BadImage):
+    """It is not to be had from where its caller says that it is; the message is for people."""
 
 
 class ImageUnreachable(BadImage):

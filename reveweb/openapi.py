@@ -87,6 +87,8 @@ def document(site: str) -> Json:
     whole["servers"] = [{"url": site}]
     whole["externalDocs"] = {"description": "Documentation", "url": f"{site}/docs/"}
     mail = {"email": settings.SUPPORT_EMAIL} if settings.SUPPORT_EMAIL else {}
+    if settings.TERMS_URL:
+        whole["info"]["termsOfService"] = settings.TERMS_URL
     whole["info"]["contact"] = {"name": settings.SITE_NAME, "url": f"{site}/docs/", **mail}
     _put_at(whole["paths"], site)
     return whole

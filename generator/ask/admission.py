@@ -43,7 +43,7 @@ from generator.models import (
     Upload,
     new_public_id,
 )
-from generator.upstreams import trouble
+from generator.upstreams import routing
 from kit import wakeups
 from kit.text import folded
 from kit.threads import in_thread
@@ -85,12 +85,17 @@ class ImageRequest:
             "model": self.model.slug if self.model is not None and self.model.slug != DEFAULT_MODEL else "",
             "size": self.size,
             "quality": self.quality,
-            "inputs": [one.public_id for one in self.inputs],
-            "mask": self.mask.public_id if self.mask else "",
+            "inputs": [_named(one) for one in self.inputs],
+            "mask": _named(self.mask) if self.mask else "",
         }
         if named := {name: value for name, value in more.items() if value}:
             parts.append(named)
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _named(picture: Generation | Upload) -> str:
+    """Return what tells a picture from others: an upload's bytes do, under whatever id they came again."""
+    return picture.sha256 if isinstance(picture, Upload) else picture.public_id
 
 
 @dataclass(frozen=True)
@@ -133,7 +138,7 @@ def admit(
     if idempotency_key and (earlier := _replay(wallet, request, idempotency_key)):
         return earlier
     quote = prices.quote(request)
-    if trouble.closes_intake():
+    if not routing.is_open(quote.model, request.operation):
         raise UpstreamPaused
     rate = _rate(limits.generate_window(wallet, api_key), request, taken)
     if isinstance(rate, RateLimited):

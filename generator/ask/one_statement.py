@@ -10,8 +10,8 @@ from billing.ledger import one_statement as ledger
 from billing.models import Plan
 from generator.ask.callers import Caller
 from generator.jobs import caps
-from generator.models import Generation, Group, UpstreamTrouble
-from generator.upstreams import trouble
+from generator.models import Generation, Group
+from generator.upstreams import routing
 from kit import postgres
 
 
@@ -45,7 +45,7 @@ async def admit(caller: Caller, group: Group, generation: Generation) -> int | N
         "credits": str(generation.credits),
         "reference": generation.credit_reference,
         "cause": generation.credit_cause,
-        "upstream": trouble.upstream_name(),
+        **routing.open_parameters(generation),
         "low": str(settings.LOW_BALANCE_CREDITS),
     }
     found = await postgres.row(_statement(), parameters)
@@ -135,7 +135,7 @@ entitled AS (
             only_if=f'''plan_id IS NOT DISTINCT FROM %(plan)s::bigint
         AND rate_limit IS NOT DISTINCT FROM %(wallet_rate)s::int
         AND EXISTS (SELECT 1 FROM opened) AND EXISTS (SELECT 1 FROM entitled)
-        AND NOT EXISTS (SELECT 1 FROM "{UpstreamTrouble._meta.db_table}" WHERE upstream = %(upstream)s)'''
+        AND {routing.is_open_in_sql()}'''
         )
     },
 counted AS ({caps.counted(source="spendable")}),

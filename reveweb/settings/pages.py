@@ -47,7 +47,6 @@ INSTALLED_APPS = [
 # What a page passes. One layer that is not async, and there are some, makes all of it run on a thread of the request's.
 MIDDLEWARE = [
     "reveweb.middleware.named_request",
-    "reveweb.middleware.in_utf8",
     "django.middleware.security.SecurityMiddleware",
     "reveweb.middleware.ContentSecurityPolicy",
     "reveweb.middleware.PermissionsPolicy",
