@@ -233,8 +233,8 @@ def _create(
     with ledger.books(wallet) as books:
         # Each generation's credits on their own, so that each can settle or return alone.
         books.hold_each([(one.credit_reference, one.credit_cause, one.credits) for one in drafts])
-        _check_inputs(wallet, request)
         _check_room(wallet, request.count)
+        _check_inputs(wallet, request)
         _count_against_cap(api_key, _total(drafts), at=group.created_at)
         group.save()
         Input.objects.bulk_create(_inputs(group, request))

@@ -87,7 +87,7 @@ class Migration(migrations.Migration):
     atomic = False  # it can be run again, and goes on where it was
 
     dependencies = [
-        ("generator", "0030_first_upstream"),
+        ("generator", "0040_address_of_upstream"),
     ]
 
     operations = [
