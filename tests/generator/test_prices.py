@@ -14,7 +14,15 @@ from django.utils import timezone
 from billing.models import CreditEntry, CreditLine, Wallet
 from generator.ask import admission, callers, one_statement, prices
 from generator.ask.admission import Admission, ImageRequest
-from generator.errors import IdempotencyConflict, InputGone, KeyLimitReached, NotOffered, OutOfCredits, UpstreamPaused
+from generator.errors import (
+    IdempotencyConflict,
+    InputGone,
+    InvalidRequest,
+    KeyLimitReached,
+    NotOffered,
+    OutOfCredits,
+    UpstreamPaused,
+)
 from generator.files.images import StoredImage
 from generator.jobs import caps, lifecycle
 from generator.jobs.receipt import receipt_of
@@ -414,6 +422,21 @@ def test_an_edit_has_its_own_price_and_its_pictures_on_record(
         (1, picture, None)
     ]
     assert request.digest != replace(request, mask=None).digest != replace(request, inputs=()).digest
+
+
+@pytest.mark.parametrize(
+    ("operation", "pictures", "param"),
+    [(Operation.CREATE, 1, "image"), (Operation.EDIT, 0, "image"), (Operation.EDIT, 2, "image")],
+)
+@pytest.mark.parametrize("way", WAYS)
+def test_pictures_that_an_operation_has_no_use_for_are_refused(
+    hundred: Api, flux: ImageModel, picture: Generation, way: Any, operation: Operation, pictures: int, param: str
+) -> None:
+    before = balance(picture.wallet)
+    with pytest.raises(InvalidRequest) as error:
+        way(hundred.secret, ImageRequest("at night", operation=operation, model=flux, inputs=(picture,) * pictures))
+    assert error.value.param == param
+    assert balance(picture.wallet) == before
 
 
 @pytest.mark.parametrize("what", ["trashed", "a stranger's", "a deleted upload"])
