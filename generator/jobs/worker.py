@@ -15,7 +15,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from generator.errors import BadImage, ImageUnreachable
-from generator.files import credentials, images, marks, standing, unstored
+from generator.files import credentials, images, marks, standing, unstored, uploads
 from generator.jobs import lifecycle
 from generator.jobs.attempts import Ended, State, ended_by
 from generator.jobs.changes import Acceptance, Completion, Move, Pause, Unstored, Useless
