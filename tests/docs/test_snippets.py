@@ -251,7 +251,7 @@ def test_an_endpoint_or_header_is_as_shown(transactional_db: None, reader: Reade
         method, url = lines[0].split()
         with Image.new("RGB", (64, 64)) as picture:
             picture.save(file := BytesIO(), "PNG")
-        own = {"files": {"file": ("a.png", file.getvalue())}}
+        own: dict[str, Any] = {"files": {"file": ("a.png", file.getvalue())}}
         if "{file_id}" in url:
             url = url.replace("{file_id}", reader.client.post("/v1/files", **own).json()["id"])
         pictures = {"image": reader.image["id"], "images": [reader.image["id"]], "async": True}
