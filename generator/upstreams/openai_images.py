@@ -129,6 +129,8 @@ class OpenAIImages(Dialect):
         if 400 <= status < 500:
             if code == "budget_exceeded":  # LiteLLM's, of a key or a team there
                 return OperatorTrouble(f"{status}: {words.Kind.FUNDS.value}", Kind.OUT_OF_FUNDS)
+            if code == "no_db_connection":  # LiteLLM's, of a key that is not its own, where it keeps no others
+                return OperatorTrouble(f"{status}: it does not know our key")
             if code == "model_not_found" or (status == 400 and _UNKNOWN_MODEL.match(said)):
                 return OperatorTrouble(f"{status}: it has no such model", Kind.NOT_FOUND)
         error = asking.meaning(self.http, status, data)

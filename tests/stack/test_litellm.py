@@ -1,7 +1,7 @@
 """LiteLLM's proxy as an upstream: the sandbox behind it, and the dialect of OpenAI's Images API in front.
 
-It is installed by `make benchmarks/litellm/.venv/.installed`, for itself: what it is made of takes minutes and most of a
-gigabyte, and nothing of it comes near reveweb's own environment.
+It is installed by `make benchmarks/litellm/.venv/.installed`, for itself: what it is made of takes minutes and most of
+a gigabyte, and nothing of it comes near reveweb's own environment.
 """
 
 import json
@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from generator.models import Operation
+from generator.upstreams.dialect import Job, Order
 from generator.upstreams.openai_images import OpenAIImages
 from generator.upstreams.transport import Access
 from tests import ROOT
@@ -34,7 +35,7 @@ from tests.generator.dialects.conftest import (
 
 PROGRAM = ROOT / "benchmarks" / "litellm" / ".venv" / "bin" / "litellm"
 KEY = "sk-for-this-test-alone"
-START_SECONDS = 150  # it takes half a minute on an idle machine
+START_SECONDS = 240  # it takes half a minute on an idle machine
 
 pytestmark = [
     pytest.mark.skipif(not PROGRAM.exists(), reason="no LiteLLM here: make benchmarks/litellm/.venv/.installed"),
@@ -97,11 +98,11 @@ def test_it_draws_edits_and_judges_as_any_other_upstream_does(litellm: str) -> N
     for root in ("", "/v1"):
         there = Peer("litellm", OpenAIImages, root, "picture")
         order = order_for(there, "a lighthouse", aspect_ratio="3:2")
-        job, data = speak(_with_key(there, litellm), lambda spoken, order=order: picture_of(spoken, order))
+        job, data = _drawn(there, litellm, order)
         assert (job.state, opened(data).size) == ("completed", (1536, 1024))
 
     order = order_for(peer, "a hat", operation=Operation.EDIT, inputs=(sheet((210, 20, 20)),), mask=left_half())
-    _, data = speak(_with_key(peer, litellm), lambda spoken: picture_of(spoken, order))
+    _, data = _drawn(peer, litellm, order)
     assert colour_at(opened(data), (80, 30)) == (210, 20, 20) != colour_at(opened(data), (10, 30))
 
     inputs = (sheet((210, 20, 20)), sheet((20, 190, 30)))
@@ -125,6 +126,10 @@ def test_it_draws_edits_and_judges_as_any_other_upstream_does(litellm: str) -> N
     unknown = Peer("litellm", OpenAIImages, model="no-such-model")
     assert judged(_with_key(unknown, litellm), order_for(unknown, "a tree")) == "not_found"
     assert judged(peer.at(litellm), order_for(peer, "a tree")) == "key_refused"  # another key than its own
+
+
+def _drawn(peer: Peer, root: str, order: Order) -> tuple[Job, bytes]:
+    return speak(_with_key(peer, root), lambda dialect: picture_of(dialect, order))
 
 
 def _with_key(peer: Peer, root: str) -> OpenAIImages:
