@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from generator.pages import actions, api_call, files, gallery, generate, image, shared, studio
+from generator.pages import actions, api_call, files, gallery, generate, image, shared, studio, upload
 
 urlpatterns = [
     path("create/", studio.create, name="create"),
@@ -18,6 +18,7 @@ urlpatterns = [
     path("gallery/zip/", gallery.gallery_zip, name="gallery_zip"),
     path("gallery/<str:public_id>/", image.image, name="generation"),
     path("gallery/<str:public_id>/cancel/", actions.cancel, name="image_cancel"),
+    path("gallery/<str:public_id>/credentials/", image.verified, name="image_credentials"),
     path("gallery/<str:public_id>/download/", image.download, name="image_download"),
     path("gallery/<str:public_id>/favourite/", actions.favourite, name="image_favourite"),
     path("gallery/<str:public_id>/share/", actions.share, name="image_share"),
@@ -25,6 +26,7 @@ urlpatterns = [
     path("s/<str:token>/download/", shared.download, name="shared_download"),
     path("shared/<str:token>/<str:name>", shared.picture, name="shared_picture"),
     path("shared/<str:token>/explore/<str:name>", shared.explore_picture, name="explore_picture"),
+    path("uploads/<str:public_id>", upload.upload, name="upload"),
     path("events/", files.events, name="events"),
     path("images/<str:file_name>", files.image, name="image"),
 ]

@@ -40,6 +40,7 @@ app.conf.beat_schedule = {
     "personal": _tick("reveweb.personal.tasks.sweep", 5),
     "night": _tick("billing.tasks.nightly", 60),
     "storage": _tick("generator.files.tasks.compare_storage", 60),
+    "uploads": _tick("generator.files.tasks.expire_uploads", 60),
 }
 
 

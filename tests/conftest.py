@@ -23,10 +23,10 @@ from accounts.models import ApiKey, User
 from billing import ledger, patience
 from billing.models import CreditGrant, Wallet
 from billing.outbox import mail
-from generator.ask import admission
+from generator.ask import admission, prices
 from generator.files import standing
 from generator.models import Generation
-from generator.upstreams import trouble
+from generator.upstreams import health, routing, trouble
 from kit import storage
 from reveweb.held import HeldHandler
 from reveweb.lanes import Lane, lane_of
@@ -51,6 +51,9 @@ def _fresh_redis() -> None:
 def _no_trouble() -> None:
     """Forget what an earlier test's upstream and Stripe were like."""
     trouble.forget()
+    prices.forget()
+    routing.forget()
+    health.forget()
     patience.STRIPE.reset()
     storage.breaker.reset()
     standing.forget()
@@ -186,10 +189,14 @@ def generation(wallet: Wallet) -> Generation:
 
 @pytest.fixture
 def images(tmp_path: Any, settings: Any) -> None:
-    """Keep this test's images to itself."""
+    """Keep this test's images, exports and uploads to itself."""
     settings.STORAGES = {
         **settings.STORAGES,
         "default": {**settings.STORAGES["default"], "OPTIONS": {"location": tmp_path, "allow_overwrite": True}},
+        "private": {
+            **settings.STORAGES["private"],
+            "OPTIONS": {"location": tmp_path.with_name(f"{tmp_path.name}-private"), "allow_overwrite": True},
+        },
     }
 
 

@@ -53,6 +53,17 @@ class Act(StrEnum):
     TAKE_OFF_EXPLORE = "Took an image off Explore"
     ADD_PRODUCT = "Added to the catalogue"
     CHANGE_PRODUCT = "Changed the catalogue"
+    ADD_MODEL = "Added a model"
+    CHANGE_MODEL = "Changed a model"
+    ADD_UPSTREAM = "Added an upstream"
+    CHANGE_UPSTREAM = "Changed an upstream"
+    TAKE_OUT_UPSTREAM = "Took an upstream out"
+    PUT_BACK_UPSTREAM = "Put an upstream back"
+    TEST_UPSTREAM = "Tested an upstream"
+    RESEAL_KEYS = "Sealed upstream keys anew"
+    ADD_ROUTE = "Added a route"
+    CHANGE_ROUTE = "Changed a route"
+    SET_PRICE = "Set the price of an image"
 
 
 def may(actor: Actor, permission: str) -> bool:
@@ -317,7 +328,7 @@ def record(
     act: Act,
     reason: str,
     *,
-    wallet: Wallet,
+    wallet: Wallet | None = None,
     before: dict[str, Any],
     after: dict[str, Any],
 ) -> None:

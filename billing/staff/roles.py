@@ -24,7 +24,27 @@ LOOK_AT_PEOPLE = {
     "billing.view_outgoingmail",
     "billing.view_subscription",
 }
-LOOK_AT_WORK = {"accounts.view_apikey", "generator.view_generation", "generator.view_upstreamtrouble"}
+LOOK_AT_WORK = {
+    "accounts.view_apikey",
+    "generator.view_generation",
+    "generator.view_upstream",  # how each is doing; where it is and what it costs is seen with its routes
+    "generator.view_upstreamtrouble",
+}
+LOOK_AT_COSTS = {
+    "generator.view_imagemodel",
+    "generator.view_price",
+    "generator.view_route",
+    "generator.view_upstream",
+}
+OPERATE = {
+    "generator.add_imagemodel",
+    "generator.change_imagemodel",
+    "generator.add_upstream",
+    "generator.change_upstream",
+    "generator.add_route",
+    "generator.change_route",
+    "generator.add_price",
+}
 MODERATE = {"generator.change_generation"}  # only: to take an image off Explore
 LOOK_AT_STRIPE = {
     "billing.view_order",
@@ -53,13 +73,15 @@ FINANCE = {
 
 ROLES: dict[str, set[str]] = {
     "support": LOOK_AT_PEOPLE | LOOK_AT_WORK | MODERATE | SUPPORT,
-    "finance": LOOK_AT_PEOPLE | LOOK_AT_STRIPE | FINANCE,
+    "finance": LOOK_AT_PEOPLE | LOOK_AT_STRIPE | LOOK_AT_COSTS | FINANCE,
     "admin": LOOK_AT_PEOPLE
     | LOOK_AT_WORK
     | MODERATE
     | LOOK_AT_STRIPE
     | SUPPORT
     | FINANCE
+    | LOOK_AT_COSTS
+    | OPERATE
     | {"billing.suspend_user", "billing.assign_role"},
 }
 

@@ -3,14 +3,16 @@
 import io
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.conf import settings
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from PIL import Image, ImageOps
 
-from generator.errors import BadImage
+from generator.errors import BadImage, OddSize
+from generator.files import marks
+from generator.files.marks import Mark
 from generator.files.standing import storage_trouble
 from kit import storage
 
@@ -23,17 +25,23 @@ THUMBNAIL_SIDES = (480, 960)  # pixels of the longer side
 NEARLY = 1.1  # times its side a thumbnail may have: making it that little smaller costs more than it saves
 MIN_SIDE = 16
 CONVERTED_QUALITY = 92
+ANEW_QUALITY = 95
+_ORIENTATION = 0x0112  # in EXIF
 
 
 @dataclass(frozen=True)
 class StoredImage:
-    """An image in storage, `width` by `height` as viewers show it. `size` is in bytes, `colour` its mean as #rrggbb."""
+    """An image in storage, `width` by `height` as viewers show it. `size` is in bytes, `colour` its mean as #rrggbb.
+
+    `is_turned`: its pixels lie otherwise than viewers show them, as its file tells them to.
+    """
 
     extension: str
     size: int
     width: int
     height: int
     colour: str
+    is_turned: bool = False
 
 
 def verify(data: bytes) -> StoredImage:
@@ -41,8 +49,15 @@ def verify(data: bytes) -> StoredImage:
 
     Raises BadImage when it is no PNG, JPEG or WebP, is broken, or has more than `IMAGE_MAX_PIXELS`.
     """
-    image, extension = _decoded(data)
-    return StoredImage(extension, len(data), image.width, image.height, _mean_colour(image))
+    image, extension, is_turned = _upright(data)
+    return StoredImage(extension, len(data), image.width, image.height, _mean_colour(image), is_turned)
+
+
+def prepared(data: bytes, mark: Mark) -> tuple[bytes, StoredImage]:
+    """Verify an image and return it as it is to be kept, with its mark in it, and what that is. Raises BadImage."""
+    image = verify(data)
+    marked = marks.stored(data, mark)
+    return marked, replace(image, size=len(marked))
 
 
 def keep(data: bytes, token: str, image: StoredImage) -> None:
@@ -57,17 +72,18 @@ def store(data: bytes, token: str) -> StoredImage:
     return image
 
 
-def thumbnails(data: bytes) -> dict[int, bytes]:
-    """Return a verified image in the sizes that pages show, by their longer side."""
+def thumbnails(data: bytes, mark: Mark | None = None) -> dict[int, bytes]:
+    """Return a verified image in the sizes that pages show, by their longer side, each with the mark."""
     small, _ = _decoded(data)
     mode = "RGBA" if small.has_transparency_data else "RGB"
     if small.mode != mode:
         small = small.convert(mode)
+    packet = marks.mark_like(data, mark).packet if mark else b""
     made = {}
     for side in sorted(THUMBNAIL_SIDES, reverse=True):  # each is made of the larger one
         if max(small.size) > side * NEARLY:
             small.thumbnail((side, side), Image.Resampling.BILINEAR, reducing_gap=1.0)
-        made[side] = _webp(small)
+        made[side] = _webp(small, packet)
     return made
 
 
@@ -99,8 +115,9 @@ def read(file_name: str) -> bytes:
         return bytes(file.read())
 
 
-def convert(data: bytes, to: str) -> bytes:
-    """Return a stored image as PNG, JPEG or WebP (`to`, one of `FORMATS`). JPEG knows no transparency: white is below.
+def convert(data: bytes, to: str, mark: Mark) -> bytes:
+    """Return a stored image as PNG, JPEG or WebP (`to`, one of `FORMATS`), marked. JPEG knows no transparency: white
+    is below.
 
     Raises BadImage.
     """
@@ -111,6 +128,25 @@ def convert(data: bytes, to: str) -> bytes:
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
     buffer = io.BytesIO()
     image.save(buffer, to, quality=CONVERTED_QUALITY, icc_profile=profile)
+    return marks.converted(buffer.getvalue(), data, mark)
+
+
+def made_anew(data: bytes) -> bytes:
+    """Return a stored image in a file of its own format that has its picture, upright, and its colours' profile.
+
+    Raises BadImage.
+    """
+    image, extension = _decoded(data)
+    profile = image.info.get("icc_profile")
+    image.info = {name: image.info[name] for name in ("transparency",) if name in image.info}
+    buffer = io.BytesIO()
+    if extension == "png":
+        image.save(buffer, "PNG", icc_profile=profile)
+    elif extension == "jpg":
+        image.save(buffer, "JPEG", icc_profile=profile, quality=ANEW_QUALITY)
+    else:
+        is_lossless = b"VP8L" in data
+        image.save(buffer, "WEBP", icc_profile=profile, quality=ANEW_QUALITY, lossless=is_lossless, exact=is_lossless)
     return buffer.getvalue()
 
 
@@ -122,18 +158,25 @@ def delete(token: str) -> None:
 
 
 def _decoded(data: bytes) -> tuple[Image.Image, str]:
+    image, extension, _ = _upright(data)
+    return image, extension
+
+
+def _upright(data: bytes) -> tuple[Image.Image, str, bool]:
+    """Return an image as viewers show it, its extension, and whether it had to be turned for that. Raises BadImage."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             image = Image.open(io.BytesIO(data), formats=FORMATS)
         if image.width * image.height > settings.IMAGE_MAX_PIXELS:
-            raise BadImage(f"the image has {image.width} x {image.height} pixels")
+            raise OddSize(f"the image has {image.width} x {image.height} pixels")
         if min(image.size) < MIN_SIDE:
-            raise BadImage(f"the image has only {image.width} x {image.height} pixels")
+            raise OddSize(f"the image has only {image.width} x {image.height} pixels")
         image.load()
         extension = EXTENSIONS[image.format or ""]
+        is_turned = image.getexif().get(_ORIENTATION, 1) != 1
         ImageOps.exif_transpose(image, in_place=True)
-        return _eight_bits(image), extension
+        return _eight_bits(image), extension, is_turned
     except (BadImage, MemoryError):
         raise
     except Exception as error:  # on broken files Pillow raises nearly anything
@@ -149,9 +192,9 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     return grey
 
 
-def _webp(image: Image.Image) -> bytes:
+def _webp(image: Image.Image, xmp: bytes) -> bytes:
     buffer = io.BytesIO()
-    image.save(buffer, "WEBP", quality=80, method=0)  # 0: half the time of 2 for a tenth more bytes
+    image.save(buffer, "WEBP", quality=80, method=0, xmp=xmp)  # 0: half the time of 2 for a tenth more bytes
     return buffer.getvalue()
 
 

@@ -19,7 +19,7 @@ from django.db.models import QuerySet
 from django.db.models.functions import Left
 from django.utils import timezone
 
-from generator.files import images
+from generator.files import images, upload_leftovers
 from generator.models import Generation
 from kit import storage
 from kit.threads import let_go
@@ -53,12 +53,13 @@ class Report:
     missing: int = 0
     missing_ids: list[int] = field(default_factory=list)  # the first of them, as primary keys
     thumbnails: int = 0  # images without all of their thumbnails
+    missing_uploads: int = 0
     looks_like_anothers: bool = False
     at: str = ""
 
     @property
     def is_clean(self) -> bool:
-        return not (self.leftovers or self.missing or self.thumbnails)
+        return not (self.leftovers or self.missing or self.missing_uploads or self.thumbnails)
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,11 @@ def compare(*, repair: bool) -> Report:
     if repair and not report.looks_like_anothers:
         for path in unnamed:
             report.deleted += _delete(path)
+    theirs = upload_leftovers.compare(old=OLD, very_old=VERY_OLD, repair=repair and not report.looks_like_anothers)
+    report.files += theirs.files
+    report.leftovers += theirs.leftovers
+    report.deleted += theirs.deleted
+    report.missing_uploads = theirs.missing
     report.at = timezone.now().isoformat(timespec="seconds")
     return report
 
@@ -94,6 +100,8 @@ def compare_nightly() -> None:
     cache.set(_CACHED, asdict(report), KEPT_SECONDS)
     if report.missing:
         log.error("%s images have no file in storage, the first are %s", report.missing, report.missing_ids[:10])
+    if report.missing_uploads:
+        log.error("%s uploads have no file in storage", report.missing_uploads)
     if report.looks_like_anothers:
         log.error("%s of %s files in storage belong to no row: is it the right storage?", report.unnamed, report.files)
     log.info("Storage was compared with the rows: %s", asdict(report) | {"missing_ids": ...})

@@ -1,4 +1,4 @@
-"""The Celery task of this room, and what a worker does about storage that several machines share."""
+"""The Celery tasks of this room, and what a worker does about storage that several machines share."""
 
 import logging
 from datetime import time
@@ -7,13 +7,14 @@ from typing import Any
 from celery import shared_task
 from celery.signals import worker_ready, worker_shutdown
 
-from generator.files import leftovers, shared_mark
+from generator.files import leftovers, shared_mark, uploads
 from kit import nights
 from kit.threads import one_at_a_time
 
 log = logging.getLogger(__name__)
 
 AT = time(4, 29)  # UTC
+UPLOADS_AT = time(3, 41)
 
 
 @worker_ready.connect
@@ -39,3 +40,16 @@ def compare_storage() -> None:
     except Exception:
         nights.give_back("compare_storage", at=AT)
         log.exception("Storage could not be compared tonight, it is tried again")
+
+
+@shared_task
+@one_at_a_time
+def expire_uploads() -> None:
+    """Delete uploads that have expired tonight, unless another worker has; their files go with the trash."""
+    if not nights.claim("expire_uploads", at=UPLOADS_AT):
+        return
+    try:
+        uploads.expire_due()
+    except Exception:
+        nights.give_back("expire_uploads", at=UPLOADS_AT)
+        log.exception("Uploads could not be deleted tonight, it is tried again")

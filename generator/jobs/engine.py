@@ -17,7 +17,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import redis
-from django.conf import settings
 from django.db import DatabaseError
 from django.utils import timezone
 
@@ -28,11 +27,10 @@ from generator.jobs.pacing import Bell
 from generator.jobs.rhythm import step_at
 from generator.jobs.turns import Turns
 from generator.jobs.worker import Drawn, Worker
-from generator.models import Generation
-from generator.upstreams import transport, trouble
-from generator.upstreams.dialect import Dialect
-from generator.upstreams.reve_art import ReveArt
-from generator.upstreams.transport import Access
+from generator.models import Generation, Upstream
+from generator.upstreams import health, transport
+from generator.upstreams.errors import UpstreamError
+from generator.upstreams.registry import DIALECTS, Dialects
 from kit import pulse, wakeups
 from kit.threads import Pool, in_loop, in_thread
 
@@ -47,6 +45,7 @@ SWEEP_SECONDS = 2.0
 BREATH_SECONDS = 0.005  # between two claims, so that what is due meanwhile comes in one; more while much is under way
 PULSE_SECONDS = 1.0
 CATCH_UP_SECONDS = 0.3
+ASK_SECONDS = 20.0
 TOLD_AFTER = timedelta(minutes=1)  # that storage is in trouble: what comes and goes needs no mail
 ENDING_SECONDS = 10.0  # what is in hand has to end when the process does
 
@@ -56,11 +55,11 @@ InHand = dict[int, Generation]
 class Engine:
     """One process's share of the drawing."""
 
-    def __init__(self, client: Dialect | None = None, *, submits_at_once: int = SUBMITS_AT_ONCE) -> None:
-        self.client = client or ReveArt(Access(settings.REVE_API_URL, settings.UPSTREAM_API_KEY))
+    def __init__(self, dialects: Dialects | None = None, *, submits_at_once: int = SUBMITS_AT_ONCE) -> None:
+        self.dialects = dialects or Dialects()
         self.queue = Bell(asyncio.Event(), SILENCE_SECONDS)
         self.looks = Bell(asyncio.Event(), SILENCE_SECONDS)
-        self.worker = Worker(self.client, self.queue, self.looks)
+        self.worker = Worker(self.dialects, self.queue, self.looks)
         self.sending: InHand = {}
         self.looking: InHand = {}
         self.fetching: InHand = {}
@@ -74,7 +73,15 @@ class Engine:
 
     async def run(self) -> None:
         """Work until `close`, then let what is in hand end, for a while."""
-        beside = (self._hear(), self._renew(), self._sweep(), self._beat(), self._catch_up(), self._watch_storage())
+        beside = (
+            self._hear(),
+            self._renew(),
+            self._sweep(),
+            self._beat(),
+            self._catch_up(),
+            self._watch_storage(),
+            self._ask(),
+        )
         others = [asyncio.create_task(work) for work in beside]
         pumps = [
             asyncio.create_task(self._pump(self.queue, self._send_some)),
@@ -87,7 +94,7 @@ class Engine:
             task.cancel()
         # What was being looked at or fetched is let go; what is being sent cannot be, for it may have been accepted.
         await asyncio.gather(*(self.worker.pause(one, 0) for one in [*self.looking.values(), *self.fetching.values()]))
-        await self.client.aclose()
+        await self.dialects.aclose()
 
     def close(self) -> None:
         """Claim nothing more, and end."""
@@ -134,11 +141,6 @@ class Engine:
     def _claim_submissions(self, places: int, of_wallet: Counter[int]) -> list[Generation]:
         if self.worker.is_full:
             return []
-        self.worker.is_in_trouble = trouble.current() is not None
-        if self.worker.is_in_trouble:  # one at a time is sent as a trial
-            if of_wallet or not self._turns.are_due() or not trouble.may_try():
-                return []
-            places = 1
         return self._turns.claim(places, of_wallet)
 
     async def _look_at_some(self) -> int:
@@ -233,18 +235,41 @@ class Engine:
             self.worker.storage_refused.clear()
 
     async def _catch_up(self) -> None:
-        """Once it is known how long drawings take, bring forward the looks that were set before it was."""
-        rhythm = self.worker.rhythm
-        while not rhythm.is_learnt:
+        """Once it is known how long an upstream takes, bring forward the looks there that were set before it was."""
+        until: dict[int, float] = {}
+        clock = asyncio.get_running_loop().time
+        while True:
             await asyncio.sleep(CATCH_UP_SECONDS)
-        until = asyncio.get_running_loop().time() + 2 * rhythm.usual
-        while asyncio.get_running_loop().time() < until:
-            usual = rhythm.usual
-            sooner = functools.partial(lifecycle.look_sooner, age=usual, beyond=step_at(usual) + CATCH_UP_SECONDS)
-            with contextlib.suppress(DatabaseError):
-                if await in_thread(sooner):
-                    self.looks.ring()
-            await asyncio.sleep(CATCH_UP_SECONDS)
+            for upstream, rhythm in list(self.worker.rhythms.items()):
+                usual = rhythm.usual
+                if rhythm.is_learnt and clock() < until.setdefault(upstream, clock() + 2 * usual):
+                    sooner = functools.partial(
+                        lifecycle.look_sooner, age=usual, beyond=step_at(usual) + CATCH_UP_SECONDS, upstream=upstream
+                    )
+                    with contextlib.suppress(DatabaseError):
+                        if await in_thread(sooner):
+                            self.looks.ring()
+
+    async def _ask(self) -> None:
+        """Ask upstreams that tell it what is left there, one worker for all, and close what is of no use any more."""
+        while True:
+            with contextlib.suppress(Exception):  # the database is away, or an upstream: it is asked again
+                await self._ask_balances()
+            await self.dialects.close_old()
+            await asyncio.sleep(ASK_SECONDS)
+
+    async def _ask_balances(self) -> None:
+        upstreams = await in_thread(lambda: list(Upstream.objects.filter(is_active=True)))
+        for upstream in upstreams:
+            dialect = DIALECTS.get(upstream.dialect)
+            if dialect is None or not dialect.can.tells_balance:
+                continue
+            if await asyncio.to_thread(health.may_ask_balance, upstream.pk):
+                with contextlib.suppress(UpstreamError):
+                    async with self.dialects.of(upstream) as asked:
+                        balance = await asked.balance()
+                    if balance is not None:
+                        await asyncio.to_thread(health.keep_balance, upstream.pk, balance)
 
     async def _beat(self) -> None:
         """Let it be known that this works, and whether anything gets done."""

@@ -1,10 +1,14 @@
 """The only writer of a generation's status. Every step is claimed by a conditional UPDATE whose row count decides.
 
     QUEUED ──claim_submissions──▶ SUBMITTING ──accept──▶ DRAWING ──complete──▶ COMPLETED
-      ▲                              │                      │
-      └────────── requeue ───────────┘                      │
-      ├──────────────────────────────┴─────────fail─────────┴──▶ FAILED
+      ▲ ▲                          │  │  ▲                │  │
+      │ └───────── requeue ────────┘  └go_on (elsewhere)  │  │
+      ├─────────────────────────── give_up ───────────────┘  │
+      ├──────────────────────────────┴─────────fail──────────┴──▶ FAILED
       └──────────────────────────────────────cancel────────────────┘
+
+With the status changes what is said of the attempt (`jobs.attempts`), in the same transaction: it is there before a
+byte leaves, and what an upstream certainly did not take goes to the next one under a new attempt.
 
 Whoever claims rows gets one token for all of them (`Generation.claim`), and every later write repeats it, as in
 `kit.due`: a worker that comes back after its claim lapsed changes nothing. What is let go has no claim.
@@ -19,9 +23,10 @@ SUBMITTING row may have reached the upstream, so it is never sent again: it fail
 import contextlib
 import logging
 import secrets
-from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError, connection, transaction
@@ -32,9 +37,12 @@ from billing import ledger
 from billing.errors import UnknownHold
 from generator import live
 from generator.files.images import StoredImage
-from generator.jobs import caps
+from generator.jobs import attempts, caps
+from generator.jobs.attempts import UNKNOWN, WORDS_KEPT, Ended, State
+from generator.jobs.changes import Acceptance, Completion, Move, Pause, Unstored, Useless
 from generator.jobs.rows import change_each, claim_due
-from generator.models import CANCELLED, Generation
+from generator.models import CANCELLED, DEFAULT_UPSTREAM, Attempt, Generation, Route
+from generator.upstreams import routing
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +51,6 @@ Status = Generation.Status
 LEASE = timedelta(seconds=settings.CLAIM_SECONDS)  # a claim lapses after this unless its worker renews it
 MODEL_MAX_LENGTH = 120
 UNAVAILABLE = "The image service is not available right now."
-WORDS_KEPT = 300  # characters of what may be told of a useless answer
 # Behind SET, with what `_noted` returns as the first of a row's own values: what was noted stays where it is nothing.
 NOTE_USELESS = (
     "upstream_status = CASE WHEN v.column4 IS NULL THEN upstream_status ELSE CAST(v.column3 AS smallint) END,"
@@ -52,70 +59,29 @@ NOTE_USELESS = (
 WHOEVER_HAS_IT = Q()
 
 
-@dataclass(frozen=True)
-class Acceptance:
-    """The upstream took `generation` and calls it `upstream_id`; look in `look_after` seconds.
+def claim_submissions(pks: Sequence[int], routes: Mapping[int, Route] | None = None) -> list[Generation]:
+    """Take those of these generations that are queued and due, in this order, for sending.
 
-    None: it is drawn already, and the worker that sent it goes on with it.
+    Each with an attempt on its own of `routes`; without any they take the first one.
     """
-
-    generation: Generation
-    upstream_id: str
-    look_after: float | None
-
-
-@dataclass(frozen=True)
-class Completion:
-    """`generation` is drawn: `image` is what is stored, `model` what drew it."""
-
-    generation: Generation
-    image: StoredImage
-    model: str
-
-
-@dataclass(frozen=True)
-class Useless:
-    """An answer of the upstream's that was of no use, for staff: its HTTP status if it had one, and what may be told.
-
-    `words` went through `upstreams.words`.
-    """
-
-    status: int | None
-    words: str
-
-
-@dataclass(frozen=True)
-class Pause:
-    """`generation` rests for `after` seconds, after an answer that was `useless`; `is_failed` counts it as one."""
-
-    generation: Generation
-    after: float
-    is_failed: bool = False
-    useless: Useless | None = None
-
-
-@dataclass(frozen=True)
-class Unstored:
-    """`generation` was drawn by `model`, and storage does not take it; try again in `after` seconds."""
-
-    generation: Generation
-    model: str
-    after: float
-
-
-def claim_submissions(pks: Sequence[int]) -> list[Generation]:
-    """Take those of these generations that are queued and due, in this order, for sending."""
+    if not pks:
+        return []
     now = timezone.now()
-    taken = claim_due(
-        status=Status.QUEUED,
-        at=now,
-        limit=len(pks),
-        pks=pks,
-        assign="status = %s, claim = %s, due_at = %s, submits = submits + 1",
-        values=[Status.SUBMITTING, secrets.token_hex(8), now + LEASE],
-    )
-    for generation in taken:
-        live.publish_on_commit(generation, ended=False)
+    with transaction.atomic():
+        taken = claim_due(
+            status=Status.QUEUED,
+            at=now,
+            limit=len(pks),
+            pks=pks,
+            assign="status = %s, claim = %s, due_at = %s, submits = submits + 1",
+            values=[Status.SUBMITTING, secrets.token_hex(8), now + LEASE],
+        )
+        if routes is None:
+            first = Route.objects.select_related("upstream").order_by("pk").first()
+            routes = dict.fromkeys(pks, first) if first else {}
+        attempts.begin([(generation, routes[generation.pk]) for generation in taken if generation.pk in routes])
+        for generation in taken:
+            live.publish_on_commit(generation, ended=False)
     return sorted(taken, key=lambda generation: pks.index(generation.pk))
 
 
@@ -124,25 +90,70 @@ def claim_submission(pk: int) -> Generation | None:
     return next(iter(claim_submissions([pk])), None)
 
 
+def put_off(pks: Sequence[int], seconds: float) -> None:
+    """Have what is queued wait: no upstream that may draw it has room, or is well."""
+    if pks:
+        Generation.objects.filter(pk__in=pks, status=Status.QUEUED).update(due_at=_in(seconds))
+
+
 def claim_looks(limit: int) -> list[Generation]:
-    """Take up to `limit` drawings that are due for a look, the longest overdue first."""
+    """Take up to `limit` drawings that are due for a look, the longest overdue first, with their attempts."""
     now = timezone.now()
     if not Generation.objects.filter(status=Status.DRAWING, due_at__lte=now).exists():
         return []  # the usual answer, and on SQLite one that needs no write lock
-    return claim_due(
+    taken = claim_due(
         status=Status.DRAWING,
         at=now,
         limit=limit,
         assign="claim = %s, due_at = %s, polls = polls + 1",
         values=[secrets.token_hex(8), now + LEASE],
     )
+    alive = attempts.alive_of(taken) if taken else {}
+    for generation in taken:
+        generation.attempt = alive.get(generation.pk) or _before_attempts(generation)
+    return taken
 
 
 def requeue(pauses: Sequence[Pause]) -> set[int]:
     """Put generations back that the upstream certainly did not accept. Returns the keys of those that were claimed."""
     rows = [(pause.generation, [*_noted(pause.useless), _in(pause.after)]) for pause in pauses]
     assign = f"status = '{Status.QUEUED}', due_at = v.column5, claim = '', {NOTE_USELESS}"
-    return change_each(rows, status=Status.SUBMITTING, assign=assign)
+    with transaction.atomic():
+        moved = change_each(rows, status=Status.SUBMITTING, assign=assign)
+        nothing = Ended(State.NOT_TAKEN)
+        attempts.end([(one.generation, one.ended or nothing) for one in pauses if one.generation.pk in moved])
+    return moved
+
+
+def go_on(moves: Sequence[Move]) -> set[int]:
+    """Send generations elsewhere that one upstream does not draw: return the keys of those with a new attempt.
+
+    The others wait in the queue, and so do those whose time is up; or their claim was lost.
+    """
+    now = timezone.now()
+    spent = attempts.used_up([move.generation.pk for move in moves])
+    with routing.choosing() as choice, transaction.atomic():
+        going: list[tuple[Move, Route]] = []
+        staying: list[Pause] = []
+        for move in moves:
+            generation, route = move.generation, None
+            if generation.deadline_at > now:
+                route = choice.route_for(routing.task_of(generation), move.tried | spent.get(generation.pk, set()))
+            if route is not None:
+                going.append((move, route))
+            else:
+                staying.append(Pause(generation, move.after, useless=move.useless, ended=move.ended))
+        rows = [(move.generation, [*_noted(move.useless), now + LEASE]) for move, _ in going]
+        assign = f"submits = submits + 1, due_at = v.column5, {NOTE_USELESS}"
+        moved = change_each(rows, status=Status.SUBMITTING, assign=assign)
+        attempts.end([(move.generation, move.ended) for move, _ in going if move.generation.pk in moved])
+        starts = [(move.generation, route) for move, route in going if move.generation.pk in moved]
+        for generation, _ in starts:
+            generation.submits += 1
+        if starts:
+            attempts.begin(starts)
+        requeue(staying)
+    return moved
 
 
 def accept(acceptances: Sequence[Acceptance]) -> set[int]:
@@ -159,7 +170,8 @@ def accept(acceptances: Sequence[Acceptance]) -> set[int]:
         moved, refused = set(), list(acceptances)
     for acceptance in refused:
         log.error("%s: the upstream gave it an id that another one has", acceptance.generation)
-        fail(acceptance.generation, code="upstream_failed", message=UNAVAILABLE)
+        named_twice = Ended(State.UNCLEAR, "NamedTwice")
+        fail(acceptance.generation, code="upstream_failed", message=UNAVAILABLE, ended=named_twice)
     return moved
 
 
@@ -196,10 +208,16 @@ def store_now() -> int:
     return waiting.exclude(unstored_since=None).update(due_at=timezone.now())
 
 
-def look_sooner(*, age: float, beyond: float) -> int:
-    """Have drawings that are `age` seconds old looked at now that would not be for `beyond` seconds."""
+def look_sooner(*, age: float, beyond: float, upstream: int | None = None) -> int:
+    """Have drawings that are `age` seconds old looked at now that would not be for `beyond` seconds.
+
+    Those at one `upstream`, where it is named.
+    """
     now = timezone.now()
     waiting = Generation.objects.filter(status=Status.DRAWING, claim="", due_at__gt=_in(beyond))
+    if upstream is not None:
+        there = Attempt.objects.filter(upstream=upstream, state=State.ACCEPTED)
+        waiting = waiting.filter(pk__in=there.values("generation"))
     return waiting.filter(submitted_at__lte=now - timedelta(seconds=age)).update(due_at=now)
 
 
@@ -239,6 +257,32 @@ def complete_all(completions: Sequence[Completion]) -> set[int]:
     return done
 
 
+def give_up(generation: Generation, *, ended: Ended, code: str, message: str, useless: Useless | None = None) -> bool:
+    """End what an upstream took and did not draw, or may have taken: elsewhere where that may be, or else for good.
+
+    Whether it is queued again, for another upstream. That is so while there is one it has not been to, and time.
+    """
+    spent = attempts.used_up([generation.pk]).get(generation.pk, set())
+    here = {generation.attempt.upstream_id} if generation.attempt else set()
+    if generation.deadline_at > timezone.now() and routing.has_another(generation, spent | here):
+        with transaction.atomic():
+            held = Generation.objects.filter(pk=generation.pk, claim=generation.claim)
+            moved = held.filter(status__in=(Status.SUBMITTING, Status.DRAWING)).update(
+                status=Status.QUEUED,
+                claim="",
+                due_at=timezone.now(),
+                upstream_id="",
+                failed_polls=0,
+                **_told(useless),
+            )
+            if moved:
+                attempts.end([(generation, ended)])
+                live.publish_on_commit(generation, ended=False)
+        return bool(moved)
+    fail(generation, code=code, message=message, useless=useless, ended=ended)
+    return False
+
+
 def complete(generation: Generation, *, image: StoredImage, model: str) -> bool:
     """End one drawing with its saved image and spend the credit; False when the claim was lost or it had ended."""
     return bool(complete_all([Completion(generation, image, model)]))
@@ -246,11 +290,18 @@ def complete(generation: Generation, *, image: StoredImage, model: str) -> bool:
 
 @transaction.atomic
 def fail(
-    generation: Generation, *, code: str, message: str, useless: Useless | None = None, only_if: Q | None = None
+    generation: Generation,
+    *,
+    code: str,
+    message: str,
+    useless: Useless | None = None,
+    only_if: Q | None = None,
+    ended: Ended = UNKNOWN,
 ) -> bool:
     """End a generation without an image and return the credit, together; False when it had ended already.
 
-    Only while the row is claimed as `generation` is, or `only_if` holds. `useless` is the answer that ended it.
+    Only while the row is claimed as `generation` is, or `only_if` holds. `useless` is the answer that ended it, `ended`
+    how its attempt did.
     """
     condition = Q(claim=generation.claim) if only_if is None else only_if
     moved = Generation.objects.filter(condition, pk=generation.pk, status__in=Generation.UNFINISHED).update(
@@ -260,10 +311,11 @@ def fail(
         error_message=message[:500],
         may_have_files=Case(When(status=Status.DRAWING, then=Value(True)), default=Value(False)),
         finished_at=timezone.now(),
-        **({"upstream_status": useless.status, "upstream_words": useless.words[:WORDS_KEPT]} if useless else {}),
+        **_told(useless),
     )
     if not moved:
         return False
+    attempts.end([(generation, ended)])
     with ledger.books(generation.wallet_id) as books:
         returned = books.release(reference=generation.credit_reference, cause=f"Returned: {message}"[:300])
     caps.give_back(generation, returned.amount)  # after the ledger, which locks the wallet: as admission does it
@@ -298,20 +350,24 @@ def past_deadline() -> QuerySet[Generation]:
 def _accept(acceptances: Sequence[Acceptance]) -> tuple[set[int], list[Acceptance]]:
     """Write them down; return the keys of those that were claimed, and those whose id is another one's."""
     now = timezone.now()
-    known = _known_ids([acceptance.upstream_id for acceptance in acceptances])
+    known = _known_ids(acceptances)
     fresh: list[Acceptance] = []
     refused: list[Acceptance] = []
     for acceptance in acceptances:
-        (refused if acceptance.upstream_id in known else fresh).append(acceptance)
-        known.add(acceptance.upstream_id)
+        name = _name_of(acceptance)
+        (refused if name in known and acceptance.upstream_id else fresh).append(acceptance)
+        known.add(name)
     rows = [(one.generation, [one.upstream_id, now, *_until(one.look_after, one.generation)]) for one in fresh]
     assign = (
         f"status = '{Status.DRAWING}', upstream_id = v.column3, submitted_at = v.column4, due_at = v.column5,"
         " claim = v.column6"
     )
     moved = change_each(rows, status=Status.SUBMITTING, assign=assign)
+    attempts.accept([(one.generation, one.upstream_id) for one in fresh if one.generation.pk in moved])
     for acceptance in fresh:
         if acceptance.generation.pk in moved:
+            if acceptance.generation.attempt:
+                acceptance.generation.attempt.accepted_at = now
             live.publish_on_commit(acceptance.generation, ended=False)
     return moved, refused
 
@@ -328,7 +384,9 @@ def _complete(completions: Sequence[Completion]) -> set[int]:
             " width = v.column7, height = v.column8, colour = v.column9"
         ),
     )
-    ended = [one.generation for one in completions if one.generation.pk in moved]
+    drawn = [(one.generation, Ended(State.DRAWN, cost=one.cost)) for one in completions if one.generation.pk in moved]
+    ended = [generation for generation, _ in drawn]
+    attempts.end(drawn)
     if ended:
         ledger.settle([generation.credit_reference for generation in ended])
     for generation in ended:
@@ -336,15 +394,45 @@ def _complete(completions: Sequence[Completion]) -> set[int]:
     return moved
 
 
-def _known_ids(upstream_ids: Sequence[str]) -> set[str]:
-    used = Generation.objects.exclude(upstream_id="").filter(upstream_id__in=upstream_ids)
-    return set(used.values_list("upstream_id", flat=True))
+def _known_ids(acceptances: Sequence[Acceptance]) -> set[tuple[int | None, str]]:
+    """Return the names that the first upstream gave before there were attempts; those of attempts are unique."""
+    there = {
+        one.generation.attempt.upstream_id: one.generation.attempt.upstream
+        for one in acceptances
+        if one.generation.attempt
+    }
+    first = next((pk for pk, upstream in there.items() if upstream.slug == DEFAULT_UPSTREAM), None)
+    names = [one.upstream_id for one in acceptances if one.upstream_id and _name_of(one)[0] == first]
+    used = Generation.objects.exclude(upstream_id="").filter(upstream_id__in=names, attempts=None)
+    return {(first, name) for name in used.values_list("upstream_id", flat=True)} if names else set()
+
+
+def _name_of(acceptance: Acceptance) -> tuple[int | None, str]:
+    attempt = acceptance.generation.attempt
+    return (attempt.upstream_id if attempt else None), acceptance.upstream_id
+
+
+def _before_attempts(generation: Generation) -> Attempt:
+    """Return what stands for the attempt of a drawing that was sent before there were any."""
+    return Attempt(
+        generation=generation,
+        number=max(1, generation.submits),
+        upstream=routing.first_upstream(),
+        state=State.ACCEPTED,
+        upstream_job=generation.upstream_id,
+        started_at=generation.submitted_at or generation.created_at,
+        accepted_at=generation.submitted_at,
+    )
 
 
 def _until(look_after: float | None, generation: Generation) -> tuple[datetime, str]:
     if look_after is None:
         return _in(LEASE.total_seconds()), generation.claim
     return _in(look_after), ""
+
+
+def _told(useless: Useless | None) -> dict[str, Any]:
+    return {"upstream_status": useless.status, "upstream_words": useless.words[:WORDS_KEPT]} if useless else {}
 
 
 def _noted(useless: Useless | None) -> tuple[int | None, str | None]:

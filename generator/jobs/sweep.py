@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from generator.files import images
 from generator.jobs import lifecycle
+from generator.jobs.attempts import Ended, State
 from generator.jobs.lifecycle import UNAVAILABLE
 from generator.models import Generation
 from generator.upstreams import trouble
@@ -25,12 +26,14 @@ def fail_stuck() -> None:
     """End submissions whose sender was lost, and generations past their deadline."""
     for generation in lifecycle.lapsed_submissions()[:MOST_AT_ONCE]:
         still = lifecycle.still_lapsed(generation)  # it may just have been accepted, or its sender come back
-        lifecycle.fail(generation, code="upstream_failed", message=UNAVAILABLE, only_if=still)
+        lost = Ended(State.UNCLEAR, "SenderLost")
+        lifecycle.fail(generation, code="upstream_failed", message=UNAVAILABLE, only_if=still, ended=lost)
     for generation in lifecycle.past_deadline()[:MOST_AT_ONCE]:
-        message = f"No image after {settings.GENERATION_DEADLINE_SECONDS} seconds."
+        message, ended = f"No image after {settings.GENERATION_DEADLINE_SECONDS} seconds.", Ended(State.UNCLEAR, "Late")
         if generation.unstored_since:
-            message = "The image could not be stored."
-        lifecycle.fail(generation, code="timed_out", message=message, only_if=lifecycle.WHOEVER_HAS_IT)
+            message, ended = "The image could not be stored.", Ended(State.DRAWN)
+        anyhow = lifecycle.WHOEVER_HAS_IT
+        lifecycle.fail(generation, code="timed_out", message=message, only_if=anyhow, ended=ended)
 
 
 def tell_of_storage(words: str, *, since: datetime) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from celery import bootsteps, shared_task
 from celery.signals import worker_init, worker_shutting_down
 
+from generator.files import uploads
 from generator.jobs import engine
 from generator.jobs import sweep as sweeping
 from generator.jobs import thumbnails as making
@@ -55,6 +56,8 @@ def purge_trash() -> None:
     while sweeping.delete_files_of_failures() and monotonic() < until:
         pass
     while trash.purge_due() and monotonic() < until:
+        pass
+    while uploads.purge_due() and monotonic() < until:
         pass
 
 

@@ -1,22 +1,27 @@
-"""Whose image is sent next: accounts take turns, so that nobody waits behind somebody's backlog.
+"""Whose image is sent next, and where: accounts take turns, so that nobody waits behind somebody's backlog.
 
 Of one account goes first what somebody waits for, then what is oldest. Who has least in hand is next, and no account
 has more than its share of the places, so that there is always room for another. What a turn costs depends on how many
-places are free and not on how many images wait.
+places are free and not on how many images wait. What no upstream has room for stays where it is, and nobody whose image
+another upstream draws waits behind it.
 """
 
 import heapq
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple
 
 from django.db import connection
 from django.utils import timezone
 
-from generator.jobs import lifecycle
-from generator.models import Generation
+from generator.jobs import attempts, lifecycle
+from generator.models import Generation, Route
+from generator.upstreams import routing
+from generator.upstreams.routing import Choice, Task
 
 SHARE = 0.5  # of all places
 ACCOUNTS_AT_ONCE = 200  # asked in one go; the next go begins with those behind them
+ROUNDS = 5  # in which what has no room is left out and others come up
+NOWHERE_SECONDS = 1.0  # until an image is looked at again that has been to every upstream that has room
 
 _TABLE = Generation._meta.db_table
 # Jumps from one account to the next in the index `generation_turns`, instead of reading all that waits.
@@ -31,11 +36,24 @@ _ACCOUNTS = f"""
 """  # noqa: S608 (names of tables)
 _OF_ACCOUNT = f"""
     SELECT * FROM (
-        SELECT wallet_id, is_awaited, id FROM {_TABLE}
-        WHERE status = 'queued' AND wallet_id = %s AND due_at <= %s
+        SELECT wallet_id, is_awaited, id, image_model_id, operation, submits FROM {_TABLE}
+        WHERE status = 'queued' AND wallet_id = %s AND due_at <= %s {{but_not}}
         ORDER BY wallet_id, is_awaited DESC, id LIMIT %s
     ) AS waiting
 """  # noqa: S608 (names of tables)
+
+
+class _Waiting(NamedTuple):
+    wallet: int
+    is_awaited: bool
+    pk: int
+    image_model: int | None
+    operation: str
+    submits: int
+
+    @property
+    def task(self) -> Task:
+        return self.image_model, self.operation
 
 
 class Turns:
@@ -46,31 +64,73 @@ class Turns:
         self._last = 0  # the last wallet that was asked
 
     def claim(self, limit: int, in_hand: Mapping[int, int]) -> list[Generation]:
-        """Claim up to `limit` images for sending. `in_hand` is how many of each wallet are being sent already."""
-        picked = self._pick(limit, in_hand)
-        return lifecycle.claim_submissions(picked) if picked else []
+        """Claim up to `limit` images for sending, each with an attempt. `in_hand` is how many of each wallet are being
+        sent already."""
+        wallets = self._next_wallets()
+        if not wallets:
+            return []
+        taken = {wallet: in_hand.get(wallet, 0) for wallet in wallets}
+        with routing.choosing() as choice:
+            routes: dict[int, Route] = {}
+            full: set[Task] = set()
+            nowhere: set[int] = set()
+            for _ in range(ROUNDS):
+                known_full = len(full)
+                ranked = self._ranked(limit - len(routes), taken, {*full}, {*routes, *nowhere})
+                self._choose(ranked, choice, routes, full, nowhere, taken)
+                if len(full) == known_full or len(routes) >= limit:
+                    break
+            lifecycle.put_off(list(nowhere), NOWHERE_SECONDS)
+            return lifecycle.claim_submissions(list(routes), routes)
 
-    def are_due(self) -> bool:
-        """Whether anything is to be sent: usually not, and that costs next to nothing."""
-        return Generation.objects.filter(status=Generation.Status.QUEUED, due_at__lte=timezone.now()).exists()
+    def _choose(
+        self,
+        ranked: list[_Waiting],
+        choice: Choice,
+        routes: dict[int, Route],
+        full: set[Task],
+        nowhere: set[int],
+        taken: dict[int, int],
+    ) -> None:
+        """Find a route for each of `ranked`; what has none is `full` for its whole task, or is `nowhere` for itself."""
+        again = [one.pk for one in ranked if one.submits]
+        been = attempts.used_up(again) if again else {}
+        for one in ranked:
+            if one.task in full:
+                continue
+            route = choice.route_for(one.task, been.get(one.pk, ()))
+            if route is not None:
+                routes[one.pk] = route
+                taken[one.wallet] += 1
+            elif one.pk in been:
+                nowhere.add(one.pk)
+            else:
+                full.add(one.task)
 
-    def _pick(self, limit: int, in_hand: Mapping[int, int]) -> list[int]:
-        room = {wallet: self._share - in_hand.get(wallet, 0) for wallet in self._next_wallets()}
+    def _ranked(
+        self, limit: int, taken: Mapping[int, int], full: Collection[Task], chosen: Collection[int]
+    ) -> list[_Waiting]:
+        """Return up to `limit` images that are due, the first to be sent first: none of a task that is `full`."""
+        but_not, without = "", []
+        for image_model, operation in full:
+            but_not += " AND NOT (operation = %s AND image_model_id IS NOT DISTINCT FROM %s)"
+            without += [operation, image_model]
+        query = _OF_ACCOUNT.format(but_not=but_not)
         queries, parameters = [], []
         now = connection.ops.adapt_datetimefield_value(timezone.now())
-        for wallet, free in room.items():
-            if free > 0:
-                queries.append(_OF_ACCOUNT)
-                parameters += [wallet, now, min(free, limit)]
+        for wallet, sent in taken.items():
+            if (free := self._share - sent) > 0:
+                queries.append(query)
+                parameters += [wallet, now, *without, min(free, limit) + len(chosen)]
         if not queries:
             return []
-        rows = _rows(" UNION ALL ".join(queries), parameters)
-        taken = {wallet: in_hand.get(wallet, 0) for wallet in room}
+        counted = dict(taken)
         ranked = []
-        for wallet, is_awaited, pk in rows:
-            ranked.append((taken[wallet], not is_awaited, pk))
-            taken[wallet] += 1
-        return [pk for _, _, pk in heapq.nsmallest(limit, ranked)]
+        for row in map(_Waiting._make, _rows(" UNION ALL ".join(queries), parameters)):
+            if row.pk not in chosen:
+                ranked.append((counted[row.wallet], not row.is_awaited, row.pk, row))
+                counted[row.wallet] += 1
+        return [row for *_, row in heapq.nsmallest(limit, ranked)]
 
     def _next_wallets(self) -> list[int]:
         """Return accounts that wait, going round: those behind the last one asked, then those before it."""

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -14,14 +15,18 @@ from django.conf import settings
 from django.utils import timezone
 
 from generator.errors import BadImage, ImageUnreachable
-from generator.files import images, standing, unstored
+from generator.files import images, marks, standing, unstored, uploads
 from generator.jobs import lifecycle
-from generator.jobs.lifecycle import UNAVAILABLE, Acceptance, Completion, Pause, Unstored, Useless
+from generator.jobs.attempts import Ended, State, ended_by
+from generator.jobs.changes import Acceptance, Completion, Move, Pause, Unstored, Useless
+from generator.jobs.lifecycle import UNAVAILABLE
 from generator.jobs.pacing import Batch, Bell, Places, T, persistently
 from generator.jobs.rhythm import Rhythm, age_of, step_at
-from generator.models import PROMPT_REFUSED, Generation
-from generator.upstreams import errors, trouble
-from generator.upstreams.dialect import Dialect, Job, Order
+from generator.models import PROMPT_REFUSED, Attempt, Generation, Operation, Upstream
+from generator.upstreams import errors, health, trouble
+from generator.upstreams.dialect import Cost, Job, Order, Picture
+from generator.upstreams.errors import Kind
+from generator.upstreams.registry import Dialects
 from kit import storage
 from kit.threads import Pool, in_thread
 
@@ -35,6 +40,8 @@ FULL_SECONDS = 30.0  # for which nothing is sent, after an image found no room h
 BUSY_SECONDS = 2.0
 REFUSED_SECONDS = 1.0  # until a job that our own trouble kept from being sent may go; the trouble decides when it does
 REFUSED_AGAIN_SECONDS = 30.0  # … that was a trial before: it may be the job that is refused, so others get to be one
+
+RESENDS, RESEND_SECONDS = 2, 1.0  # of one order to an upstream that takes it once, however often it is sent
 
 SAID_WITH = 200  # the HTTP status of an answer that says that a job failed
 
@@ -54,16 +61,16 @@ class _NotOurs(Exception):
 
 
 class Worker:
-    """What one process does, with one client. `queue` and `looks` are told when something is due again."""
+    """What one process does, with its dialects. `queue` and `looks` are told when something is due again."""
 
-    def __init__(self, client: Dialect, queue: Bell, looks: Bell) -> None:
-        self.client = client
-        self.rhythm = Rhythm()
-        self.is_in_trouble = False
-        self.news: set[str] = set()  # whether the upstream answered, to be let known (`kit.pulse`)
+    def __init__(self, dialects: Dialects, queue: Bell, looks: Bell) -> None:
+        self.dialects = dialects
+        self.rhythms: defaultdict[int, Rhythm] = defaultdict(Rhythm)  # by upstream
+        self.news: set[str] = set()  # whether an upstream answered, to be let known (`kit.pulse`)
         self._queue, self._looks = queue, looks
         self._accepting = Batch(lifecycle.accept)
         self._requeueing = Batch(lifecycle.requeue)
+        self._going_on = Batch(lifecycle.go_on)
         self._pausing = Batch(lifecycle.look_again)
         self._completing = Batch(lifecycle.complete_all)
         self._setting_aside = Batch(lifecycle.wait_for_storage)
@@ -74,37 +81,32 @@ class Worker:
         self._ending = asyncio.Semaphore(max(1, settings.DATABASE_THREADS // 2))
 
     async def send(self, generation: Generation) -> Drawn | None:
-        """Submit a claimed generation; return what was drawn when it is drawn already."""
-        try:
-            job = await self._asked(
-                self.client.submit(
-                    Order(
-                        prompt=generation.prompt,
-                        negative_prompt=generation.negative_prompt,
-                        aspect_ratio=generation.aspect_ratio,
-                    )
-                )
-            )
-        except errors.Busy as error:
-            await self._requeue(generation, error.retry_after, error)
-        except errors.NotAccepted as error:
-            log.warning("%s was not accepted, it waits: %s", generation, error)
-            await self._requeue(generation, min(30.0, BUSY_SECONDS * generation.submits), error)
-        except errors.PromptRefused as error:
-            message, useless = str(error) or "The image service refused this prompt.", _useless(error)
-            await self._end(lambda: lifecycle.fail(generation, code=PROMPT_REFUSED, message=message, useless=useless))
-        except errors.OperatorTrouble as error:
-            await self._note_trouble(error)
-            after = REFUSED_SECONDS if generation.submits < 2 else REFUSED_AGAIN_SECONDS
-            await self._requeue(generation, after, error)
-        except errors.UpstreamError as error:
-            # Unclear: it may have been accepted, but without an id nobody can ask for it, and it is never sent twice.
-            log.error("%s could not be sent: %r", generation, error)
-            await self._fail(generation, UNAVAILABLE, error)
-        else:
-            await self._note_success()
-            return await self._accept(generation, job)
-        return None
+        """Submit a claimed generation under its attempt; return what was drawn when it is drawn already.
+
+        What its upstream certainly did not take goes to the next one at once, and waits once none is left.
+        """
+        tried = frozenset[int]()
+        while True:
+            attempt = attempt_of(generation)
+            tried |= {attempt.upstream_id}
+            try:
+                job = await self._submit(generation, attempt)
+            except (errors.NotAccepted, errors.OperatorTrouble, errors.Gone) as error:
+                if not await self._go_on(generation, tried, error):
+                    return None
+            except errors.PromptRefused as error:
+                message, refused = str(error) or "The image service refused this prompt.", PROMPT_REFUSED
+                await self._end_refused(generation, error, refused, message)
+                return None
+            except errors.BadInput as error:
+                message = str(error) or "The image service did not accept a value of this request."
+                await self._end_refused(generation, error, "upstream_failed", message)
+                return None
+            except errors.UpstreamError as error:
+                await self._lose(generation, attempt, error)
+                return None
+            else:
+                return await self._accept(generation, job)
 
     @property
     def is_full(self) -> bool:
@@ -115,8 +117,12 @@ class Worker:
         """Ask the upstream about a claimed drawing; return what was drawn when it is."""
         if generation.unstored_since:
             return await self._look_for_unstored(generation)
+        attempt = attempt_of(generation)
+        if attempt.pk and not attempt.upstream_job:
+            return await self._look_for_bytes(generation)
         try:
-            job = await self._asked(self.client.poll(generation.upstream_id))
+            async with self.dialects.of(attempt.upstream) as dialect:
+                job = await self._asked(dialect.poll(attempt.upstream_job))
         except errors.Busy as error:
             await self.pause(generation, error.retry_after, error=error)
         except errors.Gone as error:
@@ -124,8 +130,8 @@ class Worker:
         except errors.UpstreamError as error:
             log.warning("%s: no news: %r", generation, error)
             if isinstance(error, errors.OperatorTrouble):
-                await self._note_trouble(error)
-            await self.pause(generation, self.rhythm.after(generation), error=error)
+                await self._note_trouble(attempt.upstream, error)
+            await self.pause(generation, self._rhythm_of(generation).after(generation), error=error)
         else:
             return await self._act_on(generation, job)
         return None
@@ -138,12 +144,13 @@ class Worker:
         try:
             async with self._images.place_for(generation):
                 data = await self._bytes_of(generation, drawn)
-                image = await in_thread(lambda: images.verify(data), Pool.PROCESSOR)
+                mark = await _mark_of(generation, drawn.job.model)
+                marked, image = await in_thread(lambda: images.prepared(data, mark), Pool.PROCESSOR)
                 try:
-                    await storage.in_time(lambda: images.keep(data, generation.file_token, image), STORE_SECONDS)
+                    await storage.in_time(lambda: images.keep(marked, generation.file_token, image), STORE_SECONDS)
                 except OSError as error:
                     log.warning("%s: the image could not be stored, it is kept here: %s", generation, error)
-                    await self._keep_here(generation, data, drawn.job.model)
+                    await self._keep_here(generation, marked, drawn.job.model)
                     return
         except _NotOurs:
             log.warning("%s ended, or another worker has it", generation)
@@ -158,9 +165,10 @@ class Worker:
                 await in_thread(lambda: unstored.drop(generation.file_token), Pool.FILES)
                 await self._wait_for_storage(generation, generation.model)
             else:
-                await self._fail(generation, NO_IMAGE, error)
+                await self._give_up(generation, NO_IMAGE, error)
         else:
-            if not await self._completing.add(Completion(generation, image, drawn.job.model)):
+            cost = drawn.job.cost or _usual_cost(generation)
+            if not await self._completing.add(Completion(generation, image, drawn.job.model, cost)):
                 await self._drop_unwanted(generation)
             if generation.unstored_since:
                 await in_thread(lambda: unstored.drop(generation.file_token), Pool.FILES)
@@ -183,10 +191,98 @@ class Worker:
         self.news.add("upstream")
         return answer
 
+    async def _submit(self, generation: Generation, attempt: Attempt) -> Job:
+        """Send an attempt. Raises every UpstreamError, and counts what it says of the upstream's health.
+
+        One that honours keys is sent the same order again when it gives no answer: it takes it once.
+        """
+        upstream, again = attempt.upstream, RESENDS
+        order = await self._order(generation, attempt)
+        async with self.dialects.of(upstream) as dialect:
+            if order.mask is not None and not dialect.can.takes_mask:
+                raise errors.NotAccepted("it takes no mask")
+            while True:
+                try:
+                    job = await self._asked(dialect.submit(order))
+                except (errors.NotAccepted, errors.Unclear) as error:
+                    health.failed(upstream.pk, error)
+                    if isinstance(error, errors.NotAccepted) or not dialect.can.honours_keys or not again:
+                        raise
+                    log.warning("%s: no answer from %s, which is asked again: %s", generation, upstream.slug, error)
+                except errors.UpstreamError:
+                    health.answered(upstream.pk)
+                    raise
+                else:
+                    health.answered(upstream.pk)
+                    await self._note_success(upstream)
+                    return job
+                again -= 1
+                await asyncio.sleep(RESEND_SECONDS)
+
+    async def _order(self, generation: Generation, attempt: Attempt) -> Order:
+        """Return what an attempt asks for. Raises NotAccepted or BadInput where its pictures cannot be read."""
+        try:
+            inputs: tuple[Picture, ...] = ()
+            mask: Picture | None = None
+            if generation.operation != Operation.CREATE:
+                inputs, mask = await in_thread(lambda: uploads.pictures_of(generation))
+        except (FileNotFoundError, BadImage) as error:
+            raise errors.BadInput("A picture that this was to be made from is gone.") from error
+        except OSError as error:
+            raise errors.NotAccepted(f"its pictures cannot be read now: {storage.words_of(error)}") from error
+        return Order(
+            prompt=generation.prompt,
+            operation=Operation(generation.operation),
+            negative_prompt=generation.negative_prompt,
+            aspect_ratio=generation.aspect_ratio,
+            size=generation.size,
+            quality=generation.quality,
+            model=attempt.route.their_name if attempt.route else "",
+            inputs=inputs,
+            mask=mask,
+            key=f"{generation.public_id}-{attempt.number}",
+        )
+
+    async def _go_on(self, generation: Generation, tried: frozenset[int], error: errors.UpstreamError) -> bool:
+        """End an attempt that its upstream certainly did not take; whether there is another one now."""
+        upstream = attempt_of(generation).upstream
+        log.warning("%s was not accepted by %s: %s", generation, upstream.slug, error)
+        after = min(30.0, BUSY_SECONDS * generation.submits)
+        if isinstance(error, errors.Busy):
+            after = error.retry_after
+        elif not isinstance(error, errors.NotAccepted):
+            await self._note_trouble(upstream, error)
+            after = REFUSED_SECONDS if generation.submits < 2 else REFUSED_AGAIN_SECONDS
+        ended = ended_by(State.NOT_TAKEN, error)
+        number = generation.submits
+        await self._going_on.add(Move(generation, ended, tried, after, _useless(error)))
+        if generation.submits > number:
+            return True
+        self._queue.ring_in(after)
+        return False
+
+    async def _lose(self, generation: Generation, attempt: Attempt, error: errors.UpstreamError) -> None:
+        """End an attempt of which nobody knows: it may have been accepted, but without an id nobody can ask for it.
+
+        It is sent elsewhere only where the operator allows for that, for then both may draw it, and are paid.
+        """
+        log.error("%s could not be sent to %s: %r", generation, attempt.upstream.slug, error)
+        if attempt.upstream.may_resend:
+            await self._give_up(generation, UNAVAILABLE, error, state=State.UNCLEAR)
+        else:
+            ended = ended_by(State.UNCLEAR, error)
+            await self._fail(generation, "upstream_failed", UNAVAILABLE, ended, _useless(error))
+
+    async def _end_refused(self, generation: Generation, error: Exception, code: str, message: str) -> None:
+        await self._fail(generation, code, message, ended_by(State.REFUSED, error), _useless(error))
+
     async def _accept(self, generation: Generation, job: Job) -> Drawn | None:
-        if job.state == "completed" and job.url:
+        if job.state == "completed" and (job.url or job.data):
             return Drawn(job, asyncio.create_task(self._accepting.add(Acceptance(generation, job.id, None))))
-        after = self.rhythm.usual if job.state == "pending" else 0.0
+        if not job.id:
+            await self._lose(generation, attempt_of(generation), errors.Unclear("it names no job and gives no picture"))
+            return None
+        after = self._rhythm_of(generation).usual if job.state == "pending" else 0.0
         if await self._accepting.add(Acceptance(generation, job.id, after)):
             self._looks.ring_in(after)
         return None
@@ -199,14 +295,27 @@ class Worker:
         if self._may_try_storage():
             if await in_thread(lambda: unstored.has(generation.file_token), Pool.FILES):
                 return Drawn(Job(generation.upstream_id, "completed", model=generation.model))
+            attempt = attempt_of(generation)
             try:
-                job = await self.client.poll(generation.upstream_id)
+                if attempt.upstream_job:
+                    async with self.dialects.of(attempt.upstream) as dialect:
+                        job = await dialect.poll(attempt.upstream_job)
+                    if job.state == "completed" and (job.url or job.data):
+                        return Drawn(job)
             except errors.UpstreamError as error:
                 log.warning("%s: its image is not here, and the upstream has it no more: %r", generation, error)
-            else:
-                if job.state == "completed" and job.url:
-                    return Drawn(job)
         await self._wait_for_storage(generation, generation.model)
+        return None
+
+    async def _look_for_bytes(self, generation: Generation) -> Drawn | None:
+        """Return the picture of a job without a name, which its worker had and could neither store nor complete.
+
+        It may be on this machine. Nobody can ask for it, and it is never sent twice.
+        """
+        if await in_thread(lambda: unstored.has(generation.file_token), Pool.FILES):
+            return Drawn(Job("", "completed", model=generation.model))
+        error = errors.Unclear("the worker that had its picture was lost, and its upstream names no job")
+        await self._lose(generation, attempt_of(generation), error)
         return None
 
     def _may_try_storage(self) -> bool:
@@ -241,57 +350,71 @@ class Worker:
             kept = await in_thread(lambda: unstored.get(generation.file_token), Pool.FILES)
             if kept is not None:
                 return kept
-        return await self._fetch(drawn)
+        return await self._fetch(generation, drawn)
 
-    async def _fetch(self, drawn: Drawn) -> bytes:
+    async def _fetch(self, generation: Generation, drawn: Drawn) -> bytes:
         """Return the image's bytes. What its upstream calls it is written down meanwhile, and before anything else is.
 
         Raises _NotOurs when it is not this worker's any more.
         """
-        if drawn.accepting is None:
-            return await self.client.download(drawn.job.url)
-        download = asyncio.create_task(self.client.download(drawn.job.url))
-        await asyncio.wait([drawn.accepting, download])
-        if not drawn.accepting.result():
-            raise _NotOurs
-        return download.result()
+        download = asyncio.create_task(self._download(generation, drawn.job))
+        if drawn.accepting is not None:
+            await asyncio.wait([drawn.accepting, download])
+            if not drawn.accepting.result():
+                raise _NotOurs
+        return await download
+
+    async def _download(self, generation: Generation, job: Job) -> bytes:
+        if job.data:
+            return job.data
+        async with self.dialects.of(attempt_of(generation).upstream) as dialect:
+            return await dialect.download(job.url)
 
     async def _act_on(self, generation: Generation, job: Job) -> Drawn | None:
+        rhythm = self._rhythm_of(generation)
         if job.state == "failed":
-            self.rhythm.forget(generation)
-            message = job.message or "The image service could not make this image."
-            await self._end(
-                lambda: lifecycle.fail(
-                    generation,
-                    code=PROMPT_REFUSED if job.is_refused else "upstream_failed",
-                    message=message,
-                    useless=Useless(SAID_WITH, job.message),
-                )
+            rhythm.forget(generation)
+            message, useless = (
+                job.message or "The image service could not make this image.",
+                Useless(SAID_WITH, job.message),
             )
+            if job.is_refused:
+                ended = Ended(State.REFUSED, "PromptRefused", SAID_WITH, job.message, job.cost)
+                await self._fail(generation, PROMPT_REFUSED, message, ended, useless)
+            else:
+                ended = Ended(State.FAILED, "JobFailed", SAID_WITH, job.message, job.cost)
+                await self._elsewhere(generation, message, ended, useless)
         elif job.state == "pending":
-            await self.pause(generation, self.rhythm.after(generation))
-        elif not job.url:
+            await self.pause(generation, rhythm.after(generation))
+        elif not job.url and not job.data:
             await self._count_failed_poll(generation, BadImage("completed without a URL"))
         else:
-            self.rhythm.found(generation)
+            rhythm.found(generation)
             return Drawn(job)
         return None
 
-    async def _requeue(self, generation: Generation, after: float, error: errors.UpstreamError) -> None:
-        if await self._requeueing.add(Pause(generation, after, useless=_useless(error))):
-            self._queue.ring_in(after)
-
     async def _count_failed_poll(self, generation: Generation, error: Exception) -> None:
-        """Count a useless answer; after a few of them the generation fails."""
+        """Count a useless answer; after a few of them the job is given up."""
         log.warning("%s: %r", generation, error)
         if generation.failed_polls + 1 >= MAX_FAILED_POLLS:
-            await self._fail(generation, NO_IMAGE, error)
+            await self._give_up(generation, NO_IMAGE, error)
         else:
             await self.pause(generation, 1.0 * 2**generation.failed_polls, error=error, is_failed=True)
 
-    async def _fail(self, generation: Generation, message: str, error: Exception) -> None:
-        useless = _useless(error)
-        await self._end(lambda: lifecycle.fail(generation, code="upstream_failed", message=message, useless=useless))
+    async def _give_up(
+        self, generation: Generation, message: str, error: Exception, state: State = State.FAILED
+    ) -> None:
+        await self._elsewhere(generation, message, ended_by(state, error), _useless(error))
+
+    async def _elsewhere(self, generation: Generation, message: str, ended: Ended, useless: Useless) -> None:
+        """End an attempt that came to nothing; another upstream has the next one, or the generation fails."""
+        if await self._end(
+            lambda: lifecycle.give_up(generation, ended=ended, code="upstream_failed", message=message, useless=useless)
+        ):
+            self._queue.ring()
+
+    async def _fail(self, generation: Generation, code: str, message: str, ended: Ended, useless: Useless) -> None:
+        await self._end(lambda: lifecycle.fail(generation, code=code, message=message, useless=useless, ended=ended))
 
     async def _end(self, write: Callable[[], T]) -> T:
         async with self._ending:
@@ -303,15 +426,40 @@ class Worker:
             with contextlib.suppress(storage.StorageAway):  # its row says that it may have files
                 await storage.in_time(lambda: images.delete(generation.file_token))
 
-    async def _note_trouble(self, error: errors.OperatorTrouble) -> None:
-        log.error("The upstream refuses us: %s", error)
-        self.is_in_trouble = True
-        await persistently(lambda: trouble.note(error))
+    def _rhythm_of(self, generation: Generation) -> Rhythm:
+        return self.rhythms[attempt_of(generation).upstream_id]
 
-    async def _note_success(self) -> None:
-        if self.is_in_trouble:
-            self.is_in_trouble = False
-            await persistently(trouble.clear)
+    async def _note_trouble(self, upstream: Upstream, error: errors.UpstreamError) -> None:
+        log.error("%s refuses us: %s", upstream.slug, error)
+        refused = (
+            error if isinstance(error, errors.OperatorTrouble) else errors.OperatorTrouble(str(error), Kind.NOT_FOUND)
+        )
+        await persistently(lambda: trouble.note(upstream, refused))
+
+    async def _note_success(self, upstream: Upstream) -> None:
+        if upstream.slug in trouble.seen():
+            await persistently(lambda: trouble.put_back(upstream.slug))
+
+
+def attempt_of(generation: Generation) -> Attempt:
+    """Return the attempt that a claimed generation has."""
+    assert generation.attempt is not None, "lifecycle gives one to what it claims"
+    return generation.attempt
+
+
+def _usual_cost(generation: Generation) -> Cost | None:
+    """Return what a job of this route costs, where its upstream does not tell."""
+    route = attempt_of(generation).route
+    if route is None or route.cost_micros is None:
+        return None
+    return Cost(route.cost_micros, route.cost_currency)
+
+
+async def _mark_of(generation: Generation, model: str) -> marks.Mark:
+    source = ""
+    if generation.operation == Operation.EDIT:
+        source = await in_thread(lambda: marks.source_type(generation))
+    return marks.mark_of(generation, source=source, model=model)
 
 
 def _useless(error: Exception) -> Useless:

@@ -2,8 +2,8 @@
 
 from generator.models.generation import CANCELLED, PROMPT_REFUSED, Generation, GenerationQuerySet, KeyMonth
 from generator.models.groups import Group, Input, Upload
-from generator.models.shapes import ASPECT_RATIOS, PROMPT_MAX_LENGTH, REMIX_MOST_INPUTS, Operation
-from generator.models.tokens import PUBLIC_ID, new_file_id, new_file_token, new_public_id
+from generator.models.shapes import ASPECT_RATIOS, PROMPT_MAX_LENGTH, REMIX_MOST_INPUTS, Operation, Picture
+from generator.models.tokens import FILE_ID, PUBLIC_ID, new_file_id, new_file_token, new_public_id
 from generator.models.upstreams import (
     DEFAULT_MODEL,
     DEFAULT_UPSTREAM,
@@ -20,6 +20,7 @@ __all__ = [
     "CANCELLED",
     "DEFAULT_MODEL",
     "DEFAULT_UPSTREAM",
+    "FILE_ID",
     "PROMPT_MAX_LENGTH",
     "PROMPT_REFUSED",
     "PUBLIC_ID",
@@ -32,6 +33,7 @@ __all__ = [
     "Input",
     "KeyMonth",
     "Operation",
+    "Picture",
     "Price",
     "Route",
     "Upload",

@@ -10,7 +10,7 @@ from billing.models import Wallet
 from generator.models.groups import Group
 from generator.models.shapes import ASPECT_RATIOS, Operation
 from generator.models.tokens import new_file_token, new_public_id
-from generator.models.upstreams import ImageModel
+from generator.models.upstreams import Attempt, ImageModel
 
 
 class GenerationQuerySet(models.QuerySet["Generation"]):
@@ -133,13 +133,11 @@ class Generation(models.Model):
 
     objects = GenerationQuerySet.as_manager()
 
+    attempt: Attempt | None = None  # the one that is alive, where `lifecycle` has just claimed the row; no column
+
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["wallet", "idempotency_key", "position"], name="generation_asked_once"),
-            # No two drawings are one job of the upstream's: the second would be given the first one's picture.
-            models.UniqueConstraint(
-                fields=["upstream_id"], condition=Q(status="drawing") & ~Q(upstream_id=""), name="generation_drawn_once"
-            ),
         ]
         indexes = [
             models.Index(fields=["wallet", "-id"], name="generation_history"),
@@ -194,6 +192,13 @@ class Generation(models.Model):
     def credit_cause(self) -> str:
         """Why that hold was made, for people."""
         return f"Image {self.public_id}"
+
+    @property
+    def returned(self) -> str:
+        """What people are told of its credits once they have come back."""
+        if self.credits == 1:
+            return "Your credit was returned."
+        return f"Your {self.credits:,} credits were returned."
 
     @property
     def file_name(self) -> str:

@@ -50,12 +50,20 @@ class Upload(models.Model):
     height = models.PositiveIntegerField(help_text="Pixels.")
     created_at = models.DateTimeField(default=timezone.now)
     expires_at = models.DateTimeField(help_text="Deleted after it, unless an image that is kept was made from it.")
-    deleted_at = models.DateTimeField(null=True, blank=True, help_text="When its file was removed for good.")
+    deleted_at = models.DateTimeField(null=True, blank=True, help_text="From when on nobody may use it any more.")
+    purged_at = models.DateTimeField(null=True, blank=True, help_text="When its file was removed for good.")
 
     class Meta:
+        constraints = [
+            # The same picture twice is one upload.
+            models.UniqueConstraint(fields=["wallet", "sha256"], condition=Q(deleted_at=None), name="upload_kept_once"),
+        ]
         indexes = [
             models.Index(fields=["wallet", "-id"], name="upload_history"),
             models.Index(fields=["expires_at"], condition=Q(deleted_at=None), name="upload_expiry"),
+            models.Index(
+                fields=["deleted_at"], condition=Q(deleted_at__isnull=False, purged_at=None), name="upload_to_purge"
+            ),
         ]
 
     def __str__(self) -> str:

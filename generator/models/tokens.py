@@ -5,6 +5,7 @@ import secrets
 import string
 
 PUBLIC_ID = re.compile(r"img_[0-9A-Za-z]{1,36}")
+FILE_ID = re.compile(r"file_[0-9A-Za-z]{1,35}")
 _ALPHABET = string.digits + string.ascii_letters
 
 

@@ -61,7 +61,7 @@ class Upstream(models.Model):
     slug = models.CharField(max_length=60, unique=True, validators=[SLUG])
     name = models.CharField(max_length=80)
     dialect = models.CharField(max_length=30, choices=Dialect)
-    base_url = models.URLField(max_length=500, blank=True, help_text="Empty: REVE_API_URL.")
+    base_url = models.CharField(max_length=500, blank=True, help_text="Empty: REVE_API_URL.")
     secret = models.TextField(blank=True, editable=False, help_text="Encrypted, or env:NAME. Empty: REVE_API_KEY.")
     max_in_flight = models.PositiveIntegerField(
         null=True, blank=True, validators=[MinValueValidator(1)], help_text="Jobs there at once. Empty: no limit."
@@ -173,11 +173,9 @@ class Attempt(models.Model):
             models.UniqueConstraint(
                 fields=["generation"], condition=Q(state__in=["sending", "accepted"]), name="attempt_alive_once"
             ),
-            # No two drawings are one job of an upstream's: the second would be given the first one's picture.
+            # No two are ever one job of an upstream's: the second would be given the first one's picture.
             models.UniqueConstraint(
-                fields=["upstream", "upstream_job"],
-                condition=Q(state="accepted") & ~Q(upstream_job=""),
-                name="attempt_drawn_once",
+                fields=["upstream", "upstream_job"], condition=~Q(upstream_job=""), name="attempt_drawn_once"
             ),
         ]
         indexes = [
@@ -202,6 +200,13 @@ class UpstreamTrouble(models.Model):
     since = models.DateTimeField(default=timezone.now)
     next_try_at = models.DateTimeField(default=timezone.now, help_text="When one waiting image is sent as a trial.")
     told_at = models.DateTimeField(null=True, blank=True, help_text="When the operator was told.")
+    access = models.CharField(
+        max_length=64,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Of the address and the key that it was met with.",
+    )
 
     def __str__(self) -> str:
         return f"{self.upstream}: {self.get_kind_display()}"

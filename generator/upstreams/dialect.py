@@ -10,20 +10,8 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from generator.models import Operation
+from generator.models import Picture as Picture  # dialects know it from here
 from generator.upstreams.transport import Access, Transport
-
-
-@dataclass(frozen=True)
-class Picture:
-    """An input: the bytes of a verified, upright PNG, JPEG or WebP, and their type, such as `image/png`."""
-
-    data: bytes = field(repr=False)
-    media_type: str
-
-    @property
-    def extension(self) -> str:
-        """How a file of this type is called."""
-        return {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}[self.media_type]
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,16 @@
 """Our own trouble with an upstream: our key is refused there, or our funds are gone. Only the operator can mend it.
 
-Then no image fails for it: what waits goes on waiting, one at a time is sent as a trial, and nothing new is taken on.
-The operator is told once, and told again when it draws again. One row says all that to every process; it is deleted
-when a submission is accepted.
+Then no image fails for it, and none is sent there: other upstreams draw, or what waits goes on waiting. An upstream
+that is the only one left for what waits gets one of it as a trial every now and then, so that mended funds are noticed.
+Otherwise it is out until the operator puts it back, or gives it another key or address. Operators are told once, and
+told again when it draws again. One row of each says all that to every process.
 """
 
+import hmac
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.db import transaction
@@ -20,11 +20,10 @@ from accounts import emails
 from accounts.models import User
 from billing.models import OutgoingMail
 from billing.outbox import mail
-from generator.models import UpstreamTrouble
+from generator.models import Upstream, UpstreamTrouble
+from generator.upstreams import secret
+from generator.upstreams.errors import OperatorTrouble
 from kit import wakeups
-
-if TYPE_CHECKING:
-    from generator.upstreams.errors import OperatorTrouble
 
 log = logging.getLogger(__name__)
 
@@ -33,88 +32,109 @@ NOBODY_TRIED = timedelta(seconds=4)  # a trial that is due for so long has nothi
 TOLD_AGAIN_SECONDS = 900  # what comes and goes is told about once in so many
 CACHE_SECONDS = 1.0
 
-# What this process last saw, and when: a hint, for admission asks at each call. The row decides.
-_seen: tuple[float, UpstreamTrouble | None] | None = None
+# What this process last saw, by slug, and when: a hint, for admission asks at each call. The row decides.
+_seen: tuple[float, Mapping[str, UpstreamTrouble]] | None = None
 
 
-def note(error: "OperatorTrouble") -> None:
-    """Put down that the upstream refuses us, and tell the operator unless they know."""
-    now = timezone.now()
-    known = current()
+def note(upstream: Upstream, error: OperatorTrouble) -> None:
+    """Put down that `upstream` refuses us, and tell the operator unless they know."""
+    now, access = timezone.now(), access_of(upstream)
+    known = current(upstream)
     if known and known.kind == error.kind and known.told_at:
         pause = known.next_try_at - now  # longer while a trial is under way
         if TRY_AGAIN / 2 < pause <= TRY_AGAIN:
             return  # all that was under way comes back at once, and says the same
     with transaction.atomic():
         trouble, is_new = UpstreamTrouble.objects.select_for_update().get_or_create(
-            upstream=upstream_name(), defaults={"kind": error.kind, "since": now, "next_try_at": now + TRY_AGAIN}
+            upstream=upstream.slug, defaults={"kind": error.kind, "since": now, "next_try_at": now + TRY_AGAIN}
         )
         is_other = trouble.kind != error.kind
-        trouble.kind, trouble.next_try_at = error.kind, now + TRY_AGAIN
+        trouble.kind, trouble.next_try_at, trouble.access = error.kind, now + TRY_AGAIN, access
         if is_new or is_other:
-            log.error("%s draws for nobody until it is mended: %s", trouble.upstream, error)
+            log.error("%s draws for nobody until it is mended: %s", upstream.slug, error)
         if (is_other or trouble.told_at is None) and _tell("upstream_trouble", trouble, round_of=now.timestamp()):
             trouble.told_at = now
         trouble.save()
     forget()
 
 
-def clear() -> None:
-    """Put down that it draws again, because a submission was accepted. Asks the database each time."""
+def put_back(slug: str) -> bool:
+    """Have an upstream draw again: a submission was accepted, or the operator says so. Asks the database each time.
+
+    Whether it was out.
+    """
     with transaction.atomic():
-        trouble = UpstreamTrouble.objects.select_for_update().filter(upstream=upstream_name()).first()
+        trouble = UpstreamTrouble.objects.select_for_update().filter(upstream=slug).first()
         if trouble is not None:
             trouble_pk = trouble.pk
             trouble.delete()
-            log.warning("%s draws again", trouble.upstream)
+            log.warning("%s draws again", slug)
             if trouble.told_at:
                 _tell("upstream_mended", trouble, round_of=trouble.since.timestamp(), nth=trouble_pk)
             wakeups.publish_on_commit(wakeups.WORK)
     forget()
+    return trouble is not None
 
 
-def current() -> UpstreamTrouble | None:
-    """Return the trouble that there is, as it was a second ago at most. One query a second."""
+def all_current() -> Mapping[str, UpstreamTrouble]:
+    """Return every trouble, by the upstream's slug, as it was a second ago at most. One query a second."""
     global _seen
     if _seen is None or time.monotonic() - _seen[0] > CACHE_SECONDS:
-        _seen = time.monotonic(), UpstreamTrouble.objects.filter(upstream=upstream_name()).first()
+        _seen = time.monotonic(), {trouble.upstream: trouble for trouble in UpstreamTrouble.objects.all()}
     return _seen[1]
 
 
-def closes_intake() -> bool:
-    """Whether nothing new may be taken on. Costs what `current` does.
+def seen() -> Mapping[str, UpstreamTrouble]:
+    """Return what `all_current` last returned; asks nobody."""
+    return _seen[1] if _seen else {}
 
-    Where a trial is due and nothing waits to be it, the next request is taken on: else nobody would ever find out that
-    the trouble is over.
+
+def current(upstream: Upstream) -> UpstreamTrouble | None:
+    """Return the trouble with `upstream`, None where there is none. Costs what `all_current` does.
+
+    What was met with another address or another key is over, and that is put down.
     """
-    trouble = current()
-    return trouble is not None and timezone.now() < trouble.next_try_at + NOBODY_TRIED
+    trouble = all_current().get(upstream.slug)
+    if trouble and trouble.access and trouble.access != access_of(upstream):
+        log.warning("%s has another address or key, and is tried anew", upstream.slug)
+        put_back(upstream.slug)
+        return None
+    return trouble
 
 
-def may_try() -> bool:
-    """Take leave to send one generation: always given without trouble, to one at a time of all processes with it."""
-    trouble = current()
-    if trouble is None:
-        return True
+def may_try(trouble: UpstreamTrouble) -> bool:
+    """Take leave to send one image as a trial: given to one at a time of all processes."""
     now = timezone.now()
     if now < trouble.next_try_at:
         return False
+    upstream = Upstream.objects.filter(slug=trouble.upstream).first()
+    seconds = (upstream and upstream.timeout_seconds) or settings.UPSTREAM_TIMEOUT_SECONDS
     # Longer than a submission may take: should its sender die, the next one tries.
-    lease = timedelta(seconds=settings.UPSTREAM_TIMEOUT_SECONDS + 5)
+    lease = timedelta(seconds=seconds + 5)
     mine = UpstreamTrouble.objects.filter(pk=trouble.pk, next_try_at__lte=now).update(next_try_at=now + lease)
     forget()
     return bool(mine)
+
+
+def is_untried(trouble: UpstreamTrouble) -> bool:
+    """Whether a trial is due and nothing waits to be it: the next request may, or nobody would ever find out."""
+    return timezone.now() >= trouble.next_try_at + NOBODY_TRIED
+
+
+def access_of(upstream: Upstream) -> str:
+    """Return a digest of an upstream's address and key; "" where that is not to be had."""
+    try:
+        key = secret.reveal(upstream.secret)
+    except OperatorTrouble:
+        key = ""
+    told = "\0".join([upstream.dialect, upstream.base_url or str(settings.REVE_API_URL), key])
+    return hmac.digest(settings.SECRET_KEY.encode(), told.encode(), "sha256").hex()
 
 
 def forget() -> None:
     """Have the next question ask the database."""
     global _seen
     _seen = None
-
-
-def upstream_name() -> str:
-    """Return what trouble with the upstream is kept under: its host."""
-    return (urlsplit(settings.REVE_API_URL).netloc.rpartition("@")[2] or settings.REVE_API_URL)[:255]
 
 
 def _tell(template: str, trouble: UpstreamTrouble, *, round_of: float, nth: int = 0) -> bool:

@@ -173,9 +173,9 @@ def _troubles() -> list[tuple[str, Number]]:
         waiting = Generation.objects.filter(status=Generation.Status.DRAWING).exclude(unstored_since=None).count()
         url = f"{all_images}?status__exact=drawing"
         found.append(("generator.view_generation", Number("Images that storage does not take", waiting, url, True)))
-    if trouble.current():
+    if troubles := trouble.all_current():
         url = reverse("admin:generator_upstreamtrouble_changelist")
-        number = Number("Upstreams that draw nothing", 1, url, alarming=True)
+        number = Number("Upstreams that draw nothing", len(troubles), url, alarming=True)
         found.append(("generator.view_upstreamtrouble", number))
     if (report := leftovers.last_report()) and report.missing:
         url = f"{all_images}?id__in={','.join(map(str, report.missing_ids))}"

@@ -12,6 +12,7 @@ from unfold.dataclasses import SearchResult
 
 from accounts.models import User
 from accounts.read_only import change_url
+from generator.admin import margins
 from kit.http.requests import without_nul
 from reveweb.admin import people
 
@@ -40,6 +41,12 @@ GROUPS: dict[str, list[tuple[str, str, str]]] = {
         ("Plans", "workspace_premium", "billing_plan"),
         ("Packs", "inventory_2", "billing_pack"),
         ("Prices", "sell", "billing_price"),
+    ],
+    "Drawing": [
+        ("Upstreams", "hub", "generator_upstream"),
+        ("Models", "palette", "generator_imagemodel"),
+        ("Routes", "route", "generator_route"),
+        ("Image prices", "price_change", "generator_price"),
     ],
     "Machinery": [
         ("Upstream trouble", "cloud_off", "generator_upstreamtrouble"),
@@ -71,6 +78,8 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     groups = []
     for title, pages in GROUPS.items():
         items = [_item(*page) for page in pages if _may_view(request, page[2])]
+        if title == "Drawing" and margins.may_see(request):
+            items.append({"title": "Margin", "icon": "trending_up", "link": reverse("admin:margin")})
         if items:
             groups.append({"title": title, "separator": True, "items": items})
     overview = {"title": "Overview", "icon": "dashboard", "link": reverse("admin:index")}

@@ -25,8 +25,9 @@ from reveweb.version import VERSION
 
 FORMAT = 1  # of what `manifest.json` says, and where things lie
 MOST_NAMED = 100
-# What else is kept of VAR_DIR: the operator's own pictures, and images that storage has not taken yet.
-ALSO = ("own", "unstored")
+# What else is kept of VAR_DIR: the operator's own pictures, images that storage has not taken yet, and what people
+# brought, where that is no bucket's.
+ALSO = ("own", "unstored", "private/uploads")
 
 Progress = Callable[[str], None]
 

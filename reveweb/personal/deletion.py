@@ -20,6 +20,7 @@ from billing.models import Wallet
 from billing.outbox import mail
 from billing.staff import forgetting
 from billing.stripe import closing
+from generator.files import uploads
 from generator.jobs import lifecycle
 from generator.library import trash
 from generator.models import CANCELLED, Generation
@@ -40,6 +41,7 @@ def delete(task: PersonalTask) -> None:
     jobs.update(task, step="Stopping unfinished images")
     _stop_drawing(wallet)
     _delete_images(task, wallet)
+    _delete_uploads(task, wallet)
     jobs.update(task, step="Removing keys and log-ins")
     _delete_exports(task)
     _delete_log_ins(task.user)
@@ -67,6 +69,16 @@ def _delete_images(task: PersonalTask, wallet: Wallet) -> None:
         progress.advance(progress.total - left)
         if left >= before:
             raise StillLeft(f"{left} images")
+
+
+def _delete_uploads(task: PersonalTask, wallet: Wallet) -> None:
+    left = wallet.uploads.filter(purged_at=None).count()
+    progress = jobs.Progress(task, "Deleting your uploads", left)
+    while left:
+        before, left = left, uploads.purge_account(wallet)
+        progress.advance(progress.total - left)
+        if left >= before:
+            raise StillLeft(f"{left} uploads")
 
 
 def _delete_exports(task: PersonalTask) -> None:

@@ -17,7 +17,7 @@ from allauth.socialaccount.models import SocialAccount
 from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.core.files.base import File
-from django.core.files.storage import default_storage
+from django.core.files.storage import Storage
 from django.db import transaction
 from django.template.defaultfilters import filesizeformat
 from django.urls import reverse
@@ -30,8 +30,8 @@ from billing import ledger
 from billing.catalogue import money
 from billing.models import CreditEntry, Payment, Subscription, Wallet
 from billing.outbox import mail
-from generator.files import images
-from generator.models import Generation
+from generator.files import images, marks, uploads
+from generator.models import Generation, Upload
 from kit import storage
 from kit.pages import by_pages
 from kit.threads import let_go
@@ -67,6 +67,8 @@ README = """Everything you have at {site}, as of {now}.
 profile.json        who you are here, and what you chose
 generations.json    every image you asked for: its prompt, its settings and what became of it
 images/             the images themselves; generations.json names each file
+uploads.json        pictures that you brought
+uploads/            the pictures themselves; uploads.json names each file
 api_keys.json       your API keys, without their secrets, which nobody has but you
 credits.json        every change of your credits
 payments.json       your payments and plans
@@ -80,7 +82,9 @@ def pack(task: PersonalTask) -> None:
     """Pack what the task's person has into its file, and finish it. Raises LostClaim, OSError."""
     wallet = ledger.wallet_of(task.user_id)
     with tempfile.TemporaryFile() as file:
-        progress = jobs.Progress(task, "Collecting your words and numbers", _with_files(wallet).count())
+        progress = jobs.Progress(
+            task, "Collecting your words and numbers", _with_files(wallet).count() + _uploads(wallet).count()
+        )
         archive = _Archive(file)
         for name, rows in _documents(task.user, wallet):
             archive.add(name, rows, compressed=True)
@@ -88,6 +92,10 @@ def pack(task: PersonalTask) -> None:
         for generation in by_pages(_with_files(wallet), ROWS_AT_ONCE):
             let_go()
             archive.add_image(generation)
+            progress.advance()
+        for upload in by_pages(_uploads(wallet), ROWS_AT_ONCE):
+            let_go()
+            archive.add_file(_upload_name(upload), jobs.private(), uploads.path_of(upload.file_name))
             progress.advance()
         archive.close()
         size = file.tell()
@@ -140,14 +148,22 @@ class _Archive:
         self._zip.add(chunks, name, compress_type=ZIP_DEFLATED if compressed else ZIP_STORED)
         self._file.writelines(self._zip.file())
 
-    def add_image(self, generation: Generation) -> None:
-        """Add an image's file; one that storage no longer has is left out."""
+    def add_file(self, name: str, kept_in: Storage, path: str) -> None:
+        """Add a picture's file; one that storage no longer has is left out."""
         try:
-            image = storage.opened(default_storage, images.path_of(generation.file_name))
+            file = storage.opened(kept_in, path)
         except FileNotFoundError:
             return
-        with image:
-            self.add(_image_name(generation), image.chunks(CHUNK))
+        with file:
+            self.add(name, file.chunks(CHUNK))
+
+    def add_image(self, generation: Generation) -> None:
+        """Add an image's file, with its mark; one that storage no longer has is left out."""
+        try:
+            image = marks.carried(images.read(generation.file_name), marks.mark_of(generation))
+        except FileNotFoundError:
+            return
+        self.add(_image_name(generation), (image[at : at + CHUNK] for at in range(0, len(image), CHUNK)))
 
     def close(self) -> None:
         self._file.writelines(self._zip.finalize())
@@ -158,6 +174,7 @@ def _documents(user: User, wallet: Wallet) -> Iterator[tuple[str, Iterable[bytes
     yield "README.txt", [README.format(site=settings.SITE_NAME, now=now).encode()]
     yield "profile.json", [_json(_profile(user, wallet))]
     yield "generations.json", _list(map(_generation, _generations(wallet).iterator(chunk_size=ROWS_AT_ONCE)))
+    yield "uploads.json", _list(map(_upload, _uploads(wallet).iterator(chunk_size=ROWS_AT_ONCE)))
     yield "api_keys.json", _list(_named(key, API_KEY_FIELDS) for key in user.api_keys.all())
     entries = CreditEntry.objects.filter(wallet=wallet).select_related(*CreditEntry.ABOUT).order_by("pk")
     yield "credits.json", _list(_named(entry, ENTRY_FIELDS) for entry in entries.iterator(chunk_size=ROWS_AT_ONCE))
@@ -173,8 +190,16 @@ def _with_files(wallet: Wallet) -> Any:
     return _generations(wallet).filter(status=Generation.Status.COMPLETED)
 
 
+def _uploads(wallet: Wallet) -> Any:
+    return wallet.uploads.filter(purged_at=None).order_by("pk")
+
+
 def _image_name(generation: Generation) -> str:
     return f"images/{generation.created_at:%Y-%m-%d}-{generation.public_id}.{generation.file_extension}"
+
+
+def _upload_name(upload: Upload) -> str:
+    return f"uploads/{upload.created_at:%Y-%m-%d}-{upload.public_id}.{upload.extension}"
 
 
 def _profile(user: User, wallet: Wallet) -> dict[str, Any]:
@@ -212,6 +237,19 @@ def _generation(generation: Generation) -> dict[str, Any]:
         "created_at": generation.created_at,
         "finished_at": generation.finished_at,
         "thrown_away_at": generation.deleted_at,
+    }
+
+
+def _upload(upload: Upload) -> dict[str, Any]:
+    return {
+        "id": upload.public_id,
+        "file": _upload_name(upload),
+        "width": upload.width,
+        "height": upload.height,
+        "bytes": upload.size,
+        "created_at": upload.created_at,
+        "expires_at": upload.expires_at,
+        "thrown_away_at": upload.deleted_at,
     }
 
 

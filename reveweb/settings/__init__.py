@@ -6,7 +6,7 @@ sandbox: from then on, with `DEBUG` off, the process is in production and refuse
 The modules read top to bottom, each from those above it.
 """
 
-# ruff: noqa: F403, I001 (Django wants all settings in one module; the order is the order of reading)
+# ruff: noqa: F403, F405, I001 (Django wants all settings in one module; the order is the order of reading)
 from reveweb.settings.env import *
 from reveweb.settings.where import *
 from reveweb.settings.data import *
@@ -16,3 +16,6 @@ from reveweb.settings.money import *
 from reveweb.settings.pages import *
 from reveweb.settings.admin import *
 from reveweb.settings.logs import *
+
+# The variables that are the installation's own, which nothing else is to be found under.
+ENVIRONMENT_READ = tuple(sorted(env.read))

@@ -24,8 +24,12 @@ _is_address = EmailValidator(allowlist=["localhost"])
 class Env:
     """Reads variables. Each method raises ImproperlyConfigured, in one line that names the variable."""
 
+    def __init__(self) -> None:
+        self.read: set[str] = set()  # the names that were asked for
+
     def text(self, name: str, default: str = "") -> str:
         """Return the value without blanks around it, and `default` when nothing else is left. It is one line."""
+        self.read.add(name)
         value = os.environ.get(name, "").strip()
         if any(ord(c) < 32 or c in "\x7f\u2028\u2029" or "\ud800" <= c <= "\udfff" for c in value):
             raise self.refused(name, value, "one line of text")
@@ -144,6 +148,17 @@ class Env:
         if not path and url.path.strip("/"):
             raise self.refused(name, value, "an address without a path behind its host")
         return value.rstrip("/")
+
+    def file(self, name: str) -> str:
+        """Return the path of a file that can be read; one that is not absolute begins at the project's folder."""
+        if not (value := self.text(name)):
+            return ""
+        path = BASE_DIR / value
+        try:
+            with path.open("rb"):
+                return str(path)
+        except OSError as error:
+            raise ImproperlyConfigured(f"{name} must be a file that can be read: {error.strerror}.") from None
 
     def _split(self, name: str, value: str, wanted: str) -> SplitResult:
         if any(map(str.isspace, value)):

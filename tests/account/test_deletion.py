@@ -1,6 +1,7 @@
 """Closing an account: nothing of the person stays, nothing is charged again, and the books still add up."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount
 from allauth.usersessions.models import UserSession
 from django.contrib.sessions.models import Session
+from django.core.files.storage import storages
 from django.test import Client
 
 from accounts import keys
@@ -21,7 +23,7 @@ from billing.staff import acts
 from billing.staff.audit import drifts
 from billing.stripe import checkout
 from billing.stripe import closing as payments
-from generator.files import images
+from generator.files import images, uploads
 from generator.jobs import engine
 from generator.models import Generation
 from kit.threads import in_loop
@@ -49,6 +51,23 @@ def test_nothing_of_the_person_stays(alice: User, wallet: Wallet, browser: Clien
     assert {one.prompt for one in generations} == {""}
     assert {one.status for one in generations} == {"completed", "failed"}
     assert list(drifts()) == []
+
+
+def test_what_they_brought_goes_too(alice: User, wallet: Wallet, monkeypatch: pytest.MonkeyPatch) -> None:
+    brought = uploads.take(wallet, png())
+    stored = Path(storages["private"].path(uploads.path_of(brought.file_name)))
+    task = jobs.start_deletion(alice)
+
+    def away(*_: Any) -> None:
+        raise PermissionError(13, "no")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(storages["private"], "delete", away)
+        assert not work(task)
+    assert stored.exists()
+    assert work(task), task.last_error
+    assert not stored.exists()
+    assert not wallet.uploads.filter(purged_at=None).exists()
 
 
 def test_it_begins_at_once(alice: User, browser: Client, belongings: None) -> None:

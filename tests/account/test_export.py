@@ -16,8 +16,8 @@ from django.test import AsyncClient, Client
 from django.utils import timezone
 
 from accounts.models import User
-from billing.models import OutgoingMail
-from generator.files import images
+from billing.models import OutgoingMail, Wallet
+from generator.files import images, marks, uploads
 from generator.models import Generation
 from reveweb.personal import export, jobs, tasks
 from reveweb.personal.models import PersonalTask
@@ -35,7 +35,9 @@ def test_it_holds_everything_and_no_secret(alice: User, browser: Client, belongi
     assert {"README.txt", "profile.json", "credits.json", "payments.json"} <= names
     generations = json.loads(archive.read("generations.json"))
     assert [one["prompt"] for one in generations] == ["a lighthouse", "منارة عند الفجر", "half done", "waits"]
-    assert archive.read(generations[0]["file"]) == png()
+    assert archive.read(generations[0]["file"]) == marks.carried(
+        png(), marks.mark_of(Generation.objects.earliest("pk"))
+    )
     assert generations[2]["file"] is None
     assert json.loads(archive.read("api_keys.json"))[0]["name"] == "my blog"
     sign_ins = json.loads(archive.read("sign_ins.json"))
@@ -44,6 +46,16 @@ def test_it_holds_everything_and_no_secret(alice: User, browser: Client, belongi
     everything = b"".join(archive.read(name) for name in names).decode("utf-8", "ignore")
     for secret in ("TOPSECRET", alice.password, alice.api_keys.get().digest):
         assert secret not in everything
+
+
+def test_it_holds_what_they_brought(alice: User, wallet: Wallet) -> None:
+    brought, gone = uploads.take(wallet, png(40)), uploads.take(wallet, png(50))
+    uploads.discard(wallet, gone.public_id)
+    uploads.purge_due()
+    archive = opened(packed(alice))
+    [told] = json.loads(archive.read("uploads.json"))
+    assert (told["id"], told["width"]) == (brought.public_id, 40)
+    assert archive.read(told["file"]) == png(40)
 
 
 def test_an_account_without_anything_has_an_export_too(alice: User) -> None:

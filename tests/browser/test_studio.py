@@ -11,7 +11,7 @@ import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import Visit
+from tests.browser.conftest import Visit, until
 from tests.browser.furnish import stretch_canvases
 from tests.browser.test_accessibility import RUN, SERIOUS
 from tests.installation import Stack
@@ -143,6 +143,10 @@ def box_of(place: Locator) -> tuple[float, float]:
     return round(box["width"], 1), round(box["height"], 1)
 
 
+def is_wide(place: Locator, width: float) -> None:
+    assert box_of(place)[0] == pytest.approx(width, rel=0.01)
+
+
 def test_nothing_changes_its_size_when_the_next_arrives(visit: Visit) -> None:
     visitor = visit(signed_in=True, credits=9)
     page = visitor.page
@@ -187,9 +191,9 @@ def test_an_image_opens_large_at_an_address_of_its_own_and_closes_for_good(visit
     fits = box_of(picture)[0]
     box.get_by_role("button", name="Larger").click()
     page.keyboard.press("+")
-    assert box_of(picture)[0] == pytest.approx(2 * fits, rel=0.01)
+    until(lambda: is_wide(picture, 2 * fits))
     page.keyboard.press("0")
-    assert box_of(picture)[0] == pytest.approx(fits, rel=0.01)
+    until(lambda: is_wide(picture, fits))
     for count in (2, 3, 4):
         box.get_by_role("button", name="Compare").click()
         expect(picture).to_have_count(count)
@@ -373,15 +377,54 @@ def test_a_heart_is_given_on_the_wall(visit: Visit) -> None:
     page.goto("/create/")
     generate(page, "a keeper")
     page.locator("[data-status=completed]").hover()
-    page.get_by_role("button", name="Favourite").click()
-    expect(page.get_by_role("button", name="Favourite")).to_have_attribute("aria-pressed", "true")
+    with page.expect_response("**/favourite/"):
+        page.get_by_role("button", name="Favourite").click()
+        expect(page.get_by_role("button", name="Favourite")).to_have_attribute("aria-pressed", "true")
     page.reload()
     expect(page.get_by_role("button", name="Favourite")).to_have_attribute("aria-pressed", "true")
 
 
+def test_a_heart_that_cannot_be_kept_is_as_it_was_and_says_so(visit: Visit) -> None:
+    visitor = visit(signed_in=True)
+    visitor.watch.expect(r"ERR_FAILED")
+    page = visitor.page
+    page.goto("/create/")
+    generate(page, "a keeper")
+    page.locator("[data-status=completed]").hover()
+    page.route("**/favourite/", lambda route: route.abort())
+    heart = page.get_by_role("button", name="Favourite")
+    heart.click()
+    expect(page.get_by_text("The image could not be changed.")).to_be_visible()
+    expect(heart).to_have_attribute("aria-pressed", "false")
+    page.unroute("**/favourite/")
+    heart.click()
+    expect(heart).to_have_attribute("aria-pressed", "true")
+    visitor.context.clear_cookies()
+    heart.click()
+    expect(page).to_have_url(re.compile("/accounts/login/"))
+
+
+def test_icons_are_drawn_whole(visit: Visit) -> None:
+    """Each stands on the page once; cards refer to it."""
+    page = visit(signed_in=True).page
+    page.goto("/create/")
+    generate(page, "a keeper")
+    page.locator("[data-status=completed]").hover()
+    sizes = page.evaluate(
+        """[...document.querySelectorAll("[data-group] svg:has(use)")].filter((icon) => icon.checkVisibility())
+           .map((icon) => [icon, icon.firstElementChild].map((part) => part.getBoundingClientRect().toJSON()))"""
+    )
+    assert len(sizes) == 4
+    for frame, drawn in sizes:
+        assert drawn["width"] > 8
+        assert frame["left"] < drawn["left"]
+        assert drawn["right"] < frame["right"]
+        assert drawn["bottom"] < frame["bottom"]
+
+
 @pytest.fixture
 def copied(visit: Visit) -> tuple[str, dict[str, str]]:
-    """An API key, and the code that the studio's dialog copies for a nasty prompt, by language."""
+    """An API key, and the code that the studio's dialog copies for a nasty prompt, by language; and the line before."""
     visitor = visit(signed_in=True, credits=9)
     secret = visitor.api_key()
     page = visitor.page
@@ -392,7 +435,8 @@ def copied(visit: Visit) -> tuple[str, dict[str, str]]:
     choose(page, "aspect_ratio", "3:2")
     page.get_by_role("button", name="Copy as API call").click()
     dialog = page.get_by_role("dialog", name="Copy as API call")
-    code: dict[str, str] = {}
+    line = dialog.locator(".call-note code").nth(1).inner_text()
+    code: dict[str, str] = {"set once": line.replace("YOUR_API_KEY", secret)}
     for language in ("curl", "Python", "JavaScript"):
         dialog.get_by_role("tab", name=language).click()
         dialog.get_by_role("button", name="Copy").click()
@@ -407,8 +451,10 @@ def copied(visit: Visit) -> tuple[str, dict[str, str]]:
 
 def test_the_copied_calls_run_as_they_are(copied: tuple[str, dict[str, str]], site: Stack) -> None:
     secret, code = copied
+    once = code.pop("set once")
+    assert once == f"export REVEWEB_API_KEY={secret}"
     assert not any("YOUR_API_KEY" in text or secret[:11] in text for text in code.values())
-    answer = json.loads(_run(["bash", "-c", code["curl"]], secret))
+    answer = json.loads(_run(["bash", "-c", f"{once}\n{code['curl']}"], ""))
     assert answer["status"] == "completed"
     assert answer["metadata"]["prompt"] == NASTY
     assert answer["metadata"]["width"] / answer["metadata"]["height"] == pytest.approx(3 / 2, abs=0.02)

@@ -125,7 +125,7 @@ def upstream(server: CannedServer, settings: Any, images: None) -> Iterator[Cann
 
 def forget_client() -> None:
     if engine._in_passing.cache_info().currsize:
-        in_loop(engine._in_passing().client.aclose())
+        in_loop(engine._in_passing().dialects.aclose())
     engine._in_passing.cache_clear()
 
 

@@ -23,14 +23,13 @@ from generator.ask import admission
 from generator.errors import ImageUnreachable
 from generator.files import images as stored_images
 from generator.jobs import engine, lifecycle, rows, tasks
-from generator.jobs.engine import Engine
 from generator.models import Generation
 from generator.upstreams import errors, transport, trouble
 from generator.upstreams.dialect import Job
 from kit.threads import in_loop, in_thread
 from tests import ROOT
 from tests.billing.books import audit
-from tests.generator.upstream import Upstream, drawing_with
+from tests.generator.upstream import Upstream, drawing_with, engine_with
 
 pytestmark = [pytest.mark.services, pytest.mark.usefixtures("images")]
 
@@ -148,7 +147,7 @@ from django.db import connections
 from generator.jobs import tasks
 from generator.models import Generation
 from django.conf import settings
-from tests.generator.upstream import Upstream, drawing_with
+from tests.generator.upstream import Upstream, drawing_with, engine_with
 
 def others():  # what Celery's threads do meanwhile
     while not ended.wait(0.2):
@@ -292,7 +291,7 @@ def work(upstream: Upstream) -> None:
     """Send and look at what is due, in a worker of its own."""
 
     async def once() -> None:
-        worker = Engine(upstream)
+        worker = engine_with(upstream)
         await worker.send_due()
         waiting = Generation.objects.filter(status=Status.DRAWING, claim="")
         await in_thread(lambda: waiting.update(due_at=timezone.now()))

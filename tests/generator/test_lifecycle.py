@@ -18,7 +18,7 @@ from billing.models import CreditEntry, Wallet
 from generator.ask import admission
 from generator.files.images import StoredImage
 from generator.jobs import lifecycle
-from generator.jobs.lifecycle import Acceptance, Completion, Pause, Unstored
+from generator.jobs.changes import Acceptance, Completion, Pause, Unstored
 from generator.models import Generation
 from tests.billing.books import audit, history
 

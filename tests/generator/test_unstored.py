@@ -15,9 +15,8 @@ from django.utils import timezone
 from billing import ledger
 from billing.models import CreditEntry, OutgoingMail, Wallet
 from billing.outbox import rendering
-from generator.files import images, standing, unstored
+from generator.files import images, marks, standing, unstored
 from generator.jobs import engine, lifecycle, sweep, worker
-from generator.jobs.engine import Engine
 from generator.models import Generation
 from generator.upstreams import errors
 from generator.upstreams.dialect import Job
@@ -27,7 +26,7 @@ from kit.threads import in_loop, in_thread
 from tests.billing.books import audit
 from tests.bucket import Bucket, Trouble, running, use
 from tests.generator.test_engine import ask, crash, then_crash, wait_until
-from tests.generator.upstream import Upstream, drawing_with, png
+from tests.generator.upstream import Upstream, drawing_with, engine_with, png
 
 pytestmark = pytest.mark.services
 
@@ -59,7 +58,7 @@ def work(upstream: Upstream) -> None:
     """Do all that is to be done now, in a worker of its own: each time it is another process."""
 
     async def once() -> None:
-        one = Engine(upstream)
+        one = engine_with(upstream)
         await one.send_due()
         waiting = Generation.objects.filter(status=Status.DRAWING, claim="")
         await in_thread(lambda: waiting.update(due_at=timezone.now()))
@@ -72,6 +71,11 @@ def work(upstream: Upstream) -> None:
 
 def reload(generation: Generation) -> Generation:
     return Generation.objects.get(pk=generation.pk)
+
+
+def marked(generation: Generation) -> bytes:
+    """Return the image as it is stored."""
+    return marks.stored(png(), marks.mark_of(generation))
 
 
 def kept(var: Path) -> list[str]:
@@ -105,7 +109,7 @@ def test_an_image_that_cannot_be_stored_is_stored_later_and_charged_once(
     work(upstream)
     done = reload(generation)
     assert done.status == Status.COMPLETED
-    assert bucket.objects[f"images/{images.path_of(done.file_name)}"] == png()
+    assert bucket.objects[f"images/{images.path_of(done.file_name)}"] == marked(done)
     assert (len(upstream.sent), upstream.fetched, kept(var)) == (1, 1, [])
     assert audit(wallet) == 2
 
@@ -185,14 +189,14 @@ def test_bytes_that_a_disk_has_spoilt_are_fetched_again(
 def test_without_room_here_it_waits_all_the_same_and_nothing_more_is_sent(
     wallet: Wallet, upstream: Upstream, bucket: Bucket, var: Path, settings: Any
 ) -> None:
-    settings.UNSTORED_MAX_BYTES = len(png()) + 1
+    settings.UNSTORED_MAX_BYTES = len(png()) + 1000  # for one, as it is marked
     first, second = ask(wallet), ask(wallet)
     work(upstream)
     assert len(kept(var)) == 1
     assert {reload(one).status for one in (first, second)} == {Status.DRAWING}
 
     async def refused() -> int:
-        one = Engine(upstream)
+        one = engine_with(upstream)
         one.worker._full_until = float("inf")
         await in_thread(lambda: ask(wallet))
         return await one._send_some()
@@ -261,7 +265,7 @@ def run_into(upstream: Upstream, where: Any, name: str, crashing: Callable[..., 
 
 def work_anyway(upstream: Upstream) -> None:
     async def once() -> None:
-        one = Engine(upstream)
+        one = engine_with(upstream)
         await one.send_due()
         waiting = Generation.objects.filter(status=Status.DRAWING)
         await in_thread(lambda: waiting.update(due_at=timezone.now()))

@@ -40,7 +40,7 @@ def _upstream(sandbox: str, images: None) -> Iterator[None]:
 
 def forget_client() -> None:
     if engine._in_passing.cache_info().currsize:
-        in_loop(engine._in_passing().client.aclose())
+        in_loop(engine._in_passing().dialects.aclose())
     engine._in_passing.cache_clear()
 
 

@@ -12,6 +12,7 @@ from PIL import Image
 
 from generator.jobs.engine import Engine, Running
 from generator.upstreams.dialect import Job, Order
+from generator.upstreams.registry import Dialects
 from generator.upstreams.reve_art import ReveArt
 
 
@@ -72,10 +73,15 @@ class Upstream(ReveArt):
             self.asked_at_once -= 1
 
 
+def engine_with(*upstreams: Upstream) -> Engine:
+    """Return an engine that asks `upstreams`: those of the database, in the order of their keys."""
+    return Engine(Dialects(lambda row: upstreams[min(row.pk, len(upstreams)) - 1]))
+
+
 @contextlib.contextmanager
 def drawing_with(upstream: Upstream) -> Iterator[Running]:
     """Run an engine that asks `upstream`, for as long as the block takes."""
-    running = Running(lambda: Engine(upstream))
+    running = Running(lambda: engine_with(upstream))
     try:
         yield running
     finally:

@@ -207,12 +207,17 @@ def test_what_else_is_nowhere_else_is_kept_and_images_are_left_out_on_request(
     settings.VAR_DIR = tmp_path
     (tmp_path / "own" / "img").mkdir(parents=True)
     (tmp_path / "own" / "img" / "logo.svg").write_text("<svg/>")
+    (tmp_path / "private" / "uploads" / "ab").mkdir(parents=True)
+    (tmp_path / "private" / "uploads" / "ab" / "abc.png").write_bytes(b"brought")
+    (tmp_path / "private" / "export.zip").write_bytes(b"can be asked for again")
     (tmp_path / "unstored").mkdir()
     (tmp_path / "unstored" / "abc").write_bytes(b"drawn, and paid for")
     backup(target, "--without-images")
     folder = unpacked(target)
     assert (folder / "own" / "img" / "logo.svg").read_text() == "<svg/>"
     assert (folder / "unstored" / "abc").read_bytes() == b"drawn, and paid for"
+    assert (folder / "private" / "uploads" / "ab" / "abc.png").read_bytes() == b"brought"
+    assert not (folder / "private" / "export.zip").exists()
     assert not (folder / "images").exists()
 
 

@@ -23,12 +23,18 @@ class Command(BaseCommand):
         self._tell(report.leftovers, "files that nothing needs", f"{report.deleted} deleted" if repair else "")
         self._tell(report.unnamed, "files that no row names", f"deleted after {leftovers.VERY_OLD.days} days")
         self._tell(report.thumbnails, "images without all thumbnails", "they will be made" if repair else "")
+        self._tell(report.missing_uploads, "uploads without their file", "")
         self._tell(report.missing, "images without their file", "")
         for public_id in Generation.objects.filter(pk__in=report.missing_ids).values_list("public_id", flat=True):
             self.stdout.write(f"  {public_id}")
         if report.looks_like_anothers:
             raise CommandError("Most files belong to no row: is this the right storage, and the right database?")
-        if report.missing or (report.leftovers - report.deleted) or (report.thumbnails and not repair):
+        if (
+            report.missing
+            or report.missing_uploads
+            or (report.leftovers - report.deleted)
+            or (report.thumbnails and not repair)
+        ):
             raise CommandError("Storage and rows differ.")
         self.stdout.write("Storage and rows agree.")
 

@@ -20,7 +20,7 @@ from accounts.viewer import user_of
 from billing.staff import acts, roles
 from billing.staff.acts import REASON_MAX_LENGTH
 from generator.library import showcase
-from generator.models import Generation, GenerationQuerySet, UpstreamTrouble
+from generator.models import Generation, GenerationQuerySet
 from generator.pages.cards import picture_of
 
 STATUSES = {
@@ -163,20 +163,6 @@ class GenerationAdmin(ReadOnlyAdmin):
             return found
         back = reverse("admin:person_return_credit", args=[generation.wallet.user_id, generation.public_id])
         return format_html("{} · {}", found, link(back, "Return it …"))
-
-
-@admin.register(UpstreamTrouble)
-class UpstreamTroubleAdmin(ReadOnlyAdmin):
-    list_display = ["host", "state", "since", "told_at", "next_try_at"]
-    ordering = ["since"]
-
-    @display(description="Upstream", ordering="upstream")
-    def host(self, trouble: UpstreamTrouble) -> SafeString:
-        return breakable(trouble.upstream)
-
-    @display(description="Trouble", label=dict.fromkeys(UpstreamTrouble.Kind, "danger"))
-    def state(self, trouble: UpstreamTrouble) -> tuple[str, str]:
-        return trouble.kind, trouble.get_kind_display()
 
 
 def _picture(generation: Generation, css_class: str) -> SafeString | str:
