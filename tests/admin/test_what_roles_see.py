@@ -58,7 +58,7 @@ def written(
     failed = admission.admit(wallet=wallet, request=admission.ImageRequest(prompt="promptword")).generation
     claimed = lifecycle.claim_submission(failed.pk)
     assert claimed
-    answer = lifecycle.Useless(502, "No upstreamword today.")
+    answer = Useless(502, "No upstreamword today.")
     assert lifecycle.fail(claimed, code="upstream_failed", message="No failureword today.", useless=answer)
     other = finish(admission.admit(wallet=wallet, request=admission.ImageRequest(prompt="promptword")).generation)
     hidden = {"idempotency_key": "idempotencyword", "share_token": "sharetokenword", "claim": "claimword"}
