@@ -107,8 +107,13 @@ def rotate(key: ApiKey, *, overlap: timedelta) -> tuple[ApiKey, str]:
 
 def live(user: User) -> QuerySet[ApiKey]:
     """The keys of `user` that open the API now."""
-    lasting = Q(expires_at=None) | Q(expires_at__gt=timezone.now())
-    return ApiKey.objects.filter(lasting, user=user, revoked_at=None)
+    return split(ApiKey.objects.filter(user=user))[0]
+
+
+def split(found: QuerySet[ApiKey]) -> tuple[QuerySet[ApiKey], QuerySet[ApiKey]]:
+    """Return those of the keys that open the API now, and those that do not any more."""
+    works = Q(revoked_at=None) & (Q(expires_at=None) | Q(expires_at__gt=timezone.now()))
+    return found.filter(works), found.exclude(works)
 
 
 def sharing_a_cap(key: ApiKey, *, since: datetime) -> list[int]:

@@ -2,24 +2,26 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar
 
 from django.contrib.admin import FieldListFilter, SimpleListFilter
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import get_fields_from_path, quote
-from django.core.exceptions import BadRequest, ValidationError
+from django.core.exceptions import BadRequest, FieldDoesNotExist, ValidationError
 from django.core.validators import ProhibitNullCharactersValidator
 from django.db import DataError
-from django.db.models import Model, QuerySet
+from django.db.models import DateTimeField, Model, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from unfold.admin import ModelAdmin
+from unfold.decorators import display
 
 from accounts.models import User
+from kit.moments import moment
 
 REFERENCE_TAIL = 6  # characters of an id that are shown behind what is cut out
 PARTS = re.compile(r"[^._:/-]*[._:/-]+|[^._:/-]+$")
@@ -34,6 +36,18 @@ class ListAdmin(ModelAdmin):
     """
 
     linked_lookups: ClassVar[frozenset[str]] = frozenset()  # by which other pages link here, beside the list's filters
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        """Return the columns; a time is its reader's own, as on the site's pages."""
+        return [self.in_own_time(each, "ago") for each in super().get_list_display(request)]
+
+    def in_own_time(self, name: Any, how: str) -> Any:
+        """Return what shows the field `name` as a `<time>`, said as `moment` says it; `name` if it is no time."""
+        try:
+            field = self.opts.get_field(name)
+        except FieldDoesNotExist:
+            return name
+        return _own_time(field, how, self.get_empty_value_display()) if isinstance(field, DateTimeField) else name
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         return lookup in self.linked_lookups or lookup in self._own_lookups(request)
@@ -87,6 +101,17 @@ class ReadOnlyAdmin(ListAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
+    def get_fieldsets(self, request: HttpRequest, obj: Model | None = None) -> list[tuple[Any, Any]]:
+        """Return what a row's page shows; a time is its reader's own, with its seconds."""
+        sets = super().get_fieldsets(request, obj)
+        return [(title, {**options, "fields": self._in_own_times(options["fields"])}) for title, options in sets]
+
+    def _in_own_times(self, fields: Sequence[Any]) -> list[Any]:
+        return [
+            tuple(self._in_own_times(each)) if isinstance(each, (list, tuple)) else self.in_own_time(each, "seconds")
+            for each in fields
+        ]
+
     def other_key(self, object_id: str) -> str:
         """Name the unique field that `object_id` is a value of; "" for the primary key."""
         return ""
@@ -104,6 +129,17 @@ class ReadOnlyAdmin(ListAdmin):
         actions: dict[str, Any] = super().get_actions(request)
         actions.pop("delete_selected", None)
         return actions
+
+
+def _own_time(field: "DateTimeField[Any, Any]", how: str, none: str) -> Callable[[Model], SafeString | str]:
+    """Return a column that shows the time `field`, `none` where there is none."""
+
+    @display(description=field.verbose_name, ordering=field.name)
+    def column(row: Model) -> SafeString | str:
+        return moment(getattr(row, field.name), how) or none
+
+    column.__name__ = field.name  # of which the admin makes the cell's class
+    return column  # type: ignore[no-any-return]  # unfold's decorators have no types
 
 
 def link(url: str, text: object) -> SafeString:

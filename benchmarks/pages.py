@@ -21,7 +21,7 @@ from playwright.sync_api import sync_playwright
 from tests import ROOT
 from tests.browser.chromium import launch_options
 from tests.browser.furnish import furnish
-from tests.browser.pages import MEASURED
+from tests.browser.pages import BUDGET, MEASURED
 from tests.environment import free_port, stop, wait_for_port
 from tests.installation import Stack
 
@@ -29,7 +29,6 @@ FOLDER = ROOT / "benchmarks" / "lighthouse"
 LIGHTHOUSE = FOLDER / "node_modules" / ".bin" / "lighthouse"
 CATEGORIES = ("performance", "accessibility", "best-practices", "seo")
 ENOUGH, ENOUGH_OF_THE_ADMIN = 98, 95
-BUDGET = 60_000  # bytes on the wire of document, style sheets and scripts
 SHIFT = 0.02
 
 

@@ -35,7 +35,11 @@ from stripe.params import (
     SubscriptionCancelParams,
     SubscriptionUpdateParams,
 )
-from stripe.params.billing_portal import ConfigurationCreateParamsFeatures, ConfigurationUpdateParams
+from stripe.params.billing_portal import (
+    ConfigurationCreateParams,
+    ConfigurationCreateParamsFeatures,
+    ConfigurationUpdateParams,
+)
 from stripe.params.billing_portal import SessionCreateParams as PortalParams
 from stripe.params.checkout import SessionCreateParams
 
@@ -212,12 +216,18 @@ def expire_checkout(session_id: str) -> None:
     _call(_client().v1.checkout.sessions.expire, session_id)
 
 
-def keep_portal_configuration(configuration_id: str, features: PortalFeatures) -> str:
-    """Let the portal offer these `features`, and return the configuration's id: another one if there is none yet."""
+def keep_portal_configuration(configuration_id: str, features: PortalFeatures, legal: Mapping[str, str]) -> str:
+    """Let the portal offer these `features`, and return the configuration's id: another one if there is none yet.
+
+    `legal` are the addresses of its `business_profile`, "" where there is none.
+    """
     configurations = _client().v1.billing_portal.configurations
     if not configuration_id:
-        return _ask(PortalConfiguration, configurations.create, {"features": features})["id"]
-    params: ConfigurationUpdateParams = {"features": cast(Any, features), "active": True}
+        profile = {name: url for name, url in legal.items() if url}  # an empty one clears, and is refused here
+        made: ConfigurationCreateParams = {"features": features, "business_profile": cast(Any, profile)}
+        return _ask(PortalConfiguration, configurations.create, made)["id"]
+    about = {"features": features, "business_profile": dict(legal), "active": True}
+    params = cast(ConfigurationUpdateParams, about)
     return _ask(PortalConfiguration, configurations.update, configuration_id, params)["id"]
 
 

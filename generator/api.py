@@ -73,7 +73,7 @@ IDEMPOTENCY_KEY_HEADER = {
 @router.post("/images/generate", auth=auth, include_in_schema=False)
 @router.post("/images/generate/", auth=auth, include_in_schema=False)
 async def generate(request: ApiRequest, body: GenerateRequest) -> HttpResponse:
-    """Draw an image for 1 credit. Waits for it, or answers at once when `async` is true; a failure costs nothing."""
+    """Draw an image. Waits for it, or answers at once when `async` is true; a failure costs nothing."""
     return await draw(request, body)
 
 

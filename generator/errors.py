@@ -8,11 +8,15 @@ GeneratorError
 ├─ LimiterUnavailable      the rate limiter's server cannot be reached
 ├─ UploadsFull             the account keeps as many uploads as it may
 ├─ UpstreamPaused          the upstream draws for nobody until its operator has mended something
+├─ InvalidRequest          a field asks for what cannot be; carries which one, and why
+│  ├─ NotOffered           no model does that, or not in that shape, size or quality
+│  └─ InputGone            a picture that it was to be made from is not there any more
 ├─ IdempotencyConflict     the same Idempotency-Key came with another body
 └─ GenerationNotFound      no such generation of this account
 
 BadImage                   what is offered as an image is none that we keep
 ├─ OddSize                 … for it has too few pixels, too many, or too many bytes
+├─ NotFetched              … for it is not to be had from where its caller says that it is
 └─ ImageUnreachable        … or cannot be fetched just now
 """
 
@@ -35,8 +39,8 @@ class RateLimit:
 class OutOfCredits(GeneratorError):
     """The balance of `balance` credits does not cover the `needed` ones; nothing was charged."""
 
-    def __init__(self, *, balance: int, rate: RateLimit, needed: int = 1) -> None:
-        super().__init__(f"{balance} credits left")
+    def __init__(self, *, balance: int, rate: RateLimit, needed: int) -> None:
+        super().__init__(f"{balance} of {needed} credits")
         self.balance = balance
         self.needed = needed
         self.rate = rate
@@ -82,6 +86,22 @@ class UpstreamPaused(GeneratorError):
     """The upstream draws for nobody until our operator has mended something, so nothing is admitted."""
 
 
+class InvalidRequest(GeneratorError):
+    """The field `param` of the request asks for what cannot be, and the words say why; nothing was charged."""
+
+    def __init__(self, param: str, words: str) -> None:
+        super().__init__(words)
+        self.param = param
+
+
+class NotOffered(InvalidRequest):
+    """No model does that, or the one that was named does not, or not in that shape, size or quality."""
+
+
+class InputGone(InvalidRequest):
+    """A picture that the image was to be made from is not there any more, or is not the account's own."""
+
+
 class IdempotencyConflict(GeneratorError):
     """This Idempotency-Key belongs to an earlier request with another body, which made the image `public_id`."""
 
@@ -104,6 +124,10 @@ class BadImage(Exception):
 
 class OddSize(BadImage):
     """It has too few pixels, too many, or too many bytes; the message is for people."""
+
+
+class NotFetched(BadImage):
+    """It is not to be had from where its caller says that it is; the message is for people."""
 
 
 class ImageUnreachable(BadImage):

@@ -18,6 +18,7 @@ urlpatterns = [
     path("gallery/zip/", gallery.gallery_zip, name="gallery_zip"),
     path("gallery/<str:public_id>/", image.image, name="generation"),
     path("gallery/<str:public_id>/cancel/", actions.cancel, name="image_cancel"),
+    path("gallery/<str:public_id>/credentials/", image.verified, name="image_credentials"),
     path("gallery/<str:public_id>/download/", image.download, name="image_download"),
     path("gallery/<str:public_id>/favourite/", actions.favourite, name="image_favourite"),
     path("gallery/<str:public_id>/share/", actions.share, name="image_share"),

@@ -28,6 +28,11 @@ def folded(text: str) -> str:
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
 
 
+def counted(number: int, thing: str) -> str:
+    """Return "1 credit", "3 credits": a number of things that take an s."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
 def hyphenated(text: str, most: int = 60) -> str:
     """Return the words of `text` for a file's name: letters of any script with their marks, and digits, in lower case.
 

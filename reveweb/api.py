@@ -2,7 +2,7 @@
 
 import json
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.conf import settings
@@ -19,15 +19,19 @@ from generator.api import router as images_router
 from generator.errors import (
     GenerationNotFound,
     IdempotencyConflict,
+    InputGone,
     InvalidIdempotencyKey,
+    InvalidRequest,
     KeyLimitReached,
     LimiterUnavailable,
+    NotOffered,
     OutOfCredits,
     RateLimited,
     TooManyAtOnce,
     UpstreamPaused,
 )
 from kit.postgresql.outage import RETRY_SECONDS, is_outage
+from kit.text import counted
 from reveweb.lanes import API_BODY_BYTES
 
 log = logging.getLogger(__name__)
@@ -76,6 +80,7 @@ class Answer:
 
 
 TOO_LARGE = Answer(413, "body_too_large", f"The body may have at most {API_BODY_BYTES // 1024} KiB.")
+NOT_OFFERED = Answer(422, "invalid_request", "A field asks for what the model does not offer.")
 ANSWERS: dict[type[Exception], Answer] = {
     MissingApiKey: Answer(401, "missing_api_key", "Send your API key as 'Authorization: Bearer rv_...'."),
     InvalidApiKey: Answer(
@@ -106,6 +111,9 @@ ANSWERS: dict[type[Exception], Answer] = {
     InvalidIdempotencyKey: Answer(
         422, "invalid_request", "Idempotency-Key: must be 1 to 255 printable ASCII characters.", "Idempotency-Key"
     ),
+    InvalidRequest: NOT_OFFERED,
+    NotOffered: NOT_OFFERED,
+    InputGone: Answer(422, "invalid_request", "A picture that it was to be made from is not there any more."),
     IdempotencyConflict: Answer(
         409,
         "idempotency_conflict",
@@ -206,7 +214,7 @@ def _refuse_constant(name: str) -> None:
 
 
 def _on_domain_error(request: HttpRequest, error: Exception) -> HttpResponse:
-    response = error_response(answer_of(error), image_id=getattr(error, "public_id", None))
+    response = error_response(_told(answer_of(error), error), image_id=getattr(error, "public_id", None))
     rate = getattr(error, "rate", None)
     describe_standing(request, response, rate, getattr(error, "balance", None))
     if isinstance(error, RateLimited):
@@ -218,6 +226,17 @@ def _on_domain_error(request: HttpRequest, error: Exception) -> HttpResponse:
     elif isinstance(error, UpstreamPaused):
         response["Retry-After"] = "60"
     return response
+
+
+def _told(answer: Answer, error: Exception) -> Answer:
+    """Return an answer with what only this error knows: the field at fault, or the price."""
+    match error:
+        case InvalidRequest(param=param):
+            return replace(answer, message=f"{param}: {error}", param=param)
+        case OutOfCredits(balance=balance, needed=needed) if balance or needed > 1:
+            words = f"This costs {counted(needed, 'credit')}; you have {counted(balance, 'credit')}."
+            return replace(answer, message=f"{words} Upgrade your plan or buy more credits.")
+    return answer
 
 
 def _on_invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:

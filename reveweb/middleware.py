@@ -22,6 +22,7 @@ from reveweb.lanes import Lane, lane_of
 GetResponse = Callable[[HttpRequest], Any]
 
 REFUSED = "reveweb.refused"  # in an ASGI scope: the status that its body was refused with (`reveweb.bodies`)
+WITHOUT_A_POLICY = ("text/css", "text/javascript")
 COMPRESSIBLE = ("text/", "application/json", "image/svg+xml", "application/xml")
 
 
@@ -43,23 +44,6 @@ def named_request(get_response: GetResponse) -> GetResponse:
 def _named(response: HttpResponseBase, id: str) -> HttpResponseBase:
     response["X-Request-Id"] = id
     return response
-
-
-@sync_and_async_middleware
-def in_utf8(get_response: GetResponse) -> GetResponse:
-    """Takes forms as UTF-8, whatever the request says: other codecs of Python decode to what nothing can store."""
-
-    async def asynchronous(request: HttpRequest) -> HttpResponseBase:
-        request.encoding = "utf-8"
-        response: HttpResponseBase = await get_response(request)
-        return response
-
-    def synchronous(request: HttpRequest) -> HttpResponseBase:
-        request.encoding = "utf-8"
-        response: HttpResponseBase = get_response(request)
-        return response
-
-    return asynchronous if iscoroutinefunction(get_response) else synchronous
 
 
 @async_only_middleware
@@ -102,7 +86,15 @@ def refused_plainly(status: int) -> HttpResponse:
 
 
 class ContentSecurityPolicy(CSPMiddleware):
-    """Tells the browser what a page may load: the site's own files, and in the admin what its widgets need."""
+    """Tells the browser what a page may load: the site's own files, and in the admin what its widgets need.
+
+    Styles and scripts load nothing by a policy of their own; a page has twenty of them, and each would carry it along.
+    """
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        if response.get("Content-Type", "").startswith(WITHOUT_A_POLICY):
+            return response
+        return super().process_response(request, response)
 
     def get_policy_parts(
         self, request: HttpRequest, response: HttpResponseBase, report_only: bool = False

@@ -22,7 +22,6 @@ from django.core.exceptions import DisallowedHost
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 
 from accounts.errors import InvalidApiKey, MissingApiKey
-from generator.ask.schemas import CREDIT_RETURNED
 from generator.errors import GenerationNotFound, IdempotencyConflict, RateLimited
 from generator.models import PROMPT_REFUSED
 from kit.http.requests import site_of
@@ -88,6 +87,8 @@ def document(site: str) -> Json:
     whole["servers"] = [{"url": site}]
     whole["externalDocs"] = {"description": "Documentation", "url": f"{site}/docs/"}
     mail = {"email": settings.SUPPORT_EMAIL} if settings.SUPPORT_EMAIL else {}
+    if settings.TERMS_URL:
+        whole["info"]["termsOfService"] = settings.TERMS_URL
     whole["info"]["contact"] = {"name": settings.SITE_NAME, "url": f"{site}/docs/", **mail}
     _put_at(whole["paths"], site)
     return whole
@@ -338,8 +339,8 @@ _COMPLETED = {
 }
 _MODEL = {"model": "text2image_v1"}
 _WORDS = {  # of failed calls; a look-up may tell other codes too
-    PROMPT_REFUSED: f"The prompt was refused by the content policy. {CREDIT_RETURNED}",
-    "upstream_failed": f"The image could not be generated. {CREDIT_RETURNED}",
+    PROMPT_REFUSED: "The prompt was refused by the content policy. Your credit was returned.",
+    "upstream_failed": "The image could not be generated. Your credit was returned.",
 }
 
 

@@ -2,17 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 
 class Refusal(Exception):
-    """A request is answered with an error: HTTP status, code, message and, perhaps, Retry-After seconds."""
+    """A request is answered with an error: HTTP status, code, message and, perhaps, Retry-After seconds.
 
-    def __init__(self, status: int, code: str, message: str, *, retry_after: int | None = None) -> None:
+    `param` is the parameter that is at fault, for APIs that name one.
+    """
+
+    def __init__(
+        self, status: int, code: str, message: str, *, retry_after: int | None = None, param: str | None = None
+    ) -> None:
         super().__init__(message)
-        self.status, self.code, self.message, self.retry_after = status, code, message, retry_after
+        self.status, self.code, self.message = status, code, message
+        self.retry_after, self.param = retry_after, param
+
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def in_shape(endpoint: Endpoint, shape: Callable[[Refusal], Response]) -> Endpoint:
+    """Return an endpoint whose refusals have another API's shape."""
+
+    async def answered(request: Request) -> Response:
+        try:
+            return await endpoint(request)
+        except Refusal as refusal:
+            return shape(refusal)
+
+    return answered
 
 
 def error(status: int, code: str, message: str, *, retry_after: int | None = None) -> JSONResponse:

@@ -13,8 +13,12 @@ from starlette.routing import Route
 
 from sandbox import index
 from sandbox.answers import Refusal, error, on_http_exception, on_refusal
+from sandbox.fal import Fal
 from sandbox.gallery import Gallery
+from sandbox.jobs import Jobs
+from sandbox.openai import OpenAI
 from sandbox.pauses import Pauses
+from sandbox.replicate import Replicate
 from sandbox.reve import Reve
 from sandbox.settings import Settings
 from sandbox.store import Store
@@ -25,7 +29,8 @@ def create_app(settings: Settings, pauses: Pauses) -> Starlette:
     """Return the app. `pauses` is shared with the server, which wakes all sleepers when it is told to stop."""
     store = Store(settings.directory)
     gallery = Gallery(settings.directory, plain=settings.plain)
-    reve = Reve(settings=settings, store=store, gallery=gallery, pauses=pauses)
+    jobs = Jobs(settings=settings, store=store, gallery=gallery, pauses=pauses)
+    images = [route for api in (Reve, OpenAI, Fal, Replicate) for route in api(jobs).routes()]
     stripe = Stripe(settings.stripe, directory=settings.directory, port=settings.port)
 
     @asynccontextmanager
@@ -40,7 +45,7 @@ def create_app(settings: Settings, pauses: Pauses) -> Starlette:
         return HTMLResponse(index.page(settings))
 
     app = Starlette(
-        routes=[Route("/", home), Route("/healthz", _healthz), *reve.routes(), *stripe.routes()],
+        routes=[Route("/", home), Route("/healthz", _healthz), *images, *stripe.routes()],
         exception_handlers={Refusal: on_refusal, HTTPException: on_http_exception, Exception: _on_bug},
         lifespan=lifespan,
     )

@@ -26,6 +26,8 @@ class Mode(StrEnum):
     UNAUTHORIZED = "unauthorized"
     PAYMENT = "payment"
     FORBIDDEN = "forbidden"
+    NOT_FOUND = "not-found"
+    CUT_OFF = "cut-off"
     TIMEOUT_SUBMIT = "timeout-submit"
     SYNC_ANYWAY = "sync-anyway"
     STATUS500 = "status500"
@@ -58,6 +60,8 @@ DESCRIPTIONS: dict[Mode, str] = {
     Mode.UNAUTHORIZED: "The submit is answered 401, as for a wrong key.",
     Mode.PAYMENT: "The submit is answered 402, as for an account without credits.",
     Mode.FORBIDDEN: "The submit is answered 403.",
+    Mode.NOT_FOUND: "The submit is answered 404, as for an unknown model.",
+    Mode.CUT_OFF: "The job is accepted and will complete, but the answer to the submit ends in its middle.",
     Mode.TIMEOUT_SUBMIT: "The job is accepted and will complete, but the submit gets no answer for 120 s.",
     Mode.SYNC_ANYWAY: "async: true is ignored; the submit waits and answers with the completed image.",
     Mode.STATUS500: "The first three status calls are answered 500; then normal.",

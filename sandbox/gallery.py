@@ -14,6 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from sandbox.sources import Sources, sized
 from sandbox.store import Job
 
 KEEP_IMAGES = 300
@@ -28,6 +29,7 @@ class Gallery:
         self._directory = directory / ("plain" if plain else "images")
         self._plain = plain
         self._directory.mkdir(parents=True, exist_ok=True)
+        self.sources = Sources(directory)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="painter")
         self._drawing: dict[str, asyncio.Task[bytes]] = {}
         self._trim = _heap_trimmer()
@@ -59,17 +61,23 @@ class Gallery:
 
     async def _draw(self, job: Job) -> bytes:
         loop = asyncio.get_running_loop()
-        image = await loop.run_in_executor(self._threads, _cached_or_drawn, self._path(job), job, self._plain)
+        path = self._path(job)
+        image = await loop.run_in_executor(
+            self._threads, lambda: _cached_or_drawn(path, job, self._plain, self.sources)
+        )
         if len(self._drawing) <= 1:
             loop.run_in_executor(self._threads, self._tidy)
         return image
 
     def _path(self, job: Job) -> Path:
         subject = "\0".join((job.aspect_ratio, job.negative_prompt, job.prompt, str(job.variation)))
+        if job.size or job.source:
+            subject = "\0".join((subject, job.size, job.source))
         return self._directory / f"{hashlib.sha256(subject.encode()).hexdigest()}.png"
 
     def _tidy(self) -> None:
         prune(self._directory, keep=KEEP_IMAGES)
+        prune(self.sources.directory, keep=KEEP_IMAGES)
         self._trim()
 
 
@@ -81,7 +89,7 @@ def prune(directory: Path, *, keep: int) -> None:
         Path(path).unlink(missing_ok=True)
 
 
-def _cached_or_drawn(path: Path, job: Job, plain: bool) -> bytes:
+def _cached_or_drawn(path: Path, job: Job, plain: bool, sources: Sources) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError:
@@ -92,6 +100,10 @@ def _cached_or_drawn(path: Path, job: Job, plain: bool) -> bytes:
         from sandbox.painter import png  # numpy and Pillow cost 25 MB: only a process that draws pays for them
 
     image = png(job.prompt, job.aspect_ratio, job.negative_prompt, job.variation)
+    if job.source:
+        image = sources.drawn_over(job.source, image)
+    if job.size:
+        image = sized(image, job.size)
     # Renamed into place, so that a killed process leaves no half image behind.
     half = path.with_suffix(f".{os.getpid()}.half")
     half.write_bytes(image)

@@ -37,6 +37,11 @@ def serve(png: bytes, mode: Mode | None, pauses: Pauses) -> Response:
     return Response(png, media_type="image/png", headers={"Cache-Control": "public, max-age=31536000, immutable"})
 
 
+def spoil(png: bytes, mode: Mode | None) -> bytes:
+    """Return the file that a mode makes of `png`, for APIs whose answer has the picture in it."""
+    return _TRANSFORMS[mode][0](png) if mode in _TRANSFORMS else png
+
+
 def bomb(side: int = BOMB_SIDE) -> bytes:
     """Return a PNG file of about a hundred bytes whose header claims `side` × `side` RGB pixels."""
     header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)

@@ -21,20 +21,26 @@ CREATE TABLE IF NOT EXISTS job (
     mode TEXT NOT NULL,
     image TEXT NOT NULL UNIQUE,
     created_at REAL NOT NULL,
-    ready_at REAL NOT NULL
+    ready_at REAL NOT NULL,
+    size TEXT NOT NULL DEFAULT '',
+    source TEXT NOT NULL DEFAULT ''
 );
 CREATE INDEX IF NOT EXISTS job_created_at ON job (created_at);
 """
 VARIATIONS = 4  # few, because each is drawn once and then kept
 
-_SELECT = "SELECT rowid, id, prompt, negative_prompt, aspect_ratio, mode, image, created_at, ready_at FROM job "
+_LATER = ("size", "source")  # columns that the files of before are without
+_SELECT = (
+    "SELECT rowid, id, prompt, negative_prompt, aspect_ratio, mode, image, created_at, ready_at, size, source FROM job "
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
     """One accepted generation. Times are Unix seconds; `image` is the unguessable name under /cdn/.
 
-    `variation` counts round from job to job, so that one prompt asked for again gives another picture.
+    `size` is "" for the ratio's usual one, as `1536x1024` otherwise; `source` is what `Sources` keeps for an edit or a
+    remix. `variation` counts round from job to job, so that one prompt asked for again gives another picture.
     """
 
     id: str
@@ -46,6 +52,8 @@ class Job:
     created_at: float
     ready_at: float
     variation: int = 0
+    size: str = ""
+    source: str = ""
 
 
 class Store:
@@ -57,6 +65,10 @@ class Store:
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
         self._db.executescript(_SCHEMA)
+        there = {row[1] for row in self._db.execute("PRAGMA table_info(job)")}
+        for column in _LATER:
+            if column not in there:
+                self._db.execute(f"ALTER TABLE job ADD COLUMN {column} TEXT NOT NULL DEFAULT ''")
         self._db.execute(
             "DELETE FROM job WHERE rowid NOT IN (SELECT rowid FROM job ORDER BY created_at DESC LIMIT ?)",
             (KEEP_JOBS,),
@@ -75,6 +87,8 @@ class Store:
         mode: Mode | None,
         now: float,
         seconds: float,
+        size: str = "",
+        source: str = "",
     ) -> Job:
         """Accept one generation that takes `seconds` from `now`."""
         job = Job(
@@ -86,9 +100,11 @@ class Store:
             image=secrets.token_urlsafe(24),
             created_at=now,
             ready_at=now + seconds,
+            size=size,
+            source=source,
         )
         row = self._db.execute(
-            "INSERT INTO job VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO job VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 job.id,
                 prompt,
@@ -98,6 +114,8 @@ class Store:
                 job.image,
                 job.created_at,
                 job.ready_at,
+                size,
+                source,
             ),
         )
         return replace(job, variation=_variation(row.lastrowid or 1))
@@ -128,7 +146,19 @@ def _variation(rowid: int) -> int:
     return (rowid - 1) % VARIATIONS
 
 
-def _job(row: tuple[int, str, str, str, str, str, str, float, float]) -> Job:
-    rowid, job_id, prompt, negative_prompt, aspect_ratio, mode, image, created_at, ready_at = row
+def _job(row: tuple[int, str, str, str, str, str, str, float, float, str, str]) -> Job:
+    rowid, job_id, prompt, negative_prompt, aspect_ratio, mode, image, created_at, ready_at, size, source = row
     known = Mode(mode) if mode in set(Mode) else None
-    return Job(job_id, prompt, negative_prompt, aspect_ratio, known, image, created_at, ready_at, _variation(rowid))
+    return Job(
+        job_id,
+        prompt,
+        negative_prompt,
+        aspect_ratio,
+        known,
+        image,
+        created_at,
+        ready_at,
+        _variation(rowid),
+        size,
+        source,
+    )

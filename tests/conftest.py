@@ -23,7 +23,7 @@ from accounts.models import ApiKey, User
 from billing import ledger, patience
 from billing.models import CreditGrant, Wallet
 from billing.outbox import mail
-from generator.ask import admission
+from generator.ask import admission, prices
 from generator.files import standing
 from generator.models import Generation
 from generator.upstreams import health, routing, trouble
@@ -51,6 +51,7 @@ def _fresh_redis() -> None:
 def _no_trouble() -> None:
     """Forget what an earlier test's upstream and Stripe were like."""
     trouble.forget()
+    prices.forget()
     routing.forget()
     health.forget()
     patience.STRIPE.reset()

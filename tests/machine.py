@@ -15,6 +15,7 @@ PACKAGES = {
     "node": "nodejs",
     "npm": "npm",
     "curl": "curl",
+    "exiftool": "libimage-exiftool-perl",
     "psql": "postgresql-client",
     "redis-cli": "redis-tools",
 }

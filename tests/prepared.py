@@ -27,53 +27,8 @@ FOLDER = ROOT / ".pytest_cache" / "prepared"
 KEPT_VERSIONS = 4  # of each thing: one goes to and fro between branches
 # Migrations fill these and no test changes them for the next one.
 KEPT_TABLES = {"django_migrations", "django_content_type", "auth_permission", "auth_group", "auth_group_permissions"}
-
-
-# What a new installation draws with: each test begins with it, whatever the one before made of it.
-SEEDS = {
-    "generator_imagemodel": {
-        "id": 1,
-        "slug": "text2image_v1",
-        "name": "Reve Image 1.0",
-        "description": "",
-        "operations": '["create"]',
-        "aspect_ratios": '["1:1", "16:9", "4:3", "3:4", "9:16", "2:3", "3:2"]',
-        "sizes": "[]",
-        "qualities": "[]",
-        "is_active": True,
-        "order": 0,
-    },
-    "generator_upstream": {
-        "id": 1,
-        "slug": "reve",
-        "name": "Reve",
-        "dialect": "reve_art",
-        "base_url": "",
-        "secret": "",
-        "priority": 100,
-        "weight": 1,
-        "may_resend": False,
-        "is_active": True,
-    },
-    "generator_route": {
-        "id": 1,
-        "model_id": 1,
-        "operation": "create",
-        "upstream_id": 1,
-        "their_name": "",
-        "cost_currency": "",
-        "is_active": True,
-    },
-    "generator_price": {
-        "id": 1,
-        "model_id": 1,
-        "operation": "create",
-        "size": "",
-        "quality": "",
-        "credits": 1,
-        "since": "2026-01-01 00:00:00+00:00",
-    },
-}
+# Migrations begin these with a row or so, which every test finds as they left it.
+SEEDED_TABLES = ("generator_imagemodel", "generator_upstream", "generator_route", "generator_price")
 
 
 # --- The database ----------------------------------------------------------------------------------------------
@@ -85,6 +40,7 @@ def use_database() -> None:
     name = copy(_database_key())
     connection.close()
     settings.DATABASES["default"]["NAME"] = connection.settings_dict["NAME"] = name
+    _remember_seeds()
 
 
 def drop_database() -> None:
@@ -179,6 +135,7 @@ def _migrate(name: str) -> None:
     connection.settings_dict["NAME"] = name
     try:
         call_command("migrate", verbosity=0, interactive=False)
+        _remember_seeds()
         empty_tables()
         connection.close()  # SQLite puts everything into the one file then
     finally:
@@ -188,19 +145,29 @@ def _migrate(name: str) -> None:
 # --- Emptying it -----------------------------------------------------------------------------------------------
 
 _sequences: dict[str, int] = {}
+_seeds: list[tuple[str, tuple[Any, ...]]] = []  # statements with their values
 
 
 def empty_tables() -> None:
-    """Delete the rows that a test made, from whatever connection."""
+    """Delete the rows that a test made, from whatever connection, and make those anew that migrations begin with."""
     with connection.constraint_checks_disabled(), transaction.atomic(), connection.cursor() as cursor:
         if connection.vendor == "sqlite":
-            for table in {*_written(cursor), *SEEDS}:
+            for table in {*_written(cursor), *SEEDED_TABLES}:
                 cursor.execute(f'DELETE FROM "{table}"')
         else:
             cursor.execute("; ".join(f'DELETE FROM "{table}"' for table in _tables()))
-        for table, row in SEEDS.items():
-            names, marks = ", ".join(f'"{name}"' for name in row), ", ".join(["%s"] * len(row))
-            cursor.execute(f'INSERT INTO "{table}" ({names}) VALUES ({marks})', list(row.values()))
+        for statement, values in _seeds:
+            cursor.execute(statement, values)
+
+
+def _remember_seeds() -> None:
+    _seeds.clear()
+    with connection.cursor() as cursor:
+        for table in SEEDED_TABLES:
+            cursor.execute(f'SELECT * FROM "{table}" ORDER BY id')
+            columns = [column[0] for column in cursor.description]
+            names, marks = ", ".join(f'"{name}"' for name in columns), ", ".join(["%s"] * len(columns))
+            _seeds.extend((f'INSERT INTO "{table}" ({names}) VALUES ({marks})', row) for row in cursor.fetchall())
 
 
 def _written(cursor: Any) -> Iterator[str]:

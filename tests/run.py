@@ -35,7 +35,7 @@ PLAIN = [f"--ignore={BROWSER}", "-p", "no:playwright"]
 
 def main() -> int:
     """Run every check and return the process's exit status."""
-    if not machine.provide(["chromium", "node", "curl"]):
+    if not machine.provide(["chromium", "node", "curl", "exiftool"]):
         return 1
     with tempfile.TemporaryDirectory(prefix="reveweb-branches-") as folder:
         return run([static_checks(), _computing(folder), _waiting()])

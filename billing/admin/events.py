@@ -1,6 +1,5 @@
 """Stripe's events as they came in: those that the books could not follow first."""
 
-from datetime import datetime
 from typing import Any
 
 from django.contrib import admin, messages
@@ -15,6 +14,7 @@ from accounts.viewer import user_of
 from billing.admin.columns import at_stripe, short
 from billing.models import StripeEvent
 from billing.staff import acts
+from kit.moments import moment
 
 AT_ONCE = 20  # each may ask Stripe, and a browser waits for all of them
 
@@ -93,8 +93,8 @@ class StripeEventAdmin(ReadOnlyAdmin):
         return Truncator(event.ignored or event.last_error or "–").chars(80)
 
     @display(description="Tried again", ordering="due_at")
-    def again(self, event: StripeEvent) -> datetime | None:
-        return None if event.handled_at else event.due_at
+    def again(self, event: StripeEvent) -> SafeString | str:
+        return "–" if event.handled_at else moment(event.due_at)
 
     @display(description="Id", ordering="id")
     def short_id(self, event: StripeEvent) -> SafeString | str:

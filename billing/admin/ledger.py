@@ -1,7 +1,5 @@
 """Grants, entries and their lines, to read; grants also come from a CSV."""
 
-from typing import Any
-
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -14,6 +12,7 @@ from billing.admin import columns
 from billing.admin.columns import person
 from billing.admin.imports import GrantImport
 from billing.models import CreditEntry, CreditGrant, CreditLine
+from kit.moments import moment
 
 KINDS = {
     CreditEntry.Kind.GRANT: "success",
@@ -40,8 +39,8 @@ class CreditEntryAdmin(ReadOnlyAdmin):
     readonly_fields = ["whose", "because", "parts"]
 
     @display(description="When", ordering="id")
-    def when(self, entry: CreditEntry) -> Any:
-        return entry.created_at
+    def when(self, entry: CreditEntry) -> SafeString:
+        return moment(entry.created_at)
 
     @display(description="Person")
     def whose(self, entry: CreditEntry) -> SafeString | str:

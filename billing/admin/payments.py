@@ -1,6 +1,5 @@
 """Payments and what belongs to them, as Stripe told us; changed at Stripe only."""
 
-from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
@@ -16,6 +15,7 @@ from billing import identity
 from billing.admin.columns import account_name, at_stripe, person, short, terms_of
 from billing.catalogue import money
 from billing.models import Dispute, Order, Payment, StaffRefund, StripeAccount, StripeCustomer, Subscription
+from kit.moments import moment
 
 
 class DisputeState(admin.SimpleListFilter):
@@ -299,9 +299,9 @@ class SubscriptionAdmin(ReadOnlyAdmin):
         return subscription.status, subscription.status.replace("_", " ")
 
     @display(description="Ends")
-    def ends(self, subscription: Subscription) -> datetime | None:
+    def ends(self, subscription: Subscription) -> SafeString | str:
         """When it ended, or will since it was cancelled."""
-        return subscription.ended_at or subscription.cancel_at
+        return moment(subscription.ended_at or subscription.cancel_at) or "–"
 
     @display(description="At Stripe")
     def at_stripe(self, subscription: Subscription) -> SafeString | str:

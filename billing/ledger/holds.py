@@ -24,14 +24,17 @@ class Holds(Claims):
         self._require(credits)
         return self._move(Kind.HOLD, self._draw(credits), cause, reference=reference)
 
-    def hold_each(self, holds: Sequence[tuple[str, str]]) -> None:
-        """Set one credit aside for each of `holds`, a new reference and its cause, so that each can end alone.
+    def hold_each(self, holds: Sequence[tuple[str, str, int]]) -> None:
+        """Set credits aside for each of `holds`, so that each can end alone: a new reference, its cause, the credits.
 
-        Takes as many statements for several as for one. Raises InsufficientCredits, which undoes all of them.
+        One entry for each, which may draw on several grants. Takes as many statements for several as for one. Raises
+        InsufficientCredits, which undoes all of them.
         """
-        self._require(len(holds))
-        for reference, cause in holds:
-            self._move(Kind.HOLD, self._draw(1), cause, reference=reference)
+        if any(credits <= 0 for _, _, credits in holds):
+            raise ValueError("A hold sets at least 1 credit aside.")
+        self._require(sum(credits for _, _, credits in holds))
+        for reference, cause, credits in holds:
+            self._move(Kind.HOLD, self._draw(credits), cause, reference=reference)
 
     def release(self, *, reference: str, cause: str) -> CreditEntry:
         """Give back what was set aside under `reference`, to the grants it came from.

@@ -1,9 +1,10 @@
-"""A hold of one credit as parts of a statement for PostgreSQL, beside `books.hold`, which does the same step by step.
+"""A hold as parts of a statement for PostgreSQL, beside `books.hold`, which does the same step by step.
 
     purse ──▶ bucket ──▶ spendable ──▶ (what the caller makes sure of) ──▶ drawn ──▶ paid ──▶ entry ──▶ line
 
-Nothing is written unless the caller's step lets it through; a statement that gives no row has changed nothing. Then it
-was not for this path (no credit, a grant to write off first, somebody else's turn): `books.hold` says why.
+All of it comes out of one grant, that whose turn it is. Nothing is written unless the caller's step lets it through; a
+statement that gives no row has changed nothing. Then it was not for this path (too few credits, or not in one grant, a
+grant to write off first, somebody else's turn): `books.hold` says why.
 
 All of a statement sees the database as it was when it began. One that waits for the purse's lock therefore goes on with
 what may be old: so each condition stands where its row is locked or changed, for PostgreSQL looks at the latest version
@@ -18,35 +19,38 @@ _GRANT = f'"{CreditGrant._meta.db_table}"'
 
 
 def locked(*, only_if: str) -> str:
-    """Return the steps that lock a purse with a credit in it, and the grant that comes first.
+    """Return the steps that lock a purse with the credits in it, and the grant that comes first, if it has them all.
 
-    `only_if` is a condition on the wallet's row. Parameters: `wallet`, `now`.
+    `only_if` is a condition on the wallet's row. Parameters: `wallet`, `now`, `credits`.
     """
     return f"""
 purse AS (
-    SELECT id FROM {_WALLET} WHERE id = %(wallet)s::bigint AND balance >= 1 AND {only_if} FOR NO KEY UPDATE
+    SELECT id FROM {_WALLET} WHERE id = %(wallet)s::bigint AND balance >= %(credits)s::int AND {only_if}
+    FOR NO KEY UPDATE
 ),
 bucket AS (
-    SELECT {_GRANT}.id, {_GRANT}.expires_at FROM {_GRANT} JOIN purse ON {_GRANT}.wallet_id = purse.id
+    SELECT {_GRANT}.id, {_GRANT}.expires_at, {_GRANT}.remaining
+    FROM {_GRANT} JOIN purse ON {_GRANT}.wallet_id = purse.id
     WHERE {_GRANT}.remaining >= 1 ORDER BY {_GRANT}.expires_at ASC NULLS LAST, {_GRANT}.id LIMIT 1
     FOR NO KEY UPDATE OF {_GRANT}
 ),
 spendable AS (
-    SELECT id FROM bucket WHERE expires_at IS NULL OR expires_at > %(now)s::timestamptz
+    SELECT id FROM bucket
+    WHERE remaining >= %(credits)s::int AND (expires_at IS NULL OR expires_at > %(now)s::timestamptz)
 )"""  # noqa: S608 (names of tables)
 
 
 def written(*, source: str) -> str:
     """Return the steps that write the hold, once `source` gives the row of `spendable`; `paid` has the balance.
 
-    Parameters: `wallet`, `now`, `reference`, `cause`, and `low`, the LOW_BALANCE_CREDITS.
+    Parameters: `wallet`, `now`, `credits`, `reference`, `cause`, and `low`, the LOW_BALANCE_CREDITS.
     """
     entry = postgres.insert(
         CreditEntry,
         {
             "wallet_id": "%(wallet)s::bigint",
             "kind": f"'{CreditEntry.Kind.HOLD}'",
-            "amount": "-1",
+            "amount": "-%(credits)s::int",
             "balance_after": "paid.balance",
             "reference": "%(reference)s",
             "cause": "%(cause)s",
@@ -55,16 +59,20 @@ def written(*, source: str) -> str:
         source="paid",
     )
     line = postgres.insert(
-        CreditLine, {"entry_id": "entry.id", "grant_id": "drawn.id", "amount": "-1"}, source="entry, drawn"
+        CreditLine,
+        {"entry_id": "entry.id", "grant_id": "drawn.id", "amount": "-%(credits)s::int"},
+        source="entry, drawn",
     )
     return f"""
 drawn AS (
-    UPDATE {_GRANT} SET remaining = remaining - 1 FROM {source} WHERE {_GRANT}.id = {source}.id RETURNING {_GRANT}.id
+    UPDATE {_GRANT} SET remaining = remaining - %(credits)s::int FROM {source}
+    WHERE {_GRANT}.id = {source}.id RETURNING {_GRANT}.id
 ),
 paid AS (
-    UPDATE {_WALLET} SET balance = balance - 1,
-        crossed_at = CASE WHEN %(low)s::int > 0 AND balance - 1 = %(low)s::int THEN %(now)s::timestamptz
-                     ELSE crossed_at END
+    UPDATE {_WALLET} SET balance = balance - %(credits)s::int,
+        crossed_at = CASE
+            WHEN %(low)s::int > 0 AND balance > %(low)s::int AND balance - %(credits)s::int <= %(low)s::int
+            THEN %(now)s::timestamptz ELSE crossed_at END
     FROM drawn WHERE {_WALLET}.id = %(wallet)s::bigint RETURNING {_WALLET}.balance
 ),
 entry AS ({entry} RETURNING id),

@@ -4,6 +4,8 @@ Plans are changed on our own pages, which say what that brings. The account's de
 Stripe's dashboard, may let people switch prices, and buy a subscription several times.
 """
 
+from django.conf import settings
+
 from billing import gateway, identity
 from billing.models import StripeAccount
 
@@ -23,12 +25,13 @@ def configuration() -> str:
     """
     account = identity.account()
     known = account.portal_configuration
+    legal = {"terms_of_service_url": settings.TERMS_URL, "privacy_policy_url": settings.PRIVACY_URL}
     try:
-        kept = gateway.keep_portal_configuration(known, FEATURES)
+        kept = gateway.keep_portal_configuration(known, FEATURES, legal)
     except gateway.PaymentRefused:
         if not known:
             raise
-        kept = gateway.keep_portal_configuration("", FEATURES)  # it is not there any more
+        kept = gateway.keep_portal_configuration("", FEATURES, legal)  # it is not there any more
     if kept != known:
         StripeAccount.objects.filter(pk=account.pk).update(portal_configuration=kept)
     return kept

@@ -1,24 +1,29 @@
-"""The one door for API and studio alike: replay → limit → hold a credit → create the row → hand it to a worker."""
+"""The one door for API and studio alike: replay → price → limit → hold it → create the rows → hand them to a worker."""
 
 import asyncio
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import IntegrityError
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts.models import ApiKey
 from billing import ledger
 from billing.errors import InsufficientCredits
 from billing.models import Wallet
-from generator.ask import limits, one_statement
+from generator.ask import limits, one_statement, prices
 from generator.ask.callers import Caller
+from generator.ask.prices import Quote
 from generator.errors import (
     IdempotencyConflict,
+    InputGone,
+    InvalidRequest,
     KeyLimitReached,
     LimiterUnavailable,
     OutOfCredits,
@@ -28,21 +33,30 @@ from generator.errors import (
     UpstreamPaused,
 )
 from generator.jobs import caps
-from generator.models import Generation, Operation, new_public_id
+from generator.models import (
+    DEFAULT_MODEL,
+    Generation,
+    Group,
+    ImageModel,
+    Input,
+    Operation,
+    Upload,
+    new_public_id,
+)
 from generator.upstreams import routing
 from kit import wakeups
 from kit.text import folded
 from kit.threads import in_thread
 
-CREDITS_PER_IMAGE = 1
 MOMENT = 0.25  # seconds
 
 
 @dataclass(frozen=True)
 class ImageRequest:
-    """What somebody asks for, validated: `count` images at once, each a generation and a credit of its own.
+    """What somebody asks for, validated: `count` images at once, each a generation with a price of its own.
 
-    `wait` tells a synchronous API call from an asynchronous one.
+    `wait` tells a synchronous API call from an asynchronous one. No `model` stands for the first on offer, size and
+    quality "" for what it takes unasked. `inputs` and `mask` are the account's own.
     """
 
     prompt: str
@@ -50,19 +64,38 @@ class ImageRequest:
     aspect_ratio: str = "1:1"
     wait: bool = False
     count: int = 1
+    operation: Operation = Operation.CREATE
+    model: ImageModel | None = None
+    size: str = ""
+    quality: str = ""
+    inputs: tuple[Generation | Upload, ...] = ()
+    mask: Upload | None = None
 
     @property
     def digest(self) -> str:
-        """A fingerprint: two requests with the same one ask for the same."""
-        parts = [self.prompt, self.negative_prompt, self.aspect_ratio, self.wait]
+        """A fingerprint: two requests with the same one ask for the same.
+
+        What could be asked for before there were models, sizes and inputs has the one that it had then.
+        """
+        parts: list[object] = [self.prompt, self.negative_prompt, self.aspect_ratio, self.wait]
         if self.count > 1:  # for one image it is what it was before there could be several
             parts.append(self.count)
+        more = {
+            "operation": self.operation.value if self.operation != Operation.CREATE else "",
+            "model": self.model.slug if self.model is not None and self.model.slug != DEFAULT_MODEL else "",
+            "size": self.size,
+            "quality": self.quality,
+            "inputs": [_named(one) for one in self.inputs],
+            "mask": _named(self.mask) if self.mask else "",
+        }
+        if named := {name: value for name, value in more.items() if value}:
+            parts.append(named)
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
-    @property
-    def credits(self) -> int:
-        """What all of it costs."""
-        return self.count * CREDITS_PER_IMAGE
+
+def _named(picture: Generation | Upload) -> str:
+    """Return what tells a picture from others: an upload's bytes do, under whatever id they came again."""
+    return picture.sha256 if isinstance(picture, Upload) else picture.public_id
 
 
 @dataclass(frozen=True)
@@ -99,12 +132,13 @@ def admit(
 ) -> Admission:
     """Turn a request into queued generations with their credits held, or return those that it became before.
 
-    All of them or none. Raises IdempotencyConflict, UpstreamPaused, RateLimited, LimiterUnavailable, TooManyAtOnce,
-    KeyLimitReached, OutOfCredits; nothing is charged then.
+    All of them or none. Raises IdempotencyConflict, InvalidRequest, UpstreamPaused, RateLimited, LimiterUnavailable,
+    TooManyAtOnce, KeyLimitReached, OutOfCredits; nothing is charged then.
     """
     if idempotency_key and (earlier := _replay(wallet, request, idempotency_key)):
         return earlier
-    if not routing.is_open(None, Operation.CREATE):
+    quote = prices.quote(request)
+    if not routing.is_open(quote.model, request.operation):
         raise UpstreamPaused
     rate = _rate(limits.generate_window(wallet, api_key), request, taken)
     if isinstance(rate, RateLimited):
@@ -112,8 +146,8 @@ def admit(
             return earlier
         raise rate
     try:
-        generations, balance = _create(wallet, request, api_key, idempotency_key)
-    except (_Full, _Capped, InsufficientCredits, IntegrityError) as error:
+        generations, balance = _create(wallet, request, quote, api_key, idempotency_key)
+    except (_Full, _Capped, InputGone, InsufficientCredits, IntegrityError) as error:
         # The same key came twice at the same moment; the other request won, and perhaps took the last credit or place.
         if idempotency_key and (earlier := _replay(wallet, request, idempotency_key)):
             return earlier
@@ -124,7 +158,7 @@ def admit(
         if isinstance(error, InsufficientCredits):
             raise OutOfCredits(balance=error.balance, needed=error.needed, rate=rate) from error
         raise
-    return Admission(generations, request.credits, balance, rate)
+    return Admission(generations, _total(generations), balance, rate)
 
 
 async def admit_soon(
@@ -135,15 +169,16 @@ async def admit_soon(
     `caller` may be as it was a moment ago; `look_up` tells how it is, and is called before anything is refused.
     """
     taken = None
-    if request.count == 1 and one_statement.fits(caller):
+    if request.count == 1 and not request.inputs and request.mask is None and one_statement.fits(caller):
         window = limits.generate_window(caller.wallet, caller.api_key)
         try:
             if idempotency_key is None or not await one_statement.is_known(caller.wallet.pk, idempotency_key):
+                quote = await prices.quote_soon(request)
                 taken = Taken(window, await limits.take_soon(window))
-                if admitted := await _admit_at_once(caller, request, idempotency_key, taken.rate):
+                if admitted := await _admit_at_once(caller, request, quote, idempotency_key, taken.rate):
                     return admitted
-        except RateLimited:
-            pass  # unless the limit is another one by now
+        except (RateLimited, InvalidRequest, UpstreamPaused):
+            pass  # unless the limit is another one by now, and whoever calls as well
         except LimiterUnavailable:
             await in_thread(look_up)
             raise
@@ -168,17 +203,17 @@ async def admit_soon(
 
 
 async def _admit_at_once(
-    caller: Caller, request: ImageRequest, idempotency_key: str | None, rate: RateLimit
+    caller: Caller, request: ImageRequest, quote: Quote, idempotency_key: str | None, rate: RateLimit
 ) -> Admission | None:
-    [generation] = _drafts(caller.wallet, request, caller.api_key, idempotency_key)
+    group, [generation] = _drafts(caller.wallet, request, quote, caller.api_key, idempotency_key)
     try:
-        balance = await one_statement.admit(caller, generation)
+        balance = await one_statement.admit(caller, group, generation)
     except IntegrityError:  # the same key came twice at the same moment
         return None
     if balance is None:
         return None
     wakeups.publish(wakeups.WORK, wakeups.wallet_topic(caller.wallet.pk))
-    return Admission((generation,), request.credits, balance, rate)
+    return Admission((generation,), generation.credits, balance, rate)
 
 
 def _rate(window: limits.Window, request: ImageRequest, taken: Taken | None) -> RateLimit | RateLimited:
@@ -191,27 +226,43 @@ def _rate(window: limits.Window, request: ImageRequest, taken: Taken | None) -> 
 
 
 def _create(
-    wallet: Wallet, request: ImageRequest, api_key: ApiKey | None, idempotency_key: str | None
+    wallet: Wallet, request: ImageRequest, quote: Quote, api_key: ApiKey | None, idempotency_key: str | None
 ) -> tuple[tuple[Generation, ...], int]:
     """Hold the credits and insert the rows, all in one transaction; return the rows and the balance."""
-    generations = tuple(_drafts(wallet, request, api_key, idempotency_key))
+    group, drafts = _drafts(wallet, request, quote, api_key, idempotency_key)
     with ledger.books(wallet) as books:
-        # Each generation's credit on its own, so that each can settle or return alone.
-        books.hold_each([(generation.credit_reference, generation.credit_cause) for generation in generations])
+        # Each generation's credits on their own, so that each can settle or return alone.
+        books.hold_each([(one.credit_reference, one.credit_cause, one.credits) for one in drafts])
+        _check_inputs(wallet, request)
         _check_room(wallet, request.count)
-        _count_against_cap(api_key, request.credits, at=generations[0].created_at)
+        _count_against_cap(api_key, _total(drafts), at=group.created_at)
+        group.save()
+        Input.objects.bulk_create(_inputs(group, request))
         # The last one first, so that a list with the newest first begins with a group's first image.
-        Generation.objects.bulk_create(reversed(generations))
+        Generation.objects.bulk_create(reversed(drafts))
         wakeups.publish_on_commit(wakeups.WORK)
-    return generations, books.balance
+    return tuple(drafts), books.balance
 
 
 def _drafts(
-    wallet: Wallet, request: ImageRequest, api_key: ApiKey | None, idempotency_key: str | None
-) -> Iterator[Generation]:
+    wallet: Wallet, request: ImageRequest, quote: Quote, api_key: ApiKey | None, idempotency_key: str | None
+) -> tuple[Group, list[Generation]]:
+    """Return the rows of a request, not saved yet: the group, and its generations with what each costs."""
     now = timezone.now()
-    for position in range(1, request.count + 1):
-        yield Generation(
+    group = Group(
+        wallet=wallet,
+        api_key=api_key,
+        source=Group.Source.STUDIO if api_key is None else Group.Source.API,
+        operation=request.operation,
+        image_model=quote.model,
+        count=request.count,
+        idempotency_key=idempotency_key,
+        digest=request.digest,
+        mask=request.mask,
+        created_at=now,
+    )
+    generations = [
+        Generation(
             public_id=new_public_id(),
             wallet=wallet,
             api_key=api_key,
@@ -221,11 +272,48 @@ def _drafts(
             aspect_ratio=request.aspect_ratio,
             idempotency_key=idempotency_key,
             position=position,
-            request_digest=request.digest,
+            request_digest=group.digest,
+            group=group,
+            operation=request.operation,
+            image_model=quote.model,
+            size=quote.size,
+            quality=quote.quality,
+            credits=quote.credits,
             is_awaited=api_key is None or request.wait,
             created_at=now,
             deadline_at=now + timedelta(seconds=settings.GENERATION_DEADLINE_SECONDS),
         )
+        for position in range(1, request.count + 1)
+    ]
+    return group, generations
+
+
+def _total(generations: Sequence[Generation]) -> int:
+    return sum(generation.credits for generation in generations)
+
+
+def _inputs(group: Group, request: ImageRequest) -> Iterator[Input]:
+    for position, one in enumerate(request.inputs, start=1):
+        which = {"generation": one} if isinstance(one, Generation) else {"upload": one}
+        yield Input(group=group, position=position, **which)
+
+
+def _check_inputs(wallet: Wallet, request: ImageRequest) -> None:
+    """See that the pictures are there and the wallet's own, and keep them so until the request is on record."""
+    images = {one.pk for one in request.inputs if isinstance(one, Generation)}
+    uploads = {one.pk for one in request.inputs if isinstance(one, Upload)}
+    masks = {request.mask.pk} if request.mask else set()
+    if images:
+        kept = wallet.generations.completed().filter(pk__in=images)
+        _require(images, kept, "image" if request.operation == Operation.EDIT else "images")
+    if uploads | masks:
+        kept_uploads = wallet.uploads.filter(pk__in=uploads | masks, deleted_at=None)
+        _require(uploads | masks, kept_uploads, "mask" if not uploads else "image")
+
+
+def _require(pks: set[int], rows: QuerySet[Any], param: str) -> None:
+    if set(rows.select_for_update(no_key=True).values_list("pk", flat=True)) != pks:
+        raise InputGone(param, "a picture that it names is not there any more")
 
 
 class _Full(Exception):
@@ -262,7 +350,9 @@ def _replay(wallet: Wallet, request: ImageRequest, idempotency_key: str) -> Admi
     earlier = tuple(Generation.objects.filter(wallet=wallet, idempotency_key=idempotency_key).order_by("position"))
     if not earlier:
         return None
-    if earlier[0].request_digest != request.digest:  # which differs for another count as well
+    # Another count has another digest. The first model of all has none of its own, though it need not be the default.
+    other = request.model is not None and earlier[0].image_model_id not in (None, request.model.pk)
+    if earlier[0].request_digest != request.digest or other:
         raise IdempotencyConflict(earlier[0].public_id)
     balance = Wallet.objects.values_list("balance", flat=True).get(pk=wallet.pk)
     return Admission(earlier, 0, balance, None, replayed=True)

@@ -10,7 +10,7 @@ from billing.ledger import one_statement as ledger
 from billing.models import Plan
 from generator.ask.callers import Caller
 from generator.jobs import caps
-from generator.models import Generation
+from generator.models import Generation, Group
 from generator.upstreams import routing
 from kit import postgres
 
@@ -21,8 +21,8 @@ def fits(caller: Caller) -> bool:
     return postgres.is_used() and (plan is None or plan.max_in_flight is None)
 
 
-async def admit(caller: Caller, generation: Generation) -> int | None:
-    """Hold the credit and insert `generation`; return the balance, or None when nothing was done.
+async def admit(caller: Caller, group: Group, generation: Generation) -> int | None:
+    """Hold the credits, and insert `group` and its one `generation`; return the balance, or None when nothing was done.
 
     That is whenever `caller` is not what it was, and whenever something is in the way. Raises IntegrityError when there
     is such a generation already, by its id or its idempotency key.
@@ -41,6 +41,8 @@ async def admit(caller: Caller, generation: Generation) -> int | None:
         "wallet_rate": _told(wallet.rate_limit),
         "now": generation.created_at,
         "month": caps.month_of(generation.created_at),
+        "source": str(group.source),
+        "credits": str(generation.credits),
         "reference": generation.credit_reference,
         "cause": generation.credit_cause,
         **routing.open_parameters(generation),
@@ -49,8 +51,9 @@ async def admit(caller: Caller, generation: Generation) -> int | None:
     found = await postgres.row(_statement(), parameters)
     if found is None:
         return None
-    generation.pk, balance = found
-    generation._state.adding = False
+    generation.pk, group.pk, balance = found
+    generation.group = group
+    generation._state.adding = group._state.adding = False
     return int(balance)
 
 
@@ -80,7 +83,7 @@ def _told(value: object) -> object:
 def _own_columns() -> tuple[tuple[str, str], ...]:
     """The columns that differ from one generation to the next, with their attributes: what has no constant default."""
     varying = {"wallet", "api_key", "prompt", "negative_prompt", "aspect_ratio", "idempotency_key", "request_digest"}
-    varying |= {"is_awaited", "deadline_at", "search_text"}
+    varying |= {"is_awaited", "deadline_at", "search_text", "operation", "image_model", "size", "quality"}
     return tuple(
         (str(field.column), field.attname)
         for field in Generation._meta.concrete_fields
@@ -102,7 +105,16 @@ WHERE g.public_id = %(id)s AND g.wallet_id = %(wallet)s::bigint AND g.deleted_at
 @cache
 def _statement() -> str:
     key, user, plan = (f'"{model._meta.db_table}"' for model in (ApiKey, User, Plan))
-    made = {column: f"%({column})s" for column, _ in _own_columns()} | {"wallet_id": "%(wallet)s::bigint"}
+    made = {column: f"%({column})s" for column, _ in _own_columns()} | {
+        "wallet_id": "%(wallet)s::bigint",
+        "group_id": "asked.id",
+        "credits": "%(credits)s::int",
+    }
+    asked = {name: made[name] for name in ("wallet_id", "api_key_id", "operation", "image_model_id", "created_at")} | {
+        "source": "%(source)s",
+        "idempotency_key": made["idempotency_key"],
+        "digest": made["request_digest"],
+    }
     return f"""
 WITH opened AS (
     SELECT k.id FROM {key} k JOIN {user} u ON u.id = k.user_id
@@ -128,6 +140,7 @@ entitled AS (
     },
 counted AS ({caps.counted(source="spendable")}),
 {ledger.written(source="counted")},
-made AS ({postgres.insert(Generation, made, source="paid")} RETURNING id)
-SELECT made.id, paid.balance FROM made, paid
+asked AS ({postgres.insert(Group, asked, source="paid")} RETURNING id),
+made AS ({postgres.insert(Generation, made, source="asked")} RETURNING id)
+SELECT made.id, asked.id, paid.balance FROM made, asked, paid
 """  # noqa: S608 (names of tables)

@@ -10,7 +10,6 @@ from pydantic_core import PydanticCustomError
 from generator.models import ASPECT_RATIOS, PROMPT_MAX_LENGTH, PROMPT_REFUSED, PUBLIC_ID, Generation
 from kit.text import SEEN, is_blank
 
-CREDIT_RETURNED = "Your credit was returned."
 AspectRatio = Literal["1:1", "16:9", "4:3", "3:4", "9:16", "2:3", "3:2"]
 assert get_args(AspectRatio) == ASPECT_RATIOS
 
@@ -89,7 +88,8 @@ class Failure(Schema):
         description="For programs.", examples=["upstream_failed"]
     )
     message: str = Field(
-        description="For people. Words may change.", examples=[f"The image could not be generated. {CREDIT_RETURNED}"]
+        description="For people. Words may change.",
+        examples=["The image could not be generated. Your credit was returned."],
     )
     param: Literal["prompt"] = Field(
         default_factory=lambda: "prompt", description="The field at fault, where the prompt was refused."
@@ -136,7 +136,7 @@ def describe(generation: Generation, base: str, *, with_model: bool = False) -> 
         return body
     body["status"] = str(generation.status)
     if generation.status == Generation.Status.FAILED:
-        message = f"{generation.error_message} {CREDIT_RETURNED}".lstrip()  # a purged one has no words left
+        message = f"{generation.error_message} {generation.returned}".lstrip()  # a purged one has no words left
         body["error"] = {"code": generation.error_code, "message": message}
         if generation.error_code == PROMPT_REFUSED:
             body["error"]["param"] = "prompt"

@@ -7,7 +7,7 @@ from tempfile import SpooledTemporaryFile
 
 from zipstream import ZIP_STORED, ZipStream
 
-from generator.files import images
+from generator.files import images, marks
 from generator.models import Generation
 from kit import storage
 from kit.http.csv_export import to_csv
@@ -45,7 +45,8 @@ class _Packing:
             note = ""
             let_go()  # the storage may keep us waiting
             try:
-                self._archive.add(_pieces(images.read(generation.file_name)), name)
+                data = marks.carried(images.read(generation.file_name), marks.mark_of(generation))
+                self._archive.add(_pieces(data), name)
             except FileNotFoundError:
                 name, note = "", MISSING
             self._manifest.write(to_csv([_row(generation, name, note)]).encode())

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from django.core.files.storage import default_storage
 from django.http import HttpResponse
 
-from generator.files import images
+from generator.files import images, marks
 from generator.models import Generation
 from kit import storage
 from kit.http import signed
@@ -60,14 +60,18 @@ def original_format(generation: Generation) -> str:
     return next(format for format, extension in _EXTENSIONS.items() if extension == generation.file_extension)
 
 
-async def download_of(generation: Generation, format: str) -> Download:
+async def download_of(generation: Generation, format: str, *, prompt: bool = False) -> Download:
     """Return a completed image in `format`: the very bytes that were stored where they are that already.
 
-    Raises FileNotFoundError, BadImage, StorageAway.
+    With `prompt` what was asked for is written into the file. Raises FileNotFoundError, BadImage, StorageAway.
     """
     data = await storage.in_time(partial(images.read, generation.file_name))
+    mark = marks.mark_of(generation, prompt=prompt)
     if is_conversion(generation, format):
-        data = await in_thread(partial(images.convert, data, FORMATS[format]), Pool.PROCESSOR)
+        data = await in_thread(partial(images.convert, data, FORMATS[format], mark), Pool.PROCESSOR)
+    else:
+        change = marks.told if prompt else marks.carried
+        data = await in_thread(partial(change, data, mark), Pool.PROCESSOR)
     return Download(data, disposition(generation, format), images.CONTENT_TYPES[_EXTENSIONS[format]])
 
 
@@ -94,14 +98,14 @@ def disposition(generation: Generation, format: str) -> str:
     return header
 
 
-async def converted(generation: Generation, format: str) -> Download:
+async def converted(generation: Generation, format: str, *, prompt: bool = False) -> Download:
     """Return a completed image in a format that it is not stored in, when its turn comes.
 
     Raises FileNotFoundError, BadImage, TooManyConversions.
     """
     with _place_of(generation.wallet_id):
         async with _turns():
-            work = asyncio.ensure_future(download_of(generation, format))
+            work = asyncio.ensure_future(download_of(generation, format, prompt=prompt))
             try:
                 return await asyncio.shield(work)
             finally:

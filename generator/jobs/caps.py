@@ -34,15 +34,16 @@ def take(api_key: ApiKey, credits: int, at: datetime) -> None:
 
 
 def counted(*, source: str) -> str:
-    """Return `take` of 1 credit as a part of a statement for PostgreSQL: it gives the row of `source` where it counted.
+    """Return `take` as a part of a statement for PostgreSQL: it gives the row of `source` where it counted.
 
-    It does not where the key's month has no row yet, or no room below the cap. Parameters: `key`, `month`, `cap`.
+    It does not where the key's month has no row yet, or no room below the cap. Parameters: `key`, `month`, `cap`,
+    `credits`.
     """
     table = f'"{KeyMonth._meta.db_table}"'
     return (
-        f"UPDATE {table} SET credits = credits + 1 FROM {source} "  # noqa: S608 (names of tables)
+        f"UPDATE {table} SET credits = credits + %(credits)s::int FROM {source} "  # noqa: S608 (names of tables)
         f"WHERE {table}.api_key_id = %(key)s::bigint AND {table}.month = %(month)s::date "
-        f"AND (%(cap)s::int IS NULL OR {table}.credits + 1 <= %(cap)s::int) RETURNING {source}.id"
+        f"AND (%(cap)s::int IS NULL OR {table}.credits + %(credits)s::int <= %(cap)s::int) RETURNING {source}.id"
     )
 
 

@@ -8,9 +8,9 @@ from billing.models import CreditEntry
 from generator.models import Generation
 
 _CREDIT_WORDS: dict[str, str] = {
-    CreditEntry.Kind.HOLD: "Credit set aside",
-    CreditEntry.Kind.SETTLE: "Credit spent",
-    CreditEntry.Kind.RELEASE: "Credit returned",
+    CreditEntry.Kind.HOLD: "set aside",
+    CreditEntry.Kind.SETTLE: "spent",
+    CreditEntry.Kind.RELEASE: "returned",
 }
 
 
@@ -41,7 +41,8 @@ class Receipt:
 def receipt_of(generation: Generation) -> Receipt:
     """Return a final generation's receipt, in one query."""
     entries = statement.entries_about(generation.wallet, generation.credit_reference)
-    steps = [*(_step(entry, by_staff=entry.of_id not in (None, entries[0].pk)) for entry in entries)]
+    held = -entries[0].amount if entries else 0
+    steps = [_step(entry, held, by_staff=entry.of_id not in (None, entries[0].pk)) for entry in entries]
     steps += _own_steps(generation)
     return Receipt(
         steps=sorted(steps, key=lambda step: step.at),
@@ -50,8 +51,9 @@ def receipt_of(generation: Generation) -> Receipt:
     )
 
 
-def _step(entry: CreditEntry, *, by_staff: bool) -> Step:
-    words = _CREDIT_WORDS.get(entry.kind, entry.get_kind_display())
+def _step(entry: CreditEntry, held: int, *, by_staff: bool) -> Step:
+    verb = _CREDIT_WORDS.get(entry.kind)
+    words = f"{'Credit' if held == 1 else 'Credits'} {verb}" if verb else entry.get_kind_display()
     return Step(words, entry.created_at, entry.amount, why=entry.cause if by_staff else "")
 
 

@@ -14,7 +14,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from generator.errors import BadImage
-from generator.files import images
+from generator.files import images, marks
 from generator.models import Generation
 from kit.storage import StorageAway
 from kit.threads import Pool, let_go
@@ -54,7 +54,7 @@ def _claim() -> list[Generation]:
 
 
 def _make(generation: Generation) -> None:
-    made = images.thumbnails(images.read(generation.file_name))
+    made = images.thumbnails(images.read(generation.file_name), marks.mark_of(generation))
     images.keep_thumbnails(generation.file_token, made)
 
 

@@ -15,7 +15,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from generator.errors import BadImage, ImageUnreachable
-from generator.files import images, standing, unstored, uploads
+from generator.files import images, marks, standing, unstored, uploads
 from generator.jobs import lifecycle
 from generator.jobs.attempts import Ended, State, ended_by
 from generator.jobs.changes import Acceptance, Completion, Move, Pause, Unstored, Useless
@@ -144,12 +144,13 @@ class Worker:
         try:
             async with self._images.place_for(generation):
                 data = await self._bytes_of(generation, drawn)
-                image = await in_thread(lambda: images.verify(data), Pool.PROCESSOR)
+                mark = await _mark_of(generation, drawn.job.model)
+                marked, image = await in_thread(lambda: images.prepared(data, mark), Pool.PROCESSOR)
                 try:
-                    await storage.in_time(lambda: images.keep(data, generation.file_token, image), STORE_SECONDS)
+                    await storage.in_time(lambda: images.keep(marked, generation.file_token, image), STORE_SECONDS)
                 except OSError as error:
                     log.warning("%s: the image could not be stored, it is kept here: %s", generation, error)
-                    await self._keep_here(generation, data, drawn.job.model)
+                    await self._keep_here(generation, marked, drawn.job.model)
                     return
         except _NotOurs:
             log.warning("%s ended, or another worker has it", generation)
@@ -452,6 +453,13 @@ def _usual_cost(generation: Generation) -> Cost | None:
     if route is None or route.cost_micros is None:
         return None
     return Cost(route.cost_micros, route.cost_currency)
+
+
+async def _mark_of(generation: Generation, model: str) -> marks.Mark:
+    source = ""
+    if generation.operation == Operation.EDIT:
+        source = await in_thread(lambda: marks.source_type(generation))
+    return marks.mark_of(generation, source=source, model=model)
 
 
 def _useless(error: Exception) -> Useless:

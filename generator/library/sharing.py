@@ -7,7 +7,7 @@ from generator.library import showcase
 from generator.models import Generation, GenerationQuerySet
 
 _TOKEN = re.compile(r"[0-9A-Za-z_-]{22}")
-_OF_FILES = ("share_token", "is_listed", "file_token", "file_extension", "finished_at")
+_OF_FILES = ("share_token", "is_listed", "file_token", "file_extension", "finished_at", "model", "operation")
 
 
 def share(generation: Generation) -> None:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
-from django.db.models import Count, Q, TextField
+from django.db.models import Count, Q, Sum, TextField
 from django.db.models.functions import Cast, Substr
 from django.utils import timezone
 
@@ -27,21 +27,20 @@ _CHARGED = ~Q(status=Generation.Status.FAILED)
 
 @dataclass(frozen=True)
 class Day:
-    """One day's images by where they were asked for, made or on their way; `failed` ones cost nothing."""
+    """One day's images by where they were asked for, made or on their way, and the credits spent on them or set aside.
+
+    `failed` ones cost nothing.
+    """
 
     day: date
     studio: int = 0
     api: int = 0
     failed: int = 0
+    credits: int = 0
 
     @property
     def images(self) -> int:
         return self.studio + self.api
-
-    @property
-    def credits(self) -> int:
-        """Credits spent or set aside: one for each image."""
-        return self.images
 
 
 @dataclass(frozen=True)
@@ -67,6 +66,10 @@ class Usage:
         return self.studio + self.api
 
     @property
+    def credits(self) -> int:
+        return sum(day.credits for day in self.days)
+
+    @property
     def newest_first(self) -> list[Day]:
         return self.days[::-1]
 
@@ -85,12 +88,13 @@ def of_days(wallet: Wallet, days: int) -> Usage:
             studio=Count("pk", filter=_CHARGED & Q(api_key=None)),
             api=Count("pk", filter=_CHARGED & Q(api_key__isnull=False)),
             failed=Count("pk", filter=~_CHARGED),
+            cost=Sum("credits", filter=_CHARGED, default=0),
         )
         .order_by()
     )
-    by_day = {row["on"]: (row["studio"], row["api"], row["failed"]) for row in counted}
+    by_day = {row["on"]: (row["studio"], row["api"], row["failed"], row["cost"]) for row in counted}
     wanted = (first + timedelta(days=number) for number in range(days))
-    return Usage([Day(day, *by_day.get(day.isoformat(), (0, 0, 0))) for day in wanted])
+    return Usage([Day(day, *by_day.get(day.isoformat(), ())) for day in wanted])
 
 
 async def csv_lines(wallet: Wallet, days: int) -> AsyncIterator[str]:

@@ -194,6 +194,13 @@ class Generation(models.Model):
         return f"Image {self.public_id}"
 
     @property
+    def returned(self) -> str:
+        """What people are told of its credits once they have come back."""
+        if self.credits == 1:
+            return "Your credit was returned."
+        return f"Your {self.credits:,} credits were returned."
+
+    @property
     def file_name(self) -> str:
         return f"{self.file_token}.{self.file_extension}"
 

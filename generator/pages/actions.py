@@ -89,7 +89,7 @@ def cancel(request: HtmxRequest, public_id: str) -> HttpResponse:
         body = {"cancelled": cancelled, "html": wall_html([generation], fresh=True), "balance": wallet.balance}
         return JsonResponse(body, headers={"Cache-Control": "no-store"})
     if cancelled:
-        messages.success(request, "The image is cancelled. Your credit was returned.")
+        messages.success(request, f"The image is cancelled. {generation.returned}")
     elif not generation.is_final:
         messages.warning(
             request, "It was too late to cancel: the image is being drawn. You can delete it when it is done."

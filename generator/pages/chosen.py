@@ -34,7 +34,8 @@ def selection_of(request: HttpRequest, wallet: Wallet) -> Selection | None:
     newest, count, but = form.get("newest", ""), form.get("count", ""), form.get("but", "")
     if not PUBLIC_ID.fullmatch(newest) or not _COUNT.fullmatch(count):
         raise BadRequest("Send the newest image and the number of images that were seen.")
-    filters = filters_of(QueryDict(form.get("filter", "")), listing.sources_of(wallet))
+    query = QueryDict(form.get("filter", ""))
+    filters = filters_of(query, listing.sources_of(wallet, query))
     return Selection(filters, newest, int(count), frozenset(_ids(but) if but else ()))
 
 

@@ -57,7 +57,7 @@ def gallery(request: HtmxRequest) -> HttpResponse:
         login = redirect_to_login(request.get_full_path())
         return HttpResponseClientRedirect(login["Location"]) if request.htmx else login
     wallet = wallet_of(request)
-    sources = listing.sources_of(wallet)
+    sources = listing.sources_of(wallet, request.GET)
     filters = filters_of(request.GET, sources)
     start = listing.Start(request.GET.get("before", ""), _size(request))
     if at := request.GET.get("at"):
@@ -70,7 +70,7 @@ def gallery(request: HtmxRequest) -> HttpResponse:
         "filters": filters,
         "query": filters.suffix,
         "chips": filters.chips(sources),
-        "sources": sources,
+        "keys": None if partial else listing.keys_of(wallet),
         "paged": bool(before),
         "older": urlencode([*filters.pairs, ("before", page.older)]) if page.older else "",
         "shapes": SHAPES,
@@ -91,7 +91,7 @@ def gallery(request: HtmxRequest) -> HttpResponse:
 def gallery_count(request: HttpRequest) -> JsonResponse:
     """How many images the gallery's filters find, and the newest of them: what `all` in a form is bound to."""
     wallet = wallet_of(request)
-    found = selection.seen(wallet, filters_of(request.GET, listing.sources_of(wallet)))
+    found = selection.seen(wallet, filters_of(request.GET, listing.sources_of(wallet, request.GET)))
     return JsonResponse({"count": found.count, "newest": found.newest}, headers={"Cache-Control": "no-store"})
 
 

@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from generator.files import downloads
+from generator.files import credentials, downloads, images
 from generator.jobs.receipt import receipt_of
 from generator.library import listing
 from generator.library.filters import Filters, filters_of
@@ -22,7 +22,7 @@ from generator.pages.owner import kept_generation, own_generation
 from kit import storage
 from kit.http import signed
 from kit.http.requests import site_of
-from kit.threads import in_thread, let_go
+from kit.threads import Pool, in_thread, let_go
 
 RETRY_AFTER = 2  # seconds: about what a conversion takes
 
@@ -39,13 +39,14 @@ def image(request: HttpRequest, public_id: str) -> HttpResponse:
     if not generation.is_final:
         return redirect(f"{reverse('create')}#{generation.public_id}")
     completed = generation.status == Generation.Status.COMPLETED
-    filters = filters_of(request.GET, listing.sources_of(generation.wallet)) if request.GET else Filters()
+    filters = filters_of(request.GET, listing.sources_of(generation.wallet, request.GET)) if request.GET else Filters()
     context = {
         "generation": generation,
         "card": card_of(generation),
         "picture": large_picture_of(generation) if completed else None,
         "file_url": generation.image_url(site_of(request)) if completed else "",
         "formats": _formats(generation) if completed else [],
+        "has_credentials": completed and credentials.is_configured(),
         "beside": neighbours_of(generation, filters),
         "query": filters.suffix,
         "place": urlencode([*filters.pairs, ("at", generation.public_id)]),
@@ -57,18 +58,25 @@ def image(request: HttpRequest, public_id: str) -> HttpResponse:
 @login_required
 @require_safe
 async def download(request: HttpRequest, public_id: str) -> HttpResponse:
-    """One of the viewer's images as a file: `?format=` png, jpeg or webp, else as it is stored."""
+    """One of the viewer's images as a file: `?format=` png, jpeg or webp, else as it is stored.
+
+    With `?prompt=1` it says what was asked for.
+    """
     user_id = (await request.auser()).pk
     assert user_id is not None
     await sync_to_async(let_go)()  # the request's own thread asked for the user, and a conversion waits for its turn
     generation = await in_thread(lambda: kept_generation(user_id, public_id))
     try:
-        return await saved_as(request, generation, request.GET.get("format", ""))
+        return await saved_as(
+            request, generation, request.GET.get("format", ""), prompt=request.GET.get("prompt") == "1"
+        )
     except downloads.TooManyConversions:
         return await in_thread(lambda: _wait_for_turn(request, generation))
 
 
-async def saved_as(request: HttpRequest, generation: Generation, format: str = "") -> HttpResponse:
+async def saved_as(
+    request: HttpRequest, generation: Generation, format: str = "", *, prompt: bool = False
+) -> HttpResponse:
     """Answer with a completed image as a file, converted where need be. Raises Http404, TooManyConversions."""
     if generation.status != Generation.Status.COMPLETED:
         raise Http404
@@ -77,12 +85,47 @@ async def saved_as(request: HttpRequest, generation: Generation, format: str = "
         raise BadRequest("The format is png, jpeg or webp.")
     try:
         if downloads.is_conversion(generation, format):
-            return (await downloads.converted(generation, format)).response()
-        if signed.stands_in(request):
+            return (await downloads.converted(generation, format, prompt=prompt)).response()
+        if signed.stands_in(request) and not prompt:
             return await storage.in_time(lambda: downloads.address_of(generation))
-        return (await downloads.download_of(generation, format)).response()
+        return (await downloads.download_of(generation, format, prompt=prompt)).response()
     except FileNotFoundError as error:
         raise Http404 from error
+
+
+@login_required
+@require_safe
+async def verified(request: HttpRequest, public_id: str) -> HttpResponse:
+    """Who signed one of the viewer's images, and whether its file is as it was then: a part of its page.
+
+    There is none without a certificate to sign with.
+    """
+    if not credentials.is_configured():
+        raise Http404
+    user_id = (await request.auser()).pk
+    assert user_id is not None
+    await sync_to_async(let_go)()  # as for a download
+    generation = await in_thread(lambda: kept_generation(user_id, public_id))
+    if generation.status != Generation.Status.COMPLETED:
+        raise Http404
+    kind = images.CONTENT_TYPES[generation.file_extension]
+    try:
+        data = await storage.in_time(lambda: images.read(generation.file_name))
+    except FileNotFoundError as error:
+        raise Http404 from error
+    found = await in_thread(lambda: credentials.read(data, kind), Pool.PROCESSOR)
+    return await in_thread(lambda: _with_credentials(request, generation, found))
+
+
+def _with_credentials(
+    request: HttpRequest, generation: Generation, found: credentials.Credentials | None
+) -> HttpResponse:
+    is_part = bool(request.headers.get("HX-Request"))
+    context = {"generation": generation, "credentials": found, "is_part": is_part}
+    template = "generator/credentials.html" if is_part else "generator/credentials_page.html"
+    response = render(request, template, context)
+    response["Cache-Control"] = "no-store"
+    return response
 
 
 def _wait_for_turn(request: HttpRequest, generation: Generation) -> HttpResponse:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from generator.errors import (
     GeneratorError,
     IdempotencyConflict,
+    InvalidRequest,
     LimiterUnavailable,
     OutOfCredits,
     RateLimit,
@@ -12,6 +13,9 @@ from generator.errors import (
     TooManyAtOnce,
     UpstreamPaused,
 )
+from kit.text import counted
+
+_FIELDS = {"aspect_ratio": "shape"}  # what the studio calls a field that it does not call by its name
 
 
 @dataclass(frozen=True)
@@ -27,15 +31,19 @@ def refusal_of(error: GeneratorError, count: int) -> Refusal:
     """Return what somebody who asked for `count` images is told of `error`; another kind is raised again."""
     match error:
         case OutOfCredits(balance=balance, needed=needed) if balance:
-            words = f"{_count(count, 'image')} cost {_count(needed, 'credit')}; you have {balance:,}."
-            return Refusal(402, f"{words} Nothing was charged. Choose fewer images, or get more credits.")
+            cost = "costs" if count == 1 else "cost"
+            words = f"{counted(count, 'image')} {cost} {counted(needed, 'credit')}; you have {balance:,}."
+            fewer = "Choose fewer images, or get" if count > 1 else "Get"
+            return Refusal(402, f"{words} Nothing was charged. {fewer} more credits.")
         case OutOfCredits():
             these = "this image" if count == 1 else "these images"
             return Refusal(402, f"You have no credits left for {these}. Nothing was charged.")
+        case InvalidRequest(param=param):
+            return Refusal(422, f"{_FIELDS.get(param, param).capitalize()}: {error}. Nothing was charged.")
         case RateLimited(rate=rate):
-            return Refusal(429, f"{_why_limited(rate, count)} in {_count(rate.reset, 'second')}.", rate.reset)
+            return Refusal(429, f"{_why_limited(rate, count)} in {counted(rate.reset, 'second')}.", rate.reset)
         case TooManyAtOnce(most=most):
-            words = f"Your plan makes {_count(most, 'image')} at a time."
+            words = f"Your plan makes {counted(most, 'image')} at a time."
             then = "try again when one is done" if count == 1 else "choose fewer, or try again when some are done"
             return Refusal(429, f"{words} Nothing was charged; {then}.", 2)
         case LimiterUnavailable():
@@ -52,11 +60,7 @@ def refusal_of(error: GeneratorError, count: int) -> Refusal:
 
 def _why_limited(rate: RateLimit, count: int) -> str:
     """Say what the limit is, and what helps beside waiting."""
-    words = f"You can start {_count(rate.limit, 'image')} a minute"
+    words = f"You can start {counted(rate.limit, 'image')} a minute"
     if count > 1 and rate.remaining:
         return f"{words}; {rate.remaining:,} are left. Nothing was charged. Choose fewer, or try again"
     return f"{words}. Nothing was charged; try again"
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"

@@ -4,17 +4,20 @@ None of it names the image's permanent address, which would outlive the share: a
 and end with it.
 """
 
+import json
 import re
 from collections.abc import Callable
+from functools import partial
 
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
+from django.utils.safestring import SafeString
+from django.utils.text import Truncator
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
-from generator.files import downloads, images
-from generator.files.plain import without_words
+from generator.files import downloads, images, marks
 from generator.library import sharing
 from generator.models import Generation
 from generator.pages.cards import shared_picture_of
@@ -43,6 +46,7 @@ def shared_image(request: HttpRequest, token: str) -> HttpResponse:
         "generation": generation,
         "picture": picture,
         "picture_url": site_of(request) + picture.url,
+        "described": _described(generation, site_of(request)),
         "is_public": is_public,
         "is_own": generation.wallet.user_id == request.user.pk,
     }
@@ -68,7 +72,7 @@ async def explore_picture(request: HttpRequest, token: str, name: str) -> HttpRe
 
 @require_safe
 async def download(request: HttpRequest, token: str) -> HttpResponseBase:
-    """The image behind a public link as a file, as it is stored."""
+    """The image behind a public link as a file, as it is stored but for what its upstream wrote into it."""
 
     def find() -> Stored:
         generation = sharing.shared_image(token)
@@ -126,7 +130,29 @@ def _stored(generation: Generation, name: str, headers: dict[str, str]) -> Store
     # Never by the storage's own address (`signed_for`), which has the name that the permanent one has. Without the time
     # when it was made, of which the page names the day only.
     # The tag must not give the permanent address away; an image never changes, so its name in the share is enough.
-    return Stored(path, kind, etag=name, headers=headers, change=without_words)
+    change = partial(marks.shared, mark=marks.mark_of(generation))
+    return Stored(path, kind, etag=name, headers=headers, change=change)
+
+
+def _described(generation: Generation, site: str) -> SafeString:
+    """Return the image as schema.org has it, for what reads pages: JSON-LD, safe between a script's tags."""
+    picture = shared_picture_of(generation)
+    mark = marks.mark_of(generation, source=marks.source_type(generation))
+    told = {
+        "@context": "https://schema.org",
+        "@type": "ImageObject",
+        "name": Truncator(generation.prompt).chars(90),
+        "contentUrl": site + picture.url,
+        "encodingFormat": images.CONTENT_TYPES[generation.file_extension],
+        "width": {"@type": "QuantitativeValue", "value": generation.width, "unitCode": "E37"},  # pixels, of UN/CEFACT
+        "height": {"@type": "QuantitativeValue", "value": generation.height, "unitCode": "E37"},
+        "dateCreated": f"{generation.created_at:%Y-%m-%d}",
+        "digitalSourceType": marks.IN_SCHEMA[mark.source],
+        "creditText": mark.credit,
+        "creator": {"@type": "Organization", "name": mark.credit},
+    }
+    text = json.dumps(told)  # in ASCII
+    return SafeString(text.replace("<", r"\u003C").replace(">", r"\u003E").replace("&", r"\u0026"))
 
 
 def _is_public(generation: Generation) -> bool:

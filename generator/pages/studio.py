@@ -14,7 +14,7 @@ from django.views.decorators.http import require_safe
 
 from billing.models import Wallet
 from billing.pages.wallet import wallet_of
-from generator.ask import admission, drafts
+from generator.ask import drafts, prices
 from generator.ask.forms import COUNTS, SHAPES, GenerateForm
 from generator.library import listing, sharing
 from generator.models import ASPECT_RATIOS, PROMPT_MAX_LENGTH
@@ -91,7 +91,8 @@ def studio(request: HttpRequest, wallet: Wallet, form: GenerateForm, status: int
         "shapes": SHAPES,
         "counts": [str(count) for count in COUNTS],
         "count": count if count in map(str, COUNTS) else "1",
-        "cost": admission.CREDITS_PER_IMAGE,
+        "cost": prices.unasked(),
+        "prices_json": prices.prices_json(),
         "balance": wallet.balance,
         "groups": groups_of(history),
         "pending": any(not generation.is_final for generation in history),

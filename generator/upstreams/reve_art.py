@@ -1,34 +1,52 @@
-"""The dialect of the documented Reve Art API, which another reveweb speaks as well."""
+"""The dialect of the documented Reve Art API, and of another reveweb, which can edit and remix as well."""
 
 from typing import Any
 
 from generator.models import Operation
-from generator.upstreams import words
-from generator.upstreams.dialect import Capabilities, Dialect, Job, Order
-from generator.upstreams.errors import Gone, Kind, OperatorTrouble, Unclear
-from generator.upstreams.transport import ID_MAX_LENGTH, URL_MAX_LENGTH, identifier, quoted
+from generator.upstreams import asking, pictures, words
+from generator.upstreams.dialect import Capabilities, Cost, Dialect, Job, Order
+from generator.upstreams.errors import BadInput, Gone, PromptRefused, Unclear
+from generator.upstreams.transport import ID_MAX_LENGTH, URL_MAX_LENGTH, Access, Transport, identifier, quoted
+from kit.threads import Pool, in_thread
 
 # The document knows `pending` and `completed`; the other words are those that APIs of this kind use. Any word that is
 # in neither list means that the upstream is still at it.
 COMPLETED_WORDS = frozenset({"completed", "complete", "succeeded", "success", "done", "finished"})
 FAILED_WORDS = frozenset({"failed", "failure", "error", "errored", "cancelled", "canceled", "rejected", "expired"})
+_ENDPOINTS = {Operation.CREATE: "generate", Operation.EDIT: "edit", Operation.REMIX: "remix"}
 
 
 class ReveArt(Dialect):
-    """`POST /v1/reve-image/generate` and `GET /v1/reve-image/status/{id}`, always asynchronously."""
+    """`POST /v1/reve-image/generate`, `/edit` or `/remix`, and `GET /v1/reve-image/status/{id}`; always asynchronous.
 
-    can = Capabilities(operations=frozenset({Operation.CREATE}))
+    The document knows the first and the last alone, and no way to cancel.
+    """
+
+    can = Capabilities(operations=frozenset(Operation), takes_mask=True)
+
+    def __init__(self, access: Access) -> None:
+        self.http = Transport(access)
 
     async def submit(self, order: Order) -> Job:
-        body: dict[str, Any] = {"prompt": order.prompt, "aspect_ratio": order.aspect_ratio, "async": True}
-        if order.negative_prompt:
-            body["negative_prompt"] = order.negative_prompt
+        endpoint = _ENDPOINTS[order.operation]
+        body = await in_thread(lambda: _body(order), Pool.PROCESSOR) if order.inputs else _body(order)
         try:
-            return self._job(await self.http.submit("/v1/reve-image/generate", json=body))
+            return self._job(await self.http.submit(f"/v1/reve-image/{endpoint}", json=body))
         except Gone as error:
-            trouble = OperatorTrouble(f"it has no generate endpoint: {error}", Kind.NOT_FOUND)
-            trouble.status = error.status
-            raise trouble from None
+            raise asking.not_there(error, f"{endpoint} endpoint") from None
+        except PromptRefused as refused:
+            # With pictures there is more than the prompt that may not be taken.
+            if order.operation is Operation.CREATE or str(refused) == words.Kind.CONTENT:
+                raise
+            bad = BadInput(str(refused))
+            bad.status = refused.status
+            raise bad from None
+        except Unclear as error:
+            if error.status not in (413, 415):
+                raise
+            bad = BadInput(error.words)
+            bad.status = error.status
+            raise bad from None
 
     async def poll(self, job_id: str) -> Job:
         return self._job(await self.http.look(f"/v1/reve-image/status/{quoted(job_id)}"), job_id)
@@ -48,11 +66,38 @@ class ReveArt(Dialect):
         metadata = data.get("metadata")
         word = str(data.get("status", "")).lower()
         message = self.http.said(data) if word in FAILED_WORDS else ""
+        is_completed = word in COMPLETED_WORDS
         return Job(
             id=told_id or job_id or "",
-            state="completed" if word in COMPLETED_WORDS else "failed" if word in FAILED_WORDS else "pending",
+            state="completed" if is_completed else "failed" if word in FAILED_WORDS else "pending",
             url=identifier("url", data["url"], URL_MAX_LENGTH) if data.get("url") not in (None, "") else "",
             model=words.name(metadata.get("model"), self.http.hidden) if isinstance(metadata, dict) else "",
             message=message,
             is_refused=message == words.Kind.CONTENT,
+            cost=_cost(data.get("credits")) if is_completed else None,
         )
+
+
+def _body(order: Order) -> dict[str, Any]:
+    body: dict[str, Any] = {"prompt": order.prompt, "async": True}
+    if order.operation is Operation.CREATE:
+        body["negative_prompt"] = order.negative_prompt
+    else:
+        body["prompt"] = asking.whole_prompt(order)
+    if order.operation is not Operation.EDIT:
+        body["aspect_ratio"] = order.aspect_ratio
+    if order.operation is Operation.EDIT and order.inputs:
+        body["image"] = pictures.data_url(order.inputs[0])
+    if order.operation is Operation.REMIX:
+        body["images"] = [pictures.data_url(each) for each in order.inputs]
+    if order.mask is not None:
+        body["mask"] = pictures.data_url(order.mask)
+    chosen = {"model": order.model, "size": order.size, "quality": order.quality}
+    return {name: value for name, value in (body | chosen).items() if value != ""}
+
+
+def _cost(credits: object) -> Cost | None:
+    """Return what another reveweb says that an image cost, in its credits."""
+    if isinstance(credits, bool) or not isinstance(credits, int) or not 0 <= credits <= 1_000_000:
+        return None
+    return Cost(credits * 1_000_000)

@@ -9,9 +9,10 @@ import asyncio
 import contextlib
 import importlib.util
 import json
+import re
 import ssl
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
@@ -56,6 +57,8 @@ MAX_ANSWER_BYTES = 1024 * 1024
 MAX_REDIRECTS = 3
 ID_MAX_LENGTH = 255
 URL_MAX_LENGTH = 4096
+# What a protocol reads in an error's status and JSON; None where it is what all protocols mean by it.
+Meaning = Callable[[int, Any], UpstreamError | None]
 # What httpx and what lies below it raise when an answer is none.
 _BROKEN = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, ValueError)
 
@@ -76,12 +79,19 @@ class Transport:
     """Pooled connections to one upstream; belongs to the event loop it is first used on.
 
     `authorization` is how it wants to hear the key, a format with `{key}` in it; `headers` are sent with each call.
+    `meaning` is asked first what an error means.
     """
 
     def __init__(
-        self, access: Access, *, authorization: str = "Bearer {key}", headers: Mapping[str, str] | None = None
+        self,
+        access: Access,
+        *,
+        authorization: str = "Bearer {key}",
+        headers: Mapping[str, str] | None = None,
+        meaning: Meaning | None = None,
     ) -> None:
         self.access = access
+        self._meaning = meaning
         self._base_url = httpx.URL(access.base_url)
         is_secret = not (settings.SANDBOX and access.key == settings.UPSTREAM_API_KEY)  # the sandbox's is "sandbox"
         self.hidden = words.Hidden([access.key] if is_secret else [], access.base_url)
@@ -217,7 +227,7 @@ class Transport:
             if answer.is_success:
                 raise Unclear("an answer that is no JSON") from None
         if not answer.is_success:
-            error = self._meant(answer, data)
+            error = (self._meaning and self._meaning(answer.status_code, data)) or self._meant(answer, data)
             error.status = answer.status_code
             raise error
         return data
@@ -268,6 +278,11 @@ def identifier(name: str, value: object, most: int) -> str:
     if any(category(character)[0] == "C" for character in value):  # NUL, controls, halves of surrogate pairs
         raise Unclear(f"an answer without a usable {name}")
     return value
+
+
+def versioned(base_url: str) -> str:
+    """Return what stands between an upstream's address and its endpoints: addresses are given with `/v1` or without."""
+    return "" if re.search(r"/v\d+/*\Z", httpx.URL(base_url).path) else "/v1"
 
 
 def quoted(upstream_id: str) -> str:

@@ -37,7 +37,7 @@ _KINDS = {
     ),
     Kind.CONTENT: (
         r"content[ _-]?(polic|filter|moderat|violat)|polic(y|ies)[ _-]violat|moderation|safety (system|filter|check)|"
-        r"nsfw|violates (our|the)"
+        r"nsfw|violates (our|the)|flagged (as|by)"
     ),
     Kind.BUSY: r"rate[ _-]?limit|too[ _-]many[ _-](requests|jobs)|throttl|overloaded|concurrency",
     Kind.PARAMETER: (
@@ -137,12 +137,18 @@ def of_error(data: Any) -> str:
 
 
 def code_of(data: Any) -> str:
-    """Find the code for programs in an error's JSON: the innermost "code", or "type" beside none."""
+    """Find the code for programs in an error's JSON: the innermost "code", or "type" or "error_type" beside none.
+
+    A code that repeats the HTTP status is none.
+    """
     found = ""
     for _ in range(10):
+        if isinstance(data, list):
+            data = next((each for each in data if isinstance(each, dict)), None)
         if not isinstance(data, dict):
             break
-        found = next((data[key] for key in ("code", "type") if isinstance(data.get(key), str)), found)
+        told = [data[key] for key in ("code", "type", "error_type") if isinstance(data.get(key), str)]
+        found = next((code for code in told if code and not code.isdigit()), found)
         data = data.get("error") or data.get("detail")
     return found
 

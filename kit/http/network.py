@@ -21,10 +21,12 @@ class ForbiddenAddress(Exception):
 
 
 class GuardedTransport(httpx.AsyncBaseTransport):
-    """Connects to public addresses, and beside them only to the very host and port of `trusted`."""
+    """Connects to public addresses, and beside them only to the very host and port of `trusted`, where one is."""
 
-    def __init__(self, *, trusted: httpx.URL, limits: httpx.Limits, verify: ssl.SSLContext | bool = True) -> None:
-        self._trusted = _origin(trusted)
+    def __init__(
+        self, *, trusted: httpx.URL | None, limits: httpx.Limits, verify: ssl.SSLContext | bool = True
+    ) -> None:
+        self._trusted = None if trusted is None else _origin(trusted)
         self._inner = httpx.AsyncHTTPTransport(limits=limits, verify=verify, trust_env=False)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:

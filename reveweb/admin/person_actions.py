@@ -245,7 +245,10 @@ class ReturnCredit(Act):
         ]
 
     def obstacle(self) -> str:
-        return "" if acts.left_today(self.actor) else acts.enough(0)
+        left, most, credits = acts.left_today(self.actor), acts.grant_limit(self.actor), self.generation.credits
+        if credits > left:
+            return acts.enough(left)
+        return f"You may return {most:,} credits at a time, and this image cost {credits:,}." if credits > most else ""
 
     def run(self, form: ReasonForm) -> str:
         entry = acts.return_credit(
@@ -254,7 +257,8 @@ class ReturnCredit(Act):
             reference=self.generation.credit_reference,
             reason=form.cleaned_data["reason"],
         )
-        return f"The credit is back. After it the balance was {entry.balance_after:,}."
+        what = "The credit is" if entry.amount == 1 else f"The {entry.amount:,} credits are"
+        return f"{what} back. After it the balance was {entry.balance_after:,}."
 
 
 class ChangePlan(Act):

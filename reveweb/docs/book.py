@@ -15,7 +15,7 @@ from accounts import keys
 from billing.pages import offers
 from billing.pages.offers import Offer
 from generator import snippets
-from generator.ask.admission import CREDITS_PER_IMAGE
+from generator.ask import prices
 from generator.models import ASPECT_RATIOS, PROMPT_MAX_LENGTH
 from reveweb.docs import code, errors, reference, rendering
 from reveweb.lanes import API_BODY_BYTES
@@ -162,7 +162,9 @@ def facts(base: str) -> dict[str, Any]:
         "payments": settings.PAYMENTS,
         "plans": plans,
         "welcome_credits": settings.WELCOME_CREDITS,
-        "credits_per_image": CREDITS_PER_IMAGE,
+        "image_costs": prices.an_image_costs,
+        "credit_is_image": prices.is_one,
+        "prices": prices.listed,
         "rate_limit": settings.RATE_LIMIT_PER_MINUTE,
         "status_rate_limit": settings.STATUS_RATE_LIMIT_PER_MINUTE,
         "wait": _duration(settings.SYNC_WAIT_SECONDS),

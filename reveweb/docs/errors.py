@@ -11,9 +11,12 @@ from accounts.errors import CutApiKey, InvalidApiKey, MissingApiKey
 from generator.errors import (
     GenerationNotFound,
     IdempotencyConflict,
+    InputGone,
     InvalidIdempotencyKey,
+    InvalidRequest,
     KeyLimitReached,
     LimiterUnavailable,
+    NotOffered,
     OutOfCredits,
     RateLimited,
     TooManyAtOnce,
@@ -60,6 +63,10 @@ class Failure:
     advice: str
 
 
+_NOT_OFFERED = (
+    "The model does not do this, or not in this shape, size or quality.",
+    "Send what `message` names, or leave the field out; `param` is the field.",
+)
 # What the table's messages leave unsaid. An error without an entry shows its class's docstring and its own message.
 GUIDANCE: dict[type[Exception], tuple[str, str]] = {
     MissingApiKey: (
@@ -97,6 +104,12 @@ GUIDANCE: dict[type[Exception], tuple[str, str]] = {
     IdempotencyConflict: (
         "The `Idempotency-Key` was sent before with another body.",
         "Use a new key for a new request. The first request stands; `image_id` names its image.",
+    ),
+    InvalidRequest: _NOT_OFFERED,
+    NotOffered: _NOT_OFFERED,
+    InputGone: (
+        "A picture that the image was to be made from is not there any more.",
+        "Send it again, or name another one; `param` is its field.",
     ),
     OutOfCredits: ("The balance doesn’t cover the image.", "Buy credits or change your plan, then send it again."),
     KeyLimitReached: (

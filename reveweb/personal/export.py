@@ -17,7 +17,7 @@ from allauth.socialaccount.models import SocialAccount
 from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.core.files.base import File
-from django.core.files.storage import Storage, default_storage
+from django.core.files.storage import Storage
 from django.db import transaction
 from django.template.defaultfilters import filesizeformat
 from django.urls import reverse
@@ -30,7 +30,7 @@ from billing import ledger
 from billing.catalogue import money
 from billing.models import CreditEntry, Payment, Subscription, Wallet
 from billing.outbox import mail
-from generator.files import images, uploads
+from generator.files import images, marks, uploads
 from generator.models import Generation, Upload
 from kit import storage
 from kit.pages import by_pages
@@ -91,7 +91,7 @@ def pack(task: PersonalTask) -> None:
         jobs.update(task, step="Packing your images")
         for generation in by_pages(_with_files(wallet), ROWS_AT_ONCE):
             let_go()
-            archive.add_file(_image_name(generation), default_storage, images.path_of(generation.file_name))
+            archive.add_image(generation)
             progress.advance()
         for upload in by_pages(_uploads(wallet), ROWS_AT_ONCE):
             let_go()
@@ -156,6 +156,14 @@ class _Archive:
             return
         with file:
             self.add(name, file.chunks(CHUNK))
+
+    def add_image(self, generation: Generation) -> None:
+        """Add an image's file, with its mark; one that storage no longer has is left out."""
+        try:
+            image = marks.carried(images.read(generation.file_name), marks.mark_of(generation))
+        except FileNotFoundError:
+            return
+        self.add(_image_name(generation), (image[at : at + CHUNK] for at in range(0, len(image), CHUNK)))
 
     def close(self) -> None:
         self._file.writelines(self._zip.finalize())

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.exceptions import ImproperlyConfigured
 
 from reveweb.run import embedded
-from reveweb.settings import links
+from reveweb.settings import certificate, links
 from reveweb.settings.env import BASE_DIR, NO, env
 from reveweb.settings.where import DEBUG, SECURE, VAR_DIR
 
@@ -143,6 +143,12 @@ IMAGE_MAX_BYTES = env.whole("IMAGE_MAX_BYTES", 32 * 1024 * 1024, least=1024, mos
 UPLOAD_DAYS = env.whole("UPLOAD_DAYS", 30, least=1, most=3650)
 UPLOADS_MAX_BYTES = env.whole("UPLOADS_MAX_BYTES", 2 * 1024**3, least=20 * 1024**2, most=2**40)  # of one account
 IMAGE_MAX_PIXELS = env.whole("IMAGE_MAX_PIXELS", 40_000_000, least=1024, most=2**31 - 1)
+
+# With both, files are signed (C2PA), and an image's page shows by whom and whether they are unchanged since.
+C2PA_CERTIFICATE, C2PA_PRIVATE_KEY = env.file("C2PA_CERTIFICATE"), env.file("C2PA_PRIVATE_KEY")
+env.both("C2PA_CERTIFICATE", "C2PA_PRIVATE_KEY")
+if C2PA_CERTIFICATE:
+    certificate.compare(C2PA_CERTIFICATE, C2PA_PRIVATE_KEY)
 
 STATIC_URL = "/static/"
 STATIC_ROOT = VAR_DIR / "static"

@@ -149,6 +149,17 @@ class Env:
             raise self.refused(name, value, "an address without a path behind its host")
         return value.rstrip("/")
 
+    def file(self, name: str) -> str:
+        """Return the path of a file that can be read; one that is not absolute begins at the project's folder."""
+        if not (value := self.text(name)):
+            return ""
+        path = BASE_DIR / value
+        try:
+            with path.open("rb"):
+                return str(path)
+        except OSError as error:
+            raise ImproperlyConfigured(f"{name} must be a file that can be read: {error.strerror}.") from None
+
     def _split(self, name: str, value: str, wanted: str) -> SplitResult:
         if any(map(str.isspace, value)):
             raise self.refused(name, value, wanted)

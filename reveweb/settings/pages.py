@@ -47,7 +47,6 @@ INSTALLED_APPS = [
 # What a page passes. One layer that is not async, and there are some, makes all of it run on a thread of the request's.
 MIDDLEWARE = [
     "reveweb.middleware.named_request",
-    "reveweb.middleware.in_utf8",
     "django.middleware.security.SecurityMiddleware",
     "reveweb.middleware.ContentSecurityPolicy",
     "reveweb.middleware.PermissionsPolicy",
@@ -86,7 +85,12 @@ TEMPLATES: list[dict[str, Any]] = [
         "DIRS": [BASE_DIR / "templates"],
         "APP_DIRS": True,
         "OPTIONS": {
-            "builtins": ["django.templatetags.static", "heroicons.templatetags.heroicons", "kit.moments"],
+            "builtins": [
+                "django.templatetags.static",
+                "heroicons.templatetags.heroicons",
+                "kit.moments",
+                "generator.templatetags.prices",
+            ],
             "context_processors": [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",

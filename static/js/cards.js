@@ -19,7 +19,6 @@ function put(group) {
     const stays = old && !isNews(old, card);
     if (!old) before ? before.after(card) : here.querySelector(".group-images").prepend(card);
     else if (!stays) replace(old, card);
-    if (!stays) ready(card);
     before = stays ? old : card;
   }
   here.dataset.count = cardsOf(here).length;
@@ -35,7 +34,6 @@ function hang(group) {
     group.classList.add(group.dataset.press || !isApart ? "is-large" : "is-loose");
   }
   wall.insertBefore(group, older ?? null);
-  cardsOf(group).forEach(ready);
 }
 
 function isNews(old, card) {
@@ -48,10 +46,6 @@ function replace(old, card) {
   old.replaceWith(card);
   if (focused) card.querySelector("a, button, summary")?.focus();
   if (FINAL.includes(card.dataset.status)) announce(card);
-}
-
-function ready(card) {
-  window.htmx?.process(card);
 }
 
 function take(id) {

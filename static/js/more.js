@@ -2,6 +2,9 @@
 // Rows that stand never move: while older images follow, a last row that is not full waits for them.
 // Says "tiles" {fresh} on the document when the wall has changed; on "want-more" it brings older images at once.
 
+const MOVES = ["wheel", "touchmove", "keydown", "pointerdown"]; // of somebody who goes on
+const SETTLED = 30; // frames
+
 const footer = document.querySelector(".footer");
 let wall = null;
 let link = null;
@@ -98,14 +101,13 @@ async function comeBack() {
   const way = performance.getEntriesByType("navigation")[0]?.type;
   if (!wall || way === "navigate" || wall.childElementCount >= shown) return;
   returning = true;
-  const moves = ["wheel", "touchmove", "keydown", "pointerdown"];
   const stay = () => (returning = false);
-  for (const move of moves) addEventListener(move, stay, { passive: true, once: true });
+  for (const move of MOVES) addEventListener(move, stay, { passive: true, once: true });
   for (let before = -1; link && wall.childElementCount < shown && wall.childElementCount > before; ) {
     before = wall.childElementCount;
     await fetchMore(shown - before);
   }
-  for (const move of moves) removeEventListener(move, stay);
+  for (const move of MOVES) removeEventListener(move, stay);
   if (!returning) return;
   const tile = document.getElementById(place?.id ?? "");
   if (tile && wall.contains(tile)) scrollBy(0, topOf(tile) - place.top);
@@ -113,13 +115,24 @@ async function comeBack() {
   returning = false;
 }
 
-// From an image's page: to its tile, with the focus on it.
-function land() {
+// From an image's page: to its tile, with the focus on it. A browser takes the focus away when it goes to the address's
+// fragment by itself, some frames before or after it has loaded: so it is given until it stays, or somebody does something.
+async function land() {
   const tile = location.hash && document.getElementById(location.hash.slice(1));
   const way = performance.getEntriesByType("navigation")[0]?.type;
   if (way !== "navigate" || !tile || !wall?.contains(tile)) return;
-  tile.scrollIntoView({ block: "center" });
-  tile.querySelector(".tile-link").focus({ preventScroll: true });
+  const link = tile.querySelector(".tile-link");
+  let moved = false;
+  for (const move of MOVES) addEventListener(move, () => (moved = true), { passive: true, once: true });
+  for (let frames = 0; frames < SETTLED && !moved && link.isConnected; frames++) {
+    if (document.activeElement !== link) {
+      tile.scrollIntoView({ block: "center" });
+      link.focus({ preventScroll: true });
+      frames = 0;
+    }
+    if (document.readyState !== "complete") frames = 0;
+    await new Promise(requestAnimationFrame);
+  }
 }
 
 let pending = 0;
@@ -139,7 +152,4 @@ document.addEventListener("click", remember, { capture: true }); // it may lead 
 addEventListener("pagehide", remember);
 settle();
 comeBack();
-// Not sooner: in the frame after loading a browser takes the focus away to go to the address's fragment by itself.
-const landSoon = () => requestAnimationFrame(() => setTimeout(land));
-if (document.readyState === "complete") landSoon();
-else addEventListener("load", landSoon);
+land();

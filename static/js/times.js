@@ -32,7 +32,7 @@ function tell(place) {
   const at = new Date(place.dateTime);
   const text = words(at, place.dataset.moment);
   if (place.firstChild?.data === text) return;
-  place.title = exact.format(at);
+  place.title = place.dataset.moment === "seconds" ? text : exact.format(at);
   place.replaceChildren(text);
   if (text === place.title) return;
   const whole = document.createElement("span");

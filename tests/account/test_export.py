@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from billing.models import OutgoingMail, Wallet
-from generator.files import images, uploads
+from generator.files import images, marks, uploads
 from generator.models import Generation
 from reveweb.personal import export, jobs, tasks
 from reveweb.personal.models import PersonalTask
@@ -35,7 +35,9 @@ def test_it_holds_everything_and_no_secret(alice: User, browser: Client, belongi
     assert {"README.txt", "profile.json", "credits.json", "payments.json"} <= names
     generations = json.loads(archive.read("generations.json"))
     assert [one["prompt"] for one in generations] == ["a lighthouse", "منارة عند الفجر", "half done", "waits"]
-    assert archive.read(generations[0]["file"]) == png()
+    assert archive.read(generations[0]["file"]) == marks.carried(
+        png(), marks.mark_of(Generation.objects.earliest("pk"))
+    )
     assert generations[2]["file"] is None
     assert json.loads(archive.read("api_keys.json"))[0]["name"] == "my blog"
     sign_ins = json.loads(archive.read("sign_ins.json"))

@@ -1,11 +1,16 @@
 """History is read in the admin and changed by nobody, superusers included."""
 
+import re
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from django.contrib import admin
+from django.db.models import DateTimeField
 from django.urls import reverse
+from django.utils import timezone
+from django.utils.text import capfirst
 
 from accounts.models import ApiKey
 from billing import ledger
@@ -98,6 +103,30 @@ def test_a_superuser_lists_and_reads_but_writes_nothing(boss: Staff, name: str) 
     boss.post(f"{name}_changelist", action="delete_selected", _selected_action=[row], post="yes")
     boss.post(f"{name}_changelist", **{"form-TOTAL_FORMS": "1", "form-0-id": row, "_save": "1"}, **fields)
     assert [stable(kept) for kept in rows(name)] == [stable(kept) for kept in before]
+
+
+@pytest.mark.services
+@pytest.mark.parametrize("name", READ_ONLY)
+def test_every_time_in_a_list_and_on_a_page_is_its_readers_own(boss: Staff, name: str) -> None:
+    model = next(model for model in admin.site._registry if model._meta.label_lower.replace(".", "_") == name)
+    times = {field for field in model._meta.fields if isinstance(field, DateTimeField)}
+    moment = timezone.now() - timedelta(hours=2)
+    if optional := {field.name: moment for field in times if field.null and field.name != "deleted_at"}:
+        model._base_manager.update(**optional)
+    listed, page = boss.text(f"{name}_changelist"), boss.text(f"{name}_change", rows(name)[0]["id"])
+    for html in (listed, page):
+        said = re.sub(r"<time .*?</time>|<pre.*?</pre>|<[^>]*>", " ", html.split("<main", 1)[1], flags=re.DOTALL)
+        assert re.findall(r"\d\d:\d\d|[ap]\.m\.|noon|midnight", said) == []
+        assert re.search(r'<script type="module" src="/static/js/times\.[^"]*js"', html)
+    proven = 0
+    stamp = f'<time datetime="{moment:%Y-%m-%dT%H:%M:%SZ}" data-moment='
+    for field in times:
+        if field.name in optional:
+            assert f"field-{field.name}" not in listed or f'{stamp}"ago">' in listed
+        shown = re.findall(rf">{capfirst(field.verbose_name)}</label>.*?readonly[^>]*>(.{{5}})", page, flags=re.DOTALL)
+        assert set(shown) <= {"<time"}
+        proven += len(shown)
+    assert proven or name in ("accounts_user", "billing_creditline")  # one has a page of its own, one no times
 
 
 def stable(row: dict[str, Any]) -> dict[str, Any]:

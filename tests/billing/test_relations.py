@@ -69,7 +69,7 @@ def test_what_only_follows_has_no_reference_and_tells_what_it_is_about(wallet: W
 @pytest.mark.services
 def test_the_books_are_written_as_they_close(wallet: Wallet, statements: list[str]) -> None:
     with ledger.books(wallet) as opened:
-        opened.hold_each([(f"generation:{number}", "an image") for number in range(3)])
+        opened.hold_each([(f"generation:{number}", "an image", 1) for number in range(3)])
         assert [sql for sql in statements if sql.startswith(("INSERT", "UPDATE"))] == []
         assert opened.balance == 0
     assert len([sql for sql in statements if sql.startswith(("INSERT", "UPDATE"))]) == 4

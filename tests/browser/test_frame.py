@@ -1,5 +1,6 @@
 """What surrounds every page: themes, the way around on a phone, the keyboard."""
 
+import re
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -120,3 +121,23 @@ def test_times_are_the_readers_own_and_stay_true(visit: Visit, site: Stack) -> N
     expect(asked).to_contain_text("3 days ago")
     page.clock.fast_forward(240 * HOUR)
     expect(asked).to_contain_text(f"{there.day} {there:%B %Y}")
+
+
+def test_staff_read_times_of_their_own_too(visit: Visit, site: Stack) -> None:
+    visitor = visit(signed_in=True)
+    page = visitor.page
+    stock(site, "pictures", visitor.email, ["a lighthouse"])
+    stock(site, "promote", visitor.email)
+    visitor.context.new_cdp_session(page).send("Emulation.setTimezoneOverride", {"timezoneId": "Asia/Kathmandu"})
+    page.goto("/admin/generator/generation/")
+    listed = page.locator("#result_list .field-created_at time").first
+    expect(listed).to_contain_text(re.compile("^(just now|[1-9] minutes? ago)"))
+    at = datetime.fromisoformat(listed.get_attribute("datetime") or "")
+    there = at.astimezone(ZoneInfo("Asia/Kathmandu"))
+    expect(listed).to_have_attribute("title", f"{there.day} {there:%B %Y} at {there:%H:%M}")
+    page.locator("#result_list .field-id_shown a").first.click()
+    expect(page.locator("time[data-moment=seconds]").first).to_have_text(
+        f"{there.day} {there:%B %Y} at {there:%H:%M:%S}"
+    )
+    page.get_by_role("link", name=visitor.email).first.click()
+    expect(page.locator("#images time").first).to_contain_text(re.compile("^(just now|[1-9] minutes? ago)"))

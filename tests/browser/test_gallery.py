@@ -404,6 +404,37 @@ def test_the_way_back_from_an_old_image_leads_to_its_tile(visit: Visit, site: St
         assert shown(page)[0] == newest
 
 
+TAKE_THE_FOCUS_AWAY = """
+addEventListener("load", () => {
+  let frames = 0;
+  const step = () => {
+    if (++frames < 6) return requestAnimationFrame(step);
+    document.activeElement.blur();
+    window.taken = true;
+  };
+  step();
+});
+"""
+
+
+def test_the_tile_keeps_the_focus_that_a_browser_takes_away_late_until_somebody_goes_on(owner: Owner) -> None:
+    page = owner(numbered(5)).page
+    address = link(page, "picture 2").get_attribute("href")
+    assert address
+    page.goto(address)
+    page.add_init_script(TAKE_THE_FOCUS_AWAY)
+    page.get_by_role("main").get_by_role("link", name="Gallery").click()
+    expect(page).to_have_url(re.compile("/gallery/.*#img_"))
+    page.evaluate("new Promise((done) => (function look() { window.taken ? done() : setTimeout(look, 20) })())")
+    expect(link(page, "picture 2")).to_be_focused()
+    page.keyboard.press("ArrowRight")
+    expect(link(page, "picture 1")).to_be_focused()
+    page.evaluate("document.activeElement.blur()")
+    for _ in range(5):
+        page.evaluate(DRAWN)
+    assert page.evaluate("document.activeElement === document.body")
+
+
 def test_it_works_without_a_script(owner: Owner) -> None:
     page = owner([*numbered(29), "a red fox"], js=False).page
     tile(page, "picture 28").get_by_role("checkbox").check(force=True)

@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from playwright.sync_api import Route
+from playwright.sync_api import Route, expect
 
 from tests.browser.conftest import Visit
 
@@ -43,3 +43,55 @@ def test_nothing_jumps_while_a_page_loads(visit: Visit, path: str, signed_in: bo
     page.goto(path if signed_in else f"{named}{path}")
     page.wait_for_timeout(300)  # what the scripts do comes as they have run, and is counted with the next frame
     assert page.evaluate("window.shift") < MOST, page.evaluate("window.shifted")
+
+
+# Enough of them that a change has been drawn, and what it moves counted.
+DRAWN = (
+    "new Promise((done) => (function next(left) { left ? requestAnimationFrame(() => next(left - 1)) : done() })(6))"
+)
+FACE = "[...document.fonts].filter((face) => face.family === 'Inter').map((face) => face.status)"
+
+
+@pytest.mark.parametrize("phone", [False, True], ids=["desktop", "phone"])
+@pytest.mark.parametrize(
+    ("path", "signed_in"),
+    [
+        ("/", False),
+        ("/pricing/", False),
+        ("/docs/", False),
+        ("/accounts/login/", False),
+        ("/create/", True),
+        ("/dashboard/", True),
+        ("/dashboard/billing/", True),
+    ],
+)
+def test_nothing_jumps_when_the_type_face_comes_late(visit: Visit, path: str, signed_in: bool, phone: bool) -> None:
+    page = visit(signed_in=signed_in, phone=phone, fresh=True).page
+    page.add_init_script(COUNT)
+    held: list[Route] = []
+    page.route("**/*.woff2", lambda route: held.append(route))
+    page.goto(path, wait_until="domcontentloaded")
+    expect(page.locator("h1")).to_be_visible()
+    page.evaluate(DRAWN)
+    assert page.evaluate(FACE) == ["loading"]
+    before = page.evaluate("window.shift")
+    for route in held:
+        route.continue_()
+    page.evaluate("document.fonts.ready")
+    page.evaluate(DRAWN)
+    assert page.evaluate(FACE) == ["loaded"]
+    assert page.evaluate("window.shift") - before < MOST, page.evaluate("window.shifted")
+
+
+@pytest.mark.parametrize("phone", [False, True], ids=["desktop", "phone"])
+def test_a_page_is_whole_without_the_type_face(visit: Visit, phone: bool) -> None:
+    visitor = visit(phone=phone, fresh=True)
+    visitor.watch.expect(r"\.woff2|404")
+    page = visitor.page
+    page.add_init_script(COUNT)
+    page.route("**/*.woff2", lambda route: route.fulfill(status=404, body=""))
+    page.goto("/")
+    page.evaluate(DRAWN)
+    assert page.evaluate(FACE) == ["error"]
+    assert page.evaluate("window.shift") < MOST, page.evaluate("window.shifted")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -373,15 +373,54 @@ def test_a_heart_is_given_on_the_wall(visit: Visit) -> None:
     page.goto("/create/")
     generate(page, "a keeper")
     page.locator("[data-status=completed]").hover()
-    page.get_by_role("button", name="Favourite").click()
-    expect(page.get_by_role("button", name="Favourite")).to_have_attribute("aria-pressed", "true")
+    with page.expect_response("**/favourite/"):
+        page.get_by_role("button", name="Favourite").click()
+        expect(page.get_by_role("button", name="Favourite")).to_have_attribute("aria-pressed", "true")
     page.reload()
     expect(page.get_by_role("button", name="Favourite")).to_have_attribute("aria-pressed", "true")
 
 
+def test_a_heart_that_cannot_be_kept_is_as_it_was_and_says_so(visit: Visit) -> None:
+    visitor = visit(signed_in=True)
+    visitor.watch.expect(r"ERR_FAILED")
+    page = visitor.page
+    page.goto("/create/")
+    generate(page, "a keeper")
+    page.locator("[data-status=completed]").hover()
+    page.route("**/favourite/", lambda route: route.abort())
+    heart = page.get_by_role("button", name="Favourite")
+    heart.click()
+    expect(page.get_by_text("The image could not be changed.")).to_be_visible()
+    expect(heart).to_have_attribute("aria-pressed", "false")
+    page.unroute("**/favourite/")
+    heart.click()
+    expect(heart).to_have_attribute("aria-pressed", "true")
+    visitor.context.clear_cookies()
+    heart.click()
+    expect(page).to_have_url(re.compile("/accounts/login/"))
+
+
+def test_icons_are_drawn_whole(visit: Visit) -> None:
+    """Each stands on the page once; cards refer to it."""
+    page = visit(signed_in=True).page
+    page.goto("/create/")
+    generate(page, "a keeper")
+    page.locator("[data-status=completed]").hover()
+    sizes = page.evaluate(
+        """[...document.querySelectorAll("[data-group] svg:has(use)")].filter((icon) => icon.checkVisibility())
+           .map((icon) => [icon, icon.firstElementChild].map((part) => part.getBoundingClientRect().toJSON()))"""
+    )
+    assert len(sizes) == 4
+    for frame, drawn in sizes:
+        assert drawn["width"] > 8
+        assert frame["left"] < drawn["left"]
+        assert drawn["right"] < frame["right"]
+        assert drawn["bottom"] < frame["bottom"]
+
+
 @pytest.fixture
 def copied(visit: Visit) -> tuple[str, dict[str, str]]:
-    """An API key, and the code that the studio's dialog copies for a nasty prompt, by language."""
+    """An API key, and the code that the studio's dialog copies for a nasty prompt, by language; and the line before."""
     visitor = visit(signed_in=True, credits=9)
     secret = visitor.api_key()
     page = visitor.page
@@ -392,7 +431,8 @@ def copied(visit: Visit) -> tuple[str, dict[str, str]]:
     choose(page, "aspect_ratio", "3:2")
     page.get_by_role("button", name="Copy as API call").click()
     dialog = page.get_by_role("dialog", name="Copy as API call")
-    code: dict[str, str] = {}
+    line = dialog.locator(".call-note code").nth(1).inner_text()
+    code: dict[str, str] = {"set once": line.replace("YOUR_API_KEY", secret)}
     for language in ("curl", "Python", "JavaScript"):
         dialog.get_by_role("tab", name=language).click()
         dialog.get_by_role("button", name="Copy").click()
@@ -407,8 +447,10 @@ def copied(visit: Visit) -> tuple[str, dict[str, str]]:
 
 def test_the_copied_calls_run_as_they_are(copied: tuple[str, dict[str, str]], site: Stack) -> None:
     secret, code = copied
+    once = code.pop("set once")
+    assert once == f"export REVEWEB_API_KEY={secret}"
     assert not any("YOUR_API_KEY" in text or secret[:11] in text for text in code.values())
-    answer = json.loads(_run(["bash", "-c", code["curl"]], secret))
+    answer = json.loads(_run(["bash", "-c", f"{once}\n{code['curl']}"], ""))
     assert answer["status"] == "completed"
     assert answer["metadata"]["prompt"] == NASTY
     assert answer["metadata"]["width"] / answer["metadata"]["height"] == pytest.approx(3 / 2, abs=0.02)

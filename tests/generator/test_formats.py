@@ -1,4 +1,4 @@
-"""Whatever the upstream delivers is kept as it came, and everything that is said of it is true of its bytes."""
+"""Whatever the upstream delivers is kept as it came and marked, and all that is said of it is true of its bytes."""
 
 import io
 import zipfile
@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 from PIL import Image
 
-from generator.files import archive
+from generator.files import archive, images, plain
 from generator.models import Generation
 from tests.billing.books import audit
 from tests.conftest import Api
@@ -55,22 +55,25 @@ def test_all_that_is_said_of_an_image_is_true_of_its_bytes(
 ) -> None:
     generation = delivered(upstream, generation, data, claimed)
     assert generation.status == Status.COMPLETED
-    assert (generation.file_extension, generation.file_size) == (extension, len(data))
+    kept = images.read(generation.file_name)
+    assert (generation.file_extension, generation.file_size) == (extension, len(kept))
+    assert plain.without_words(kept) is kept
+    assert Image.open(io.BytesIO(kept)).tobytes() == Image.open(io.BytesIO(data)).tobytes()
 
     answer = api.get(f"/v1/reve-image/status/{generation.public_id}").json()
     assert answer["url"].endswith(f".{extension}")
     assert (answer["metadata"]["width"], answer["metadata"]["height"]) == size
 
     served = api.client.get(urlsplit(answer["url"]).path)
-    assert (served["Content-Type"], served["Content-Length"]) == (kind, str(len(data)))
-    assert served.getvalue() == data
+    assert (served["Content-Type"], served["Content-Length"]) == (kind, str(len(kept)))
+    assert served.getvalue() == kept
 
     api.client.force_login(generation.wallet.user)
     page = f"/gallery/{generation.public_id}/"
     saved = api.client.get(f"{page}download/")
     assert saved["Content-Type"] == kind
     assert f'.{extension}"' in saved["Content-Disposition"]
-    assert saved.getvalue() == data
+    assert saved.getvalue() == kept
 
     details = " ".join(api.client.get(page).content.decode().split())
     assert f"{size[0]} × {size[1]} pixels" in details

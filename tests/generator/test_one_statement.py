@@ -26,7 +26,7 @@ from generator.ask.admission import Admission, ImageRequest
 from generator.ask.callers import Caller
 from generator.errors import GeneratorError, KeyLimitReached, OutOfCredits, RateLimited, TooManyAtOnce
 from generator.jobs import lifecycle
-from generator.models import Generation, KeyMonth
+from generator.models import Generation, Group, KeyMonth
 from kit import postgres
 from kit.threads import in_thread
 from tests.billing import books
@@ -58,8 +58,8 @@ def at_one_go(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     ids: list[str] = []
     admit = one_statement.admit
 
-    async def note(caller: Caller, generation: Generation) -> int | None:
-        balance = await admit(caller, generation)
+    async def note(caller: Caller, group: Group, generation: Generation) -> int | None:
+        balance = await admit(caller, group, generation)
         if balance is not None:
             ids.append(generation.public_id)
         return balance
@@ -159,7 +159,7 @@ class Customer:
             )
             for entry in entries
         ]
-        own = {"id", "public_id", "wallet", "api_key", "file_token", "created_at", "due_at", "deadline_at"}
+        own = {"id", "public_id", "wallet", "api_key", "file_token", "created_at", "due_at", "deadline_at", "group"}
         fields = [field.attname for field in Generation._meta.concrete_fields if field.name not in own]
         made = [
             [getattr(one, name) is not None if name.endswith("_at") else getattr(one, name) for name in fields]

@@ -15,7 +15,7 @@ from django.utils import timezone
 from billing import ledger
 from billing.models import CreditEntry, OutgoingMail, Wallet
 from billing.outbox import rendering
-from generator.files import images, standing, unstored
+from generator.files import images, marks, standing, unstored
 from generator.jobs import engine, lifecycle, sweep, worker
 from generator.models import Generation
 from generator.upstreams import errors
@@ -73,6 +73,11 @@ def reload(generation: Generation) -> Generation:
     return Generation.objects.get(pk=generation.pk)
 
 
+def marked(generation: Generation) -> bytes:
+    """Return the image as it is stored."""
+    return marks.stored(png(), marks.mark_of(generation))
+
+
 def kept(var: Path) -> list[str]:
     return sorted(path.name for path in var.iterdir()) if var.exists() else []
 
@@ -104,7 +109,7 @@ def test_an_image_that_cannot_be_stored_is_stored_later_and_charged_once(
     work(upstream)
     done = reload(generation)
     assert done.status == Status.COMPLETED
-    assert bucket.objects[f"images/{images.path_of(done.file_name)}"] == png()
+    assert bucket.objects[f"images/{images.path_of(done.file_name)}"] == marked(done)
     assert (len(upstream.sent), upstream.fetched, kept(var)) == (1, 1, [])
     assert audit(wallet) == 2
 
@@ -184,7 +189,7 @@ def test_bytes_that_a_disk_has_spoilt_are_fetched_again(
 def test_without_room_here_it_waits_all_the_same_and_nothing_more_is_sent(
     wallet: Wallet, upstream: Upstream, bucket: Bucket, var: Path, settings: Any
 ) -> None:
-    settings.UNSTORED_MAX_BYTES = len(png()) + 1
+    settings.UNSTORED_MAX_BYTES = len(png()) + 1000  # for one, as it is marked
     first, second = ask(wallet), ask(wallet)
     work(upstream)
     assert len(kept(var)) == 1

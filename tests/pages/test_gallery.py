@@ -12,9 +12,10 @@ from django.core.files.storage import default_storage
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from accounts import keys
-from accounts.models import User
+from accounts.models import ApiKey, User
 from billing.models import Wallet
 from generator.files import images
 from generator.library import listing, trash
@@ -236,6 +237,66 @@ def test_where_it_came_from(browser: Client, draw: Draw, alice: User) -> None:
     assert found(browser, "?source=studio") == [by_hand.public_id]
     assert found(browser, "?source=api") == the_ids(by_blog, by_shop)
     assert found(browser, f"?source=key-{shop.pk}") == [by_shop.public_id]
+
+
+def offered(client: Client, query: str = "") -> list[str]:
+    """The names of the sources that the filter lists, and the heading among them."""
+    panel = client.get(f"/gallery/{query}").content.decode().split("filter-sources", 1)[1].split("</fieldset>", 1)[0]
+    return re.findall(r"<(?:span|p)[^>]*>([^<]+)</", panel)
+
+
+def test_keys_that_work_are_offered_first_and_ended_ones_by_their_images(
+    browser: Client, draw: Draw, alice: User, wallet: Wallet
+) -> None:
+    old, gone, empty, late, new = (
+        keys.mint(user=alice, name=name)[0] for name in ("old", "gone", "empty", "late", "new")
+    )
+    by_old = draw(api_key=old)
+    assert wallet.generations.filter(pk=draw(api_key=gone).pk).update(deleted_at=timezone.now())
+    draw(api_key=late)
+    for key in (old, gone, empty):
+        keys.revoke(key)
+    ApiKey.objects.filter(pk=late.pk).update(expires_at=timezone.now())
+    usual = ["Anywhere", "Studio", "API, any key", "new"]
+    assert offered(browser) == [*usual, "Keys that have ended", "late (expired)", "old (revoked)"]
+    assert found(browser, f"?source=key-{old.pk}") == [by_old.public_id]
+    Generation.objects.filter(api_key__in=[old, late]).update(deleted_at=timezone.now())
+    draw(api_key=new)
+    assert offered(browser) == usual
+
+
+def test_a_key_without_images_filters_all_the_same(browser: Client, draw: Draw, alice: User) -> None:
+    """Dropped from the address it would stand for all images, which “Select all” deletes."""
+    key, _ = keys.mint(user=alice, name="shop")
+    keys.revoke(key)
+    kept = draw()
+    query = f"source=key-{key.pk}"
+    assert "shop (revoked)" in browser.get(f"/gallery/?{query}").content.decode()
+    assert found(browser, f"?{query}") == []
+    assert browser.get(f"/gallery/count/?{query}").json()["count"] == 0
+    everything = {"all": "1", "filter": query, "newest": kept.public_id, "count": "1"}
+    browser.post("/gallery/delete/", everything)
+    assert found(browser) == [kept.public_id]
+
+
+def test_as_many_ended_keys_as_there_may_be_are_found_by_one_join(
+    alice: User, draw: Draw, wallet: Wallet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = timezone.now()
+    made = [ApiKey(user=alice, name="x", prefix=f"rv_{n:08}", digest=str(n), revoked_at=ended) for n in range(300)]
+    ApiKey.objects.bulk_create(made)
+    images = [draw(api_key=made[n]) for n in range(5)]
+    monkeypatch.setattr(listing, "ENDED_MOST", 3)
+    with CaptureQueriesContext(connection) as captured:
+        sources = listing.keys_of(wallet)
+    assert list(sources.ended) == [f"key-{image.api_key_id}" for image in reversed(images)][:3]
+    assert not sources.live
+    assert len(captured) == 2
+    on_sqlite = connection.vendor == "sqlite"
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN {'QUERY PLAN ' if on_sqlite else ''}{captured.captured_queries[-1]['sql']}")
+        plan = str(cursor.fetchall())
+    assert "generation_by_key (api_key_id=?)" in plan if on_sqlite else "SubPlan" not in plan
 
 
 def test_days_are_both_included(browser: Client, draw: Draw) -> None:

@@ -3,10 +3,13 @@
 import re
 from typing import Any
 
+import httpx
 import pytest
 from django.test import Client
 
+from billing.models import Order
 from reveweb.pages import errors
+from tests.payments.conftest import Customer
 
 TERMS, PRIVACY, STATUS = "https://acme.example/terms", "https://acme.example/privacy", "https://status.acme.example"
 
@@ -49,6 +52,46 @@ def test_who_buys_is_told_what_they_accept(browser: Client, settings: Any) -> No
     html = browser.get("/dashboard/billing/checkout/?kind=plan&slug=basic").content.decode()
     assert html.index("By buying you accept") < html.index("Continue to payment")
     assert links(html)[:2] == [TERMS, PRIVACY]
+
+
+@pytest.mark.services
+@pytest.mark.usefixtures("lawyer")
+@pytest.mark.parametrize(("kind", "slug"), [("pack", "pack-50"), ("plan", "basic")])
+def test_who_pays_is_told_on_stripes_own_page(
+    browser: Client, customer: Customer, settings: Any, kind: str, slug: str
+) -> None:
+    def payment_page() -> str:
+        return httpx.get(browser.post("/dashboard/billing/checkout/", {"kind": kind, "slug": slug})["Location"]).text
+
+    settings.TERMS_URL = f"{TERMS}/(2026)"
+    html = payment_page()
+    assert links(html) == [f"{TERMS}/%282026%29", PRIVACY]
+    assert "By paying you accept our terms of use and our privacy policy." in re.sub(r"<[^>]+>", "", html)
+    Order.objects.update(status=Order.Status.EXPIRED)
+    settings.TERMS_URL = settings.PRIVACY_URL = ""
+    assert "you accept" not in payment_page()
+    settings.TERMS_URL = f"{TERMS}/{'x' * 1200}"  # longer than Stripe takes: the sale goes on without it
+    Order.objects.update(status=Order.Status.EXPIRED)
+    assert "you accept" not in payment_page()
+
+
+@pytest.mark.services
+@pytest.mark.usefixtures("lawyer")
+def test_the_billing_portal_has_them(browser: Client, customer: Customer, settings: Any) -> None:
+    def portal() -> list[str]:
+        return links(httpx.get(browser.post("/dashboard/billing/portal/")["Location"]).text)
+
+    assert portal() == [TERMS, PRIVACY]
+    settings.TERMS_URL = ""
+    assert portal() == [PRIVACY]
+    settings.PRIVACY_URL = ""
+    assert portal() == []
+
+
+def test_the_apis_document_names_the_terms(client: Client, db: None, lawyer: None, settings: Any) -> None:
+    assert client.get("/v1/openapi.json").json()["info"]["termsOfService"] == TERMS
+    settings.TERMS_URL = ""
+    assert "termsOfService" not in client.get("/v1/openapi.json").json()["info"]
 
 
 def test_a_page_that_broke_leads_to_the_status(lawyer: None, rf: Any) -> None:

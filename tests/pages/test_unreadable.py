@@ -120,6 +120,24 @@ def test_a_charset_that_nothing_is_written_in_changes_nothing(charset: str, db: 
     assert Utf8Request(scope, BytesIO()).GET["q"] == "é"
 
 
+@pytest.mark.parametrize("charset", ["undefined", "utf-7", "idna", "latin-1", "nonsense"])
+@pytest.mark.parametrize("shape", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x"])
+def test_nor_does_it_change_a_form(charset: str, shape: str, db: None) -> None:
+    in_parts = '--x\r\nContent-Disposition: form-data; name="q"\r\n\r\né\r\n--x--\r\n'.encode()
+    body = in_parts if "multipart" in shape else b"q=%C3%A9"
+    headers = [(b"content-type", f"{shape}; charset={charset}".encode()), (b"content-length", str(len(body)).encode())]
+    scope = {"method": "POST", "path": "/", "query_string": b"", "headers": headers}
+    request = Utf8Request(scope, BytesIO(body))
+    request.encoding = charset
+    assert request.POST["q"] == "é"
+
+
+def test_every_request_is_one_in_utf8() -> None:
+    from reveweb.asgi import held, pages  # only now: it wants the static files to be there
+
+    assert pages.request_class is held.request_class is Utf8Request
+
+
 def test_a_query_has_no_nul_which_postgresql_could_not_compare() -> None:
     scope = {"method": "GET", "path": "/", "query_string": b"q=a%00b", "headers": []}
     assert Utf8Request(scope, BytesIO()).GET["q"] == "a\ufffdb"

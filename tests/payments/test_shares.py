@@ -39,7 +39,7 @@ def test_many_take_what_one_takes(customer: Customer, desk: Desk, charge: str, p
 @pytest.mark.parametrize("between", ["a hold", "a return", "a failure", "a dispute", "another failure"])
 def test_nothing_that_comes_between_two_changes_it(customer: Customer, desk: Desk, charge: str, between: str) -> None:
     with ledger.books(customer.wallet) as books:
-        books.hold_each([(f"generation:{number}", "an image") for number in range(20)])
+        books.hold_each([(f"generation:{number}", "an image", 1) for number in range(20)])
     desk(f"charges/{charge}/refund", amount=125)
     customer.follow()
     match between:

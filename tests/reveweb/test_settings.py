@@ -12,7 +12,7 @@ import pytest
 
 from reveweb.settings.work import SANDBOX_FAILURES
 from sandbox.failures import Mode
-from tests import ROOT
+from tests import ROOT, certificates
 
 SOURCES = [path.read_text() for path in (ROOT / "reveweb" / "settings").glob("*.py")]
 VARIABLES = {name: kind for kind, name in re.findall(r'env\.(\w+)\(\s*"([A-Z0-9_]+)"', "".join(sorted(SOURCES)))}
@@ -64,6 +64,8 @@ OF_ITS_KIND = {
 }
 AND_THESE = {
     "ACCENT_HUE": ["361"],
+    "C2PA_CERTIFICATE": ["/no/such/file", "/", "LICENSE"],
+    "C2PA_PRIVATE_KEY": ["/no/such/file", "/", "LICENSE"],
     "CELERY_BROKER_URL": [
         "localhost",
         "http://h",
@@ -120,6 +122,8 @@ ALONE = [
     {"GOOGLE_CLIENT_ID": "x"},
     {"GOOGLE_CLIENT_SECRET": "x"},
     {"GITHUB_CLIENT_ID": "x"},
+    {"C2PA_CERTIFICATE": "LICENSE"},
+    {"C2PA_PRIVATE_KEY": "LICENSE"},
     {"S3_SECRET_KEY": "x"},
     {"S3_ENDPOINT_URL": "https://s3.example.com"},
     {"S3_REGION": "x"},
@@ -268,6 +272,17 @@ def test_lists_have_no_blanks(tmp_path: Path) -> None:
 
 def test_a_senders_name_may_hold_anything(tmp_path: Path) -> None:
     assert read("DEFAULT_FROM_EMAIL", tmp_path, SITE_NAME='Images, "Inc"') == '"Images, \\"Inc\\"" <noreply@localhost>'
+
+
+def test_a_certificate_wants_its_own_key(tmp_path: Path) -> None:
+    (ours, key), (_, other) = certificates.make(tmp_path), certificates.make(tmp_path, "Other")
+    assert read("C2PA_CERTIFICATE", tmp_path, C2PA_CERTIFICATE=ours, C2PA_PRIVATE_KEY=key) == ours
+    wrong = {"C2PA_CERTIFICATE": ours, "C2PA_PRIVATE_KEY": other}, {"C2PA_CERTIFICATE": key, "C2PA_PRIVATE_KEY": key}
+    answers = check_each([PRODUCTION | case for case in [*wrong, {**wrong[0], "C2PA_PRIVATE_KEY": ours}]], tmp_path)
+    assert [status for status, _ in answers] == [1, 1, 1]
+    assert "C2PA_PRIVATE_KEY is not the key of the first certificate in C2PA_CERTIFICATE" in answers[0][1]
+    assert "C2PA_CERTIFICATE must be a file of certificates" in answers[1][1]
+    assert "C2PA_PRIVATE_KEY must be a file with a key" in answers[2][1]
 
 
 def test_hsts_binds_this_host_alone(tmp_path: Path) -> None:

@@ -62,6 +62,14 @@ def test_it_is_sent_compressed_to_whoever_takes_that() -> None:
     assert response["Content-Encoding"] == "gzip"
 
 
+def test_what_could_be_opened_as_a_page_has_a_policy_and_styles_and_scripts_carry_none_along() -> None:
+    policies = {
+        name: fetched(name=name)[0].has_header("Content-Security-Policy")
+        for name in (NAME, "js/theme.js", "img/landing/sunrise.webp")
+    }
+    assert policies == {NAME: False, "js/theme.js": False, "img/landing/sunrise.webp": True}
+
+
 @pytest.mark.django_db
 def test_the_type_face_is_asked_for_by_the_page_and_the_styles_at_one_address_and_kept_for_good() -> None:
     """What the page preloads and the styles then fetch elsewhere would come twice."""

@@ -26,6 +26,7 @@ calls = Calls()
     """
     allow_promotion_codes:flag automatic_tax{enabled:flag!} billing_address_collection=auto|required cancel_url
     client_reference_id:200 customer customer_creation=always|if_required customer_email:800
+    custom_text{after_submit{message:1200!} submit{message:1200!}}
     customer_update{address=auto|never name=auto|never}
     expires_at:int invoice_creation{enabled:flag! invoice_data{description metadata}}
     line_items[]{price! quantity:1.. metadata}! locale metadata mode=payment|subscription!
@@ -57,6 +58,7 @@ def _create(world: World, _: str, params: Params) -> Obj:
         enabled=bool((params.pop("automatic_tax", None) or {}).get("enabled"))
     )
     session["tax_id_collection"] |= params.pop("tax_id_collection", None) or {}
+    session["custom_text"] |= params.pop("custom_text", None) or {}
     creation = params.pop("invoice_creation", None) or {}
     if mode == "payment":
         data = creation.get("invoice_data") or {}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import jinja2
+from markupsafe import Markup, escape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -38,6 +40,12 @@ def _time(moment: int) -> str:
     return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
+def _marked_up(text: str) -> Markup:
+    """Return custom text as HTML: of Markdown, links to the web and bold words are taken, as at Stripe."""
+    words = re.sub(r"\[([^\[\]]+)\]\((https?://[^\s()]+)\)", r'<a href="\2">\1</a>', str(escape(text)))
+    return Markup(re.sub(r"\*\*(.+?)\*\*", r"<strong>\1</strong>", words))  # noqa: S704 (escaped above)
+
+
 _templates = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
     autoescape=True,
@@ -48,6 +56,7 @@ _templates = jinja2.Environment(
 _templates.filters |= {
     "money": in_words,
     "date": _date,
+    "marked_up": _marked_up,
     "time": _time,
     "price": subscriptions.in_words,
     "period": subscriptions.period_in_words,

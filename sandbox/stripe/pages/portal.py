@@ -31,6 +31,7 @@ class PortalPage(Page):
             "plans": [(each, *self._plan(each, features)) for each in plans],
             "invoices": world.all("invoice", customer=customer),
             "flow": (obj["flow"] or {}).get("type", ""),
+            "legal": self._legal(obj),
         }
 
     def act(self, obj: Obj, fields: Fields, action: str) -> str:
@@ -116,6 +117,11 @@ class PortalPage(Page):
     def _features(self, session: Obj) -> Obj:
         features: Obj = self.world.get("billing_portal.configuration", session["configuration"])["features"]
         return features
+
+    def _legal(self, session: Obj) -> list[tuple[str, str]]:
+        profile = self.world.get("billing_portal.configuration", session["configuration"])["business_profile"]
+        links = (("Terms", profile["terms_of_service_url"]), ("Privacy", profile["privacy_policy_url"]))
+        return [(words, url) for words, url in links if url]
 
     def _subscription(self, session: Obj, fields: Fields) -> Obj:
         subscription = self.world.get("subscription", str(fields.get("subscription", "")))

@@ -29,6 +29,20 @@ def test_its_heading_says_what_is_bought_and_its_price_stands_there_once(shop: S
     assert (once.count("5.00 USD"), monthly.count("9.00 USD")) == (1, 1)
 
 
+def test_custom_text_is_shown_with_its_links_and_nothing_else_of_it_is_html(shop: Shop) -> None:
+    before = "**By paying** you accept our [terms](https://shop.example/?a=1&b=2). <b>[x](javascript:alert(1))</b>"
+    texts: Any = {"submit": {"message": before}, "after_submit": {"message": "Thank you."}}
+    session = shop.session(shop.pack, custom_text=texts)
+    assert session.custom_text.to_dict()["submit"] == {"message": before}
+    page = httpx.get(str(session.url)).text
+    above, _, below = page.partition('<button class="main">')
+    assert '<strong>By paying</strong> you accept our <a href="https://shop.example/?a=1&amp;b=2">terms</a>.' in above
+    assert "&lt;b&gt;[x](javascript:alert(1))&lt;/b&gt;" in above
+    assert "Thank you." in below
+    with pytest.raises(stripe.InvalidRequestError, match="custom_text"):
+        shop.session(shop.pack, custom_text={"submit": {"message": "x" * 1201}})
+
+
 def test_several_of_a_thing_are_listed_with_their_price(shop: Shop) -> None:
     page = httpx.get(str(shop.session(shop.pack, line_items=[{"price": shop.pack, "quantity": 3}]).url)).text
     assert "× 3" in page

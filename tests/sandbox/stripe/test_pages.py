@@ -42,6 +42,15 @@ def test_the_portal_shows_the_plan_the_invoices_and_the_way_back(shop: Shop) -> 
     assert "Change plan" not in page
 
 
+def test_the_portal_links_to_the_shops_terms(shop: Shop) -> None:
+    features: Any = {"invoice_history": {"enabled": True}}
+    profile: Any = {"terms_of_service_url": "https://shop.example/terms"}
+    made = shop.stand.v1.billing_portal.configurations.create({"features": features, "business_profile": profile})
+    page = httpx.get(_portal(shop, configuration=made.id)).text
+    assert '<a href="https://shop.example/terms">Terms</a>' in page
+    assert "Privacy" not in page
+
+
 def test_the_plan_is_switched_where_the_configuration_offers_it(shop: Shop) -> None:
     subscription = shop.subscribe()
     shop.stand.desk("clock/advance", days=3)

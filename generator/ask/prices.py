@@ -1,0 +1,270 @@
+"""What can be asked for and what it costs, in credits: models on offer and their prices, a second old at most.
+
+What somebody pays is read here once, at admission, and kept with each generation: no later price changes it.
+"""
+
+import json
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+from django.utils import timezone
+
+from generator.errors import NotOffered, UpstreamPaused
+from generator.models import ImageModel, Operation, Price, Route
+from kit.text import counted
+from kit.threads import in_thread
+
+CACHE_SECONDS = 1.0
+UNPRICED = 1  # credits: what an image costs that no row tells a price for
+
+_DOES = {
+    Operation.CREATE: "draw from words alone",
+    Operation.EDIT: "edit pictures",
+    Operation.REMIX: "draw from reference pictures",
+}
+
+
+class Wanted(Protocol):
+    """What a price depends on. No model: the first on offer that does it; size and quality "": the model's first."""
+
+    @property
+    def operation(self) -> Operation: ...
+    @property
+    def model(self) -> ImageModel | None: ...
+    @property
+    def aspect_ratio(self) -> str: ...
+    @property
+    def size(self) -> str: ...
+    @property
+    def quality(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class Quote:
+    """What one image of a request is made with, in full, and its price in credits."""
+
+    model: ImageModel
+    size: str
+    quality: str
+    credits: int
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """The models that people may choose, which operations each has a route for, and the prices, as of one moment."""
+
+    at: float
+    active: tuple[ImageModel, ...]
+    routes: frozenset[tuple[int, str]]
+    prices: dict[tuple[int, str, str, str], int]
+
+    @cached_property
+    def offered(self) -> tuple[ImageModel, ...]:
+        """Those that have a route, in their order."""
+        return tuple(model for model in self.active if self.operations_of(model))
+
+    @cached_property
+    def spread(self) -> tuple[int, int]:
+        """The lowest and the highest price of an image, of all that is offered."""
+        prices = [
+            self.price_of(model, operation, size, quality)
+            for model in self.offered
+            for operation in self.operations_of(model)
+            for size in model.sizes or [""]
+            for quality in model.qualities or [""]
+        ]
+        return (min(prices), max(prices)) if prices else (UNPRICED, UNPRICED)
+
+    def operations_of(self, model: ImageModel) -> tuple[Operation, ...]:
+        """What a model is offered for, as far as there is a route."""
+        return tuple(one for one in Operation if one in model.operations and (model.pk, one.value) in self.routes)
+
+    def price_of(self, model: ImageModel, operation: Operation, size: str, quality: str) -> int:
+        """The newest price for exactly this, or else for what it is one of."""
+        size, quality = size or _first(model.sizes), quality or _first(model.qualities)
+        for one in ((size, quality), (size, ""), ("", quality), ("", "")):
+            if (credits := self.prices.get((model.pk, operation.value, *one))) is not None:
+                return credits
+        return UNPRICED
+
+
+def offered() -> tuple[ImageModel, ...]:
+    """Return the models that people may choose, in their order: the first is what is used unasked."""
+    return current().offered
+
+
+def operations_of(model: ImageModel) -> tuple[Operation, ...]:
+    """Return what `model` is offered for."""
+    return current().operations_of(model)
+
+
+def model_called(slug: str) -> ImageModel | None:
+    """Return the active model that the API calls `slug`, also one that no route leads to just now."""
+    return next((model for model in current().active if model.slug == slug), None)
+
+
+def price_of(model: ImageModel, operation: Operation, size: str = "", quality: str = "") -> int:
+    """Return the credits that one image costs now. Size and quality "": those that are used unasked."""
+    return current().price_of(model, operation, size, quality)
+
+
+def quote(wanted: Wanted) -> Quote:
+    """Return what an image is made with, and what it costs now. Raises NotOffered, UpstreamPaused where nothing is."""
+    return _quoted(current(), wanted)
+
+
+async def quote_soon(wanted: Wanted) -> Quote:
+    """Do as `quote`, on an event loop."""
+    catalogue = _fresh()
+    if catalogue is None:
+        catalogue = await in_thread(current)
+    return _quoted(catalogue, wanted)
+
+
+def unasked(operation: Operation = Operation.CREATE) -> int:
+    """Return what an image costs with the model, size and quality that are used unasked."""
+    model = next((one for one in offered() if operation in operations_of(one)), None)
+    return price_of(model, operation) if model else UNPRICED
+
+
+def an_image_costs() -> str:
+    """Return the price of an image in words, of all that is offered: "1 credit", or "from 1 credit"."""
+    least, most = current().spread
+    return ("" if least == most else "from ") + counted(least, "credit")
+
+
+def lowest() -> int:
+    """Return the credits that the cheapest image on offer costs."""
+    return current().spread[0]
+
+
+def is_the_same() -> bool:
+    """Whether all images on offer cost the same."""
+    least, most = current().spread
+    return least == most
+
+
+def is_one() -> bool:
+    """Whether a credit is an image: everything on offer costs 1."""
+    return current().spread == (1, 1)
+
+
+def prices_json(models: Iterable[ImageModel] | None = None) -> str:
+    """Return the prices as a page's script reads them: {model: {operation: {"size|quality": credits}}}.
+
+    Every choice that a model offers has an entry; "" stands for what is used unasked.
+    """
+    catalogue = current()
+    return json.dumps(
+        {
+            model.slug: {
+                operation.value: {
+                    f"{size}|{quality}": catalogue.price_of(model, operation, size, quality)
+                    for size in ["", *model.sizes]
+                    for quality in ["", *model.qualities]
+                }
+                for operation in catalogue.operations_of(model)
+            }
+            for model in (catalogue.offered if models is None else models)
+        }
+    )
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A price as it stands in a list: of a model, for what it is asked to do, in which size and quality."""
+
+    model: ImageModel
+    operation: Operation
+    size: str
+    quality: str
+    credits: int
+
+
+def listed() -> list[Listed]:
+    """Return the price of every choice that is on offer."""
+    catalogue = current()
+    return [
+        Listed(model, operation, size, quality, catalogue.price_of(model, operation, size, quality))
+        for model in catalogue.offered
+        for operation in catalogue.operations_of(model)
+        for size in model.sizes or [""]
+        for quality in model.qualities or [""]
+    ]
+
+
+_seen: Catalogue | None = None
+
+
+def current() -> Catalogue:
+    """Return what is offered, as it was a second ago at most."""
+    global _seen
+    catalogue = _fresh() or _read()
+    _seen = catalogue
+    return catalogue
+
+
+def forget() -> None:
+    """Have the next question ask the database."""
+    global _seen
+    _seen = None
+
+
+def _fresh() -> Catalogue | None:
+    return _seen if _seen is not None and time.monotonic() - _seen.at <= CACHE_SECONDS else None
+
+
+def _read() -> Catalogue:
+    at = time.monotonic()  # before the reading: what changes during it is seen a second later
+    begun = Price.objects.filter(since__lte=timezone.now()).order_by("since", "pk")
+    rows = begun.values_list("model", "operation", "size", "quality", "credits")
+    return Catalogue(
+        at=at,
+        active=tuple(ImageModel.objects.filter(is_active=True)),
+        routes=frozenset(Route.objects.filter(is_active=True).values_list("model", "operation")),
+        # The later one of two for the same takes the other's place.
+        prices={(model, operation, size, quality): credits for model, operation, size, quality, credits in rows},
+    )
+
+
+def _quoted(catalogue: Catalogue, wanted: Wanted) -> Quote:
+    model = _model_for(catalogue, wanted)
+    size, quality = wanted.size or _first(model.sizes), wanted.quality or _first(model.qualities)
+    for param, value, choices in (
+        ("aspect_ratio", wanted.aspect_ratio, model.aspect_ratios),
+        ("size", size, model.sizes or [""]),
+        ("quality", quality, model.qualities or [""]),
+    ):
+        if value not in choices:
+            raise NotOffered(param, _choose(model, choices))
+    return Quote(model, size, quality, catalogue.price_of(model, wanted.operation, size, quality))
+
+
+def _model_for(catalogue: Catalogue, wanted: Wanted) -> ImageModel:
+    does = _DOES[wanted.operation]
+    if wanted.model is None:
+        if not catalogue.offered:
+            raise UpstreamPaused
+        model = next((one for one in catalogue.offered if wanted.operation in catalogue.operations_of(one)), None)
+        if model is None:
+            raise NotOffered("model", f"there is none that can {does}")
+        return model
+    model = next((one for one in catalogue.active if one.pk == wanted.model.pk), None)
+    if model is None:
+        raise NotOffered("model", f"{wanted.model.slug} is not offered any more")
+    if wanted.operation not in catalogue.operations_of(model):
+        raise NotOffered("model", f"{model.slug} does not {does}")
+    return model
+
+
+def _choose(model: ImageModel, choices: list[str]) -> str:
+    if choices == [""]:
+        return f"{model.slug} has no choice of it; leave it out"
+    return f"{model.slug} takes {', '.join(choices)}"
+
+
+def _first(choices: list[str]) -> str:
+    return choices[0] if choices else ""
