@@ -26,7 +26,5 @@ def check_keys(*, databases: Sequence[str] | None = None, **_: Any) -> list[Chec
                 found.append(Doubt(f"{upstream.slug} draws nothing: {words}", id="generator.W001"))
             elif not secret.is_newest(upstream.secret):
                 hint = "Run manage.py upstreams --reseal before it is taken out of SECRET_KEY_FALLBACKS."
-                found.append(
-                    Warning(f"The key of {upstream.slug} needs a former SECRET_KEY.", hint, id="generator.W002")
-                )
+                found.append(Doubt(f"The key of {upstream.slug} needs a former SECRET_KEY.", hint, id="generator.W002"))
     return found

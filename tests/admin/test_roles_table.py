@@ -351,7 +351,7 @@ def _product(kind: str, page: str, **data: object) -> Send:
 
 def _drawing(table: str, page: str, **data: object) -> Send:
     """Add or change a model, an upstream or a route."""
-    kinds = {"imagemodel": ImageModel, "upstream": Upstream, "route": Route}
+    kinds: dict[str, Any] = {"imagemodel": ImageModel, "upstream": Upstream, "route": Route}
 
     def send(client: Client, rows: Rows) -> Any:
         one = kinds[table].objects.order_by("pk").values_list("pk", flat=True)[0]

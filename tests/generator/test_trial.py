@@ -43,7 +43,7 @@ def test_it_draws_and_the_picture_is_shown_small(server: CannedServer, upstream:
     assert outcome.picture.startswith("data:image/webp;base64,")
     method, path, headers, body = server.requests[0]
     assert (method, path) == ("POST", "/v1/reve-image/generate")
-    assert headers["Authorization"] == f"Bearer {KEY}"
+    assert headers["authorization"] == f"Bearer {KEY}"
     assert json.loads(body)["prompt"] == trial.PROMPT
 
 
@@ -52,7 +52,7 @@ def test_it_draws_and_the_picture_is_shown_small(server: CannedServer, upstream:
     [
         (401, {"message": "Your key is not known."}, "Your key is not known."),
         (402, {"message": "insufficient credits"}, "The image service is not available right now."),
-        (500, {"message": f"Traceback: {KEY}"}, "gave no reason"),
+        (500, {"message": f"Traceback: {KEY}"}, "Internal Server Error"),
     ],
 )
 def test_what_it_refuses_is_told_in_words_that_may_be_shown(
