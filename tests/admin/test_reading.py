@@ -29,6 +29,7 @@ from billing.models import (
 from billing.staff import acts
 from generator.ask import admission
 from generator.jobs import lifecycle
+from generator.jobs.changes import Useless
 from generator.models import Generation, UpstreamTrouble
 from tests.admin.conftest import REASON, Staff
 from tests.billing.books import audit

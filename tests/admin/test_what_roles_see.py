@@ -13,6 +13,7 @@ from billing.outbox import mail
 from billing.staff import acts
 from generator.ask import admission
 from generator.jobs import lifecycle
+from generator.jobs.changes import Useless
 from generator.models import Generation, UpstreamTrouble
 from reveweb.admin import person_actions
 from tests.admin.conftest import REASON, Staff, finish
