@@ -28,6 +28,7 @@ from generator.errors import (
     LimiterUnavailable,
     NotOffered,
     OutOfCredits,
+    PictureRefused,
     RateLimited,
     TooManyAtOnce,
     UploadNotFound,
@@ -105,6 +106,7 @@ ANSWERS: dict[type[Exception], Answer] = {
     InvalidRequest: NOT_OFFERED,
     NotOffered: NOT_OFFERED,
     InputGone: Answer(422, "invalid_request", "A picture that it was to be made from is not there any more."),
+    PictureRefused: Answer(422, "invalid_request", "A picture that you sent or named cannot be used."),
     UploadsFull: Answer(
         422,
         "uploads_full",
@@ -180,7 +182,7 @@ def refusal(status: int, request: HttpRequest) -> Answer:
     kind = REFUSALS[status]
     most = most_bytes(request.path_info, request.headers.get("Content-Type", ""))
     error = BodyTooLarge(most) if kind is BodyTooLarge else kind()
-    return _told(answer_of(error), error)
+    return told(answer_of(error), error)
 
 
 def answer_of(error: Exception) -> Answer:
@@ -203,7 +205,7 @@ def error_response(answer: Answer, *, image_id: str | None = None) -> JsonRespon
 
 
 def _on_domain_error(request: HttpRequest, error: Exception) -> HttpResponse:
-    response = error_response(_told(answer_of(error), error), image_id=getattr(error, "public_id", None))
+    response = error_response(told(answer_of(error), error), image_id=getattr(error, "public_id", None))
     rate = getattr(error, "rate", None)
     describe_standing(request, response, rate, getattr(error, "balance", None))
     if isinstance(error, RateLimited):
@@ -217,7 +219,7 @@ def _on_domain_error(request: HttpRequest, error: Exception) -> HttpResponse:
     return response
 
 
-def _told(answer: Answer, error: Exception) -> Answer:
+def told(answer: Answer, error: Exception) -> Answer:
     """Return an answer with what only this error knows: the field at fault, or the price."""
     match error:
         case InvalidRequest(param=param):

@@ -48,7 +48,7 @@ def _slug(value: str) -> str:
 
 
 CHOICE_MAX_LENGTH = 60
-_CHOICE = re.compile(r"[0-9A-Za-z][0-9A-Za-z._x-]{0,59}")
+_CHOICE = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,59}")
 Text = Annotated[str, AfterValidator(_text)]
 # What `_text` and `_filled` take, for the document.
 TEXT = r"^[^\x00]*$"
