@@ -55,7 +55,6 @@ from generator.models import (
     new_file_token,
     new_public_id,
 )
-from generator.models import Price as ModelPrice
 from generator.upstreams import secret
 from kit.text import folded
 
@@ -84,21 +83,6 @@ def crowd(count: int, port: int) -> None:
             assert answer.status_code == 302, answer.content
             cookies = {name: morsel.value for name, morsel in client.cookies.items()}
             print(json.dumps([email, cookies]))
-
-
-def every_operation() -> None:
-    """Have the first model edit for 3 credits and remix for 2 as well, and offer a second one with sizes."""
-    model, upstream = ImageModel.objects.get(order=0), Upstream.objects.get(slug="reve")
-    ImageModel.objects.filter(pk=model.pk).update(operations=["create", "edit", "remix"])
-    large, _ = ImageModel.objects.get_or_create(
-        slug="large", defaults={"name": "Large", "order": 1, "sizes": ["1K", "2K"], "operations": ["create"]}
-    )
-    for one, operation, size, credits in (
-        (model, "create", "", 1), (model, "edit", "", 3), (model, "remix", "", 2),
-        (large, "create", "1K", 4), (large, "create", "2K", 8),
-    ):  # fmt: skip
-        Route.objects.get_or_create(model=one, operation=operation, upstream=upstream)
-        ModelPrice.objects.get_or_create(model=one, operation=operation, size=size, defaults={"credits": credits})
 
 
 def promote(email: str) -> None:
