@@ -159,6 +159,13 @@ def test_there_is_something_to_pick_from(browser: Client, strangers_browser: Cli
     assert strangers_browser.get("/create/pictures/", headers=SCRIPT).json()["images"] == []
 
 
+def test_selected_images_become_references(browser: Client, draw: Draw) -> None:
+    first, second = draw("one"), draw("two")
+    page = browser.post("/gallery/reference/", {"ids": [second.public_id, first.public_id]}, follow=True).text
+    assert re.search(r'value="remix" checked', page)
+    assert re.findall(r'name="input" value="(\w+)"', page) == [second.public_id, first.public_id]
+
+
 @pytest.fixture
 def family(draw: Draw, wallet: Wallet) -> tuple[Generation, Generation]:
     """An image, and an edit of it."""
