@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -213,8 +214,6 @@ def test_a_job_that_is_refused_at_once_has_no_name_and_needs_none(wallet: Wallet
 
 
 def test_a_claim_outlives_a_long_submission(wallet: Wallet, upstream: AtOnce, monkeypatch: pytest.MonkeyPatch) -> None:
-    from datetime import timedelta
-
     monkeypatch.setattr(lifecycle, "LEASE", timedelta(seconds=0.6))
     submit = AtOnce.submit
 
