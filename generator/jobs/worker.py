@@ -15,7 +15,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from generator.errors import BadImage, ImageUnreachable
-from generator.files import images, marks, standing, unstored
+from generator.files import credentials, images, marks, standing, unstored, uploads
 from generator.jobs import lifecycle
 from generator.jobs.attempts import Ended, State, ended_by
 from generator.jobs.changes import Acceptance, Completion, Move, Pause, Unstored, Useless
@@ -145,8 +145,8 @@ class Worker:
         try:
             async with self._images.place_for(generation):
                 data = await self._bytes_of(generation, drawn)
-                mark = await _mark_of(generation, drawn.job.model)
-                marked, image = await in_thread(lambda: images.prepared(data, mark), Pool.PROCESSOR)
+                mark, edited = await _mark_of(generation, drawn.job.model)
+                marked, image = await in_thread(lambda: images.prepared(data, mark, edited), Pool.PROCESSOR)
                 try:
                     await storage.in_time(lambda: images.keep(marked, generation.file_token, image), STORE_SECONDS)
                 except OSError as error:
@@ -391,11 +391,15 @@ def _usual_cost(generation: Generation) -> Cost | None:
     return Cost(route.cost_micros, route.cost_currency)
 
 
-async def _mark_of(generation: Generation, model: str) -> marks.Mark:
-    source = ""
-    if generation.operation == Operation.EDIT:
-        source = await in_thread(lambda: marks.source_type(generation))
-    return marks.mark_of(generation, source=source, model=model)
+async def _mark_of(generation: Generation, model: str) -> tuple[marks.Mark, bytes | None]:
+    """Return what an image's file is to say of itself, and the file that it is an edit of, where it is to be signed."""
+    if generation.operation != Operation.EDIT:
+        return marks.mark_of(generation, model=model), None
+    source, edited = await in_thread(lambda: marks.source_type(generation)), None
+    if credentials.is_configured():
+        with contextlib.suppress(storage.StorageAway):  # it goes without that ingredient then
+            edited = await in_thread(lambda: uploads.edited_by(generation))
+    return marks.mark_of(generation, source=source, model=model), edited
 
 
 def _useless(error: Exception) -> Useless:
