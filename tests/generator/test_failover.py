@@ -19,11 +19,12 @@ from generator.ask import admission
 from generator.errors import UpstreamPaused
 from generator.files import uploads
 from generator.jobs import sweep
+from generator.jobs.engine import Engine
 from generator.jobs.receipt import receipt_of
 from generator.jobs.sending import Sender
 from generator.models import Attempt, Generation, Group, ImageModel, Input, Operation, Route, Upstream, UpstreamTrouble
-from generator.upstreams import errors, health, routing, secret, trouble
-from generator.upstreams.dialect import Job, Order
+from generator.upstreams import errors, health, registry, routing, secret, trouble
+from generator.upstreams.dialect import Balance, Capabilities, Job, Order
 from generator.upstreams.reve_art import ReveArt
 from kit.threads import in_loop, in_thread
 from tests.billing.books import audit
@@ -312,6 +313,17 @@ def test_what_has_no_room_waits_and_holds_up_no_other_model(
     assert waiting.count() == len(mine) + 200 - 2
     assert not waiting.filter(submits__gt=0).exists()  # nobody claimed them for nothing
     assert story(late)[0][0] == "second"
+
+
+def test_what_waits_for_storage_takes_no_place_at_its_upstream(wallet: Wallet, first: Painter) -> None:
+    first.seconds = 60
+    Upstream.objects.update(max_in_flight=1)
+    ask(wallet, "one")
+    in_loop(engine().send_due())
+    Generation.objects.update(unstored_since=timezone.now())
+    ask(wallet, "two")
+    in_loop(engine().send_due())
+    assert first.taken == ["one", "two"]
 
 
 def test_workers_at_once_share_what_room_there_is(wallet: Wallet, give: Callable[[int], None], first: Painter) -> None:
@@ -645,3 +657,28 @@ def test_an_image_whose_picture_is_gone_fails_and_is_sent_nowhere(wallet: Wallet
     assert story(generation) == [("reve", "refused", "BadInput")]
     assert (reload(generation).status, first.asked) == (Status.FAILED, 0)
     assert audit(wallet) == 3
+
+
+def test_what_is_left_at_an_upstream_is_asked_now_and_then(
+    wallet: Wallet, first: Painter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    class Telling(ReveArt):
+        can = Capabilities(operations=frozenset(Operation), tells_balance=True)
+
+        async def balance(self) -> Balance:
+            asked.append(self.http.access.base_url)
+            return Balance(7.5, "USD")
+
+    monkeypatch.setitem(registry.DIALECTS, "reve_art", Telling)
+
+    async def ask_twice() -> None:
+        one = Engine()
+        await one._ask_balances()
+        await one._ask_balances()
+        await one.dialects.aclose()
+
+    in_loop(ask_twice())
+    assert asked == [first.url]
+    assert health.standing()[0].balance == Balance(7.5, "USD")
