@@ -159,7 +159,7 @@ def test_whatever_generate_answers_is_in_the_document_and_nothing_else(
         limits._client.cache_clear()
         assert seen.post(ASYNC)[0] == status
     monkeypatch.setattr(trouble, "CACHE_SECONDS", -1.0)
-    trouble.note(OperatorTrouble("402"))
+    trouble.note(Upstream.objects.get(), OperatorTrouble("402"))
     assert seen.post(ASYNC)[0] == 503
     settings.SECURE_SSL_REDIRECT = True
     assert seen.post(ASYNC)[0] == 403
