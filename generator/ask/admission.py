@@ -35,6 +35,7 @@ from generator.errors import (
 from generator.jobs import caps
 from generator.models import (
     DEFAULT_MODEL,
+    REMIX_MOST_INPUTS,
     Generation,
     Group,
     ImageModel,
@@ -49,6 +50,12 @@ from kit.text import folded
 from kit.threads import in_thread
 
 MOMENT = 0.25  # seconds
+# How many pictures are asked for with, at least and at most, and the field that names them.
+_PICTURES = {
+    Operation.CREATE: (0, 0, "image"),
+    Operation.EDIT: (1, 1, "image"),
+    Operation.REMIX: (1, REMIX_MOST_INPUTS, "images"),
+}
 
 
 @dataclass(frozen=True)
@@ -233,8 +240,8 @@ def _create(
     with ledger.books(wallet) as books:
         # Each generation's credits on their own, so that each can settle or return alone.
         books.hold_each([(one.credit_reference, one.credit_cause, one.credits) for one in drafts])
-        _check_inputs(wallet, request)
         _check_room(wallet, request.count)
+        _check_inputs(wallet, request)
         _count_against_cap(api_key, _total(drafts), at=group.created_at)
         group.save()
         Input.objects.bulk_create(_inputs(group, request))
@@ -247,7 +254,17 @@ def _create(
 def _drafts(
     wallet: Wallet, request: ImageRequest, quote: Quote, api_key: ApiKey | None, idempotency_key: str | None
 ) -> tuple[Group, list[Generation]]:
-    """Return the rows of a request, not saved yet: the group, and its generations with what each costs."""
+    """Return the rows of a request, not saved yet: the group, and its generations with what each costs.
+
+    Raises InvalidRequest for more or fewer pictures than what is done takes.
+    """
+    least, most, param = _PICTURES[request.operation]
+    if not least <= len(request.inputs) <= most:
+        raise InvalidRequest(
+            param, {0: "leave it out", 1: "name one picture"}.get(most, f"name {least} to {most} pictures")
+        )
+    if request.mask is not None and request.operation != Operation.EDIT:
+        raise InvalidRequest("mask", "only an edit has one")
     now = timezone.now()
     group = Group(
         wallet=wallet,
@@ -305,10 +322,10 @@ def _check_inputs(wallet: Wallet, request: ImageRequest) -> None:
     masks = {request.mask.pk} if request.mask else set()
     if images:
         kept = wallet.generations.completed().filter(pk__in=images)
-        _require(images, kept, "image" if request.operation == Operation.EDIT else "images")
+        _require(images, kept, _PICTURES[request.operation][2])
     if uploads | masks:
         kept_uploads = wallet.uploads.filter(pk__in=uploads | masks, deleted_at=None)
-        _require(uploads | masks, kept_uploads, "mask" if not uploads else "image")
+        _require(uploads | masks, kept_uploads, _PICTURES[request.operation][2] if uploads else "mask")
 
 
 def _require(pks: set[int], rows: QuerySet[Any], param: str) -> None:

@@ -5,6 +5,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from billing.models.history import Written
 from generator.models.shapes import ASPECT_RATIOS, Operation
 
 SLUG = RegexValidator(
@@ -116,8 +117,8 @@ class Route(models.Model):
         return f"{self.model} · {self.get_operation_display()} → {self.upstream}"
 
 
-class Price(models.Model):
-    """What an image costs its owner, in credits. Never edited: a new row begins, and the newest holds."""
+class Price(Written):
+    """What an image costs its owner, in credits. Never edited: a new row begins, and the one that began last holds."""
 
     model = models.ForeignKey(ImageModel, on_delete=models.CASCADE, related_name="prices")
     operation = models.CharField(max_length=10, choices=Operation, default=Operation.CREATE)

@@ -13,6 +13,7 @@ from accounts import keys
 from accounts.models import User
 from billing.pages.wallet import wallet_of
 from generator import snippets
+from generator.ask import prices
 from generator.ask.forms import GenerateForm
 from generator.pages.generate import refused
 from generator.pages.owner import wants_json
@@ -53,6 +54,7 @@ def _shown(request: HttpRequest, body: dict[str, Any], count: int = 1) -> HttpRe
         "export": snippets.export(),
         "key": keys.live(request.user).first(),
         "count": count,
+        "cost": prices.unasked(),
     }
     if wants_json(request):
         return JsonResponse({"html": render_to_string("generator/api_call_panel.html", context, request)})

@@ -95,10 +95,10 @@ def set_price(
     _require(actor, "add_price")
     ImageModel.objects.select_for_update().get(pk=model.pk)  # of two at once the later one is the later row, too
     where = {"model": model, "operation": operation.value, "size": size, "quality": quality}
-    known = Price.objects.filter(**where, since__lte=timezone.now()).order_by("since", "pk").last()
+    known: Price | None = Price.objects.filter(**where, since__lte=timezone.now()).order_by("since", "pk").last()
     if known is not None and known.credits == credits:
         return known
-    price = Price.objects.create(**where, credits=credits)
+    price: Price = Price.objects.create(**where, credits=credits)
     about = {"model": model.slug, "operation": operation.value, "size": size, "quality": quality}
     record(
         actor,

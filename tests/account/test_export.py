@@ -138,7 +138,7 @@ def test_a_killed_workers_export_is_packed_by_the_next(
         raise SystemExit
 
     with monkeypatch.context() as patch:
-        patch.setattr(export._Archive, "add_file", killed)
+        patch.setattr(export._Archive, "add_image", killed)
         with pytest.raises(SystemExit):
             jobs.run(task.pk, tasks.WORK)
     task.refresh_from_db()

@@ -13,7 +13,8 @@ from django.utils import timezone
 from accounts import keys
 from accounts.models import ApiKey, User
 from billing.models import Plan, Wallet
-from generator.models import Generation
+from generator.ask import prices
+from generator.models import Generation, ImageModel, Price
 from kit import wakeups
 from tests.api.answers import GENERATE, STATUS, assert_error
 from tests.billing import books
@@ -28,6 +29,11 @@ def plain(alice: User, client: Client) -> Api:
     """The API with a key of Alice's that has no limit of its own."""
     key, secret = keys.mint(user=alice, name="plain")
     return Api(client, key, secret)
+
+
+@pytest.fixture
+def first_model(transactional_db: None) -> ImageModel:
+    return ImageModel.objects.get()
 
 
 @pytest.mark.services
@@ -47,6 +53,49 @@ def test_without_credits_a_request_is_refused_and_charged_nothing(plain: Api, wa
     assert response["RateLimit-Limit"] == "10"
     assert not Generation.objects.exists()
     assert audit(wallet) == 0
+
+
+@pytest.fixture
+def dear(first_model: ImageModel) -> ImageModel:
+    """The model, at 2 credits an image, or 5 of high quality."""
+    ImageModel.objects.filter(pk=first_model.pk).update(qualities=["standard", "high"])
+    Price.objects.create(model=first_model, credits=2)
+    Price.objects.create(model=first_model, credits=5, quality="high")
+    return first_model
+
+
+@pytest.mark.services
+def test_an_image_is_charged_what_it_costs(plain: Api, wallet: Wallet, dear: ImageModel) -> None:
+    answer = plain.post(BODY)
+    assert (answer["X-Credits-Charged"], answer["X-Credits-Remaining"]) == ("2", "1")
+    refused = plain.post(BODY)
+    assert_error(refused, 402, "insufficient_credits")
+    assert refused.json()["error"]["message"].startswith("This costs 2 credits; you have 1 credit. ")
+    assert (refused["X-Credits-Charged"], refused["X-Credits-Remaining"]) == ("0", "1")
+    assert audit(wallet) == 1
+
+
+@pytest.mark.services
+def test_a_repeat_after_the_price_has_changed_is_free(plain: Api, wallet: Wallet, dear: ImageModel) -> None:
+    first = plain.post(BODY, **{"Idempotency-Key": "order-1"})
+    Price.objects.create(model=dear, credits=9)
+    prices.forget()
+    again = plain.post(BODY, **{"Idempotency-Key": "order-1"})
+    assert (again["X-Credits-Charged"], again["Idempotent-Replayed"]) == ("0", "true")
+    assert again.json()["id"] == first.json()["id"]
+    assert audit(wallet) == 1
+
+
+@pytest.mark.services
+def test_a_shape_that_the_model_does_not_draw_is_named_and_charges_nothing(
+    plain: Api, wallet: Wallet, first_model: ImageModel
+) -> None:
+    ImageModel.objects.filter(pk=first_model.pk).update(aspect_ratios=["1:1", "16:9"])
+    refused = plain.post({**BODY, "aspect_ratio": "3:4"})
+    message = assert_error(refused, 422, "invalid_request", "aspect_ratio")
+    assert message == "aspect_ratio: text2image_v1 takes 1:1, 16:9"
+    assert (refused["X-Credits-Charged"], refused["X-Credits-Remaining"]) == ("0", "3")
+    assert audit(wallet) == 3
 
 
 @pytest.mark.services

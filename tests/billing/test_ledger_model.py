@@ -1,5 +1,6 @@
 """The ledger against a model of it: any sequence of operations, on two accounts, as time passes."""
 
+import contextlib
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -193,6 +194,20 @@ class Ledger(RuleBasedStateMachine):
         self.twice(books.wallet, hold)
         books.write_off(self.clock)
         books.holds[reference] = books.draw(credits)
+
+    @rule(who=owners, prices=st.lists(st.integers(1, 4), min_size=1, max_size=4))
+    def hold_each(self, who: int, prices: list[int]) -> None:
+        """Several at once, each of which ends alone: all of them or none."""
+        books, holds = self.books[who], [(next(self.references), "model", price) for price in prices]
+        enough = books.spendable(self.clock) >= sum(prices)
+        refused = contextlib.nullcontext() if enough else pytest.raises(InsufficientCredits)
+        with refused, ledger.books(books.wallet) as opened:
+            opened.hold_each(holds)
+        books.write_off(self.clock)
+        if enough:
+            for reference, _, price in holds:
+                books.holds[reference] = books.draw(price)
+                assert CreditEntry.objects.get(reference=reference).amount == -price
 
     @precondition(lambda self: any(books.holds for books in self.books))
     @rule(data=st.data(), settle=st.sampled_from([False, False, True]))

@@ -119,14 +119,15 @@ def test_the_search_opens_from_within_a_field(operator: Visitor, path: str, fiel
     expect(page.locator(field)).to_have_value("")
 
 
-@pytest.mark.parametrize("wait", [0, 1500], ids=["at-once", "when-it-is-there"])
-def test_enter_opens_the_only_hit_of_the_search(visit: Visit, operator: Visitor, wait: int) -> None:
+@pytest.mark.parametrize("waits", [False, True], ids=["at-once", "when-it-is-there"])
+def test_enter_opens_the_only_hit_of_the_search(visit: Visit, operator: Visitor, waits: bool) -> None:
     customer, page = visit(signed_in=True), operator.page
     page.bring_to_front()
     page.goto("/admin/")
     open_search(page)
     page.keyboard.type(customer.email[:-4])
-    page.wait_for_timeout(wait)
+    if waits:
+        expect(page.locator("#command-results-list").get_by_role("link", name=customer.email)).to_be_visible()
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile(r"/admin/accounts/user/\d+/change/"))
     expect(page.get_by_role("main")).to_contain_text(customer.email)
@@ -177,6 +178,7 @@ def test_every_kind_of_page_loads_without_a_complaint(visit: Visit, dark: bool) 
         "creditgrant/import/",
         "outgoingmail/",
         "plan/add/",
+        "upstream/#/test/",
         "apikey/#/change/",
     ):
         assert any(path in kind for kind in seen), path
@@ -189,7 +191,7 @@ def walk(page: Page) -> set[str]:
     while paths:
         path = paths.pop(0)
         kind = re.sub(r"/(\d+|[a-z]+_[^/]{8,})/", "/#/", path.split("?")[0])
-        if kind in kinds or "logout" in kind:
+        if kind in kinds or "logout" in kind or kind.endswith("/csv/"):
             continue
         kinds.add(kind)
         response = page.goto(path)

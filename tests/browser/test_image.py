@@ -112,7 +112,7 @@ def test_what_is_deleted_can_be_taken_back(visit: Visit) -> None:
     dialog.get_by_role("button", name="Delete").click()
     expect(page).to_have_url("/gallery/")
     expect(page.get_by_text("Image deleted.")).to_be_visible()
-    assert page.locator(f'[href="/gallery/{id}/"]').count() == 0
+    expect(page.locator(f'[href="/gallery/{id}/"]')).to_have_count(0)
     page.get_by_role("button", name="Undo").click()
     expect(page.get_by_text("The image is back.")).to_be_visible()
     open_image(page, id)

@@ -11,7 +11,7 @@ import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import Visit
+from tests.browser.conftest import Visit, until
 from tests.browser.furnish import stretch_canvases
 from tests.browser.test_accessibility import RUN, SERIOUS
 from tests.installation import Stack
@@ -143,6 +143,10 @@ def box_of(place: Locator) -> tuple[float, float]:
     return round(box["width"], 1), round(box["height"], 1)
 
 
+def is_wide(place: Locator, width: float) -> None:
+    assert box_of(place)[0] == pytest.approx(width, rel=0.01)
+
+
 def test_nothing_changes_its_size_when_the_next_arrives(visit: Visit) -> None:
     visitor = visit(signed_in=True, credits=9)
     page = visitor.page
@@ -187,9 +191,9 @@ def test_an_image_opens_large_at_an_address_of_its_own_and_closes_for_good(visit
     fits = box_of(picture)[0]
     box.get_by_role("button", name="Larger").click()
     page.keyboard.press("+")
-    assert box_of(picture)[0] == pytest.approx(2 * fits, rel=0.01)
+    until(lambda: is_wide(picture, 2 * fits))
     page.keyboard.press("0")
-    assert box_of(picture)[0] == pytest.approx(fits, rel=0.01)
+    until(lambda: is_wide(picture, fits))
     for count in (2, 3, 4):
         box.get_by_role("button", name="Compare").click()
         expect(picture).to_have_count(count)

@@ -15,7 +15,7 @@ from generator.ask.admission import Admission, ImageRequest
 from generator.errors import IdempotencyConflict, OutOfCredits, RateLimited, TooManyAtOnce
 from generator.jobs import lifecycle
 from generator.models import Generation
-from generator.upstreams import trouble
+from generator.upstreams import routing, trouble
 from kit import wakeups
 from tests.billing import books
 from tests.billing.books import audit
@@ -178,10 +178,11 @@ def test_the_last_places_go_to_one_form(rich: Wallet) -> None:
 
 @pytest.mark.parametrize("images", [1, 4])
 def test_several_images_take_as_many_statements_as_one(
-    rich: Wallet, django_assert_max_num_queries: Any, images: int
+    rich: Wallet, django_assert_max_num_queries: Any, monkeypatch: pytest.MonkeyPatch, images: int
 ) -> None:
-    trouble.current()  # asked once a second, as the prices are
-    prices.current()
+    for cached in (prices, routing, trouble):
+        monkeypatch.setattr(cached, "CACHE_SECONDS", 60)  # they are asked once a second
+    assert routing.is_open(prices.offered()[0], "create")
     # BEGIN and COMMIT, the replay; the wallet and its grants, each read and changed; the entry, its line, group and row
     with django_assert_max_num_queries(11 if images == 1 else 12):  # four draw on two grants
         admission.admit(wallet=rich, request=ImageRequest("a lighthouse", count=images), idempotency_key="one")

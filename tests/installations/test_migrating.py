@@ -11,7 +11,7 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.core import mail as post
 from django.core.management import call_command
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import Count, F, Q
 from django.http import HttpRequest
 from django.utils import timezone
 from pytest_django import DjangoDbBlocker
@@ -39,7 +39,7 @@ from billing.staff import audit
 from generator.ask import admission
 from generator.jobs import tasks
 from generator.library import sharing
-from generator.models import Generation
+from generator.models import Generation, Group
 from reveweb.personal import jobs
 from reveweb.personal import tasks as personal_tasks
 from tests.conftest import PASSWORD
@@ -205,6 +205,22 @@ def test_a_request_that_is_sent_again_finds_its_images(installation: Installatio
         again = admission.admit(wallet=wallet, request=request, idempotency_key=sent["idempotency_key"])
         assert [one.public_id for one in again.generations] == sent["images"]
         assert (again.replayed, again.credits_charged) == (True, 0)
+
+
+def test_what_was_asked_for_at_once_is_a_group(installation: Installation) -> None:
+    rows = installation.rows_of(Generation)
+    under_way = {pk for pk, row in rows.items() if row["status"] not in ("completed", "failed")}
+    presses: dict[tuple[int, str], set[int]] = {}
+    for one in Generation.objects.exclude(pk__in=under_way):
+        assert one.group, one
+        assert (one.group.wallet_id, one.group.api_key_id) == (one.wallet_id, one.api_key_id)
+        assert (one.group.idempotency_key, one.group.digest) == (one.idempotency_key, one.request_digest)
+        presses.setdefault((one.wallet_id, one.idempotency_key or one.public_id), set()).add(one.group.pk)
+    assert {len(groups) for groups in presses.values()} == {1}
+    groups = Group.objects.annotate(images=Count("generations"))
+    assert not groups.exclude(count=F("images")).exists()
+    assert groups.count() == len(presses)
+    assert groups.filter(count__gt=1).exists()
 
 
 def test_what_staff_took_off_explore_stays_off(installation: Installation) -> None:

@@ -11,6 +11,7 @@ from django.test import Client
 
 from accounts import keys
 from accounts.models import User
+from generator.ask import prices
 from reveweb.docs import book, words
 from reveweb.docs.errors import failures, refusals
 from sandbox import ratios
@@ -323,8 +324,10 @@ def test_a_part_is_the_list_alone(client: Client, db: None) -> None:
 
 
 def test_a_page_costs_a_stranger_no_query_but_where_it_names_plans(
-    client: Client, db: None, django_assert_max_num_queries: Queries
+    client: Client, db: None, django_assert_max_num_queries: Queries, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(prices, "CACHE_SECONDS", 60)
+    prices.current()  # asked once a second
     for page in book.PAGES:
         with django_assert_max_num_queries(1 if page.slug == "limits" else 0):
             read(client, page.url)

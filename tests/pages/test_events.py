@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -325,8 +326,12 @@ def test_idle_streams_cost_a_few_queries_for_all_of_them(
         await pages.all_hear("event: balance")
         statements.clear()
         await pages.all_hear("still here")
+        began = time.monotonic()
         await asyncio.sleep(1.3)
-        assert 5 < len(statements) < 15  # one every 0.2 s for the image, two every 0.6 s for the log-ins
+        while len(statements) <= 5:  # a busy machine gets to them later
+            await asyncio.sleep(0.05)
+        # One every 0.2 s for the image, two every 0.6 s for the log-ins.
+        assert len(statements) < 12 * (time.monotonic() - began)
         await pages.close()
 
     asyncio.run(listen())
