@@ -127,8 +127,10 @@ class UpstreamForm(StaffForm):
             "shown to nobody again."
         )
         if "base_url" in self.fields:
-            self.fields["base_url"].help_text = "https://…, as far as the part that its protocol adds. " + (
-                "Empty: REVE_API_URL." if self.instance.slug == DEFAULT_UPSTREAM else ""
+            self.fields["base_url"].help_text = (
+                "Empty: REVE_API_URL."
+                if self.instance.slug == DEFAULT_UPSTREAM
+                else "As https://api.openai.com/v1, https://queue.fal.run, https://api.replicate.com, or your own."
             )
 
     def clean_base_url(self) -> str:
