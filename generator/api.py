@@ -13,7 +13,7 @@ from accounts import keys
 from accounts.models import ApiKey
 from billing.models import Wallet
 from generator import live
-from generator.ask import admission, callers, limits, one_statement
+from generator.ask import admission, callers, limits, one_statement, prices
 from generator.ask.admission import Admission, ImageRequest
 from generator.ask.callers import Caller
 from generator.ask.schemas import CompletedImage, GenerateRequest, Image, PendingImage, describe
@@ -124,13 +124,21 @@ def _note(request: ApiRequest, caller: Caller, *, is_remembered: bool) -> None:
 
 
 async def draw(request: ApiRequest, body: GenerateRequest) -> HttpResponse:
-    """Admit what is asked for, wait for it unless it is asynchronous, and describe it."""
+    """Draw what is asked for in words."""
     wanted = ImageRequest(
         prompt=body.prompt,
         negative_prompt=body.negative_prompt,
         aspect_ratio=body.aspect_ratio,
         wait=not body.asynchronous,
+        model=await prices.named_soon(body.model),
+        size=body.size,
+        quality=body.quality,
     )
+    return await fulfil(request, wanted)
+
+
+async def fulfil(request: ApiRequest, wanted: ImageRequest) -> HttpResponse:
+    """Admit what is asked for, wait for it unless it is asynchronous, and describe it."""
     admitted = await admission.admit_soon(
         caller=Caller(request.api_key, request.wallet),
         look_up=partial(_known, request),
@@ -164,7 +172,8 @@ async def look(request: ApiRequest, image_id: str) -> HttpResponse:
 
     if found is None:
         found = await in_thread(find)
-    return _answer(describe(found, site_of(request), with_model=True))
+    asked_of = await prices.slug_soon(found.image_model_id)
+    return answer(describe(found, site_of(request), asked_of=asked_of))
 
 
 def describe_standing(
@@ -175,23 +184,24 @@ def describe_standing(
     `balance` is what the refusal left, where it knows: the account's own may be from before.
     """
     wallet = getattr(request, "wallet", None)
-    if wallet is not None and request.method == "POST":  # a look-up is no purchase
+    is_free = request.path_info.rstrip("/").endswith("/files")
+    if wallet is not None and request.method == "POST" and not is_free:  # a look-up is no purchase
         _add_headers(response, rate, 0, wallet.balance if balance is None else balance)
 
 
 def _generated(request: HttpRequest, generation: Generation) -> HttpResponse:
     body = describe(generation, site_of(request))
     if generation.status == Generation.Status.COMPLETED:
-        return _answer(body)
+        return answer(body)
     if generation.status == Generation.Status.FAILED:
         refused = generation.error_code == PROMPT_REFUSED
         code = generation.error_code if refused else "upstream_failed"
         error = {**body, "error": {**body["error"], "code": code}}
-        return _answer(error, status=422 if refused else 502)
-    return _answer(body, status=202)
+        return answer(error, status=422 if refused else 502)
+    return answer(body, status=202)
 
 
-def _answer(body: dict[str, Any], status: int = 200) -> HttpResponse:
+def answer(body: dict[str, Any], status: int = 200) -> HttpResponse:
     """Return what is true at this moment only, and nobody else's business: no cache may keep it."""
     return JsonResponse(body, status=status, headers={"Cache-Control": "no-store"})
 

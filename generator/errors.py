@@ -10,8 +10,11 @@ GeneratorError
 ├─ UpstreamPaused          the upstream draws for nobody until its operator has mended something
 ├─ InvalidRequest          a field asks for what cannot be; carries which one, and why
 │  ├─ NotOffered           no model does that, or not in that shape, size or quality
-│  └─ InputGone            a picture that it was to be made from is not there any more
+│  ├─ InputGone            a picture that it was to be made from is not there any more
+│  └─ PictureRefused       a picture that it was to be made from is none, or is not to be had
+├─ BrokenForm              a body that says it is a form with files is none
 ├─ IdempotencyConflict     the same Idempotency-Key came with another body
+├─ UploadNotFound          no such upload of this account
 └─ GenerationNotFound      no such generation of this account
 
 BadImage                   what is offered as an image is none that we keep
@@ -102,6 +105,14 @@ class InputGone(InvalidRequest):
     """A picture that the image was to be made from is not there any more, or is not the account's own."""
 
 
+class PictureRefused(InvalidRequest):
+    """A picture that the image was to be made from is none that we take, or is not to be had."""
+
+
+class BrokenForm(GeneratorError):
+    """The body says that it is multipart/form-data, and cannot be read as that."""
+
+
 class IdempotencyConflict(GeneratorError):
     """This Idempotency-Key belongs to an earlier request with another body, which made the image `public_id`."""
 
@@ -116,6 +127,10 @@ class InvalidIdempotencyKey(GeneratorError):
 
 class GenerationNotFound(GeneratorError):
     """There is no such generation, or it is somebody else's."""
+
+
+class UploadNotFound(GeneratorError):
+    """There is no such upload, or it is somebody else's."""
 
 
 class BadImage(Exception):

@@ -1,6 +1,5 @@
 """Assembles `/v1` from the apps' routers, and says for every domain error what the caller gets to see."""
 
-import json
 import logging
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,7 +15,10 @@ from accounts import keys
 from accounts.errors import CutApiKey, InvalidApiKey, MissingApiKey
 from generator.api import describe_standing
 from generator.api import router as images_router
+from generator.api_models import router as models_router
+from generator.api_pictures import router as pictures_router
 from generator.errors import (
+    BrokenForm,
     GenerationNotFound,
     IdempotencyConflict,
     InputGone,
@@ -26,19 +28,25 @@ from generator.errors import (
     LimiterUnavailable,
     NotOffered,
     OutOfCredits,
+    PictureRefused,
     RateLimited,
     TooManyAtOnce,
+    UploadNotFound,
+    UploadsFull,
     UpstreamPaused,
 )
+from kit.http import json_body
+from kit.http.json_body import BodyTooLarge as BodyTooLarge
+from kit.http.json_body import Encoded as Encoded
+from kit.http.json_body import InvalidJson as InvalidJson
+from kit.http.json_body import NotAnObject as NotAnObject
+from kit.http.json_body import NotJson as NotJson
 from kit.postgresql.outage import RETRY_SECONDS, is_outage
+from kit.storage import StorageAway
 from kit.text import counted
-from reveweb.lanes import API_BODY_BYTES
+from reveweb.lanes import API_BODY_BYTES, MIB, most_bytes
 
 log = logging.getLogger(__name__)
-
-
-class BodyTooLarge(Exception):
-    """The request's body has more than `API_BODY_BYTES`."""
 
 
 class BodyTooSlow(Exception):
@@ -51,22 +59,6 @@ class BrokenBody(Exception):
 
 class NeedsHttps(Exception):
     """The request came over plain HTTP, and this site takes none."""
-
-
-class NotJson(Exception):
-    """The request says that its body is something other than JSON."""
-
-
-class Encoded(Exception):
-    """The request says that its body is compressed."""
-
-
-class NotAnObject(Exception):
-    """The request's body is JSON, but no object."""
-
-
-class InvalidJson(Exception):
-    """The request's body cannot be parsed."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +106,14 @@ ANSWERS: dict[type[Exception], Answer] = {
     InvalidRequest: NOT_OFFERED,
     NotOffered: NOT_OFFERED,
     InputGone: Answer(422, "invalid_request", "A picture that it was to be made from is not there any more."),
+    PictureRefused: Answer(422, "invalid_request", "A picture that you sent or named cannot be used."),
+    UploadsFull: Answer(
+        422,
+        "uploads_full",
+        "Your account keeps as many files as it may. Delete what you do not need; the others go after a while.",
+    ),
+    BrokenForm: Answer(400, "invalid_form", "The body must be multipart/form-data, and complete."),
+    StorageAway: Answer(503, "unavailable", "Files cannot be kept just now. Nothing was charged; try again shortly."),
     IdempotencyConflict: Answer(
         409,
         "idempotency_conflict",
@@ -141,6 +141,7 @@ ANSWERS: dict[type[Exception], Answer] = {
         503, "unavailable", "No images can be drawn for the moment. Nothing was charged; try again in a minute."
     ),
     GenerationNotFound: Answer(404, "not_found", "There is no image with this id in your account."),
+    UploadNotFound: Answer(404, "not_found", "There is no file with this id in your account."),
     NeedsHttps: Answer(
         403,
         "https_required",
@@ -173,21 +174,15 @@ class JsonParser(Parser):
     """Takes JSON in UTF-8 within bounds and nothing else."""
 
     def parse_body(self, request: HttpRequest) -> Any:
-        if request.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
-            raise Encoded
-        if len(request.body) > API_BODY_BYTES:
-            raise BodyTooLarge
-        kind = (request.content_type or "application/json").lower()
-        if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
-            raise NotJson
-        try:
-            # Some editors and shells put a byte order mark before what they write.
-            body = json.loads(request.body.decode("utf-8-sig"), parse_constant=_refuse_constant)
-        except (ValueError, RecursionError) as error:
-            raise InvalidJson from error
-        if not isinstance(body, dict):
-            raise NotAnObject
-        return {name: value for name, value in body.items() if value is not None}  # many clients write null for absent
+        return json_body.parse(request, most=API_BODY_BYTES)
+
+
+def refusal(status: int, request: HttpRequest) -> Answer:
+    """Return what a caller gets to see whose body was given up with this status before anybody looked at it."""
+    kind = REFUSALS[status]
+    most = most_bytes(request.path_info, request.headers.get("Content-Type", ""))
+    error = BodyTooLarge(most) if kind is BodyTooLarge else kind()
+    return told(answer_of(error), error)
 
 
 def answer_of(error: Exception) -> Answer:
@@ -209,30 +204,28 @@ def error_response(answer: Answer, *, image_id: str | None = None) -> JsonRespon
     return response
 
 
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
-
-
 def _on_domain_error(request: HttpRequest, error: Exception) -> HttpResponse:
-    response = error_response(_told(answer_of(error), error), image_id=getattr(error, "public_id", None))
+    response = error_response(told(answer_of(error), error), image_id=getattr(error, "public_id", None))
     rate = getattr(error, "rate", None)
     describe_standing(request, response, rate, getattr(error, "balance", None))
     if isinstance(error, RateLimited):
         response["Retry-After"] = str(error.rate.reset)
     elif isinstance(error, TooManyAtOnce):
         response["Retry-After"] = "2"
-    elif isinstance(error, LimiterUnavailable):
+    elif isinstance(error, (LimiterUnavailable, StorageAway)):
         response["Retry-After"] = "5"
     elif isinstance(error, UpstreamPaused):
         response["Retry-After"] = "60"
     return response
 
 
-def _told(answer: Answer, error: Exception) -> Answer:
+def told(answer: Answer, error: Exception) -> Answer:
     """Return an answer with what only this error knows: the field at fault, or the price."""
     match error:
         case InvalidRequest(param=param):
             return replace(answer, message=f"{param}: {error}", param=param)
+        case BodyTooLarge(most=most) if most != API_BODY_BYTES:
+            return replace(answer, message=f"The body may have at most {most // MIB} MB.")
         case OutOfCredits(balance=balance, needed=needed) if balance or needed > 1:
             words = f"This costs {counted(needed, 'credit')}; you have {counted(balance, 'credit')}."
             return replace(answer, message=f"{words} Upgrade your plan or buy more credits.")
@@ -279,4 +272,5 @@ for _kind in ANSWERS:
 api.exception_handler(ValidationError)(_on_invalid)
 api.exception_handler(HttpError)(_on_http_error)
 api.exception_handler(Exception)(_on_bug)
-api.add_router("", images_router)
+for _router in (images_router, pictures_router, models_router):
+    api.add_router("", _router)

@@ -2,8 +2,9 @@
 
 Handlers read a body before anything looks at the request, so the bounds are kept here, where they read: one that says
 that it is too large is refused before a byte of it is read, another as soon as it is, and one that takes longer than
-`REQUEST_SECONDS` then. So is, of many that are on their way, the oldest or the largest, for a process has room for
-only so many connections and bytes. Headers that do not end are the server's to give up (`manage.py serve`).
+`REQUEST_SECONDS` then (with pictures, whose bytes go to the disk, one that does not keep to a pace). So is, of many
+that are on their way, the oldest or the largest, for a process has room for only so many connections and bytes. Headers
+that do not end are the server's to give up (`manage.py serve`).
 """
 
 import asyncio
@@ -23,7 +24,9 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 TOO_LARGE, TOO_SLOW, BROKEN = 413, 408, 400
 SHARE = 8  # one in so many connections may have a body on its way
-MOST_BYTES = 64 * 1024 * 1024  # of all that are on their way
+MOST_BYTES = 64 * 1024 * 1024  # of all that are on their way, in memory
+MOST_DISK_BYTES = 2 * 1024**3  # and on the disk
+PACE = 128 * 1024  # bytes a second that pictures have to come at, after the first `REQUEST_SECONDS`
 GRACE_SECONDS = 2.0  # so long none has to give way for being old: also where a thousand callers come at once
 GONE: Mapping[str, Any] = {"type": "http.disconnect"}
 # So much is still read and thrown away after a refusal: who is cut off while sending may not hear it.
@@ -70,9 +73,11 @@ class Body:
     """A request's body while it is read."""
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
-        declared = dict(scope["headers"]).get(b"content-length", b"")
+        headers = dict(scope["headers"])
+        declared = headers.get(b"content-length", b"")
         self.declared = int(declared[:18]) if declared.isdigit() else 0
-        self.most = lanes.most_bytes(scope["path"])
+        self.most = lanes.most_bytes(scope["path"], headers.get(b"content-type", b"").decode("latin-1"))
+        self.is_on_disk = lanes.brings_pictures(scope["path"])
         self.bytes = 0
         self.has_ended = self.is_whole = self.is_gone = self.gave_way = False
         self.refused: int | None = None
@@ -89,7 +94,7 @@ class Body:
         message = GONE
         if not self.refused:
             try:
-                async with asyncio.timeout_at(self.until) as self._waiting:
+                async with asyncio.timeout_at(self._until()) as self._waiting:
                     message = await self._receive()
             except TimeoutError:
                 self.refused = TOO_SLOW
@@ -107,13 +112,16 @@ class Body:
         if self._waiting is not None:
             self._waiting.reschedule(asyncio.get_running_loop().time())
 
+    def _until(self) -> float:
+        return self.until + self.bytes / PACE if self.is_on_disk else self.until
+
     def _note(self, message: Mapping[str, Any]) -> None:
         if message["type"] != "http.request":
             self.is_gone = True
             return
         size = len(message.get("body", b""))
         self.bytes += size
-        ON_THEIR_WAY.count(size)
+        ON_THEIR_WAY.count(self, size)
         self.has_ended = not message.get("more_body", False)
         if self.bytes > self.most:
             self.refused = TOO_LARGE
@@ -127,31 +135,34 @@ class _OnTheirWay:
 
     def __init__(self) -> None:
         self.bodies: dict[Body, None] = {}
-        self.bytes = 0
+        self.bytes = {False: 0, True: 0}  # of those in memory, and of those on the disk
         self.most = 0
 
     def add(self, body: Body) -> None:
         """Note one, at the expense of the oldest if there are too many."""
         if body in self.bodies or body.refused:
             return
-        self.bytes += body.bytes
+        self.bytes[body.is_on_disk] += body.bytes
         self.bodies[body] = None
         if len(self.bodies) > self._room():
             oldest = next(iter(self.bodies))
             if body.began - oldest.began > GRACE_SECONDS:
                 oldest.give_way()
 
-    def count(self, size: int) -> None:
-        """Note bytes that one of them brought, at the expense of the largest if there are too many."""
-        self.bytes += size
-        while self.bytes > MOST_BYTES and self.bodies:
-            max(self.bodies, key=lambda body: body.bytes).give_way()
+    def count(self, body: Body, size: int) -> None:
+        """Note bytes that one of them brought, at the expense of the largest of its kind if there are too many."""
+        kind = body.is_on_disk
+        self.bytes[kind] += size
+        while self.bytes[kind] > (MOST_DISK_BYTES if kind else MOST_BYTES):
+            if not (same := [one for one in self.bodies if one.is_on_disk == kind]):
+                return
+            max(same, key=lambda one: one.bytes).give_way()
 
     def remove(self, body: Body) -> None:
         """Forget one."""
         if body in self.bodies:
             del self.bodies[body]
-            self.bytes -= body.bytes
+            self.bytes[body.is_on_disk] -= body.bytes
 
     def _room(self) -> int:
         if not self.most:

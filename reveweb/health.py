@@ -124,7 +124,7 @@ class Due:
 
 
 def due(heard: dict[str, float]) -> Due:
-    """Return what is due; it is stalled when nothing got done meanwhile, and not because the upstream is in trouble."""
+    """Return what is due; it is stalled when nothing got done meanwhile, and no worker waits for an upstream."""
     now = timezone.now()
     unfinished = Generation.objects.filter(status__in=Generation.UNFINISHED, due_at__lte=now)
     oldest = unfinished.order_by("due_at").values_list("due_at", flat=True).first()
@@ -181,7 +181,7 @@ def _stalled() -> str | None:
 
 def _upstream() -> str | None:
     if trouble := UpstreamTrouble.objects.first():
-        return f"it refuses this site: {trouble.get_kind_display()}"
+        return f"{trouble.upstream} refuses this site: {trouble.get_kind_display()}"
     heard = pulse.heard()
     failed, answered = heard.get("upstream-away", float("inf")), heard.get("upstream", float("inf"))
     is_away = failed < UPSTREAM_SECONDS and answered > failed + PULSE_STEP

@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
+import tempfile
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial, wraps
-from typing import Any
+from typing import IO, Any
 
 from asgiref.sync import iscoroutinefunction
 from django.conf import settings
@@ -18,12 +19,14 @@ from django.utils.log import log_response
 from django.utils.module_loading import import_string
 
 from kit.http.requests import site_of
-from kit.threads import in_thread
-from reveweb.api import ANSWERS, METHOD_NOT_ALLOWED, REFUSALS, answer_of, api, error_response
-from reveweb.lanes import Lane, lane_of
+from kit.threads import Pool, in_thread
+from reveweb.api import METHOD_NOT_ALLOWED, answer_of, api, error_response, refusal
+from reveweb.lanes import API_BODY_BYTES, Lane, lane_of
 from reveweb.middleware import refusal_of, refused_plainly
 
 security_log = logging.getLogger("django.security.DisallowedHost")
+
+_PIECE = 512 * 1024  # bytes of a body that are written at a time
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
@@ -64,6 +67,31 @@ class HeldHandler(ASGIHandler):
             chain = _never_raises(layer)
         self._middleware_chain = chain
 
+    async def read_body(self, receive: Receive) -> IO[bytes]:
+        """Return a request's body as a file: in memory as far as it is small, else on the disk, written in threads.
+
+        Raises RequestAborted when the caller hangs up.
+        """
+        body, gathered = tempfile.SpooledTemporaryFile(max_size=API_BODY_BYTES), bytearray()  # noqa: SIM115 (`__call__`)
+        try:
+            more = True
+            while more:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise RequestAborted
+                gathered += message.get("body", b"")
+                more = message.get("more_body", False)
+                if len(gathered) > _PIECE:
+                    piece, gathered = gathered, bytearray()
+                    await in_thread(partial(body.write, piece), Pool.FILES)
+            if gathered:
+                body.write(gathered)
+            body.seek(0)
+        except BaseException:
+            body.close()
+            raise
+        return body
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             body = await self.read_body(receive)
@@ -90,7 +118,7 @@ class HeldHandler(ASGIHandler):
         """Take a request to its view, and let no answer of `/v1` out that is not JSON."""
         is_api = Lane.API in lane_of(request.path_info)
         if status := refusal_of(request):
-            return error_response(ANSWERS[REFUSALS[status]]) if is_api else refused_plainly(status)
+            return error_response(refusal(status, request)) if is_api else refused_plainly(status)
         asked = request.method
         if is_api and asked == "HEAD":  # what GET answers, without its body
             request.method = "GET"

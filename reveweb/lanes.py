@@ -4,6 +4,8 @@ from enum import Flag, auto
 
 KIB = 1024
 API_BODY_BYTES = 64 * KIB
+MIB = 1024 * KIB
+PICTURE_JSON_BYTES = 28 * MIB  # a picture of 20 MB in base64, and words
 PAGE_BODY_BYTES = 256 * KIB  # the largest form is a thousand images picked in the gallery, 40 KiB
 
 
@@ -32,6 +34,16 @@ MOST_BYTES = {
     "/admin/billing/creditgrant/": 2048 * KIB,  # a file of grants has 1 MiB, and its confirmation carries it
 }
 
+# Where pictures are brought: how large a form with files may be. Bodies of these paths wait on the disk.
+PICTURE_FORM_BYTES = {
+    "/v1/reve-image/edit": 41 * MIB,  # a picture and a mask of 20 MB
+    "/v1/reve-image/remix": 121 * MIB,  # six of them
+    "/v1/images/edit": 41 * MIB,
+    "/v1/images/remix": 121 * MIB,
+    "/v1/files": 21 * MIB,
+}
+_FORM = "multipart/form-data"
+
 
 def lane_of(path: str) -> Lane:
     """Return the lane of a request for `path`."""
@@ -40,8 +52,17 @@ def lane_of(path: str) -> Lane:
     return next((lane for prefix, lane in LANES.items() if path.startswith(prefix)), Lane.PAGE)
 
 
-def most_bytes(path: str) -> int:
+def brings_pictures(path: str) -> bool:
+    """Tell whether pictures may come with a request for `path`."""
+    return path.rstrip("/") in PICTURE_FORM_BYTES
+
+
+def most_bytes(path: str, content_type: str = "") -> int:
     """Return how many bytes the body of a request for `path` may have."""
+    if brings_pictures(path):
+        path = path.rstrip("/")
+        is_form = content_type.strip().lower().startswith(_FORM)
+        return PICTURE_FORM_BYTES[path] if is_form else API_BODY_BYTES if path == "/v1/files" else PICTURE_JSON_BYTES
     if Lane.HELD in lane_of(path):
         return API_BODY_BYTES
     return next((most for prefix, most in MOST_BYTES.items() if path.startswith(prefix)), PAGE_BODY_BYTES)

@@ -18,37 +18,63 @@ from http import HTTPStatus
 from typing import Any
 
 from django.conf import settings
-from django.core.exceptions import DisallowedHost
+from django.core.exceptions import DisallowedHost, RequestDataTooBig
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 
 from accounts.errors import InvalidApiKey, MissingApiKey
-from generator.errors import GenerationNotFound, IdempotencyConflict, RateLimited
+from generator.ask.inputs import NO_PICTURE
+from generator.ask.schemas import EditRequest, RemixRequest
+from generator.errors import (
+    BrokenForm,
+    GenerationNotFound,
+    IdempotencyConflict,
+    InputGone,
+    LimiterUnavailable,
+    PictureRefused,
+    RateLimited,
+    UploadNotFound,
+    UploadsFull,
+)
 from generator.models import PROMPT_REFUSED
 from kit.http.requests import site_of
+from kit.storage import StorageAway
 from reveweb.api import (
     ANSWERS,
     DATABASE_AWAY,
     INTERNAL_ERROR,
     METHOD_NOT_ALLOWED,
     Answer,
+    BodyTooLarge,
+    BodyTooSlow,
+    BrokenBody,
     NeedsHttps,
+    told,
 )
 from reveweb.api import api as api  # for `urls`: with its document
+from reveweb.lanes import PICTURE_FORM_BYTES, PICTURE_JSON_BYTES
 
 Json = dict[str, Any]
 
-GENERATE, STATUS = "generate_image", "image_status"
+GENERATE, EDIT, REMIX, STATUS = "generate_image", "edit_image", "remix_images", "image_status"
+UPLOAD, FILE, DELETE, MODELS = "upload_file", "get_file", "delete_file", "list_models"
+DRAWS = (GENERATE, EDIT, REMIX)  # what makes an image, and costs something
+OPERATIONS = (*DRAWS, STATUS, UPLOAD, FILE, DELETE, MODELS)
 REF = "#/components/schemas/"
 _IMAGE_ID = "img_7Kx2mQ9vTfR4sWbN1cYpLhJd"
+_FILE_ID = "file_9TfR4sWbN1cYpLhJd7Kx2mQ9"
 _PROMPT = "A red fox in fresh snow"
 
 # Whatever is asked for may be answered with these, and what is asked about an image with those of _OF_A_LOOK too. All
 # others that `ANSWERS` lists are about asking for one.
 _OF_ALL = (MissingApiKey, InvalidApiKey, NeedsHttps, DisallowedHost, RateLimited)
 _OF_A_LOOK = (GenerationNotFound,)
+_OF_A_FILE = (UploadNotFound,)
+_OF_PICTURES = (InputGone, PictureRefused, UploadsFull, BrokenForm, StorageAway)
+_OF_AN_UPLOAD = (BodyTooLarge, BodyTooSlow, BrokenBody, BrokenForm, UploadsFull, StorageAway, LimiterUnavailable)
 _OF_NOTHING = (Http404,)  # of addresses that are not in the document
 _WHATEVER_HAPPENS = (METHOD_NOT_ALLOWED, DATABASE_AWAY, INTERNAL_ERROR)
 _A_FIELD = Answer(422, "invalid_request", "prompt: must not be blank", "prompt")  # one of many
+_A_BAD_FILE = Answer(422, "invalid_request", f"file: {NO_PICTURE}", "file")  # likewise
 _OF_FIELDS = "A field is missing or is not as it should be: `param` names it, and `message` says what is wrong."
 FAILED_CALLS = {PROMPT_REFUSED: 422, "upstream_failed": 502}  # of those who waited, by code
 
@@ -58,10 +84,24 @@ FAILED_CALLS = {PROMPT_REFUSED: 422, "upstream_failed": 502}  # of those who wai
 
 def answers(operation: str) -> list[Answer]:
     """Return every refusal and breakdown that an operation can be answered with."""
-    about = _OF_A_LOOK if operation == STATUS else tuple(ANSWERS.keys() - {*_OF_ALL, *_OF_A_LOOK, *_OF_NOTHING})
-    own = [answer for kind, answer in ANSWERS.items() if kind in (*_OF_ALL, *about)]
-    fields = [] if operation == STATUS else [_A_FIELD]
+    of_others = {*_OF_ALL, *_OF_A_LOOK, *_OF_A_FILE, *_OF_NOTHING, *(_OF_PICTURES if operation == GENERATE else ())}
+    about: Iterable[type[Exception]] = {
+        STATUS: _OF_A_LOOK,
+        FILE: _OF_A_FILE,
+        DELETE: _OF_A_FILE,
+        MODELS: (),
+        UPLOAD: _OF_AN_UPLOAD,
+    }.get(operation, ANSWERS.keys() - of_others)
+    own = [_sized(kind, operation) for kind in ANSWERS if kind in _OF_ALL or kind in about]
+    fields = [_A_FIELD] if operation in DRAWS else [_A_BAD_FILE] if operation == UPLOAD else []
     return [*own, *fields, *_WHATEVER_HAPPENS]
+
+
+def _sized(kind: type[Exception], operation: str) -> Answer:
+    most = {EDIT: PICTURE_JSON_BYTES, REMIX: PICTURE_JSON_BYTES, UPLOAD: PICTURE_FORM_BYTES["/v1/files"]}
+    if kind in (BodyTooLarge, RequestDataTooBig) and operation in most:
+        return told(ANSWERS[kind], BodyTooLarge(most[operation]))
+    return ANSWERS[kind]
 
 
 def by_code(found: Iterable[Answer]) -> dict[str, list[Answer]]:
@@ -99,10 +139,20 @@ def _document() -> Json:
     whole: Json = deepcopy(dict(api.get_openapi_schema()))
     del whole["servers"]  # `document` has them
     whole["info"]["license"] = {"name": "MIT", "url": "https://opensource.org/license/mit"}
-    whole["tags"] = [{"name": "Images", "description": "Ask for an image, and for what became of it."}]
+    whole["tags"] = [
+        {"name": "Images", "description": "Ask for an image, and for what became of it."},
+        {"name": "Files", "description": "Upload pictures to make images from."},
+        {"name": "Models", "description": "See what can be asked for, and what it costs."},
+    ]
     components = whole["components"]
+    for request in (EditRequest, RemixRequest):  # the views read them by themselves
+        components["schemas"][request.__name__] = request.model_json_schema(ref_template=REF + "{model}")
     schemas = components["schemas"] = _tidied(components["schemas"])
-    _let_be_null(schemas)
+    for name in ("GenerateRequest", "EditRequest", "RemixRequest"):
+        if name != "GenerateRequest":
+            schemas[_form_of(name)] = _form(_form_of(name), schemas[name])
+        _let_be_null(schemas, schemas[name])
+    schemas["UploadForm"] = _UPLOAD_FORM
     look_up = whole["paths"]["/v1/reve-image/status/{image_id}"]["get"]
     union = look_up["responses"][200]["content"]["application/json"]["schema"]
     schemas["Image"] = {"title": "Image", "description": "What became of an image, by its `status`.", **_tidied(union)}
@@ -112,18 +162,22 @@ def _document() -> Json:
     image_id["schema"] = _without(schemas["PendingImage"]["properties"]["id"], "description", "examples")
     for code in FAILED_CALLS:
         schemas[name_of(code)] = _failed(schemas, code)
-    everything = dict.fromkeys([*answers(GENERATE), *answers(STATUS)])
+    everything = dict.fromkeys(answer for operation in OPERATIONS for answer in answers(operation))
     for code, same in by_code(everything).items():
         schemas[name_of(code)] = _error(code, same, schemas["PendingImage"]["properties"]["id"])
     components["schemas"] = dict(sorted(schemas.items()))
     components["headers"] = deepcopy(HEADERS)
     for methods in whole["paths"].values():
         for operation in methods.values():
+            id = operation["operationId"]
             operation["responses"] = _responses(operation)
-            if "requestBody" in operation:
-                operation["requestBody"]["content"]["application/json"]["examples"] = _REQUESTS
-            else:
-                image_id["examples"] = {name: {"value": _IMAGE_ID} for name in ("pending", "completed", "failed")}
+            if id in _BODIES:
+                operation["requestBody"] = {"content": _content(id), "required": True}
+            elif id in (FILE, DELETE):
+                [file_id] = operation["parameters"]
+                file_id["schema"] = _without(schemas["File"]["properties"]["id"], "description", "examples")
+                file_id["examples"] = {"found": {"value": _FILE_ID}}
+    image_id["examples"] = {name: {"value": _IMAGE_ID} for name in ("pending", "completed", "failed")}
     return whole
 
 
@@ -143,12 +197,41 @@ def _tidied(schema: Any) -> Any:
     return tidy
 
 
-def _let_be_null(schemas: Json) -> None:
+def _content(operation: str) -> Json:
+    """Return the kinds of body that an operation takes."""
+    name = _BODIES[operation]
+    form = {"multipart/form-data": {"schema": {"$ref": REF + _form_of(name)}}}
+    if operation == UPLOAD:
+        return form
+    words = {"application/json": {"schema": {"$ref": REF + name}, "examples": _REQUESTS[operation]}}
+    return words if operation == GENERATE else {**words, **form}
+
+
+def _form_of(request: str) -> str:
+    return request.replace("Request", "Form")
+
+
+def _form(name: str, request: Json) -> Json:
+    """Return the schema of the same request as a form with files."""
+    form: Json = deepcopy(request)
+    form["title"], form["description"] = name, f"{request['description']} As a form with files."
+    for field, schema in form["properties"].items():
+        if "anyOf" in schema:
+            schema |= schema.pop("anyOf")[0]
+        if field in ("image", "mask"):
+            form["properties"][field] = {**_A_FILE, "description": schema["description"]}
+        elif field == "images":
+            form["properties"][field] = {**_without(schema, "examples"), "items": dict(_A_FILE)}
+    return form
+
+
+def _let_be_null(schemas: Json, request: Json) -> None:
     """Say that an optional field of a request may be null, which is to be absent, and give choices a name."""
-    request = schemas["GenerateRequest"]
     for name, field in request["properties"].items():
         if name in request["required"]:
             continue
+        if "anyOf" in field:
+            field |= field.pop("anyOf")[0]
         kind = {"type": field.pop("type")}
         if "enum" in field:
             choices = "".join(word.capitalize() for word in name.split("_"))
@@ -228,7 +311,7 @@ def _responses(operation: Json) -> Json:
     told: dict[int, list[Answer]] = {}
     for answer in answers(id):
         told.setdefault(answer.status, []).append(answer)
-    failed = {status: code for code, status in FAILED_CALLS.items()} if id == GENERATE else {}
+    failed = {status: code for code, status in FAILED_CALLS.items()} if id in DRAWS else {}
     for status in told.keys() | failed.keys():
         codes = [*by_code(told.get(status, [])), *([failed[status]] if status in failed else [])]
         refs = [{"$ref": REF + name_of(code)} for code in codes]
@@ -248,10 +331,9 @@ def _answer(operation: str, status: int, schema: Json) -> Json:
 
 
 _LINKS = {
-    (GENERATE, 200): "$response.body#/id",
-    (GENERATE, 202): "$response.body#/id",
-    (GENERATE, 502): "$response.body#/id",
-    (GENERATE, 409): "$response.body#/error/image_id",
+    (operation, status): "$response.body#/error/image_id" if status == 409 else "$response.body#/id"
+    for operation in DRAWS
+    for status in (200, 202, 502, 409)
 }
 
 
@@ -311,7 +393,7 @@ _REPLAYED = (200, 202, 422, 502)
 def headers(operation: str, status: int) -> Iterator[str]:
     """Name the headers that an answer of an operation can have, beside those of HTTP's own such as its length."""
     yield from _ON_ALL
-    if operation == GENERATE:
+    if operation in DRAWS:
         if status not in _WITHOUT_CREDITS:
             yield from _CREDITS
         if status in _WITH_RATE:
@@ -326,9 +408,25 @@ def headers(operation: str, status: int) -> Iterator[str]:
 # --- Examples ------------------------------------------------------------------------------------------------------
 
 # An answer's example fits the request's of the same name.
-_REQUESTS: Mapping[str, Json] = {
-    "completed": {"summary": "Wait for the image", "value": {"prompt": _PROMPT}},
-    "pending": {"summary": "Answer at once", "value": {"prompt": _PROMPT, "async": True}},
+_BODIES = {GENERATE: "GenerateRequest", EDIT: "EditRequest", REMIX: "RemixRequest", UPLOAD: "UploadRequest"}
+_REQUESTS: Mapping[str, Mapping[str, Json]] = {
+    operation: {
+        "completed": {"summary": "Wait for the image", "value": {"prompt": _PROMPT, **pictures}},
+        "pending": {"summary": "Answer at once", "value": {"prompt": _PROMPT, **pictures, "async": True}},
+    }
+    for operation, pictures in (
+        (GENERATE, {}),
+        (EDIT, {"image": _IMAGE_ID}),
+        (REMIX, {"images": [_IMAGE_ID, _FILE_ID]}),
+    )
+}
+_A_FILE: Json = {"type": "string", "format": "binary"}
+_UPLOAD_FORM: Json = {
+    "title": "UploadForm",
+    "type": "object",
+    "description": "A picture to keep.",
+    "required": ["file"],
+    "properties": {"file": {**_A_FILE, "description": "A PNG, JPEG or WebP of up to 20 MB."}},
 }
 _PENDING = {"id": _IMAGE_ID, "status": "pending", "stage": "queued"}
 _COMPLETED = {
@@ -338,6 +436,34 @@ _COMPLETED = {
     "metadata": {"prompt": _PROMPT, "width": 1024, "height": 1024, "created_at": "2026-01-15T09:30:00Z"},
 }
 _MODEL = {"model": "text2image_v1"}
+_ASKED = {"operation": "create", "model": "text2image_v1", "credits": 1}
+_A_KEPT_FILE: Json = {
+    "id": _FILE_ID,
+    "width": 1536,
+    "height": 1024,
+    "size": 824112,
+    "media_type": "image/jpeg",
+    "expires_at": "2026-02-14T09:30:00Z",
+}
+_A_MODEL: Json = {
+    "id": "text2image_v1",
+    "object": "model",
+    "created": 0,
+    "owned_by": "Reve Web",
+    "name": "Reve Image 1.0",
+    "description": "",
+    "operations": ["create"],
+    "aspect_ratios": ["1:1", "16:9"],
+    "sizes": [],
+    "qualities": [],
+    "prices": [{"operation": "create", "size": "", "quality": "", "credits": 1}],
+}
+_OTHERS: Mapping[str, Json] = {
+    UPLOAD: _A_KEPT_FILE,
+    FILE: _A_KEPT_FILE,
+    DELETE: {"id": _FILE_ID, "deleted": True},
+    MODELS: {"object": "list", "data": [_A_MODEL]},
+}
 _WORDS = {  # of failed calls; a look-up may tell other codes too
     PROMPT_REFUSED: "The prompt was refused by the content policy. Your credit was returned.",
     "upstream_failed": "The image could not be generated. Your credit was returned.",
@@ -346,17 +472,21 @@ _WORDS = {  # of failed calls; a look-up may tell other codes too
 
 def _examples(operation: str, status: int) -> Iterator[tuple[str, Json]]:
     """Yield examples of an answer by their names."""
-    if status == 200:
-        with_model = {**_COMPLETED, "metadata": {**_COMPLETED["metadata"], **_MODEL}}  # type: ignore[dict-item]
-        yield "completed", {"value": with_model if operation == STATUS else _COMPLETED}
-    if status == 202 or (status == 200 and operation == STATUS):
+    if status == 200 and operation in DRAWS:
+        yield "completed", {"value": _COMPLETED}
+    if status == 202:
         yield "pending", {"value": _PENDING}
     if status == 200 and operation == STATUS:
-        yield "failed", {"value": _failed_example("upstream_failed")}
+        with_model = {**_COMPLETED, "metadata": {**_COMPLETED["metadata"], **_MODEL}}  # type: ignore[dict-item]
+        yield "completed", {"value": {**with_model, **_ASKED}}
+        yield "pending", {"value": {**_PENDING, **_ASKED}}
+        yield "failed", {"value": {**_failed_example("upstream_failed"), **_ASKED}}
+    if status == 200 and operation in _OTHERS:
+        yield "found", {"value": _OTHERS[operation]}
     for code, same in by_code(answer for answer in answers(operation) if answer.status == status).items():
         yield code, {"value": {"error": _error_example(same[0])}}
     for code, its_status in FAILED_CALLS.items():
-        if operation == GENERATE and status == its_status:
+        if operation in DRAWS and status == its_status:
             yield code, {"value": _failed_example(code)}
 
 

@@ -32,8 +32,8 @@ def page(settings: Settings) -> str:
     every = f"<p><strong>SANDBOX_FAIL={settings.fail.value}</strong> applies to all.</p>" if settings.fail else ""
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Reve API sandbox</title><style>{_STYLE}</style></head><body><main>
-<h1>Reve API sandbox</h1>
+<title>Image API sandbox</title><style>{_STYLE}</style></head><body><main>
+<h1>Image API sandbox</h1>
 <p class="lead">A simulated upstream. No image model runs here: a small program paints a picture for
 each prompt, and every answer says <code>"model": "{MODEL}"</code>. It listens on this machine only.</p>
 <h2>How it behaves</h2>
@@ -44,6 +44,9 @@ the same picture. Words in “quotes” are set as type. Jobs survive a restart.
   -H "Authorization: Bearer anything" -H "Content-Type: application/json" \\
   -d '{{"prompt": "a lighthouse at sunset", "aspect_ratio": "16:9", "async": true}}'
 curl http://127.0.0.1:{settings.port}/v1/images/status/img_… -H "Authorization: Bearer anything"</code></pre>
+<p>The same pictures come in other protocols too, with the same ways to fail: OpenAI's Images API at
+<code>/openai/v1</code>, fal's queue at <code>/fal</code> (with <code>Authorization: Key …</code>) and Replicate's
+predictions at <code>/replicate</code>; <code>/v1/reve-image/edit</code> and <code>/remix</code> take pictures.</p>
 <p><a href="/sandbox/jobs">/sandbox/jobs</a> lists what was asked and accepted; <a href="/healthz">/healthz</a>
 answers while the process lives.</p>
 <h2>How to make it fail</h2>

@@ -99,7 +99,12 @@ class OpenAI:
                 picture["url"] = self._jobs.image_url(request, job)
         told: dict[str, object] = {"created": int(time.time()), "data": [picture]}
         if _is_gpt(body):
-            told["usage"] = {"input_tokens": 20, "output_tokens": 1056, "total_tokens": 1076}
+            told["usage"] = {
+                "input_tokens": 20,
+                "input_tokens_details": {"text_tokens": 20, "image_tokens": 0},
+                "output_tokens": 1056,
+                "total_tokens": 1076,
+            }
         return answer(told, mode)
 
 

@@ -8,8 +8,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import Truncator
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminTextareaWidget
@@ -65,11 +65,12 @@ class GenerationAdmin(ReadOnlyAdmin):
                     ("upstream_id", "due_at", "deadline_at", "unstored_since"),
                     ("error_code", "error_message"),
                     ("answered", "upstream_words"),
+                    "tries",
                 ]
             },
         ),
     ]
-    readonly_fields = ["image", "whose", "credit", "source", "answered"]
+    readonly_fields = ["image", "whose", "credit", "source", "answered", "tries"]
 
     def other_key(self, object_id: str) -> str:
         return "public_id" if object_id.startswith("img_") else ""
@@ -150,6 +151,18 @@ class GenerationAdmin(ReadOnlyAdmin):
         if generation.upstream_words:
             return "No HTTP status"
         return "Not known" if generation.status == Generation.Status.FAILED else "–"
+
+    @display(description="Tries")
+    def tries(self, generation: Generation) -> SafeString | str:
+        """Where it was sent, when, as what, and how that ended; what it cost stands on the person's page."""
+        lines = [
+            (
+                f"{attempt.upstream}, {attempt.started_at:%H:%M:%S} UTC: {attempt.get_state_display()}",
+                ", ".join(filter(None, [attempt.upstream_job, attempt.error_kind, attempt.error_words])),
+            )
+            for attempt in generation.attempts.select_related("upstream").order_by("number")
+        ]
+        return format_html_join(mark_safe("<br>"), "{} {}", lines) or "None on record"
 
     @display(description="From")
     def source(self, generation: Generation) -> str:

@@ -21,7 +21,7 @@ from generator.admin.forms import ActForm, UpstreamForm
 from generator.admin.rows import StaffAdmin
 from generator.jobs import trial
 from generator.models import Attempt, Upstream
-from generator.upstreams import costs, staff, table
+from generator.upstreams import staff, table
 from generator.upstreams.registry import DIALECTS
 
 BADGES: dict[table.Level, str] = {"good": "rw-positive", "wary": "rw-warning", "bad": "rw-danger", "out": ""}
@@ -186,14 +186,8 @@ class UpstreamAdmin(StaffAdmin):
     def _test(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Name what a test costs, and make it when that is confirmed; the answer is shown, and kept nowhere."""
         upstream = self._asked(request, pk)
-        route = trial.cheapest(upstream)
         dialect = DIALECTS.get(upstream.dialect)
-        if route is None:
-            cost = "what a job costs there, which no route says"
-        elif route.cost_micros is None:
-            cost = f"what a job of {route.their_name or route.model} costs there, which is not noted"
-        else:
-            cost = costs.worded(route.cost_micros, route.cost_currency)
+        cost = trial.cost_of(trial.cheapest(upstream))
         form = ActForm({"reason": "Test", **request.POST.dict()} if request.method == "POST" else None)
         what = request.POST.get("what", "")
         outcome = None

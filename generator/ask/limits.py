@@ -121,6 +121,12 @@ async def take_status_soon(wallet: Wallet) -> None:
         log.warning("Status look-ups are not counted: %s", error.__cause__)
 
 
+async def take_uploads_soon(wallet: Wallet, count: int) -> None:
+    """Count pictures that somebody brings, on an event loop. Raises RateLimited, LimiterUnavailable."""
+    if count:
+        await take_soon(Window("uploads", wallet.pk, settings.UPLOAD_RATE_LIMIT_PER_MINUTE), count)
+
+
 def _status_window(wallet: Wallet) -> Window:
     return Window("status", wallet.pk, settings.STATUS_RATE_LIMIT_PER_MINUTE)
 

@@ -8,13 +8,13 @@ import threading
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Protocol
 
 from django.utils import timezone
 
 from generator.errors import NotOffered, UpstreamPaused
-from generator.models import ImageModel, Operation, Price, Route
+from generator.models import ASPECT_RATIOS, DEFAULT_MODEL, ImageModel, Operation, Price, Route
 from kit.text import counted
 from kit.threads import in_thread
 
@@ -105,6 +105,34 @@ def operations_of(model: ImageModel) -> tuple[Operation, ...]:
 def model_called(slug: str) -> ImageModel | None:
     """Return the active model that the API calls `slug`, also one that no route leads to just now."""
     return next((model for model in current().active if model.slug == slug), None)
+
+
+async def slug_soon(pk: int | None) -> str:
+    """Return the slug of a generation's model, on an event loop; that of the first model of all for one without."""
+    if pk is None:
+        return DEFAULT_MODEL
+    catalogue = _fresh()
+    if catalogue is None:
+        catalogue = await in_thread(current)
+    known = next((model.slug for model in catalogue.active if model.pk == pk), "")
+    return known or await in_thread(lambda: ImageModel.objects.values_list("slug", flat=True).get(pk=pk))
+
+
+async def named_soon(slug: str) -> ImageModel | None:
+    """Return the active model of that name, on an event loop; None for no name. Raises NotOffered."""
+    if not slug:
+        return None
+    model = await in_thread(partial(model_called, slug))
+    if model is None:
+        raise NotOffered("model", "there is none of that name; GET /v1/models lists them")
+    return model
+
+
+def ratios_of(model: ImageModel | None, operation: Operation) -> list[str]:
+    """Return the shapes that a model draws, or the first one on offer for that."""
+    if model is None:
+        model = next((one for one in offered() if operation in operations_of(one)), None)
+    return list(model.aspect_ratios) if model and model.aspect_ratios else list(ASPECT_RATIOS)
 
 
 def price_of(model: ImageModel, operation: Operation, size: str = "", quality: str = "") -> int:

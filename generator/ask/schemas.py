@@ -1,13 +1,24 @@
 """The JSON that the API takes and gives, field by field as the public document names them."""
 
-from datetime import UTC
+import re
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, get_args
 
 from ninja import Field, Schema
 from pydantic import AfterValidator, ConfigDict
 from pydantic_core import PydanticCustomError
 
-from generator.models import ASPECT_RATIOS, PROMPT_MAX_LENGTH, PROMPT_REFUSED, PUBLIC_ID, Generation
+from generator.models import (
+    ASPECT_RATIOS,
+    FILE_ID,
+    PROMPT_MAX_LENGTH,
+    PROMPT_REFUSED,
+    PUBLIC_ID,
+    REMIX_MOST_INPUTS,
+    Generation,
+    Operation,
+    Upload,
+)
 from kit.text import SEEN, is_blank
 
 AspectRatio = Literal["1:1", "16:9", "4:3", "3:4", "9:16", "2:3", "3:2"]
@@ -30,10 +41,33 @@ def _filled(value: str) -> str:
     return value
 
 
+def _slug(value: str) -> str:
+    if value and not _CHOICE.fullmatch(value):
+        raise PydanticCustomError("slug", "must be one of the names that GET /v1/models lists")
+    return value
+
+
+CHOICE_MAX_LENGTH = 60
+_CHOICE = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,59}")
 Text = Annotated[str, AfterValidator(_text)]
 # What `_text` and `_filled` take, for the document.
 TEXT = r"^[^\x00]*$"
 FILLED = rf"^[^\x00]*{SEEN}[^\x00]*$"
+
+
+Choice = Annotated[str, AfterValidator(_slug)]
+_ASYNC: Any = Field(
+    False, alias="async", description="Answer at once with a pending image, whose status you then ask for."
+)
+
+
+def _choice(words: str, unasked: str, example: str) -> Any:
+    return Field(
+        "",
+        description=f"{words} Without one {unasked}.",
+        examples=[example],
+        json_schema_extra={"maxLength": CHOICE_MAX_LENGTH, "pattern": f"^{_CHOICE.pattern}$"},
+    )
 
 
 class GenerateRequest(Schema):
@@ -53,9 +87,67 @@ class GenerateRequest(Schema):
         json_schema_extra={"pattern": TEXT, "maxLength": PROMPT_MAX_LENGTH},
     )
     aspect_ratio: AspectRatio = Field("1:1", description="The image's shape, width to height.")
-    asynchronous: bool = Field(
-        False, alias="async", description="Answer at once with a pending image, whose status you then ask for."
+    asynchronous: bool = _ASYNC
+    model: Choice = _choice("Which model draws it, as `GET /v1/models` names it.", "the first one", "text2image_v1")
+    size: Choice = _choice("One of the model's sizes.", "its first one", "1K")
+    quality: Choice = _choice("One of the model's qualities.", "its first one", "high")
+
+
+_IMAGE_WAYS = (
+    "an id (`img_…` of a finished image of yours, `file_…` of an upload), an `https://` address, a data URL, or "
+    "base64. PNG, JPEG or WebP, up to 20 MB"
+)
+_RATIO_CHOICES = {"enum": list(ASPECT_RATIOS)}
+
+
+class _Change(Schema):
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+    prompt: Annotated[Text, AfterValidator(_filled)] = Field(
+        description="What to make of it.",
+        examples=["Make it night, with lit windows"],
+        json_schema_extra={"pattern": FILLED, "minLength": 1, "maxLength": PROMPT_MAX_LENGTH},
     )
+
+
+class _Settings(Schema):
+    negative_prompt: Text = Field(
+        "",
+        description="What to avoid.",
+        examples=["people, text"],
+        json_schema_extra={"pattern": TEXT, "maxLength": PROMPT_MAX_LENGTH},
+    )
+    asynchronous: bool = _ASYNC
+    model: Choice = _choice("Which model does it, as `GET /v1/models` names it.", "the first one", "text2image_v1")
+    size: Choice = _choice("One of the model's sizes.", "its first one", "1K")
+    quality: Choice = _choice("One of the model's qualities.", "its first one", "high")
+
+
+class EditRequest(_Settings, _Change):
+    """An image, and what to change about it."""
+
+    image: str = Field(description=f"The image to change: {_IMAGE_WAYS}.", examples=["img_7Kx2mQ9vTfR4sWbN1cYpLhJd"])
+    mask: str = Field(
+        "",
+        description="White where the image may change, black where not, and as large as it: an id of an upload, or as "
+        "for `image`. Without one all of it may.",
+        examples=["file_9TfR4sWbN1cYpLhJd7Kx2mQ9"],
+    )
+    aspect_ratio: AspectRatio | None = Field(
+        None, description="The result's shape, width to height. Without one the nearest to the image's own."
+    )
+
+
+class RemixRequest(_Settings, _Change):
+    """Images to go by, and what to draw."""
+
+    images: list[str] = Field(
+        description=f"One to {REMIX_MOST_INPUTS} images to go by, each {_IMAGE_WAYS}.",
+        examples=[["img_7Kx2mQ9vTfR4sWbN1cYpLhJd", "https://example.com/style.jpg"]],
+        min_length=1,
+        max_length=REMIX_MOST_INPUTS,
+    )
+    aspect_ratio: AspectRatio = Field("1:1", description="The result's shape, width to height.")
 
 
 _ID = Field(
@@ -96,12 +188,26 @@ class Failure(Schema):
     )
 
 
+_OPERATION: Any = Field(default_factory=str, description="What was asked for; only in status look-ups.")
+_ASKED: Any = Field(
+    default_factory=str, description="The model that was asked; only in status look-ups.", examples=["text2image_v1"]
+)
+_CREDITS: Any = Field(
+    default_factory=int, description="What it costs, in credits; only in status look-ups.", ge=1, examples=[1]
+)
+Done = Literal["create", "edit", "remix"]
+assert get_args(Done) == tuple(Operation.values)
+
+
 class PendingImage(Schema):
     """An image that is not finished. Ask for its status again, once a second."""
 
     id: str = _ID
     status: Literal["pending"] = Field(description="It is not finished.")
     stage: Literal["queued", "submitting", "drawing"] = Field(description="How far it is.", examples=["queued"])
+    operation: Done = _OPERATION
+    model: str = _ASKED
+    credits: int = _CREDITS
 
 
 class CompletedImage(Schema):
@@ -115,6 +221,9 @@ class CompletedImage(Schema):
         json_schema_extra={"format": "uri"},
     )
     metadata: Metadata = Field(description="What is known of it.")
+    operation: Done = _OPERATION
+    model: str = _ASKED
+    credits: int = _CREDITS
 
 
 class FailedImage(Schema):
@@ -123,32 +232,117 @@ class FailedImage(Schema):
     id: str = _ID
     status: Literal["failed"] = Field(description="There is no image, and there will be none.")
     error: Failure = Field(description="Why.")
+    operation: Done = _OPERATION
+    model: str = _ASKED
+    credits: int = _CREDITS
 
 
 Image = Annotated[PendingImage | CompletedImage | FailedImage, Field(discriminator="status")]
 
 
-def describe(generation: Generation, base: str, *, with_model: bool = False) -> dict[str, Any]:
-    """Return a generation's JSON, with URLs on the site at `base`; `with_model` for status look-ups."""
+def describe(generation: Generation, base: str, *, asked_of: str = "") -> dict[str, Any]:
+    """Return a generation's JSON, with URLs on the site at `base`.
+
+    `asked_of` is the model's slug, for status look-ups, which tell more.
+    """
     body: dict[str, Any] = {"id": generation.public_id, "status": "pending"}
-    if not generation.is_final:
+    if generation.is_final:
+        body["status"] = str(generation.status)
+    else:
         body["stage"] = generation.status
-        return body
-    body["status"] = str(generation.status)
     if generation.status == Generation.Status.FAILED:
         message = f"{generation.error_message} {generation.returned}".lstrip()  # a purged one has no words left
         body["error"] = {"code": generation.error_code, "message": message}
         if generation.error_code == PROMPT_REFUSED:
             body["error"]["param"] = "prompt"
-        return body
-    body["url"] = generation.image_url(base)
-    created = generation.created_at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-    body["metadata"] = {
-        "prompt": generation.prompt,
-        "width": generation.width,
-        "height": generation.height,
-        "created_at": created,
-    }
-    if with_model:
-        body["metadata"]["model"] = generation.model
+    elif generation.is_final:
+        body["url"] = generation.image_url(base)
+        body["metadata"] = {
+            "prompt": generation.prompt,
+            "width": generation.width,
+            "height": generation.height,
+            "created_at": _moment(generation.created_at),
+        }
+        if asked_of:
+            body["metadata"]["model"] = generation.model
+    if asked_of:
+        body |= {"operation": generation.operation, "model": asked_of, "credits": generation.credits}
     return body
+
+
+class File(Schema):
+    """A picture that you uploaded: upright, without metadata, and seen by nobody else."""
+
+    id: str = Field(
+        description="The file's id, for `image`, `images` and `mask`.",
+        examples=["file_9TfR4sWbN1cYpLhJd7Kx2mQ9"],
+        json_schema_extra={"pattern": f"^{FILE_ID.pattern}$"},
+    )
+    width: int = Field(description="Pixels, as viewers show it.", ge=1, examples=[1536])
+    height: int = Field(description="Pixels, as viewers show it.", ge=1, examples=[1024])
+    size: int = Field(description="Bytes, as it is kept.", ge=1, examples=[824112])
+    media_type: Literal["image/png", "image/jpeg", "image/webp"] = Field(
+        description="What it is.", examples=["image/jpeg"]
+    )
+    expires_at: str = Field(
+        description="When it is deleted, in UTC, unless an image that you keep was made from it.",
+        examples=["2026-02-14T09:30:00Z"],
+        json_schema_extra={"format": "date-time"},
+    )
+
+
+def describe_file(upload: Upload, media_type: str) -> dict[str, Any]:
+    """Return an upload's JSON."""
+    return {
+        "id": upload.public_id,
+        "width": upload.width,
+        "height": upload.height,
+        "size": upload.size,
+        "media_type": media_type,
+        "expires_at": _moment(upload.expires_at),
+    }
+
+
+class DeletedFile(Schema):
+    """A file that is not there any more."""
+
+    id: str = Field(description="The file's id.", examples=["file_9TfR4sWbN1cYpLhJd7Kx2mQ9"])
+    deleted: Literal[True] = Field(description="It is deleted.")
+
+
+class ModelPrice(Schema):
+    """What one image costs."""
+
+    operation: Done = Field(description="What is asked for.", examples=["create"])
+    size: str = Field(description='The size; "" where the model offers no choice.', examples=["1K"])
+    quality: str = Field(description='The quality; "" where the model offers no choice.', examples=["high"])
+    credits: int = Field(description="Credits for one image.", ge=1, examples=[1])
+
+
+class Model(Schema):
+    """A model that you can choose."""
+
+    id: str = Field(description="What requests call it.", examples=["text2image_v1"])
+    object: Literal["model"] = Field(description="For clients of OpenAI's API.")
+    created: int = Field(description="Always 0; for clients of OpenAI's API.", examples=[0])
+    owned_by: str = Field(description="Whose site this is.", examples=["Reve Web"])
+    name: str = Field(description="What people call it.", examples=["Reve Image 1.0"])
+    description: str = Field(description='What it is good at; may be "".', examples=["Follows long prompts closely"])
+    operations: list[Done] = Field(description="What it can do.", examples=[["create"]])
+    aspect_ratios: list[AspectRatio] = Field(description="The shapes that it draws.", examples=[["1:1", "16:9"]])
+    sizes: list[str] = Field(description="The sizes that it offers; none: there is no choice.", examples=[["1K"]])
+    qualities: list[str] = Field(
+        description="The qualities that it offers; none: there is no choice.", examples=[["high"]]
+    )
+    prices: list[ModelPrice] = Field(description="What each of its images costs.")
+
+
+class Models(Schema):
+    """The models that you can choose; the first is used where a request names none."""
+
+    object: Literal["list"] = Field(description="For clients of OpenAI's API.")
+    data: list[Model] = Field(description="In the order in which they are offered.")
+
+
+def _moment(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

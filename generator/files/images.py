@@ -53,10 +53,13 @@ def verify(data: bytes) -> StoredImage:
     return StoredImage(extension, len(data), image.width, image.height, _mean_colour(image), is_turned)
 
 
-def prepared(data: bytes, mark: Mark) -> tuple[bytes, StoredImage]:
-    """Verify an image and return it as it is to be kept, with its mark in it, and what that is. Raises BadImage."""
+def prepared(data: bytes, mark: Mark, edited: bytes | None = None) -> tuple[bytes, StoredImage]:
+    """Verify an image and return it as it is to be kept, with its mark in it, and what that is.
+
+    `edited` is the file that it is an edit of (`marks.stored`). Raises BadImage.
+    """
     image = verify(data)
-    marked = marks.stored(data, mark)
+    marked = marks.stored(data, mark, edited)
     return marked, replace(image, size=len(marked))
 
 

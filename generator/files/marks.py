@@ -93,15 +93,16 @@ def _asked_for(generation: Generation) -> str:
     return f"{generation.prompt}\n\nLeft out: {generation.negative_prompt}"
 
 
-def stored(data: bytes, mark: Mark) -> bytes:
+def stored(data: bytes, mark: Mark, edited: bytes | None = None) -> bytes:
     """Return an image as it is kept: what it says of itself is in it. Marking that again changes nothing.
 
+    `edited` is the file that it is an edit of, for its credentials.
     One that came with a C2PA manifest stays as it is, for that is only true of these very bytes.
     """
     if containers.has_manifest(data):
         return data
     marked = _with_xmp(data, mark)
-    return _signed(marked, mark, "created")
+    return _signed(marked, mark, "edited" if edited else "created", edited)
 
 
 def carried(data: bytes, mark: Mark) -> bytes:

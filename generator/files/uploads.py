@@ -171,6 +171,21 @@ def pictures_of(generation: Generation) -> tuple[tuple[Picture, ...], Picture | 
     return tuple(map(_picture, found)), None if mask is None else _of_upload(mask)
 
 
+def edited_by(generation: Generation) -> bytes | None:
+    """Return the file that an edit was made from, with all that is in it; None where there is none any more.
+
+    Raises StorageAway.
+    """
+    one = Input.objects.filter(group=generation.group_id).select_related("generation", "upload").first()
+    let_go()
+    try:
+        if one is None or one.generation is None:
+            return _of_upload(one.upload).data if one and one.upload else None
+        return images.read(one.generation.file_name)
+    except FileNotFoundError:
+        return None
+
+
 def _picture(one: Input) -> Picture:
     if one.upload is not None:
         return _of_upload(one.upload)

@@ -17,7 +17,8 @@ from typing import Any
 from django.db import connection, transaction
 from django.utils import timezone
 
-from generator.models import Attempt, Generation, Route
+from generator.models import DEFAULT_UPSTREAM, Attempt, Generation, Route
+from generator.upstreams import routing
 from generator.upstreams.dialect import Cost
 from generator.upstreams.errors import UpstreamError
 
@@ -99,7 +100,7 @@ def end(ends: Sequence[tuple[Generation, Ended]]) -> None:
             ),
             only_if=_ALIVE,
         )
-    if ended_now := [(generation, ended) for generation, ended in ends if generation.pk in gone]:
+    if ended_now := [(one, one.attempt, ended) for one, ended in ends if one.pk in gone]:
         transaction.on_commit(lambda: _log(ended_now, now))
 
 
@@ -119,6 +120,39 @@ def used_up(pks: Sequence[int]) -> Mapping[int, set[int]]:
     return found
 
 
+def stand_in(generation: Generation) -> Attempt:
+    """Return what stands for the attempt of a drawing that was sent before there were any."""
+    return Attempt(
+        generation=generation,
+        number=max(1, generation.submits),
+        upstream=routing.first_upstream(),
+        state=State.ACCEPTED,
+        upstream_job=generation.upstream_id,
+        started_at=generation.submitted_at or generation.created_at,
+        accepted_at=generation.submitted_at,
+    )
+
+
+def names_before(named: Sequence[tuple[Generation, str]]) -> set[tuple[int | None, str]]:
+    """Return the names that the first upstream gave before there were attempts; those of attempts are unique."""
+    by_first = [
+        name_of(generation, job)
+        for generation, job in named
+        if generation.attempt and generation.attempt.upstream.slug == DEFAULT_UPSTREAM
+    ]
+    if not by_first:
+        return set()
+    used = Generation.objects.exclude(upstream_id="").filter(
+        upstream_id__in=[job for _, job in by_first], attempts=None
+    )
+    return {(by_first[0][0], job) for job in used.values_list("upstream_id", flat=True)}
+
+
+def name_of(generation: Generation, job: str) -> tuple[int | None, str]:
+    """Return a job's name with the upstream that gave it: another one may give the same."""
+    return (generation.attempt.upstream_id if generation.attempt else None), job
+
+
 def _in_parts(rows: list[list[Any]]) -> Iterable[list[list[Any]]]:
     return (rows[start : start + _MOST] for start in range(0, len(rows), _MOST))
 
@@ -136,10 +170,10 @@ def _change(rows: list[list[Any]], *, assign: str, only_if: str) -> set[int]:
         return {pk for (pk,) in cursor.fetchall()}
 
 
-def _log(ends: Sequence[tuple[Generation, Ended]], at: datetime) -> None:
+def _log(ends: Sequence[tuple[Generation, Attempt | None, Ended]], at: datetime) -> None:
     """Say how attempts ended, in a line for each."""
-    for generation, ended in ends:
-        attempt, why = generation.attempt, f"{ended.kind}: {ended.words or ended.status}" if ended.kind else "no error"
+    for generation, attempt, ended in ends:
+        why = f"{ended.kind}: {ended.words or ended.status}" if ended.kind else "no error"
         if attempt is None:  # of a row that nobody had claimed
             log.info("%s: its attempt ended: %s (%s)", generation, ended.state, why)
             continue

@@ -134,6 +134,7 @@ class Engine:
         places = min(CLAIMS_AT_ONCE, self._places - len(self.sending))
         of_wallet = Counter(generation.wallet_id for generation in self.sending.values())
         claimed = await in_thread(lambda: self._claim_submissions(places, of_wallet)) if places > 0 else []
+        self._got_something_done |= self._turns.is_waiting  # it is not this that stalls
         for generation in claimed:
             self._start(self._send(generation), generation, self.sending, self.queue)
         return len(claimed)
@@ -274,9 +275,9 @@ class Engine:
     async def _beat(self) -> None:
         """Let it be known that this works, and whether anything gets done."""
         while True:
-            names = ["worker", *(["progress"] if self._got_something_done else []), *self.worker.news]
+            names = ["worker", *(["progress"] if self._got_something_done else []), *self.worker.sender.news]
             self._got_something_done = False
-            self.worker.news.clear()
+            self.worker.sender.news.clear()
             for name in names:
                 with contextlib.suppress(redis.RedisError, OSError):
                     await asyncio.to_thread(pulse.beat, name)

@@ -41,7 +41,7 @@ from generator.jobs import attempts, caps
 from generator.jobs.attempts import UNKNOWN, WORDS_KEPT, Ended, State
 from generator.jobs.changes import Acceptance, Completion, Move, Pause, Unstored, Useless
 from generator.jobs.rows import change_each, claim_due
-from generator.models import CANCELLED, DEFAULT_UPSTREAM, Attempt, Generation, Route
+from generator.models import CANCELLED, Attempt, Generation, Route
 from generator.upstreams import routing
 
 log = logging.getLogger(__name__)
@@ -110,7 +110,7 @@ def claim_looks(limit: int) -> list[Generation]:
     )
     alive = attempts.alive_of(taken) if taken else {}
     for generation in taken:
-        generation.attempt = alive.get(generation.pk) or _before_attempts(generation)
+        generation.attempt = alive.get(generation.pk) or attempts.stand_in(generation)
     return taken
 
 
@@ -350,11 +350,13 @@ def past_deadline() -> QuerySet[Generation]:
 def _accept(acceptances: Sequence[Acceptance]) -> tuple[set[int], list[Acceptance]]:
     """Write them down; return the keys of those that were claimed, and those whose id is another one's."""
     now = timezone.now()
-    known = _known_ids(acceptances)
+    known = attempts.names_before(
+        [(acceptance.generation, acceptance.upstream_id) for acceptance in acceptances if acceptance.upstream_id]
+    )
     fresh: list[Acceptance] = []
     refused: list[Acceptance] = []
     for acceptance in acceptances:
-        name = _name_of(acceptance)
+        name = attempts.name_of(acceptance.generation, acceptance.upstream_id)
         (refused if name in known and acceptance.upstream_id else fresh).append(acceptance)
         known.add(name)
     rows = [(one.generation, [one.upstream_id, now, *_until(one.look_after, one.generation)]) for one in fresh]
@@ -392,37 +394,6 @@ def _complete(completions: Sequence[Completion]) -> set[int]:
     for generation in ended:
         live.publish_on_commit(generation)
     return moved
-
-
-def _known_ids(acceptances: Sequence[Acceptance]) -> set[tuple[int | None, str]]:
-    """Return the names that the first upstream gave before there were attempts; those of attempts are unique."""
-    there = {
-        one.generation.attempt.upstream_id: one.generation.attempt.upstream
-        for one in acceptances
-        if one.generation.attempt
-    }
-    first = next((pk for pk, upstream in there.items() if upstream.slug == DEFAULT_UPSTREAM), None)
-    names = [one.upstream_id for one in acceptances if one.upstream_id and _name_of(one)[0] == first]
-    used = Generation.objects.exclude(upstream_id="").filter(upstream_id__in=names, attempts=None)
-    return {(first, name) for name in used.values_list("upstream_id", flat=True)} if names else set()
-
-
-def _name_of(acceptance: Acceptance) -> tuple[int | None, str]:
-    attempt = acceptance.generation.attempt
-    return (attempt.upstream_id if attempt else None), acceptance.upstream_id
-
-
-def _before_attempts(generation: Generation) -> Attempt:
-    """Return what stands for the attempt of a drawing that was sent before there were any."""
-    return Attempt(
-        generation=generation,
-        number=max(1, generation.submits),
-        upstream=routing.first_upstream(),
-        state=State.ACCEPTED,
-        upstream_job=generation.upstream_id,
-        started_at=generation.submitted_at or generation.created_at,
-        accepted_at=generation.submitted_at,
-    )
 
 
 def _until(look_after: float | None, generation: Generation) -> tuple[datetime, str]:

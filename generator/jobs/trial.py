@@ -47,6 +47,15 @@ def cheapest(upstream: Upstream) -> Route | None:
     return min(routes, key=lambda route: (route.cost_micros is None, route.cost_micros or 0, route.pk), default=None)
 
 
+def cost_of(route: Route | None) -> str:
+    """Say what a test by this route costs us."""
+    if route is None:
+        return "what a job costs there, which no route says"
+    if route.cost_micros is None:
+        return f"what a job of {route.their_name or route.model} costs there, which is not noted"
+    return costs.worded(route.cost_micros, route.cost_currency)
+
+
 def run(upstream: Upstream, what: What) -> Outcome:
     """Make the test and wait for how it ends; an error there is an outcome. Raises RuntimeError in a transaction."""
     route = cheapest(upstream)

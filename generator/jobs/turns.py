@@ -62,11 +62,13 @@ class Turns:
     def __init__(self, places: int) -> None:
         self._share = max(1, int(places * SHARE))
         self._last = 0  # the last wallet that was asked
+        self.is_waiting = False  # for an upstream: what is due is left where it is
 
     def claim(self, limit: int, in_hand: Mapping[int, int]) -> list[Generation]:
         """Claim up to `limit` images for sending, each with an attempt. `in_hand` is how many of each wallet are being
         sent already."""
         wallets = self._next_wallets()
+        self.is_waiting = False
         if not wallets:
             return []
         taken = {wallet: in_hand.get(wallet, 0) for wallet in wallets}
@@ -80,6 +82,7 @@ class Turns:
                 self._choose(ranked, choice, routes, full, nowhere, taken)
                 if len(full) == known_full or len(routes) >= limit:
                     break
+            self.is_waiting = bool(full or nowhere)
             lifecycle.put_off(list(nowhere), NOWHERE_SECONDS)
             return lifecycle.claim_submissions(list(routes), routes)
 

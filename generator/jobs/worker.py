@@ -8,23 +8,24 @@ import contextlib
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from django.conf import settings
 from django.utils import timezone
 
 from generator.errors import BadImage, ImageUnreachable
-from generator.files import images, marks, standing, unstored, uploads
+from generator.files import credentials, images, marks, standing, unstored, uploads
 from generator.jobs import lifecycle
 from generator.jobs.attempts import Ended, State, ended_by
 from generator.jobs.changes import Acceptance, Completion, Move, Pause, Unstored, Useless
 from generator.jobs.lifecycle import UNAVAILABLE
 from generator.jobs.pacing import Batch, Bell, Places, T, persistently
 from generator.jobs.rhythm import Rhythm, age_of, step_at
+from generator.jobs.sending import Sender
 from generator.models import PROMPT_REFUSED, Attempt, Generation, Operation, Upstream
-from generator.upstreams import errors, health, trouble
-from generator.upstreams.dialect import Cost, Job, Order, Picture
+from generator.upstreams import errors, trouble
+from generator.upstreams.dialect import Cost, Job
 from generator.upstreams.errors import Kind
 from generator.upstreams.registry import Dialects
 from kit import storage
@@ -40,8 +41,6 @@ FULL_SECONDS = 30.0  # for which nothing is sent, after an image found no room h
 BUSY_SECONDS = 2.0
 REFUSED_SECONDS = 1.0  # until a job that our own trouble kept from being sent may go; the trouble decides when it does
 REFUSED_AGAIN_SECONDS = 30.0  # … that was a trial before: it may be the job that is refused, so others get to be one
-
-RESENDS, RESEND_SECONDS = 2, 1.0  # of one order to an upstream that takes it once, however often it is sent
 
 SAID_WITH = 200  # the HTTP status of an answer that says that a job failed
 
@@ -65,8 +64,8 @@ class Worker:
 
     def __init__(self, dialects: Dialects, queue: Bell, looks: Bell) -> None:
         self.dialects = dialects
+        self.sender = Sender(dialects)
         self.rhythms: defaultdict[int, Rhythm] = defaultdict(Rhythm)  # by upstream
-        self.news: set[str] = set()  # whether an upstream answered, to be let known (`kit.pulse`)
         self._queue, self._looks = queue, looks
         self._accepting = Batch(lifecycle.accept)
         self._requeueing = Batch(lifecycle.requeue)
@@ -90,7 +89,7 @@ class Worker:
             attempt = attempt_of(generation)
             tried |= {attempt.upstream_id}
             try:
-                job = await self._submit(generation, attempt)
+                job = await self.sender.submit(generation, attempt)
             except (errors.NotAccepted, errors.OperatorTrouble, errors.Gone) as error:
                 if not await self._go_on(generation, tried, error):
                     return None
@@ -106,7 +105,9 @@ class Worker:
                 await self._lose(generation, attempt, error)
                 return None
             else:
-                return await self._accept(generation, job)
+                drawn = await self._accept(generation, job)
+                await self.sender.note_success(attempt.upstream)
+                return drawn
 
     @property
     def is_full(self) -> bool:
@@ -122,7 +123,7 @@ class Worker:
             return await self._look_for_bytes(generation)
         try:
             async with self.dialects.of(attempt.upstream) as dialect:
-                job = await self._asked(dialect.poll(attempt.upstream_job))
+                job = await self.sender.asked(dialect.poll(attempt.upstream_job))
         except errors.Busy as error:
             await self.pause(generation, error.retry_after, error=error)
         except errors.Gone as error:
@@ -144,8 +145,8 @@ class Worker:
         try:
             async with self._images.place_for(generation):
                 data = await self._bytes_of(generation, drawn)
-                mark = await _mark_of(generation, drawn.job.model)
-                marked, image = await in_thread(lambda: images.prepared(data, mark), Pool.PROCESSOR)
+                mark, edited = await _mark_of(generation, drawn.job.model)
+                marked, image = await in_thread(lambda: images.prepared(data, mark, edited), Pool.PROCESSOR)
                 try:
                     await storage.in_time(lambda: images.keep(marked, generation.file_token, image), STORE_SECONDS)
                 except OSError as error:
@@ -179,69 +180,6 @@ class Worker:
         """Let go of a claimed drawing until its next look in `after` seconds; `error` is why, for staff."""
         if await self._pausing.add(Pause(generation, after, is_failed, _useless(error) if error else None)):
             self._looks.ring_in(after)
-
-    async def _asked(self, call: Awaitable[T]) -> T:
-        """Return what the upstream answers, and note whether it does."""
-        try:
-            answer = await call
-        except errors.UpstreamError as error:
-            is_silent = isinstance(error, errors.NotAccepted | errors.Unclear)
-            self.news.add("upstream-away" if is_silent and not isinstance(error, errors.Busy) else "upstream")
-            raise
-        self.news.add("upstream")
-        return answer
-
-    async def _submit(self, generation: Generation, attempt: Attempt) -> Job:
-        """Send an attempt. Raises every UpstreamError, and counts what it says of the upstream's health.
-
-        One that honours keys is sent the same order again when it gives no answer: it takes it once.
-        """
-        upstream, again = attempt.upstream, RESENDS
-        order = await self._order(generation, attempt)
-        async with self.dialects.of(upstream) as dialect:
-            if order.mask is not None and not dialect.can.takes_mask:
-                raise errors.NotAccepted("it takes no mask")
-            while True:
-                try:
-                    job = await self._asked(dialect.submit(order))
-                except (errors.NotAccepted, errors.Unclear) as error:
-                    health.failed(upstream.pk, error)
-                    if isinstance(error, errors.NotAccepted) or not dialect.can.honours_keys or not again:
-                        raise
-                    log.warning("%s: no answer from %s, which is asked again: %s", generation, upstream.slug, error)
-                except errors.UpstreamError:
-                    health.answered(upstream.pk)
-                    raise
-                else:
-                    health.answered(upstream.pk)
-                    await self._note_success(upstream)
-                    return job
-                again -= 1
-                await asyncio.sleep(RESEND_SECONDS)
-
-    async def _order(self, generation: Generation, attempt: Attempt) -> Order:
-        """Return what an attempt asks for. Raises NotAccepted or BadInput where its pictures cannot be read."""
-        try:
-            inputs: tuple[Picture, ...] = ()
-            mask: Picture | None = None
-            if generation.operation != Operation.CREATE:
-                inputs, mask = await in_thread(lambda: uploads.pictures_of(generation))
-        except (FileNotFoundError, BadImage) as error:
-            raise errors.BadInput("A picture that this was to be made from is gone.") from error
-        except OSError as error:
-            raise errors.NotAccepted(f"its pictures cannot be read now: {storage.words_of(error)}") from error
-        return Order(
-            prompt=generation.prompt,
-            operation=Operation(generation.operation),
-            negative_prompt=generation.negative_prompt,
-            aspect_ratio=generation.aspect_ratio,
-            size=generation.size,
-            quality=generation.quality,
-            model=attempt.route.their_name if attempt.route else "",
-            inputs=inputs,
-            mask=mask,
-            key=f"{generation.public_id}-{attempt.number}",
-        )
 
     async def _go_on(self, generation: Generation, tried: frozenset[int], error: errors.UpstreamError) -> bool:
         """End an attempt that its upstream certainly did not take; whether there is another one now."""
@@ -279,6 +217,8 @@ class Worker:
     async def _accept(self, generation: Generation, job: Job) -> Drawn | None:
         if job.state == "completed" and (job.url or job.data):
             return Drawn(job, asyncio.create_task(self._accepting.add(Acceptance(generation, job.id, None))))
+        if not job.id and job.state == "failed":
+            return await self._act_on(generation, job)
         if not job.id:
             await self._lose(generation, attempt_of(generation), errors.Unclear("it names no job and gives no picture"))
             return None
@@ -436,10 +376,6 @@ class Worker:
         )
         await persistently(lambda: trouble.note(upstream, refused))
 
-    async def _note_success(self, upstream: Upstream) -> None:
-        if upstream.slug in trouble.seen():
-            await persistently(lambda: trouble.put_back(upstream.slug))
-
 
 def attempt_of(generation: Generation) -> Attempt:
     """Return the attempt that a claimed generation has."""
@@ -455,11 +391,15 @@ def _usual_cost(generation: Generation) -> Cost | None:
     return Cost(route.cost_micros, route.cost_currency)
 
 
-async def _mark_of(generation: Generation, model: str) -> marks.Mark:
-    source = ""
-    if generation.operation == Operation.EDIT:
-        source = await in_thread(lambda: marks.source_type(generation))
-    return marks.mark_of(generation, source=source, model=model)
+async def _mark_of(generation: Generation, model: str) -> tuple[marks.Mark, bytes | None]:
+    """Return what an image's file is to say of itself, and the file that it is an edit of, where it is to be signed."""
+    if generation.operation != Operation.EDIT:
+        return marks.mark_of(generation, model=model), None
+    source, edited = await in_thread(lambda: marks.source_type(generation)), None
+    if credentials.is_configured():
+        with contextlib.suppress(storage.StorageAway):  # it goes without that ingredient then
+            edited = await in_thread(lambda: uploads.edited_by(generation))
+    return marks.mark_of(generation, source=source, model=model), edited
 
 
 def _useless(error: Exception) -> Useless:

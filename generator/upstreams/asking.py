@@ -42,6 +42,13 @@ def meaning(http: Transport, status: int, data: Any) -> UpstreamError | None:
     return BadInput(http.said(data))
 
 
+def bad_input(error: UpstreamError) -> BadInput:
+    """Return an error that lays what went wrong to what was asked for; it stands for `error`."""
+    bad = BadInput(error.words)
+    bad.status = error.status
+    return bad
+
+
 def not_there(error: UpstreamError, what: str) -> OperatorTrouble:
     """Return an error that tells the operator what an upstream does not have; it stands for `error`."""
     trouble = OperatorTrouble(f"it has no {what}: {error}", Kind.NOT_FOUND)

@@ -56,6 +56,8 @@ class FalQueue(Dialect):
             data = await self.http.submit(f"/{order.model}", json=body)
         except Gone as error:
             raise asking.not_there(error, "such model") from None
+        except _Ended as error:
+            raise _unclear(error) from None
         if not isinstance(data, dict):
             raise Unclear("an answer that is no object")
         request_id = identifier("id", data.get("request_id"), ID_MAX_LENGTH)
@@ -66,7 +68,7 @@ class FalQueue(Dialect):
 
     async def poll(self, job_id: str) -> Job:
         path = _path(job_id)
-        data = await self.http.look(f"{path}/status")
+        data = await self._look(f"{path}/status")
         state = self._checked(data, job_id)
         if state != "COMPLETED":
             return Job(job_id, "pending")
@@ -84,18 +86,24 @@ class FalQueue(Dialect):
     async def cancel(self, job_id: str) -> bool:
         path = _path(job_id)
         try:
-            data = await self.http.look(f"{path}/cancel", method="PUT")
+            data = await self._look(f"{path}/cancel", method="PUT")
         except BadInput:  # ALREADY_COMPLETED
             return False
         if isinstance(data, dict) and data.get("status") == "OK":
             return True
         # It was asked for, no more: what had begun may go on to its end, and costs what it took.
-        data = await self.http.look(f"{path}/status")
+        data = await self._look(f"{path}/status")
         return (
             self._checked(data, job_id) == "COMPLETED"
             and data.get("error_type") in ("client_cancelled", "client_disconnected")
             and not (isinstance(data.get("metrics"), dict) and data["metrics"].get("inference_time"))
         )
+
+    async def _look(self, path: str, method: str = "GET") -> Any:
+        try:
+            return await self.http.look(path, method=method)
+        except _Ended as error:
+            raise _unclear(error) from None
 
     def _checked(self, data: Any, job_id: str) -> str:
         """Return the status in an answer about a job. Raises Unclear where it is about another one, or about none."""
@@ -176,6 +184,13 @@ def _body(order: Order) -> dict[str, Any]:
     if order.mask is not None:  # white where it draws, as ours
         body["mask_url"] = pictures.data_url(order.mask)
     return body
+
+
+def _unclear(error: _Ended) -> Unclear:
+    """Return an error as it is where nothing ended with it."""
+    unclear = Unclear(str(error))
+    unclear.status = error.status
+    return unclear
 
 
 def _app_of(model: str) -> str:

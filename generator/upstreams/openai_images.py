@@ -27,7 +27,7 @@ _SIZES = {
     "dall-e-2": [(1024, 1024)],
 }
 _PIXELS = re.compile(r"\d{2,5}x\d{2,5}|auto")
-_UNKNOWN_MODEL = re.compile(r"[^a-z]{0,4}(error\W{1,6})?[/\w]*:?\s?Invalid model name passed in model=", re.IGNORECASE)
+_UNKNOWN_MODEL = re.compile(r"[^a-z]{0,10}(error\W{1,6})?[/\w]*:?\s?Invalid model name passed in model=", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class OpenAIImages(Dialect):
             except _Unwelcome as refused:
                 learned = _without(habits, refused.field)
                 if learned == habits or (order.size and refused.field == "size"):
-                    raise BadInput(str(refused)) from None
+                    raise asking.bad_input(refused) from None
                 self._habits[order.model] = learned
             else:
                 return await self._job(data)
@@ -129,6 +129,8 @@ class OpenAIImages(Dialect):
         if 400 <= status < 500:
             if code == "budget_exceeded":  # LiteLLM's, of a key or a team there
                 return OperatorTrouble(f"{status}: {words.Kind.FUNDS.value}", Kind.OUT_OF_FUNDS)
+            if code == "no_db_connection":  # LiteLLM's, of a key that is not its own, where it keeps no others
+                return OperatorTrouble(f"{status}: it does not know our key")
             if code == "model_not_found" or (status == 400 and _UNKNOWN_MODEL.match(said)):
                 return OperatorTrouble(f"{status}: it has no such model", Kind.NOT_FOUND)
         error = asking.meaning(self.http, status, data)

@@ -56,9 +56,10 @@ def of_base64(text: object) -> bytes:
     if not isinstance(text, str) or len(text) > settings.IMAGE_MAX_BYTES * 4 // 3 + 4:
         return b""
     try:
-        return base64.b64decode("".join(text.split()) if text[:100].count("\n") else text, validate=True)
+        data = base64.b64decode("".join(text.split()) if "\n" in text[:100] else text, validate=True)
     except (binascii.Error, ValueError):
         return b""
+    return data if len(data) <= settings.IMAGE_MAX_BYTES else b""
 
 
 def shape_of(picture: Picture) -> tuple[int, int]:

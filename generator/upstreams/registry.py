@@ -14,6 +14,9 @@ from django.conf import settings
 from generator.models import Upstream
 from generator.upstreams import secret
 from generator.upstreams.dialect import Dialect
+from generator.upstreams.fal_queue import FalQueue
+from generator.upstreams.openai_images import OpenAIImages
+from generator.upstreams.replicate_predictions import ReplicatePredictions
 from generator.upstreams.reve_art import ReveArt
 from generator.upstreams.transport import Access
 
@@ -21,6 +24,9 @@ log = logging.getLogger(__name__)
 
 DIALECTS: dict[str, type[Dialect]] = {
     Upstream.Dialect.REVE_ART: ReveArt,
+    Upstream.Dialect.OPENAI_IMAGES: OpenAIImages,
+    Upstream.Dialect.FAL_QUEUE: FalQueue,
+    Upstream.Dialect.REPLICATE_PREDICTIONS: ReplicatePredictions,
 }
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from generator.models import Operation
 from generator.upstreams import asking, pictures, words
 from generator.upstreams.dialect import Capabilities, Cost, Dialect, Job, Order
-from generator.upstreams.errors import BadInput, Gone, PromptRefused, Unclear
+from generator.upstreams.errors import Gone, PromptRefused, Unclear
 from generator.upstreams.transport import ID_MAX_LENGTH, URL_MAX_LENGTH, Access, Transport, identifier, quoted
 from kit.threads import Pool, in_thread
 
@@ -38,15 +38,11 @@ class ReveArt(Dialect):
             # With pictures there is more than the prompt that may not be taken.
             if order.operation is Operation.CREATE or str(refused) == words.Kind.CONTENT:
                 raise
-            bad = BadInput(str(refused))
-            bad.status = refused.status
-            raise bad from None
+            raise asking.bad_input(refused) from None
         except Unclear as error:
             if error.status not in (413, 415):
                 raise
-            bad = BadInput(error.words)
-            bad.status = error.status
-            raise bad from None
+            raise asking.bad_input(error) from None
 
     async def poll(self, job_id: str) -> Job:
         return self._job(await self.http.look(f"/v1/reve-image/status/{quoted(job_id)}"), job_id)

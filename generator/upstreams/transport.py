@@ -96,12 +96,14 @@ class Transport:
         is_secret = not (settings.SANDBOX and access.key == settings.UPSTREAM_API_KEY)  # the sandbox's is "sandbox"
         self.hidden = words.Hidden([access.key] if is_secret else [], access.base_url)
         common = {"User-Agent": "reveweb", "Accept-Encoding": "identity"}
+        # A server of the operator's own may want none.
+        known_by = {"Authorization": authorization.format(key=access.key)} if access.key else {}
         make_room(CONNECTIONS + IMAGE_CONNECTIONS)
         # Apart, so that an upstream that lets submissions hang keeps nobody from asking for what is drawn.
         self._submits, self._looks = (
             httpx.AsyncClient(
                 base_url=access.base_url,
-                headers={**common, "Authorization": authorization.format(key=access.key), **(headers or {})},
+                headers={**common, **known_by, **(headers or {})},
                 transport=Places(_connection, most=most, kept=KEPT_CONNECTIONS),
                 trust_env=False,
             )

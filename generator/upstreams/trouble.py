@@ -34,6 +34,7 @@ CACHE_SECONDS = 1.0
 
 # What this process last saw, by slug, and when: a hint, for admission asks at each call. The row decides.
 _seen: tuple[float, Mapping[str, UpstreamTrouble]] | None = None
+_suspected: set[str] = set()
 
 
 def note(upstream: Upstream, error: OperatorTrouble) -> None:
@@ -73,6 +74,7 @@ def put_back(slug: str) -> bool:
                 _tell("upstream_mended", trouble, round_of=trouble.since.timestamp(), nth=trouble_pk)
             wakeups.publish_on_commit(wakeups.WORK)
     forget()
+    _suspected.discard(slug)
     return trouble is not None
 
 
@@ -81,12 +83,14 @@ def all_current() -> Mapping[str, UpstreamTrouble]:
     global _seen
     if _seen is None or time.monotonic() - _seen[0] > CACHE_SECONDS:
         _seen = time.monotonic(), {trouble.upstream: trouble for trouble in UpstreamTrouble.objects.all()}
+        _suspected.clear()
+        _suspected.update(_seen[1])
     return _seen[1]
 
 
-def seen() -> Mapping[str, UpstreamTrouble]:
-    """Return what `all_current` last returned; asks nobody."""
-    return _seen[1] if _seen else {}
+def is_suspected(slug: str) -> bool:
+    """Whether this process knew of trouble with an upstream when it last asked; asks nobody."""
+    return slug in _suspected
 
 
 def current(upstream: Upstream) -> UpstreamTrouble | None:

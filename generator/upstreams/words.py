@@ -32,7 +32,8 @@ class Kind(StrEnum):
 _KINDS = {
     Kind.FUNDS: (
         r"insufficient[ _-]?(credit|fund|quota|balance)|(credits?|funds|balance|quota)\b.{0,40}"
-        r"(exhausted|used up|too low|depleted)|(no|out of|not enough|more) (credits?|funds|balance)|credits? left|"
+        r"(exhausted|used up|too low|depleted)|exhausted balance|"
+        r"(no|out of|not enough|more) (credits?|funds|balance)|credits? left|"
         r"payment[ _-]required|billing"
     ),
     Kind.CONTENT: (

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from allauth.account.models import EmailAddress
-from django.db.models import F, QuerySet
+from django.db.models import F, Prefetch, QuerySet
 from django.urls import reverse
 
 from accounts.models import ApiKey, User
@@ -30,8 +30,9 @@ from billing.models import (
     Wallet,
 )
 from billing.staff import roles
-from generator.models import Generation
+from generator.models import Attempt, Generation
 from generator.pages.cards import Picture, picture_of
+from generator.upstreams import costs
 from kit.http.requests import without_nul
 
 ENTRIES = 50
@@ -84,12 +85,21 @@ class Record:
 
 
 @dataclass(frozen=True)
+class Try:
+    """One try at an upstream, and what it cost us in words, "" where nobody noted it."""
+
+    attempt: Attempt
+    cost: str
+
+
+@dataclass(frozen=True)
 class Image:
     """An image as the page shows it; `returned` tells whether staff gave its credit back."""
 
     generation: Generation
     picture: Picture | None
     returned: bool
+    tries: list[Try]
 
 
 @dataclass(frozen=True)
@@ -259,6 +269,8 @@ def _customers(wallet_id: int) -> list[Customer]:
 
 def _images(wallet_id: int) -> list[Image]:
     newest = Generation.objects.filter(wallet_id=wallet_id).select_related("api_key").order_by("-pk")
+    tries = Attempt.objects.select_related("upstream").order_by("number")
+    newest = newest.prefetch_related(Prefetch("attempts", tries))
     generations = list(newest[:IMAGES])
     holds = [generation.credit_reference for generation in generations]
     returns = CreditEntry.objects.filter(of__of__reference__in=holds)
@@ -268,9 +280,15 @@ def _images(wallet_id: int) -> list[Image]:
             generation,
             picture_of(generation) if generation.status == Generation.Status.COMPLETED else None,
             generation.credit_reference in returned,
+            [_try(attempt) for attempt in generation.attempts.all()],
         )
         for generation in generations
     ]
+
+
+def _try(attempt: Attempt) -> Try:
+    known = attempt.cost_micros is not None
+    return Try(attempt, costs.worded(attempt.cost_micros or 0, attempt.cost_currency) if known else "")
 
 
 def _records(wallet_id: int) -> list[Record]:

@@ -18,7 +18,7 @@ from generator import snippets
 from generator.ask import prices
 from generator.models import ASPECT_RATIOS, PROMPT_MAX_LENGTH
 from reveweb.docs import code, errors, reference, rendering
-from reveweb.lanes import API_BODY_BYTES
+from reveweb.lanes import API_BODY_BYTES, MIB, PICTURE_FORM_BYTES, PICTURE_JSON_BYTES
 
 SOURCES = Path(__file__).parent / "pages"
 CLIENTS = Path(__file__).parent / "clients"  # templates as well
@@ -86,7 +86,10 @@ CHAPTERS = (
         "The API",
         (
             Page("generate", "Generate an image"),
+            Page("edit", "Edit and remix"),
             Page("status", "Check the status"),
+            Page("files", "Files"),
+            Page("models", "Models"),
             Page("limits", "Rate limits and credits"),
             Page("errors", "Errors"),
         ),
@@ -172,6 +175,11 @@ def facts(base: str) -> dict[str, Any]:
         "patience": _duration(settings.STORAGE_PATIENCE_SECONDS),
         "prompt_max": PROMPT_MAX_LENGTH,
         "body_max": API_BODY_BYTES // 1024,
+        "picture_json_max": PICTURE_JSON_BYTES // MIB,
+        "edit_form_max": PICTURE_FORM_BYTES["/v1/reve-image/edit"] // MIB,
+        "remix_form_max": PICTURE_FORM_BYTES["/v1/reve-image/remix"] // MIB,
+        "upload_days": settings.UPLOAD_DAYS,
+        "upload_rate_limit": settings.UPLOAD_RATE_LIMIT_PER_MINUTE,
         "ratios": ASPECT_RATIOS,
         "errors": errors.refusals(),
         "failures": errors.failures(),

@@ -9,6 +9,7 @@ from django.http import Http404
 
 from accounts.errors import CutApiKey, InvalidApiKey, MissingApiKey
 from generator.errors import (
+    BrokenForm,
     GenerationNotFound,
     IdempotencyConflict,
     InputGone,
@@ -18,11 +19,15 @@ from generator.errors import (
     LimiterUnavailable,
     NotOffered,
     OutOfCredits,
+    PictureRefused,
     RateLimited,
     TooManyAtOnce,
+    UploadNotFound,
+    UploadsFull,
     UpstreamPaused,
 )
 from generator.models import CANCELLED, PROMPT_REFUSED
+from kit.storage import StorageAway
 from reveweb.api import (
     ANSWERS,
     DATABASE_AWAY,
@@ -82,8 +87,9 @@ GUIDANCE: dict[type[Exception], tuple[str, str]] = {
         "Check that you sent the whole key. If it is lost, create another one.",
     ),
     BodyTooLarge: (
-        f"The body has more than {ANSWERS[BodyTooLarge].message.rpartition('most ')[2].rstrip('.')}.",
-        "Shorten the prompt.",
+        f"The body has more than {ANSWERS[BodyTooLarge].message.rpartition('most ')[2].rstrip('.')}, or with pictures "
+        "than `message` names.",
+        "Shorten the prompt. Upload pictures as files first, and send their ids.",
     ),
     BodyTooSlow: (
         f"The whole body has not arrived {settings.REQUEST_SECONDS} seconds after the request began.",
@@ -110,6 +116,26 @@ GUIDANCE: dict[type[Exception], tuple[str, str]] = {
     InputGone: (
         "A picture that the image was to be made from is not there any more.",
         "Send it again, or name another one; `param` is its field.",
+    ),
+    PictureRefused: (
+        "A picture that you sent or named cannot be used.",
+        "Correct the field that `param` names, such as `image` or `images.2`; `message` says what is wrong.",
+    ),
+    UploadsFull: (
+        "Your account keeps as many files as it may.",
+        "Delete some with `DELETE /v1/files/FILE_ID`; each goes by itself after a while.",
+    ),
+    BrokenForm: (
+        "The body says that it is `multipart/form-data` and cannot be read as that, or it should be and isn’t.",
+        "Let a library write the form, and its `Content-Type` with the boundary.",
+    ),
+    StorageAway: (
+        "Files cannot be kept just now. The request was not accepted.",
+        "Wait `Retry-After` seconds, then send it again.",
+    ),
+    UploadNotFound: (
+        "No file of your account has this id. It may have been deleted, or its time is up.",
+        "Upload it again.",
     ),
     OutOfCredits: ("The balance doesn’t cover the image.", "Buy credits or change your plan, then send it again."),
     KeyLimitReached: (

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.utils.text import slugify
 
-from reveweb.openapi import FAILED_CALLS, GENERATE, REF, STATUS, answers, by_code, document, name_of
+from reveweb.openapi import FAILED_CALLS, OPERATIONS, REF, answers, by_code, document, name_of
 
 _ERROR = "Error"  # what people know all errors as
 _LIMITS = {
@@ -76,7 +76,11 @@ def operations() -> tuple[Operation, ...]:
 @lru_cache(maxsize=1)
 def schemas() -> tuple[Object, ...]:
     """Return the objects that answers are made of; what a request is made of stands with its operation."""
-    bodies = {_name(_json(details["requestBody"])) for details in _all_operations() if "requestBody" in details}
+    bodies = {
+        _name(kind["schema"])
+        for details in _all_operations()
+        for kind in details.get("requestBody", {}).get("content", {}).values()
+    }
     return tuple(
         Object(name, schema.get("description", ""), _fields(schema))
         for name, schema in _schemas().items()
@@ -184,7 +188,7 @@ def _shown_as(name: str) -> str:
     """Return the name under which people find a schema: all errors have one shape, and so have all failed images."""
     if name in map(name_of, FAILED_CALLS):
         return "FailedImage"
-    return _ERROR if name in map(name_of, by_code([*answers(GENERATE), *answers(STATUS)])) else name
+    return _ERROR if name in map(name_of, by_code(answer for one in OPERATIONS for answer in answers(one))) else name
 
 
 def _codes(schema: dict[str, Any]) -> tuple[str, ...]:
@@ -222,7 +226,9 @@ def _limit(words: str, value: Any) -> str:
 
 
 def _json(part: dict[str, Any]) -> dict[str, Any]:
-    return dict(part.get("content", {}).get("application/json", {}).get("schema", {}))
+    content = part.get("content", {})
+    kind = "application/json" if "application/json" in content else "multipart/form-data"
+    return dict(content.get(kind, {}).get("schema", {}))
 
 
 def _name(schema: dict[str, Any]) -> str:

@@ -12,7 +12,8 @@ from accounts.models import ApiKey, User
 from billing.models import CreditGrant, Dispute, StripeAccount, StripeCustomer, Subscription, Wallet
 from billing.staff import acts
 from generator.ask import admission
-from generator.models import Generation
+from generator.models import Attempt, Generation, Upstream
+from generator.upstreams import secret
 from tests.admin.conftest import REASON, Staff, finish
 from tests.billing import books
 
@@ -180,3 +181,26 @@ def test_staff_without_a_role_see_nobody(hire: object, alice: User, bob: User) -
 @pytest.mark.parametrize("number", ["0", "999999", "abc", "9" * 30])
 def test_nobodys_page_is_not_found(boss: Staff, number: str) -> None:
     assert boss.client.get(f"/admin/accounts/user/{number}/change/").status_code == 404
+
+
+def test_an_images_tries_are_told_and_what_they_cost_to_who_sees_costs(
+    boss: Staff, support: Staff, alice: User, drawn: Generation
+) -> None:
+    drawn.attempts.all().delete()
+    spare = Upstream.objects.create(slug="spare", name="Spare", dialect="reve_art", secret=secret.seal("key-of-spare"))
+    Attempt.objects.create(
+        generation=drawn, number=1, upstream=spare, state="not_taken", error_kind="Busy", error_status=429
+    )
+    about = {"upstream_job": "job_77", "cost_micros": 40_000, "cost_currency": "USD"}
+    Attempt.objects.create(generation=drawn, number=2, upstream=spare, state="drawn", **about)
+
+    text = boss.text(PERSON, alice.pk)
+    assert "not taken, HTTP 429, Busy" in text
+    assert "job_77" in text
+    assert "$0.04 USD" in text
+    assert "key-of-spare" not in text
+    assert spare.secret not in text
+    seen = support.text(PERSON, alice.pk)
+    assert "job_77" in seen
+    assert "$0.04" not in seen
+    assert "Spare" in boss.text("generator_generation_change", drawn.pk)

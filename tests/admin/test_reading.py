@@ -29,6 +29,7 @@ from billing.models import (
 from billing.staff import acts
 from generator.ask import admission
 from generator.jobs import lifecycle
+from generator.jobs.changes import Useless
 from generator.models import Generation, UpstreamTrouble
 from tests.admin.conftest import REASON, Staff
 from tests.billing.books import audit
@@ -170,7 +171,7 @@ def test_a_failed_image_shows_what_the_upstream_answered_and_how_often_it_was_as
     asked = admission.admit(wallet=wallet, request=admission.ImageRequest(prompt="a lighthouse")).generation
     claimed = lifecycle.claim_submission(asked.pk)
     assert claimed
-    answer = lifecycle.Useless(502, "The kiln is cold.")
+    answer = Useless(502, "The kiln is cold.")
     assert lifecycle.fail(claimed, code="upstream_failed", message="Not available.", useless=answer)
     Generation.objects.filter(pk=asked.pk).update(submits=3, polls=17, failed_polls=4)
     shown = boss.text("generator_generation_change", asked.pk)

@@ -13,6 +13,7 @@ from billing.outbox import mail
 from billing.staff import acts
 from generator.ask import admission
 from generator.jobs import lifecycle
+from generator.jobs.changes import Useless
 from generator.models import Generation, UpstreamTrouble
 from reveweb.admin import person_actions
 from tests.admin.conftest import REASON, Staff, finish
@@ -58,7 +59,7 @@ def written(
     failed = admission.admit(wallet=wallet, request=admission.ImageRequest(prompt="promptword")).generation
     claimed = lifecycle.claim_submission(failed.pk)
     assert claimed
-    answer = lifecycle.Useless(502, "No upstreamword today.")
+    answer = Useless(502, "No upstreamword today.")
     assert lifecycle.fail(claimed, code="upstream_failed", message="No failureword today.", useless=answer)
     other = finish(admission.admit(wallet=wallet, request=admission.ImageRequest(prompt="promptword")).generation)
     hidden = {"idempotency_key": "idempotencyword", "share_token": "sharetokenword", "claim": "claimword"}

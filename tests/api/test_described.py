@@ -14,8 +14,8 @@ from accounts import keys
 from accounts.models import ApiKey, User
 from billing import ledger
 from billing.models import Plan, Wallet
-from generator.ask import limits
-from generator.models import Generation
+from generator.ask import limits, prices
+from generator.models import Generation, ImageModel, Operation, Route, Upstream
 from generator.upstreams import trouble
 from generator.upstreams.errors import OperatorTrouble
 from kit.postgresql.outage import DatabaseAway
@@ -24,6 +24,7 @@ from tests.api import described
 from tests.api.answers import GENERATE, STATUS
 from tests.driver import working
 from tests.environment import free_port
+from tests.generator.test_bare import file
 
 pytestmark = [
     pytest.mark.services,
@@ -31,6 +32,7 @@ pytestmark = [
 ]  # PostgreSQL admits in one statement
 
 PATHS = {"post": GENERATE[0], "get": STATUS[0] + "{image_id}"}
+ASKED = {"operation": "create", "model": "text2image_v1", "credits": 1}
 ASYNC = {"prompt": "a lighthouse", "async": True}
 JSON = {"Content-Type": "application/json"}
 Serve = Callable[..., httpx.Response]
@@ -157,7 +159,7 @@ def test_whatever_generate_answers_is_in_the_document_and_nothing_else(
         limits._client.cache_clear()
         assert seen.post(ASYNC)[0] == status
     monkeypatch.setattr(trouble, "CACHE_SECONDS", -1.0)
-    trouble.note(OperatorTrouble("402"))
+    trouble.note(Upstream.objects.get(), OperatorTrouble("402"))
     assert seen.post(ASYNC)[0] == 503
     settings.SECURE_SSL_REDIRECT = True
     assert seen.post(ASYNC)[0] == 403
@@ -175,7 +177,7 @@ def test_whatever_a_look_answers_is_in_the_document_and_nothing_else(
         Generation.objects.update(status=stage)
         assert seen.get(generation.public_id) == (
             200,
-            {"id": generation.public_id, "status": "pending", "stage": stage},
+            {"id": generation.public_id, "status": "pending", "stage": stage, **ASKED},
         )
     for code in ("prompt_refused", "upstream_failed", "timed_out", "cancelled"):
         Generation.objects.update(status="failed", error_code=code, error_message="No.")
@@ -198,6 +200,56 @@ def test_whatever_a_look_answers_is_in_the_document_and_nothing_else(
     settings.SECURE_SSL_REDIRECT = True
     assert seen.get()[0] == 403
     seen.assert_all("get")
+
+
+def test_what_pictures_are_brought_to_answers_as_the_document_has_it(
+    serve: Serve, wallet: Wallet, settings: Any
+) -> None:
+    model, upstream = ImageModel.objects.get(), Upstream.objects.get(slug="reve")
+    ImageModel.objects.update(operations=list(Operation.values))
+    for operation in (Operation.EDIT, Operation.REMIX):
+        Route.objects.create(model=model, operation=operation, upstream=upstream)
+    prices.forget()
+    document, picture = describe("http://testserver"), ("a.png", file("PNG"))
+
+    def ask(method: str, path: str, status: int, **options: Any) -> Any:
+        own = options.pop("at", path)
+        answer = serve(
+            method, own, headers={"Origin": "https://app.example.com", **options.pop("headers", {})}, **options
+        )
+        assert answer.status_code == status, answer.text
+        described.check_answer(document, path, method.lower(), status, answer.headers, answer.json())
+        return answer.json()
+
+    edit, remix, files, one = (
+        f"/v1/{path}" for path in ("reve-image/edit", "reve-image/remix", "files", "files/{file_id}")
+    )
+    kept = ask("POST", files, 200, files={"file": picture})["id"]
+    ask("GET", one, 200, at=f"{files}/{kept}")
+    ask("POST", edit, 202, json=ASYNC | {"image": kept})
+    ask("POST", edit, 202, data={"prompt": "x", "async": "true"}, files={"image": picture})
+    ask("POST", remix, 202, json=ASYNC | {"images": [kept]})
+    ask("POST", remix, 402, json=ASYNC | {"images": [kept]})
+    for path, body in ((edit, {"image": "img_1"}), (remix, {"images": ["file_1"]}), (edit, {})):
+        ask("POST", path, 422, json=ASYNC | body)
+    ask("POST", files, 422, files={"image": picture})
+    for path in (edit, files):
+        ask("POST", path, 400, content=b"x", headers={"Content-Type": "multipart/form-data"})
+        ask("POST", path, 413, headers={"Content-Type": "application/json", "Content-Length": "900000000"})
+        ask("POST", path, 401, headers={"Authorization": ""})
+    ask("DELETE", one, 200, at=f"{files}/{kept}")
+    for method in ("GET", "DELETE"):
+        ask(method, one, 404, at=f"{files}/{kept}")
+    ask("GET", "/v1/models", 200)
+    settings.UPLOADS_MAX_BYTES = 1
+    ask("POST", files, 422, files={"file": picture})
+    settings.UPLOAD_RATE_LIMIT_PER_MINUTE = settings.STATUS_RATE_LIMIT_PER_MINUTE = 1
+    for _ in range(2):
+        serve("POST", files, files={"file": picture})
+        serve("GET", "/v1/models")
+    ask("POST", files, 429, files={"file": picture})
+    ask("GET", "/v1/models", 429)
+    ask("GET", one, 429, at=f"{files}/{kept}")
 
 
 @pytest.mark.usefixtures("alice")

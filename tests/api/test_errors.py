@@ -15,8 +15,8 @@ from accounts.models import User
 from billing.models import Wallet
 from generator.ask import limits
 from generator.errors import GeneratorError, UpstreamPaused
-from generator.models import Generation
-from generator.upstreams import trouble
+from generator.models import Generation, Upstream
+from generator.upstreams import routing, trouble
 from generator.upstreams.errors import OperatorTrouble
 from reveweb import https
 from reveweb.api import ANSWERS
@@ -345,7 +345,7 @@ def test_while_nothing_can_be_drawn_nothing_is_taken_on_or_charged(
     body, headers = {"prompt": "x", "async": True}, {"Idempotency-Key": "one"}
     first = serve("POST", path, json=body, headers=headers)
     monkeypatch.setattr(trouble, "CACHE_SECONDS", -1.0)
-    trouble.note(OperatorTrouble("402"))
+    trouble.note(Upstream.objects.get(), OperatorTrouble("402"))
     for key in ("two", "one"):
         answer = serve("POST", path, json=body, headers={"Idempotency-Key": key})
         if key == "two":
@@ -355,7 +355,7 @@ def test_while_nothing_can_be_drawn_nothing_is_taken_on_or_charged(
         else:  # what was taken on before is told of as ever
             assert (answer.status_code, answer.json()) == (202, first.json())
     assert audit(wallet) == 2
-    trouble.clear()
+    trouble.put_back("reve")
     assert serve("POST", path, json=body).status_code == 202
 
 
@@ -427,10 +427,10 @@ def test_a_special_case_of_an_error_is_answered_as_the_error(api: Api, monkeypat
     class Paused(UpstreamPaused):
         """For a reason of its own."""
 
-    def refuse() -> None:
+    def refuse(*_: Any) -> None:
         raise Paused
 
-    monkeypatch.setattr(trouble, "closes_intake", refuse)
+    monkeypatch.setattr(routing, "is_open", refuse)
     response = api.post(PROMPT)
     assert_error(response, 503, "unavailable")
     assert response.headers["Retry-After"] == "60"

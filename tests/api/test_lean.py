@@ -13,7 +13,7 @@ from accounts import keys
 from accounts.models import ApiKey, User
 from billing.models import Wallet
 from generator.ask import admission, callers
-from generator.models import Generation
+from generator.models import Generation, Group
 from tests.api.answers import GENERATE, STATUS
 from tests.billing.books import audit
 from tests.conftest import Api
@@ -133,6 +133,7 @@ def test_both_answer_the_same(
     [theirs] = ask(django, (method, path, sent))
     charged = 3 - audit(wallet)
     Generation.objects.update(idempotency_key=None)
+    Group.objects.update(idempotency_key=None)
     [ours] = ask(lean, (method, path, sent))
     assert bool(passed_on) != is_lean
     status, headers, body = seen(theirs)

@@ -15,6 +15,7 @@ from tests.conftest import Api
 from tests.generator.test_lifecycle import drawing, submitting
 
 IMAGE = StoredImage(extension="png", size=1234, width=1344, height=756, colour="#336699")
+ASKED = {"operation": "create", "model": "text2image_v1", "credits": 1}  # what it was asked for, of whom, at what price
 
 
 def look(api: Api, generation: Generation, path: str = STATUS[0]) -> Any:
@@ -35,11 +36,12 @@ def test_both_paths_answer_with_and_without_a_slash_and_no_redirect(
 
 def test_whatever_is_still_going_on_is_pending_and_the_stage_tells_more(api: Api, generation: Generation) -> None:
     """Existing clients take any other word than `pending` as final."""
-    assert look(api, generation) == {"id": generation.public_id, "status": "pending", "stage": "queued"}
+    pending = {"id": generation.public_id, "status": "pending", **ASKED}
+    assert look(api, generation) == {**pending, "stage": "queued"}
     claimed = submitting(generation)
-    assert look(api, generation) == {"id": generation.public_id, "status": "pending", "stage": "submitting"}
+    assert look(api, generation) == {**pending, "stage": "submitting"}
     lifecycle.accepted(claimed, upstream_id="img_up", poll_after=0)
-    assert look(api, generation) == {"id": generation.public_id, "status": "pending", "stage": "drawing"}
+    assert look(api, generation) == {**pending, "stage": "drawing"}
 
 
 @pytest.mark.services
@@ -56,13 +58,14 @@ def test_a_completed_one_has_its_url_and_all_its_metadata(api: Api, generation: 
             "model": "reve-1",
             "created_at": f"{generation.created_at:%Y-%m-%dT%H:%M:%SZ}",
         },
+        **ASKED,
     }
 
 
 def test_a_failed_one_says_why_and_that_the_credit_is_back(api: Api, generation: Generation) -> None:
     lifecycle.fail(generation, code="timed_out", message="No image after 600 seconds.")
     body = look(api, generation)
-    assert set(body) == {"id", "status", "error"}
+    assert set(body) == {"id", "status", "error", *ASKED}
     assert body["status"] == "failed"
     assert body["error"]["code"] == "timed_out"
     assert body["error"]["message"].startswith("No image after 600 seconds.")

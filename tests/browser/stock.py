@@ -44,7 +44,18 @@ from billing.models import (
     Wallet,
 )
 from generator.files import images
-from generator.models import ASPECT_RATIOS, Generation, UpstreamTrouble, new_file_token, new_public_id
+from generator.models import (
+    ASPECT_RATIOS,
+    Attempt,
+    Generation,
+    ImageModel,
+    Route,
+    Upstream,
+    UpstreamTrouble,
+    new_file_token,
+    new_public_id,
+)
+from generator.upstreams import secret
 from kit.text import folded
 
 PASSWORD = "correct horse battery"
@@ -262,7 +273,33 @@ def back_office(operator: str, customer: str) -> None:
         after={"plan": str(plan)},
     )
     UpstreamTrouble.objects.create(upstream="images.eu-north-1.an-earlier-upstream.example.com", kind="key_refused")
+    _upstreams(wallet)
     print(f"person={wallet.user_id} payment={payment.pk}")
+
+
+def _upstreams(wallet: Wallet) -> None:
+    """Give the first upstream one that is in trouble to fall back on, and a customer's images tries that cost."""
+    model, first = ImageModel.objects.earliest("pk"), Upstream.objects.earliest("pk")
+    about = {"dialect": Upstream.Dialect.OPENAI_IMAGES, "base_url": "https://eu-north-1.an-upstream.example.com/v1"}
+    spare, is_new = Upstream.objects.get_or_create(
+        slug="an-upstream-in-the-north",
+        defaults={**about, "name": "An upstream in the north", "priority": 200, "max_in_flight": 50},
+    )
+    if not is_new:
+        return
+    Upstream.objects.filter(pk=spare.pk).update(secret=secret.seal("a-key-that-nobody-sees"))
+    Route.objects.filter(model=model, upstream=first).update(cost_micros=40_000, cost_currency="USD")
+    costs = {"cost_micros": 52_500, "cost_currency": "EUR", "their_name": "a-model-with-a-long-name-3-large-turbo"}
+    Route.objects.create(model=model, upstream=spare, **costs)
+    UpstreamTrouble.objects.create(upstream=spare.slug, kind="out_of_funds")
+    for image in Generation.objects.filter(wallet=wallet).order_by("-pk")[:3]:
+        number = image.attempts.count()
+        began = {"started_at": image.created_at, "ended_at": image.finished_at or timezone.now()}
+        Attempt.objects.create(
+            generation=image, number=number + 1, upstream=spare, state="not_taken", error_kind="Busy", **began
+        )
+        paid = {"cost_micros": 40_000, "cost_currency": "USD", "upstream_job": f"job_{image.pk:06}"}
+        Attempt.objects.create(generation=image, number=number + 2, upstream=first, state="drawn", **began, **paid)
 
 
 def _copy(pictures: list[Generation], many: int) -> None:

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -35,6 +36,14 @@ COMMANDS = {
     "python": [sys.executable, "-s", "-c"],
     "javascript": ["node", "--input-type=module", "-e"],
 }
+# The first model can edit and remix, as the documentation has it.
+EDITS = """
+from generator.models import ImageModel, Operation, Route, Upstream
+ImageModel.objects.filter(slug="text2image_v1").update(operations=list(Operation.values))
+for operation in (Operation.EDIT, Operation.REMIX):
+    Route.objects.get_or_create(model=ImageModel.objects.get(slug="text2image_v1"), operation=operation,
+                                upstream=Upstream.objects.get(slug="reve"))
+"""
 PLACEHOLDERS = ("YOUR_API_KEY", "IMAGE_ID", "IMAGE_URL")
 
 
@@ -94,6 +103,7 @@ class Reader:
 def reader(stack: Stack) -> Iterator[Reader]:
     email = f"reader-{uuid4().hex[:8]}@example.com"
     with stack.developer(email, credits=200) as client:
+        stack.manage("shell", "-c", EDITS)
         image = client.post("/v1/reve-image/generate", json=PROMPT).json()
         yield Reader(stack, email, client, image)
 
@@ -239,7 +249,19 @@ def test_an_endpoint_or_header_is_as_shown(transactional_db: None, reader: Reade
     lines = reader.filled(shown.text).replace("{image_id}", reader.image["id"]).splitlines()
     if shown.options["case"] == "endpoint":
         method, url = lines[0].split()
-        assert httpx.request(method, url, json=PROMPT, headers=reader.client.headers, timeout=60).status_code == 200
+        with Image.new("RGB", (64, 64)) as picture:
+            picture.save(file := BytesIO(), "PNG")
+        own: dict[str, Any] = {"files": {"file": ("a.png", file.getvalue())}}
+        if "{file_id}" in url:
+            url = url.replace("{file_id}", reader.client.post("/v1/files", **own).json()["id"])
+        pictures = {"image": reader.image["id"], "images": [reader.image["id"]], "async": True}
+        sent = (
+            own
+            if url.endswith("/files")
+            else {"json": PROMPT | (pictures if url.endswith(("/edit", "/remix")) else {})}
+        )
+        answer = httpx.request(method, url, headers=reader.client.headers, timeout=60, **sent)
+        assert answer.status_code == (202 if "image" in sent.get("json", {}) else 200), answer.text
     elif shown.options["case"] == "authorization":
         headers = dict([lines[0].split(": ", 1)])
         url = f"{reader.stack.url}/v1/reve-image/status/{reader.image['id']}"

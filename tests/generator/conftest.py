@@ -89,7 +89,7 @@ class _Handler(BaseHTTPRequestHandler):
                 if self.server.closing.wait(reply.drip):
                     break
 
-    do_GET = do_POST = handle_one  # noqa: N815 (the base class looks for these names)
+    do_GET = do_POST = do_PUT = handle_one  # noqa: N815 (the base class looks for these names)
 
     def log_message(self, *args: Any) -> None:
         pass

@@ -13,7 +13,7 @@ import pytest
 from django.conf import LazySettings
 
 from generator.files import containers, credentials, images, marks
-from generator.files.marks import GENERATED, Mark
+from generator.files.marks import EDITED, GENERATED, Mark
 from tests import certificates, exif
 from tests.generator.test_marks import KINDS, file, with_theirs
 
@@ -124,6 +124,20 @@ def test_what_an_upstream_wrote_beside_its_signature_goes_and_the_rest_is_signed
     assert b"Ulm" in original
     assert b"Ulm" not in shared
     assert signers(told(shared)) == {"Upstream", "Fox Studio"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_edit_names_the_picture_that_was_changed(certified: None, kind: str) -> None:
+    mark = Mark(EDITED, MARK.model, MARK.credit)
+    data, _ = images.prepared(file(kind), mark, edited=file("JPEG"))
+    said = told(data)
+    assert [one["action"] for one in actions(said)] == ["c2pa.opened", "c2pa.edited"]
+    assert actions(said)[1]["digitalSourceType"] == EDITED
+    [ingredient] = said["manifests"][said["active_manifest"]]["ingredients"]
+    assert (ingredient["relationship"], ingredient["format"]) == ("parentOf", "image/jpeg")
+    again, _ = images.prepared(file(kind), mark, edited=marks.stored(file("PNG"), MARK))
+    assert signers(told(again)) == {"Fox Studio"}
+    assert len(told(again)["manifests"]) == 2
 
 
 @pytest.mark.parametrize("kind", KINDS)

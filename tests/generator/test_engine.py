@@ -23,7 +23,7 @@ from generator.ask import admission
 from generator.errors import ImageUnreachable
 from generator.files import images as stored_images
 from generator.jobs import engine, lifecycle, rows, tasks
-from generator.models import Generation
+from generator.models import Generation, UpstreamTrouble
 from generator.upstreams import errors, transport, trouble
 from generator.upstreams.dialect import Job
 from kit.threads import in_loop, in_thread
@@ -147,7 +147,7 @@ from django.db import connections
 from generator.jobs import tasks
 from generator.models import Generation
 from django.conf import settings
-from tests.generator.upstream import Upstream, drawing_with, engine_with
+from tests.generator.upstream import Upstream, drawing_with
 
 def others():  # what Celery's threads do meanwhile
     while not ended.wait(0.2):
@@ -400,49 +400,33 @@ def test_an_image_whose_host_is_busy_is_tried_for_as_long_as_it_may_take(
 # --- Our own trouble -------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """What the engine says of the trouble, and is told of it."""
-    told: dict[str, Any] = {"noted": 0, "is_on": False, "may_try": False}
-
-    def note(error: Exception) -> None:
-        told["noted"] += 1
-        told["is_on"] = True
-
-    monkeypatch.setattr(trouble, "note", note)
-    monkeypatch.setattr(trouble, "clear", lambda: told.update(is_on=False))
-    monkeypatch.setattr(trouble, "current", lambda: told["is_on"] or None)
-    monkeypatch.setattr(trouble, "may_try", lambda: told["may_try"])
-    return told
-
-
-def test_our_own_trouble_fails_nobodys_image(wallet: Wallet, upstream: Upstream, told: dict[str, Any]) -> None:
+def test_our_own_trouble_fails_nobodys_image(
+    wallet: Wallet, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def refuse(prompt: str) -> None:
         raise errors.OperatorTrouble("401: bad key")
 
+    def later() -> None:
+        UpstreamTrouble.objects.update(next_try_at=timezone.now())
+        Generation.objects.update(due_at=timezone.now())
+
+    monkeypatch.setattr(trouble, "CACHE_SECONDS", -1.0)
     upstream.on_submit = refuse
     made = [ask(wallet, f"image {number}") for number in range(3)]
     work(upstream)
     assert {reload(generation).status for generation in made} == {Status.QUEUED}
-    assert told["noted"]
+    assert UpstreamTrouble.objects.count() == 1
     sent = len(upstream.sent)
     Generation.objects.update(due_at=timezone.now())
     work(upstream)
     assert len(upstream.sent) == sent  # nothing is, until a trial may be made
-    told["may_try"] = True
-
-    def refuse_once(prompt: str) -> None:
-        told["may_try"] = False
-        refuse(prompt)
-
-    upstream.on_submit = refuse_once
+    later()
     work(upstream)
     assert len(upstream.sent) == sent + 1
     upstream.on_submit = lambda prompt: None
-    told["may_try"] = True
-    Generation.objects.update(due_at=timezone.now())
+    later()
     work(upstream)
-    assert not told["is_on"]
+    assert not UpstreamTrouble.objects.exists()
     assert {reload(generation).status for generation in made} == {Status.COMPLETED}
     assert audit(wallet) == 0
 

@@ -17,7 +17,7 @@ from billing import ledger
 from billing.models import CreditEntry, Wallet
 from generator.ask import admission
 from generator.files.images import StoredImage
-from generator.jobs import lifecycle
+from generator.jobs import attempts, lifecycle
 from generator.jobs.changes import Acceptance, Completion, Pause, Unstored
 from generator.models import Generation
 from tests.billing.books import audit, history
@@ -347,7 +347,7 @@ def test_an_id_that_two_are_given_in_one_moment_is_one_of_theirs(
     """Neither sees the other's row: the database decides."""
     first, second = two(wallet)
     assert lifecycle.accepted(first, upstream_id="img_up", poll_after=0)
-    monkeypatch.setattr(lifecycle, "_known_ids", lambda ids: set())
+    monkeypatch.setattr(attempts, "names_before", lambda named: set())
     [third] = lifecycle.claim_submissions([admitted(wallet).pk])
     accepted = lifecycle.accept([Acceptance(second, "img_up", 0), Acceptance(third, "img_other", 0)])
     assert accepted == {third.pk}

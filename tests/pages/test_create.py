@@ -15,7 +15,7 @@ from billing.models import CreditEntry, CreditGrant, Wallet
 from generator.ask import limits
 from generator.errors import LimiterUnavailable
 from generator.library import sharing
-from generator.models import Generation
+from generator.models import Generation, Upstream
 from generator.upstreams import trouble
 from generator.upstreams.errors import OperatorTrouble
 from tests.conftest import PASSWORD
@@ -240,13 +240,13 @@ def test_while_nothing_can_be_drawn_nothing_is_taken_on(
     browser: Client, wallet: Wallet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(trouble, "CACHE_SECONDS", -1.0)
-    trouble.note(OperatorTrouble("402"))
+    trouble.note(Upstream.objects.get(), OperatorTrouble("402"))
     response = browser.post(SEND, fields(), headers=SCRIPT)
     assert response.status_code == 503
     assert response["Retry-After"] == "60"
     assert "Nothing was charged" in response.json()["errors"]["__all__"][0]
     assert balance(wallet) == 3
-    trouble.clear()
+    trouble.put_back("reve")
     assert browser.post(SEND, fields(), headers=SCRIPT).status_code == 201
 
 

@@ -194,7 +194,7 @@ def test_the_largest_gives_way_where_they_have_too_many_bytes(monkeypatch: pytes
     large = Request(WEBHOOK, [b"x" * 150_000], 200_000, stays=0.5)
     next_one = Request(WEBHOOK, [b"x" * 100_000], 200_000, stays=0.5)
     assert ask(small, large, next_one) == [400, 408, 400]
-    assert bodies.ON_THEIR_WAY.bytes == 0
+    assert bodies.ON_THEIR_WAY.bytes == {False: 0, True: 0}
 
 
 # --- In which words
@@ -237,3 +237,67 @@ def test_a_page_says_it_as_a_page_and_the_webhook_in_two_words(settings: Any) ->
     assert "<h1>That took too long</h1>" in slow.text
     assert "default-src 'none'" in large.answer_headers["content-security-policy"]
     assert [webhook.answer_headers["content-type"], file.answer_headers["content-type"]] == ["text/plain"] * 2
+
+
+# --- Pictures, which wait on the disk
+
+EDIT, FILES = "/v1/reve-image/edit", "/v1/files"
+FORM = {"content-type": "multipart/form-data; boundary=x"}
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "mib"),
+    [
+        (EDIT, {}, 28),
+        (EDIT, FORM, 41),
+        ("/v1/images/edit/", FORM, 41),
+        ("/v1/reve-image/remix", {}, 28),
+        ("/v1/reve-image/remix/", FORM, 121),
+        (FILES, FORM, 21),
+        (FILES, {}, 0.0625),
+    ],
+)
+def test_pictures_may_be_so_large_and_the_answer_says_so(path: str, headers: dict[str, str], mib: float) -> None:
+    most = int(mib * 1024 * 1024)
+    fits, too_large = (
+        Request(path, [b"{"], most, headers=headers, stays=0),
+        Request(path, [], most + 1, headers=headers),
+    )
+    assert ask(fits, too_large) == [400, 413]
+    words = f"{mib} MB" if mib >= 1 else "64 KiB"
+    assert json.loads(too_large.text)["error"]["message"] == f"The body may have at most {words}."
+
+
+def test_no_other_path_takes_more_than_it_did() -> None:
+    for path in (GENERATE, "/v1/files/file_1", "/v1/reve-image/edits", "/v1/models", "/v1/reve-image/status/edit"):
+        assert lanes.most_bytes(path, FORM["content-type"]) == 64 * 1024
+
+
+def test_a_large_body_may_take_longer_if_it_keeps_to_a_pace(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.REQUEST_SECONDS = 0.3
+    monkeypatch.setattr(bodies, "PACE", 100_000)
+
+    def coming(parts: int, size: int) -> Request:
+        request = Request(FILES, [b"x" * size] * parts, headers=FORM, ends=True)
+        receive = request.receive
+
+        async def drip() -> Mapping[str, Any]:
+            await asyncio.sleep(0.05)
+            return await receive()
+
+        request.receive = drip  # type: ignore[method-assign]
+        return request
+
+    quick, slow = coming(20, 20_000), coming(40, 100)
+    assert ask(quick, slow) == [401, 408]  # the first has no key, which is another matter
+
+
+def test_pictures_have_a_bound_of_their_own_and_cost_the_others_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bodies, "MOST_BYTES", 100_000)
+    monkeypatch.setattr(bodies, "MOST_DISK_BYTES", 300_000)
+    page = Request(PAGE, [b"x" * 90_000], 200_000, stays=0.5)
+    small, large, another = (
+        Request(FILES, [b"x" * size], 900_000, headers=FORM, stays=0.5) for size in (100_000, 150_000, 120_000)
+    )
+    assert ask(page, small, large, another) == [400, 400, 408, 400]
+    assert bodies.ON_THEIR_WAY.bytes == {False: 0, True: 0}

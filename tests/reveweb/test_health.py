@@ -17,8 +17,7 @@ from redis import Redis
 
 from billing.models import OutgoingMail
 from generator.files import shared_mark, standing
-from generator.jobs.pacing import Bell
-from generator.jobs.worker import Worker
+from generator.jobs.sending import Sender
 from generator.models import Generation, UpstreamTrouble
 from generator.upstreams import errors
 from kit import pulse
@@ -269,7 +268,7 @@ def test_a_worker_tells_whether_the_upstream_answers() -> None:
 
     async def each() -> dict[str, set[str]]:
         client: Any = None
-        worker = Worker(client, Bell(asyncio.Event(), 1), Bell(asyncio.Event(), 1))
+        sender = Sender(client)
         told = {}
         for error in (
             errors.NotAccepted("refused"),
@@ -278,9 +277,9 @@ def test_a_worker_tells_whether_the_upstream_answers() -> None:
             errors.PromptRefused("no"),
         ):
             with pytest.raises(type(error)):
-                await worker._asked(fail(error))
-            told[type(error).__name__] = set(worker.news)
-            worker.news.clear()
+                await sender.asked(fail(error))
+            told[type(error).__name__] = set(sender.news)
+            sender.news.clear()
         return told
 
     assert asyncio.run(each()) == {
