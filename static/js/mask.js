@@ -65,8 +65,12 @@ export function open({ picture, mask, send, form, make, act, done }) {
       which.globalCompositeOperation = one.erase ? "destination-out" : "source-over";
       which.lineCap = which.lineJoin = "round";
       which.lineWidth = 2 * radius(one.size, target);
+      const [x0, y0] = one.points[0]; // a stroke of one point is a dot, which a line of no length is not
       which.beginPath();
-      for (const [x, y] of [one.points[0], ...one.points]) which.lineTo(x * target.width, y * target.height);
+      which.arc(x0 * target.width, y0 * target.height, radius(one.size, target), 0, 2 * Math.PI);
+      which.fill();
+      which.beginPath();
+      for (const [x, y] of one.points) which.lineTo(x * target.width, y * target.height);
       which.stroke();
     }
     which.restore();
