@@ -140,8 +140,8 @@ def _document() -> Json:
     del whole["servers"]  # `document` has them
     whole["info"]["license"] = {"name": "MIT", "url": "https://opensource.org/license/mit"}
     whole["tags"] = [
-        {"name": "Images", "description": "Ask for an image, and for what became of it."},
         {"name": "Files", "description": "Upload pictures to make images from."},
+        {"name": "Images", "description": "Ask for an image, and for what became of it."},
         {"name": "Models", "description": "See what can be asked for, and what it costs."},
     ]
     components = whole["components"]

@@ -42,7 +42,7 @@ def _filled(value: str) -> str:
 
 
 def _slug(value: str) -> str:
-    if value and not _CHOICE.fullmatch(value):
+    if not _CHOICE.fullmatch(value):
         raise PydanticCustomError("slug", "must be one of the names that GET /v1/models lists")
     return value
 

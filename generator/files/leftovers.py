@@ -14,7 +14,6 @@ from datetime import datetime, timedelta
 
 from django.core.cache import cache
 from django.core.files.storage import default_storage
-from django.db import connection
 from django.db.models import QuerySet
 from django.db.models.functions import Left
 from django.utils import timezone
@@ -195,11 +194,7 @@ def _belongs(name: str, row: _Row) -> bool:
 
 def _images_in(folder: str, *, ended_before: datetime) -> list[tuple[int, str, str, bool]]:
     """Return the kept, completed rows whose files lie in a folder, by an index on either database."""
-    rows = _kept().filter(finished_at__lt=ended_before)
-    if connection.vendor == "sqlite":  # there a prefix uses no index, and text is in the order of its bytes
-        rows = rows.filter(file_token__gte=folder, file_token__lt=folder[0] + chr(ord(folder[1]) + 1))
-    else:
-        rows = rows.filter(file_token__startswith=folder)
+    rows = upload_leftovers.in_folder(_kept().filter(finished_at__lt=ended_before), folder, "file_token")
     fields = ("pk", "file_token", "file_extension", "needs_thumbnails")
     return list(rows.values_list(*fields))
 

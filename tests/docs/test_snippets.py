@@ -39,7 +39,9 @@ COMMANDS = {
 # The first model can edit and remix, as the documentation has it.
 EDITS = """
 from generator.models import ImageModel, Operation, Route, Upstream
-ImageModel.objects.filter(slug="text2image_v1").update(operations=list(Operation.values))
+ImageModel.objects.filter(slug="text2image_v1").update(
+    operations=list(Operation.values), sizes=["1K"], qualities=["high"]
+)
 for operation in (Operation.EDIT, Operation.REMIX):
     Route.objects.get_or_create(model=ImageModel.objects.get(slug="text2image_v1"), operation=operation,
                                 upstream=Upstream.objects.get(slug="reve"))
