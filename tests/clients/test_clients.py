@@ -150,7 +150,7 @@ def test_openapi_python_client(stack: Stack, folder: Path) -> None:
     ("phases", "proof"),
     [
         ("examples,coverage,fuzzing", r"Coverage .*\n\n +✅ 8 passed"),
-        ("stateful", r"API Links: +[1-9]\d* covered / 12 selected"),
+        ("stateful", r"API Links: +[1-9]\d* covered / 15 selected"),
     ],
     ids=["requests", "chains"],
 )
@@ -160,7 +160,7 @@ def test_schemathesis_meets_nothing_that_is_not_described(
     """Examples, edge cases, random requests, and chains of them along the links. Each waits for its image."""
     # Words may name what is not there: a model, a picture. No document can tell which are.
     (tmp_path / "schemathesis.toml").write_text(
-        '[checks.positive_data_acceptance]\nexpected-statuses = ["2xx", "401", "403", "404", "422", "429"]\n'
+        '[checks.positive_data_acceptance]\nexpected-statuses = ["2xx", "401", "403", "404", "409", "422", "429"]\n'
     )
     with stack.developer(f"schemathesis-{uuid4().hex[:8]}@example.com", credits=1000) as somebody:
         printed = run(
