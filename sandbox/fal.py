@@ -1,6 +1,6 @@
 """fal's queue, answered locally below /fal, for any model's name: submit, status, result, cancel.
 
-https://docs.fal.ai/model-apis/model-endpoints/queue. As there, a model looks at its input when its turn comes: a
+https://docs.fal.ai/model-endpoints/queue. As there, a model looks at its input when its turn comes: a
 refused prompt is taken, and its result is an error.
 """
 
@@ -79,12 +79,13 @@ class Fal:
         if "image_url" in body:
             picture = asked.picture(body["image_url"], "image_url")
             mask = asked.picture(body["mask_url"], "mask_url") if body.get("mask_url") else None
-            source, shape = self._jobs.sources.keep([picture], mask, keeps_shape=True), shape_of(picture)
+            source = self._jobs.sources.keep([picture], mask, keeps_shape=True)
+            shape = shape if size else shape_of(picture)
         elif "image_urls" in body:
             source = self._jobs.sources.keep(asked.pictures(body["image_urls"], "image_urls"), keeps_shape=False)
         wanted = f"{shape[0]}x{shape[1]}" if isinstance(size, dict) else ""
         negative = asked.text(body, "negative_prompt")
-        return Order(prompt, mode, negative, nearest_ratio(*shape), "" if "image_url" in body else wanted, source)
+        return Order(prompt, mode, negative, nearest_ratio(*shape), wanted, source)
 
     async def _status(self, request: Request) -> Response:
         job = self._found(request)

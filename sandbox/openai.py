@@ -1,7 +1,8 @@
 """OpenAI's Images API, answered locally below /openai: POST /v1/images/generations and /v1/images/edits.
 
 https://platform.openai.com/docs/api-reference/images. A model whose name begins with `gpt-image` behaves as those do
-(it answers in base64, refuses `response_format`, and draws three sizes), any other as `dall-e-3` did.
+(it answers in base64, refuses `response_format`, and draws three sizes), any other as `dall-e-3` did. An edit that is
+asked for in its picture's own shape stays as large as the picture.
 """
 
 from __future__ import annotations
@@ -70,7 +71,9 @@ class OpenAI:
         size = _size(body)
         is_edit = len(pictures) == 1
         source = await run_in_threadpool(self._jobs.sources.keep, pictures, white, keeps_shape=is_edit)
-        return await self._drawn(request, body, "" if is_edit else size, source)
+        if is_edit and size and _ratio(size) == nearest_ratio(*shape_of(pictures[0])):
+            size = ""
+        return await self._drawn(request, body, size, source)
 
     def _begin(self, request: Request) -> None:
         self._jobs.generate_calls += 1
@@ -81,8 +84,7 @@ class OpenAI:
         if str(body.get("n", 1)) != "1":
             raise Refusal(400, "invalid_value", "n must be 1.", param="n")
         mode = asked.mode_for(prompt, self._jobs.settings.fail)
-        width, height = (int(side) for side in size.split("x")) if "x" in size else (1, 1)
-        order = Order(prompt, mode, aspect_ratio=nearest_ratio(width, height), size=size, source=source)
+        order = Order(prompt, mode, aspect_ratio=_ratio(size) if size else "1:1", size=size, source=source)
         if order.mode in _REFUSED:
             raise Refusal(*_REFUSED[order.mode])
         if away := self._jobs.is_briefly_away(order):
@@ -122,6 +124,11 @@ def _size(body: dict[str, Any]) -> str:
     if size and not is_offered:
         raise Refusal(400, "invalid_value", f"Invalid value: '{size}'.", param="size")
     return "" if size == "auto" else size
+
+
+def _ratio(size: str) -> str:
+    width, _, height = size.partition("x")
+    return nearest_ratio(int(width), int(height))
 
 
 def _error(refusal: Refusal) -> JSONResponse:

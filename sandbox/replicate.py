@@ -127,9 +127,12 @@ class Replicate:
             pictures = [self._picture(given["image"])]
         if pictures:
             mask = self._picture(given["mask"]) if given.get("mask") else None
-            is_edit = len(pictures) == 1 and "aspect_ratio" not in given and "width" not in given
+            is_edit = len(pictures) == 1
             source = self._jobs.sources.keep(pictures, mask, keeps_shape=is_edit)
-            ratio = nearest_ratio(*shape_of(pictures[0])) if is_edit else ratio
+            if is_edit and "aspect_ratio" in given:
+                size = "x".join(map(str, SIZES[ratio]))
+            elif is_edit:
+                ratio = nearest_ratio(*shape_of(pictures[0]))
         elif size:
             ratio = nearest_ratio(given["width"], given["height"])
         return Order(prompt, mode, negative, ratio, size, source)

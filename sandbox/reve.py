@@ -69,9 +69,12 @@ class Reve:
         mask = asked.picture(body["mask"], "mask") if body.get("mask") is not None else None
         source = await run_in_threadpool(self._jobs.sources.keep, [picture], mask, keeps_shape=True)
         mode = asked.mode_for(prompt, self._jobs.settings.fail)
-        return await self._submitted(
-            request, Order(prompt, mode, aspect_ratio=nearest_ratio(*shape_of(picture)), source=source), body
-        )
+        ratio, size = nearest_ratio(*shape_of(picture)), ""
+        if "aspect_ratio" in body:
+            ratio = asked.ratio_of(body)
+            size = "x".join(map(str, SIZES[ratio]))
+        negative = asked.text(body, "negative_prompt")
+        return await self._submitted(request, Order(prompt, mode, negative, ratio, size, source), body)
 
     async def _remix(self, request: Request) -> Response:
         self._begin(request)
@@ -82,7 +85,7 @@ class Reve:
             raise asked.invalid(f"images must be at most {MOST_IMAGES}.")
         source = await run_in_threadpool(self._jobs.sources.keep, pictures, keeps_shape=False)
         mode = asked.mode_for(prompt, self._jobs.settings.fail)
-        order = Order(prompt, mode, aspect_ratio=asked.ratio_of(body), source=source)
+        order = Order(prompt, mode, asked.text(body, "negative_prompt"), asked.ratio_of(body), source=source)
         return await self._submitted(request, order, body)
 
     def _begin(self, request: Request) -> None:

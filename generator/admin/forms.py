@@ -27,6 +27,22 @@ QUALITIES = ("low", "medium", "high")
 MOST_MICROS = 1_000_000 * costs.MICROS  # a slip of the finger stays readable
 
 
+# Where a column's name is no word of an operator's.
+LABELS = {
+    "slug": "Name in addresses and programs",
+    "is_active": "In use",
+    "dialect": "Protocol",
+    "base_url": "Address",
+    "timeout_seconds": "Seconds to take a job",
+    "max_in_flight": "At once",
+    "per_minute": "A minute",
+    "may_resend": "Send again elsewhere",
+    "their_name": "Its name there",
+    "cost": "A job costs",
+    "cost_currency": "Currency",
+}
+
+
 class StaffForm(forms.ModelForm):  # type: ignore[type-arg]  # it takes its model only for type checkers
     """A row, why it is changed, and, where that would stop something, whether it is meant."""
 
@@ -39,6 +55,8 @@ class StaffForm(forms.ModelForm):  # type: ignore[type-arg]  # it takes its mode
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        for name in LABELS.keys() & self.fields.keys():
+            self.fields[name].label = LABELS[name]
         if not self.is_bound or not self.stops:
             self.fields["confirm"].widget = forms.HiddenInput()
 
@@ -109,8 +127,10 @@ class UpstreamForm(StaffForm):
             "shown to nobody again."
         )
         if "base_url" in self.fields:
-            self.fields["base_url"].help_text = "https://…, as far as the part that its protocol adds. " + (
-                "Empty: REVE_API_URL." if self.instance.slug == DEFAULT_UPSTREAM else ""
+            self.fields["base_url"].help_text = (
+                "Empty: REVE_API_URL."
+                if self.instance.slug == DEFAULT_UPSTREAM
+                else "As https://api.openai.com/v1, https://queue.fal.run, https://api.replicate.com, or your own."
             )
 
     def clean_base_url(self) -> str:

@@ -18,13 +18,13 @@ from generator.upstreams import staff
 @admin.register(ImageModel)
 class ImageModelAdmin(StaffAdmin):
     form = ImageModelForm
-    list_display = ["name", "called", "does", "routes_shown", "choices", "is_active", "order"]
+    list_display = ["name", "called", "does", "routes_shown", "choices", "in_use", "order"]
     ordering = ["order", "pk"]
     written = ["reason", "confirm"]
     fieldsets = [
-        (None, {"fields": ["name", "slug", "description", "is_active", "order"]}),
+        (None, {"fields": ["name", "slug", "description", "is_active", "confirm", "order"]}),
         ("What it is offered for", {"fields": ["operations", "aspect_ratios", "sizes", "qualities"]}),
-        (None, {"fields": ["confirm", "reason"]}),
+        (None, {"fields": ["reason"]}),
     ]
 
     def get_queryset(self, request: HttpRequest) -> Any:

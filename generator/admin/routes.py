@@ -7,7 +7,7 @@ from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
-from accounts.read_only import change_url, link
+from accounts.read_only import breakable, change_url, link
 from generator.admin import margins
 from generator.admin.forms import RouteForm
 from generator.admin.rows import StaffAdmin
@@ -18,7 +18,7 @@ from generator.upstreams import costs
 @admin.register(Route)
 class RouteAdmin(StaffAdmin):
     form = RouteForm
-    list_display = ["model", "operation", "leads_to", "their_name", "costs", "is_active"]
+    list_display = ["model", "operation", "leads_to", "named", "costs", "in_use"]
     list_filter = ["model", "operation", "upstream", "is_active"]
     list_select_related = ["model", "upstream"]
     ordering = ["model__order", "model_id", "operation", "upstream__priority", "pk"]
@@ -26,9 +26,9 @@ class RouteAdmin(StaffAdmin):
     written = ["cost", "cost_currency", "reason", "confirm"]
     told = ["costs"]
     fieldsets = [
-        (None, {"fields": ["model", "operation", "upstream", "their_name", "is_active"]}),
+        (None, {"fields": ["model", "operation", "upstream", "their_name", "is_active", "confirm"]}),
         ("What a job costs us there", {"fields": ["costs", "cost", "cost_currency"]}),
-        (None, {"fields": ["confirm", "reason"]}),
+        (None, {"fields": ["reason"]}),
     ]
     readonly_fields = ["costs"]
 
@@ -50,6 +50,10 @@ class RouteAdmin(StaffAdmin):
     @display(description="Upstream", ordering="upstream__priority")
     def leads_to(self, route: Route) -> SafeString:
         return link(change_url(route.upstream), route.upstream)
+
+    @display(description="Its name there", ordering="their_name", empty_value="–")
+    def named(self, route: Route) -> SafeString | None:
+        return breakable(route.their_name) if route.their_name else None
 
     @display(description="A job costs", ordering="cost_micros")
     def costs(self, route: Route) -> str:

@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 from django.db.models import Model
 from django.http import HttpRequest
+from unfold.decorators import display
 
 from accounts.read_only import ListAdmin
 from accounts.viewer import user_of
@@ -32,6 +33,10 @@ class StaffAdmin(ListAdmin):
             for name, options in super().get_fieldsets(request, obj)
         ]
         return [(name, options) for name, options in kept if options["fields"]]
+
+    @display(description="In use", ordering="is_active", boolean=True)
+    def in_use(self, row: Any) -> bool:
+        return bool(row.is_active)
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False

@@ -43,13 +43,13 @@ class UpstreamAdmin(StaffAdmin):
     ]
     ordering = ["priority", "pk"]
     once = ["slug"]
-    written = ["key", "reason", "confirm"]
+    written = ["key", "reason"]
     change_form_before_template = "admin/upstreams/health.html"
     fieldsets = [
         (None, {"fields": ["name", "slug"]}),
         ("How it is reached", {"fields": ["dialect", "base_url", "key_shown", "key", "timeout_seconds"]}),
         ("What goes there", {"fields": [("priority", "weight"), ("max_in_flight", "per_minute"), "may_resend"]}),
-        (None, {"fields": ["confirm", "reason"]}),
+        (None, {"fields": ["reason"]}),
     ]
     readonly_fields = ["key_shown"]
 
@@ -134,7 +134,7 @@ class UpstreamAdmin(StaffAdmin):
     def balance(self, upstream: Upstream) -> str | None:
         return upstream.line.balance or None  # type: ignore[attr-defined]  # as above
 
-    @display(description="Key")
+    @display(description="Key now")
     def key_shown(self, upstream: Upstream) -> SafeString | str:
         line: table.Line = getattr(upstream, "line", None) or table.line_of(upstream)
         return format_html('<code class="rw-code">{}</code>', line.key) if ":" in line.key else line.key

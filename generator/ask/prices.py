@@ -4,6 +4,7 @@ What somebody pays is read here once, at admission, and kept with each generatio
 """
 
 import json
+import threading
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -101,6 +102,12 @@ def operations_of(model: ImageModel) -> tuple[Operation, ...]:
     return current().operations_of(model)
 
 
+def doable() -> frozenset[str]:
+    """Return what some model on offer does."""
+    catalogue = current()
+    return frozenset(one.value for model in catalogue.offered for one in catalogue.operations_of(model))
+
+
 def model_called(slug: str) -> ImageModel | None:
     """Return the active model that the API calls `slug`, also one that no route leads to just now."""
     return next((model for model in current().active if model.slug == slug), None)
@@ -146,7 +153,7 @@ def quote(wanted: Wanted) -> Quote:
 
 async def quote_soon(wanted: Wanted) -> Quote:
     """Do as `quote`, on an event loop."""
-    catalogue = _fresh()
+    catalogue = _at_hand()
     if catalogue is None:
         catalogue = await in_thread(current)
     return _quoted(catalogue, wanted)
@@ -225,20 +232,28 @@ def listed() -> list[Listed]:
 
 
 _seen: Catalogue | None = None
+_reading = threading.Lock()
 
 
 def current() -> Catalogue:
-    """Return what is offered, as it was a second ago at most."""
+    """Return what is offered, as it was a second ago at most, and as long as it takes to be read again."""
     global _seen
-    catalogue = _fresh() or _read()
-    _seen = catalogue
-    return catalogue
+    if known := _at_hand():
+        return known
+    with _reading:
+        _seen = known = _fresh() or _read()
+        return known
 
 
 def forget() -> None:
     """Have the next question ask the database."""
     global _seen
     _seen = None
+
+
+def _at_hand() -> Catalogue | None:
+    """Return what was seen if it is fresh, or somebody else is just reading anew: of all that come then, one does."""
+    return _fresh() or (_seen if _reading.locked() else None)
 
 
 def _fresh() -> Catalogue | None:

@@ -20,7 +20,7 @@ from generator.upstreams.errors import UpstreamError
 from generator.upstreams.registry import dialect_of
 from kit.threads import let_go
 
-SECONDS = 25.0  # for all of it; what draws longer is drawn there, and paid, without us looking
+SECONDS = 50.0  # for all of it; what draws longer is drawn there, and paid, without us looking
 LOOK_EVERY = 1.0
 PROMPT = "A small blue circle on white"
 

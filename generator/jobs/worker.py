@@ -9,7 +9,7 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.conf import settings
 from django.utils import timezone
@@ -49,10 +49,14 @@ NO_IMAGE = "The image service did not deliver a usable image."
 
 @dataclass(frozen=True)
 class Drawn:
-    """A job that is drawn. `accepting` is the write that makes its generation a drawing, where that is to come yet."""
+    """A job that is drawn. `accepting` is the write that makes its generation a drawing, where that is to come yet.
+
+    `is_here` tells that its picture is on this machine (`files.unstored`), as it came with the answer.
+    """
 
     job: Job
     accepting: asyncio.Task[bool] | None = None
+    is_here: bool = False
 
 
 class _NotOurs(Exception):
@@ -167,12 +171,12 @@ class Worker:
                 await self._wait_for_storage(generation, generation.model)
             else:
                 await self._give_up(generation, NO_IMAGE, error)
+                await self._drop_here(generation, drawn)
         else:
             cost = drawn.job.cost or _usual_cost(generation)
             if not await self._completing.add(Completion(generation, image, drawn.job.model, cost)):
                 await self._drop_unwanted(generation)
-            if generation.unstored_since:
-                await in_thread(lambda: unstored.drop(generation.file_token), Pool.FILES)
+            await self._drop_here(generation, drawn)
 
     async def pause(
         self, generation: Generation, after: float, *, error: Exception | None = None, is_failed: bool = False
@@ -216,7 +220,12 @@ class Worker:
 
     async def _accept(self, generation: Generation, job: Job) -> Drawn | None:
         if job.state == "completed" and (job.url or job.data):
-            return Drawn(job, asyncio.create_task(self._accepting.add(Acceptance(generation, job.id, None))))
+            accepting = asyncio.create_task(self._accepting.add(Acceptance(generation, job.id, None)))
+            # On the disk it takes no memory while it waits for its turn, and whoever comes after this worker finds it.
+            is_here = bool(job.data) and await in_thread(
+                lambda: unstored.put(generation.file_token, job.data), Pool.FILES
+            )
+            return Drawn(replace(job, data=b"") if is_here else job, accepting, is_here)
         if not job.id and job.state == "failed":
             return await self._act_on(generation, job)
         if not job.id:
@@ -253,7 +262,7 @@ class Worker:
         It may be on this machine. Nobody can ask for it, and it is never sent twice.
         """
         if await in_thread(lambda: unstored.has(generation.file_token), Pool.FILES):
-            return Drawn(Job("", "completed", model=generation.model))
+            return Drawn(Job("", "completed", model=generation.model), is_here=True)
         error = errors.Unclear("the worker that had its picture was lost, and its upstream names no job")
         await self._lose(generation, attempt_of(generation), error)
         return None
@@ -286,7 +295,9 @@ class Worker:
 
     async def _bytes_of(self, generation: Generation, drawn: Drawn) -> bytes:
         """Return an image's bytes, from this machine where it was kept. Raises what `_fetch` does."""
-        if drawn.accepting is None:
+        if drawn.accepting is None or drawn.is_here:
+            if drawn.accepting and not await drawn.accepting:
+                raise _NotOurs
             kept = await in_thread(lambda: unstored.get(generation.file_token), Pool.FILES)
             if kept is not None:
                 return kept
@@ -307,8 +318,15 @@ class Worker:
     async def _download(self, generation: Generation, job: Job) -> bytes:
         if job.data:
             return job.data
+        if not job.url:
+            raise BadImage("its bytes were on this machine, and are gone")
         async with self.dialects.of(attempt_of(generation).upstream) as dialect:
             return await dialect.download(job.url)
+
+    async def _drop_here(self, generation: Generation, drawn: Drawn) -> None:
+        """Remove from this machine what waits for storage no more."""
+        if generation.unstored_since or drawn.is_here:
+            await in_thread(lambda: unstored.drop(generation.file_token), Pool.FILES)
 
     async def _act_on(self, generation: Generation, job: Job) -> Drawn | None:
         rhythm = self._rhythm_of(generation)

@@ -1,8 +1,10 @@
 """How an order is put into words and numbers that most upstreams share, and what most mean by their errors."""
 
+import math
 from typing import Any
 
-from generator.upstreams import words
+from generator.models import ASPECT_RATIOS, Operation
+from generator.upstreams import pictures, words
 from generator.upstreams.dialect import Order
 from generator.upstreams.errors import BadInput, Kind, OperatorTrouble, PromptRefused, UpstreamError
 from generator.upstreams.transport import Transport
@@ -40,6 +42,22 @@ def meaning(http: Transport, status: int, data: Any) -> UpstreamError | None:
     if words.Kind.CONTENT in (words.kind_of(code), words.kind_of(said)):
         return PromptRefused(words.Kind.CONTENT.value)
     return BadInput(http.said(data))
+
+
+def keeps_shape(order: Order) -> bool:
+    """Tell an edit whose result is to be shaped as its picture: the shape asked for is the one nearest to that.
+
+    Reads the picture's head: call it on a thread.
+    """
+    if order.operation is not Operation.EDIT or not order.inputs:
+        return False
+    width, height = pictures.shape_of(order.inputs[0])
+    return order.aspect_ratio == min(ASPECT_RATIOS, key=lambda ratio: abs(math.log(_quotient(ratio) * height / width)))
+
+
+def _quotient(aspect_ratio: str) -> float:
+    across, down = (int(part) for part in aspect_ratio.split(":"))
+    return across / down
 
 
 def bad_input(error: UpstreamError) -> BadInput:

@@ -1,10 +1,11 @@
 """The dialect of fal's queue.
 
-https://docs.fal.ai/model-apis/model-endpoints/queue: what is submitted to `queue.fal.run/{model}` waits, is looked at
-below the model's app (its first two names), and its result is fetched when it is COMPLETED, which it is after a failure
-too. https://docs.fal.ai/errors and https://docs.fal.ai/model-apis/request-errors: a model's errors are a list under
-`detail`, the platform's a text there beside an `error_type`. https://fal.ai/models/{model}/api tells a model's fields:
-they differ in what they call a shape or a picture, so each is sent under the names that most of them read.
+https://docs.fal.ai/model-endpoints/queue and https://fal.ai/docs/inference-api/queue/result: what is submitted to
+`queue.fal.run/{model}` waits, is looked at below the model's app (its first two names), and its result is fetched when
+it is COMPLETED, which it is after a failure too. https://docs.fal.ai/errors and
+https://docs.fal.ai/documentation/model-apis/request-errors: a model's errors are a list under `detail`, the platform's
+a text there beside an `error_type`. https://fal.ai/models/{model}/api tells a model's fields: they differ in what they
+call a shape or a picture, so each is sent under the names that most of them read.
 
 A job's id here is its path there, as `fal-ai/flux/requests/764cabcf…`: the app is in nothing else that is kept.
 """
@@ -70,6 +71,8 @@ class FalQueue(Dialect):
         path = _path(job_id)
         data = await self._look(f"{path}/status")
         state = self._checked(data, job_id)
+        if state in ("FAILED", "ERROR", "CANCELED", "CANCELLED"):  # the document knows none of them
+            return self._failed(job_id, self.http.said(data))
         if state != "COMPLETED":
             return Job(job_id, "pending")
         if data.get("error") or data.get("error_type"):
@@ -169,7 +172,7 @@ def _body(order: Order) -> dict[str, Any]:
     body: dict[str, Any] = {"prompt": order.prompt, "num_images": 1}
     if order.negative_prompt:
         body["negative_prompt"] = order.negative_prompt
-    if order.operation is not Operation.EDIT:  # which keeps the picture's shape
+    if not asking.keeps_shape(order):
         width, height = asking.pixels(order.aspect_ratio, order.size)
         body |= {"aspect_ratio": order.aspect_ratio, "image_size": {"width": width, "height": height}}
     if order.size:

@@ -90,10 +90,10 @@ class OpenAIImages(Dialect):
     async def _send_pictures(self, order: Order, habits: _Habits, fields: dict[str, Any]) -> Any:
         if not order.inputs:
             raise BadInput("An edit needs a picture.")
-        if order.operation is Operation.EDIT:  # it keeps the picture's shape
-            shape = await in_thread(lambda: pictures.shape_of(order.inputs[0]), Pool.PROCESSOR)
-        else:
-            shape = asking.pixels(order.aspect_ratio, order.size)
+        shape = asking.pixels(order.aspect_ratio, order.size)
+        if await in_thread(lambda: asking.keeps_shape(order), Pool.PROCESSOR):
+            width, height = pictures.shape_of(order.inputs[0])
+            shape = asking.pixels(f"{width}:{height}", order.size)
         fields["size"] = _size(order, habits, shape)
         one_only = order.model.rpartition("/")[2].startswith("dall-e")
         files = [
@@ -165,9 +165,5 @@ def _unwelcome(data: Any, said: str) -> str:
 def _size(order: Order, habits: _Habits, shape: tuple[int, int]) -> str:
     if _PIXELS.fullmatch(order.size):
         return order.size
-    width, height = shape
-    if habits.sizes is not None:
-        width, height = asking.nearest(shape, habits.sizes)
-    elif order.operation is Operation.EDIT:
-        width, height = asking.pixels(f"{width}:{height}", order.size)
+    width, height = shape if habits.sizes is None else asking.nearest(shape, habits.sizes)
     return f"{width}x{height}"

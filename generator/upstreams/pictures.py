@@ -13,6 +13,7 @@ from django.conf import settings
 from PIL import Image
 
 from generator.upstreams.dialect import Picture
+from generator.upstreams.errors import BadInput
 from generator.upstreams.transport import URL_MAX_LENGTH, identifier
 from kit.threads import Pool, in_thread
 
@@ -63,15 +64,15 @@ def of_base64(text: object) -> bytes:
 
 
 def shape_of(picture: Picture) -> tuple[int, int]:
-    """Return a picture's width and height."""
-    with Image.open(io.BytesIO(picture.data)) as image:
+    """Return a picture's width and height. Raises BadInput where it is none."""
+    with _opened(picture) as image:
         return image.size
 
 
 def transparent_where_white(mask: Picture, like: Picture) -> Picture:
-    """Return a mask that is transparent where ours is white, as large as the picture it is for."""
+    """Return a mask that is transparent where ours is white, as large as the picture it is for. Raises BadInput."""
     size = shape_of(like)
-    with Image.open(io.BytesIO(mask.data)) as image:
+    with _opened(mask) as image:
         shades = _on_black(image).convert("L")
     if shades.size != size:
         shades = shades.resize(size, Image.Resampling.BILINEAR)
@@ -80,6 +81,13 @@ def transparent_where_white(mask: Picture, like: Picture) -> Picture:
     out = io.BytesIO()
     turned.save(out, "PNG")
     return Picture(out.getvalue(), "image/png")
+
+
+def _opened(picture: Picture) -> Image.Image:
+    try:
+        return Image.open(io.BytesIO(picture.data))
+    except (OSError, ValueError, Image.DecompressionBombError):
+        raise BadInput("A picture that this is made from cannot be read.") from None
 
 
 def _on_black(image: Image.Image) -> Image.Image:

@@ -121,7 +121,7 @@ class ReplicatePredictions(Dialect):
             given |= {"negative_prompt": order.negative_prompt} if order.negative_prompt else {}
         else:
             given["prompt"] = asking.whole_prompt(order)
-        given |= _shape(order, known)
+        given |= _shape(order, known, keeps=await in_thread(lambda: asking.keeps_shape(order), Pool.PROCESSOR))
         for name in ("num_outputs", "number_of_images", "num_images"):
             if name in known:
                 given[name] = 1
@@ -195,13 +195,13 @@ def _guessed(order: Order) -> dict[str, Any]:
     """Return the fields that models have most often."""
     if order.operation is Operation.CREATE:
         return {"aspect_ratio": {}}
-    one: dict[str, Any] = {"input_image": {}, "mask": {}}
+    one: dict[str, Any] = {"input_image": {}, "mask": {}, "aspect_ratio": {}}
     return one if order.operation is Operation.EDIT else {"aspect_ratio": {}, "image_input": {"type": "array"}}
 
 
-def _shape(order: Order, known: dict[str, Any]) -> dict[str, Any]:
+def _shape(order: Order, known: dict[str, Any], *, keeps: bool) -> dict[str, Any]:
     offered = _offered(known.get("aspect_ratio"))
-    if order.operation is Operation.EDIT:  # it keeps the picture's shape, as far as the model knows how
+    if keeps:  # as far as the model knows how
         return {"aspect_ratio": "match_input_image"} if "match_input_image" in offered else {}
     if "aspect_ratio" in known:
         if offered and order.aspect_ratio not in offered:

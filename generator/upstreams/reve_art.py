@@ -75,12 +75,8 @@ class ReveArt(Dialect):
 
 
 def _body(order: Order) -> dict[str, Any]:
-    body: dict[str, Any] = {"prompt": order.prompt, "async": True}
-    if order.operation is Operation.CREATE:
-        body["negative_prompt"] = order.negative_prompt
-    else:
-        body["prompt"] = asking.whole_prompt(order)
-    if order.operation is not Operation.EDIT:
+    body: dict[str, Any] = {"prompt": order.prompt, "negative_prompt": order.negative_prompt, "async": True}
+    if not asking.keeps_shape(order):
         body["aspect_ratio"] = order.aspect_ratio
     if order.operation is Operation.EDIT and order.inputs:
         body["image"] = pictures.data_url(order.inputs[0])

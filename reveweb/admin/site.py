@@ -79,7 +79,10 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     for title, pages in GROUPS.items():
         items = [_item(*page) for page in pages if _may_view(request, page[2])]
         if title == "Drawing" and margins.may_see(request):
-            items.append({"title": "Margin", "icon": "trending_up", "link": reverse("admin:margin")})
+            margin = reverse("admin:margin")  # whose address is below that of the routes
+            for item in items:
+                item["active"] = request.path.startswith(item["link"]) and request.path != margin
+            items.append({"title": "Margin", "icon": "trending_up", "link": margin, "active": request.path == margin})
         if items:
             groups.append({"title": title, "separator": True, "items": items})
     overview = {"title": "Overview", "icon": "dashboard", "link": reverse("admin:index")}

@@ -58,6 +58,15 @@ def test_it_holds_what_they_brought(alice: User, wallet: Wallet) -> None:
     assert archive.read(told["file"]) == png(40)
 
 
+def test_it_says_what_each_image_cost(alice: User, draw: Callable[..., Generation]) -> None:
+    dear, failed = draw("dear"), draw("failed")
+    Generation.objects.filter(pk=dear.pk).update(credits=3, operation="edit", size="2K")
+    Generation.objects.filter(pk=failed.pk).update(credits=3, status="failed")
+    told = {one["id"]: one for one in json.loads(opened(packed(alice)).read("generations.json"))}
+    assert [told[one.public_id]["credits"] for one in (dear, failed)] == [3, 0]
+    assert [told[dear.public_id][name] for name in ("operation", "size_class", "quality")] == ["edit", "2K", None]
+
+
 def test_an_account_without_anything_has_an_export_too(alice: User) -> None:
     archive = opened(packed(alice))
     assert json.loads(archive.read("generations.json")) == []

@@ -55,6 +55,10 @@ FILTERS = {
         "created_at",
         "finished_at",
     },
+    "generator.imagemodel": set(),
+    "generator.price": {"model__id", "model", "operation"},
+    "generator.route": {"model__id", "model", "operation", "upstream__id", "upstream", "is_active"},
+    "generator.upstream": set(),
     "generator.upstreamtrouble": set(),
 }
 

@@ -14,7 +14,7 @@ from billing.staff import acts
 from generator.ask import admission
 from generator.jobs import lifecycle
 from generator.jobs.changes import Useless
-from generator.models import Generation, UpstreamTrouble
+from generator.models import Generation, ImageModel, Route, Upstream, UpstreamTrouble
 from reveweb.admin import person_actions
 from tests.admin.conftest import REASON, Staff, finish
 
@@ -33,6 +33,9 @@ SEEN_BY = {
     "laptopword": WORK,  # an API key's name
     "203.0.113.77": WORK,  # where it was last used from
     "payloadword": STRIPE,  # of an event
+    "upstreamhostword": STRIPE,  # where an upstream is
+    "theirmodelword": STRIPE,  # what it calls a model
+    "upstreamkeyword": set(),  # what is stored of its key
     "reasonword": ALL,  # why staff did something
     "alice@example.com": ALL,
     "resetword": set(),  # a link that opens an account
@@ -75,6 +78,9 @@ def written(
     mail.queue_to(alice.email, "account/email/password_reset_key", user=alice, password_reset_url=link)
     OutgoingMail.objects.update(failed_at=timezone.now(), last_error="TimeoutError: timed out")
     UpstreamTrouble.objects.create(upstream="api.reve-art.com", kind="key_refused")
+    address, stored = "https://upstreamhostword.example", "upstreamkeyword"
+    spare = Upstream.objects.create(slug="spare", name="Spare", dialect="reve_art", base_url=address, secret=stored)
+    Route.objects.create(model=ImageModel.objects.earliest("pk"), upstream=spare, their_name="theirmodelword")
     Order.objects.create(wallet=wallet, account=subscription.account, stripe_session_id="cs_1", plan=subscription.plan)
     return {"public_id": drawn.public_id, "payment_id": dispute.payment_id, "key_id": key[0].pk}
 

@@ -273,12 +273,12 @@ def back_office(operator: str, customer: str) -> None:
         after={"plan": str(plan)},
     )
     UpstreamTrouble.objects.create(upstream="images.eu-north-1.an-earlier-upstream.example.com", kind="key_refused")
-    _upstreams(wallet)
+    _upstreams()
     print(f"person={wallet.user_id} payment={payment.pk}")
 
 
-def _upstreams(wallet: Wallet) -> None:
-    """Give the first upstream one that is in trouble to fall back on, and a customer's images tries that cost."""
+def _upstreams() -> None:
+    """Give the first upstream one that is in trouble to fall back on, and tries that cost."""
     model, first = ImageModel.objects.earliest("pk"), Upstream.objects.earliest("pk")
     about = {"dialect": Upstream.Dialect.OPENAI_IMAGES, "base_url": "https://eu-north-1.an-upstream.example.com/v1"}
     spare, is_new = Upstream.objects.get_or_create(
@@ -292,14 +292,12 @@ def _upstreams(wallet: Wallet) -> None:
     costs = {"cost_micros": 52_500, "cost_currency": "EUR", "their_name": "a-model-with-a-long-name-3-large-turbo"}
     Route.objects.create(model=model, upstream=spare, **costs)
     UpstreamTrouble.objects.create(upstream=spare.slug, kind="out_of_funds")
-    for image in Generation.objects.filter(wallet=wallet).order_by("-pk")[:3]:
-        number = image.attempts.count()
-        began = {"started_at": image.created_at, "ended_at": image.finished_at or timezone.now()}
-        Attempt.objects.create(
-            generation=image, number=number + 1, upstream=spare, state="not_taken", error_kind="Busy", **began
-        )
-        paid = {"cost_micros": 40_000, "cost_currency": "USD", "upstream_job": f"job_{image.pk:06}"}
-        Attempt.objects.create(generation=image, number=number + 2, upstream=first, state="drawn", **began, **paid)
+    Attempt.objects.update(cost_micros=40_000, cost_currency="USD")
+    for attempt in Attempt.objects.filter(state=Attempt.State.DRAWN).order_by("-pk")[:3]:
+        number = attempt.generation.attempts.count() + 1
+        busy = {"state": Attempt.State.NOT_TAKEN, "error_kind": "Busy", "error_status": 429}
+        began = {"started_at": attempt.started_at, "ended_at": attempt.started_at}
+        Attempt.objects.create(generation=attempt.generation, number=number, upstream=spare, **busy, **began)
 
 
 def _copy(pictures: list[Generation], many: int) -> None:

@@ -178,6 +178,7 @@ def test_every_kind_of_page_loads_without_a_complaint(visit: Visit, dark: bool) 
         "creditgrant/import/",
         "outgoingmail/",
         "plan/add/",
+        "upstream/#/test/",
         "apikey/#/change/",
     ):
         assert any(path in kind for kind in seen), path
@@ -190,7 +191,7 @@ def walk(page: Page) -> set[str]:
     while paths:
         path = paths.pop(0)
         kind = re.sub(r"/(\d+|[a-z]+_[^/]{8,})/", "/#/", path.split("?")[0])
-        if kind in kinds or "logout" in kind:
+        if kind in kinds or "logout" in kind or kind.endswith("/csv/"):
             continue
         kinds.add(kind)
         response = page.goto(path)

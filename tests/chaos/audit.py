@@ -149,10 +149,10 @@ def _money(rows: list[Generation]) -> Iterator[str]:
         about = next((reference for reference in references if reference), "")
         if about.startswith("generation:"):
             kinds[about.split(":")[1]].append((kind, amount))
-    expected = {Status.COMPLETED: [("hold", -1), ("settle", 0)], Status.FAILED: [("hold", -1), ("release", 1)]}
     for row in rows:
+        end = ("settle", 0) if row.status == Status.COMPLETED else ("release", row.credits)
         entries = sorted(kinds.pop(row.public_id, []))
-        if row.is_final and entries != expected[Status(row.status)]:
+        if row.is_final and entries != [("hold", -row.credits), end]:
             yield f"{row} is {row.status}, and its entries are {entries}"
     for id, entries in kinds.items():
         yield f"entries of {id}, which is no row: {entries}"

@@ -17,13 +17,19 @@ from billing.models import Wallet
 from billing.staff import audit as auditing
 from generator.ask import admission
 from generator.errors import UpstreamPaused
+from generator.files import uploads
 from generator.jobs import sweep
+from generator.jobs.engine import Engine
+from generator.jobs.receipt import receipt_of
 from generator.jobs.sending import Sender
-from generator.models import Attempt, Generation, ImageModel, Operation, Route, Upstream, UpstreamTrouble
-from generator.upstreams import health, routing, trouble
+from generator.models import Attempt, Generation, Group, ImageModel, Input, Operation, Route, Upstream, UpstreamTrouble
+from generator.upstreams import errors, health, registry, routing, secret, trouble
+from generator.upstreams.dialect import Balance, Capabilities, Job, Order
+from generator.upstreams.reve_art import ReveArt
 from kit.threads import in_loop, in_thread
 from tests.billing.books import audit
 from tests.generator.painters import Painter, drawing, engine
+from tests.generator.upstream import png
 
 pytestmark = [pytest.mark.services, pytest.mark.usefixtures("images")]
 
@@ -262,8 +268,6 @@ def test_an_upstream_that_is_taken_out_is_asked_for_what_it_has(
 
 
 def test_a_key_of_its_own_is_sent_to_each(wallet: Wallet, first: Painter, second: Painter, settings: Any) -> None:
-    from generator.upstreams import secret
-
     settings.UPSTREAM_API_KEY = "key-of-the-environment"
     Upstream.objects.filter(slug="second").update(secret=secret.seal("key-of-the-second"))
     ask(wallet)
@@ -309,6 +313,17 @@ def test_what_has_no_room_waits_and_holds_up_no_other_model(
     assert waiting.count() == len(mine) + 200 - 2
     assert not waiting.filter(submits__gt=0).exists()  # nobody claimed them for nothing
     assert story(late)[0][0] == "second"
+
+
+def test_what_waits_for_storage_takes_no_place_at_its_upstream(wallet: Wallet, first: Painter) -> None:
+    first.seconds = 60
+    Upstream.objects.update(max_in_flight=1)
+    ask(wallet, "one")
+    in_loop(engine().send_due())
+    Generation.objects.update(unstored_since=timezone.now())
+    ask(wallet, "two")
+    in_loop(engine().send_due())
+    assert first.taken == ["one", "two"]
 
 
 def test_workers_at_once_share_what_room_there_is(wallet: Wallet, give: Callable[[int], None], first: Painter) -> None:
@@ -557,3 +572,113 @@ def test_a_worker_that_waits_for_an_upstream_does_not_stall(
     with drawing():
         wait_until(lambda: "progress" in heard)
     assert first.taken == ["one"]
+
+
+def test_a_key_that_is_not_to_be_had_takes_its_upstream_out(
+    wallet: Wallet, first: Painter, second: Painter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NO_SUCH_KEY", raising=False)
+    Upstream.objects.filter(slug="reve").update(secret="env:NO_SUCH_KEY")
+    generation = ask(wallet)
+    work()
+    assert story(generation)[1] == ("second", "drawn", "")
+    assert UpstreamTrouble.objects.get().upstream == "reve"
+    monkeypatch.setenv("NO_SUCH_KEY", "there-it-is-again")
+    again = ask(wallet, "again")
+    work()
+    assert story(again) == [("reve", "drawn", "")]
+    assert first.keys == ["Bearer there-it-is-again"]
+
+
+def test_the_receipt_tells_how_often_it_was_sent(wallet: Wallet, first: Painter, second: Painter) -> None:
+    first.fails_jobs = "The brush broke."
+    generation = ask(wallet)
+    work(2)
+    words = [step.words for step in receipt_of(reload(generation)).steps]
+    assert words == [
+        "Credit set aside",
+        "Sent to be drawn",
+        "Came to nothing there",
+        "Sent again, elsewhere",
+        "Image completed",
+        "Credit spent",
+    ]
+    first.refuses = 503, {}
+    second.refuses = 503, {}
+    other = ask(wallet, "other")
+    work()
+    second.refuses = None
+    work()
+    steps = [step.words for step in receipt_of(reload(other)).steps]
+    assert steps[:3] == ["Credit set aside", "Not taken, 3 times", "Sent to be drawn"]
+
+
+def test_what_an_image_is_made_from_goes_along_under_the_routes_name(
+    wallet: Wallet, first: Painter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    orders: list[Order] = []
+
+    async def submit(self: Any, order: Order) -> Job:
+        orders.append(order)
+        raise errors.Busy("later", 60.0)
+
+    monkeypatch.setattr(ReveArt, "submit", submit)
+    model = ImageModel.objects.get()
+    Route.objects.create(model=model, operation=Operation.EDIT, upstream=Upstream.objects.get(), their_name="editor-2")
+    upload = uploads.take(wallet, png())
+    group = Group.objects.create(wallet=wallet, source="api", operation="edit", digest="x", mask=upload)
+    Input.objects.create(group=group, position=1, upload=upload)
+    Generation.objects.create(
+        wallet=wallet,
+        prompt="make it night",
+        operation="edit",
+        group=group,
+        size="2K",
+        quality="high",
+        deadline_at=timezone.now() + timedelta(minutes=5),
+    )
+    work()
+    [order] = orders
+    assert (order.operation, order.model, order.size, order.quality) == ("edit", "editor-2", "2K", "high")
+    assert [picture.media_type for picture in order.inputs] == ["image/png"]
+    assert order.mask is not None
+    assert order.key.endswith("-1")
+
+
+def test_an_image_whose_picture_is_gone_fails_and_is_sent_nowhere(wallet: Wallet, first: Painter) -> None:
+    generation = ask(wallet)
+    upload = uploads.take(wallet, png())
+    group = Group.objects.create(wallet=wallet, source="api", operation="edit", digest="x")
+    Input.objects.create(group=group, position=1, upload=upload)
+    uploads._private().delete(uploads.path_of(upload.file_name))
+    Route.objects.update(operation="edit")
+    Generation.objects.filter(pk=generation.pk).update(operation="edit", group=group)
+    work()
+    assert story(generation) == [("reve", "refused", "BadInput")]
+    assert (reload(generation).status, first.asked) == (Status.FAILED, 0)
+    assert audit(wallet) == 3
+
+
+def test_what_is_left_at_an_upstream_is_asked_now_and_then(
+    wallet: Wallet, first: Painter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    class Telling(ReveArt):
+        can = Capabilities(operations=frozenset(Operation), tells_balance=True)
+
+        async def balance(self) -> Balance:
+            asked.append(self.http.access.base_url)
+            return Balance(7.5, "USD")
+
+    monkeypatch.setitem(registry.DIALECTS, "reve_art", Telling)
+
+    async def ask_twice() -> None:
+        one = Engine()
+        await one._ask_balances()
+        await one._ask_balances()
+        await one.dialects.aclose()
+
+    in_loop(ask_twice())
+    assert asked == [first.url]
+    assert health.standing()[0].balance == Balance(7.5, "USD")

@@ -1,14 +1,16 @@
 """An image costs what its model, operation, size and quality do, as it was at admission, and returns just that."""
 
 import asyncio
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, connections
 from django.utils import timezone
 
 from billing.models import CreditEntry, CreditLine, Wallet
@@ -127,6 +129,30 @@ def test_a_new_price_is_known_within_a_second_and_asked_for_once(
     Price.objects.create(model=first, credits=3)
     monkeypatch.setattr(prices, "CACHE_SECONDS", -1)
     assert prices.unasked() == 3
+
+
+def test_while_one_reads_the_prices_anew_the_others_go_on(first: ImageModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    prices.unasked()
+    monkeypatch.setattr(prices, "CACHE_SECONDS", -1)
+    read, begun, go_on, reads = prices._read, threading.Event(), threading.Event(), []
+
+    def slowly() -> prices.Catalogue:
+        reads.append(1)
+        begun.set()
+        assert go_on.wait(10)
+        return read()
+
+    monkeypatch.setattr(prices, "_read", slowly)
+    Price.objects.create(model=first, credits=3)
+
+    with ThreadPoolExecutor(1) as pool:
+        one = pool.submit(prices.current)
+        assert begun.wait(10)
+        assert [prices.unasked(), asyncio.run(prices.quote_soon(PIER)).credits] == [1, 1]
+        go_on.set()
+        assert one.result(10).price_of(first, Operation.CREATE, "", "") == 3
+        pool.submit(connections.close_all).result()
+    assert len(reads) == 1
 
 
 def test_a_script_reads_the_price_of_every_choice(first: ImageModel, flux: ImageModel) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -87,6 +88,7 @@ def test_its_picture_is_kept_and_nothing_is_asked_again(wallet: Wallet, upstream
     assert (attempt.state, attempt.upstream_job) == ("drawn", "")
     assert (attempt.cost_micros, attempt.cost_currency) == (40_000, "USD")
     assert audit(wallet) == 2
+    assert not unstored.size()
 
 
 def test_many_jobs_without_a_name_are_many_jobs(wallet: Wallet, upstream: AtOnce) -> None:
@@ -151,9 +153,10 @@ def then_crash(step: Callable[..., Any]) -> Callable[..., Any]:
 
 STEPS: dict[str, tuple[Any, str, Any, str]] = {
     "drawn and not written down": (lifecycle, "accept", lambda step: crash, "failed"),
-    "written down and not verified": (stored_images, "verify", lambda step: crash, "failed"),
-    "verified and not stored": (stored_images, "keep", lambda step: crash, "failed"),
-    "stored and not completed": (lifecycle, "complete_all", lambda step: crash, "failed"),
+    "written down and not on the disk": (unstored, "put", lambda step: crash, "failed"),
+    "on the disk and not read": (unstored, "get", lambda step: crash, "completed"),
+    "read and not stored": (stored_images, "keep", lambda step: crash, "completed"),
+    "stored and not completed": (lifecycle, "complete_all", lambda step: crash, "completed"),
     "completed and not told": (lifecycle, "complete_all", then_crash, "completed"),
 }
 
@@ -173,6 +176,30 @@ def test_a_worker_that_dies_with_the_picture_has_it_sent_no_second_time(
     assert (reload(generation).status, len(upstream.orders)) == (status, 1)
     assert Attempt.objects.get().state == ("drawn" if status == "completed" else "unclear")
     assert audit(wallet) == (2 if status == "completed" else 3)
+    unstored.sweep()
+    assert not unstored.size()
+
+
+def test_where_the_disk_has_no_room_its_picture_stays_in_memory(
+    wallet: Wallet, upstream: AtOnce, settings: Any
+) -> None:
+    settings.UNSTORED_MAX_BYTES = 0
+    generation = ask(wallet)
+    work(upstream)
+    assert reload(generation).status == Status.COMPLETED
+
+
+def test_a_worker_of_another_machine_cannot_go_on_with_it(wallet: Wallet, upstream: AtOnce, unlogged: None) -> None:
+    generation = ask(wallet)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stored_images, "keep", crash)
+        work(upstream)
+    unstored.drop(generation.file_token)
+    Generation.objects.filter(status__in=Generation.UNFINISHED).update(due_at=timezone.now(), claim="")
+    work(upstream)
+    assert (reload(generation).status, len(upstream.orders), upstream.polled) == (Status.FAILED, 1, 0)
+    assert Attempt.objects.get().state == "unclear"
+    assert audit(wallet) == 3
 
 
 # --- The same order again --------------------------------------------------------------------------------------
@@ -213,8 +240,6 @@ def test_a_job_that_is_refused_at_once_has_no_name_and_needs_none(wallet: Wallet
 
 
 def test_a_claim_outlives_a_long_submission(wallet: Wallet, upstream: AtOnce, monkeypatch: pytest.MonkeyPatch) -> None:
-    from datetime import timedelta
-
     monkeypatch.setattr(lifecycle, "LEASE", timedelta(seconds=0.6))
     submit = AtOnce.submit
 

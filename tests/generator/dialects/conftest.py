@@ -17,6 +17,7 @@ from PIL import Image
 
 from generator.errors import BadImage
 from generator.files.images import verify
+from generator.models import Operation
 from generator.upstreams import errors
 from generator.upstreams.dialect import Dialect, Job, Order, Picture
 from generator.upstreams.fal_queue import FalQueue
@@ -136,8 +137,9 @@ def judged(dialect: Dialect, order: Order) -> str:
 
 
 def order_for(peer: Peer, prompt: str, **fields: object) -> Order:
-    """Return an order of a peer's model."""
-    return replace(Order(prompt, model=peer.model), **fields)  # type: ignore[arg-type]
+    """Return an order of a peer's model; an edit's shape is that of `sheet`, unless it says otherwise."""
+    ratio = "3:2" if fields.get("operation") is Operation.EDIT else "1:1"
+    return replace(Order(prompt, model=peer.model, aspect_ratio=ratio), **fields)  # type: ignore[arg-type]
 
 
 def colour_at(picture: Image.Image, at: tuple[int, int]) -> tuple[int, ...]:

@@ -50,7 +50,12 @@ def test_an_order_is_as_the_document_has_it(server: CannedServer) -> None:
 def test_an_edit_names_its_picture_in_both_ways(server: CannedServer) -> None:
     says(server, "/fal-ai/nano-banana/edit", {"request_id": "r-1"})
     order = Order(
-        "a hat", Operation.EDIT, model="fal-ai/nano-banana/edit", inputs=(sheet((1, 1, 1)),), mask=left_half()
+        "a hat",
+        Operation.EDIT,
+        aspect_ratio="3:2",
+        model="fal-ai/nano-banana/edit",
+        inputs=(sheet((1, 1, 1)),),
+        mask=left_half(),
     )
     assert submit(server.url, order).id == "fal-ai/nano-banana/requests/r-1"
     body = json.loads(server.requests[0][3])

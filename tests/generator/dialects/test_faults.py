@@ -96,5 +96,6 @@ def test_a_job_that_was_lost_is_gone(peer: Peer, sandbox: str) -> None:
 
 def test_a_picture_that_is_none_is_the_inputs_fault(peer: Peer, sandbox: str) -> None:
     bad = (Picture(b"no picture", "image/png"),)
-    order = order_for(peer, "a hat", operation=Operation.REMIX, inputs=bad)
-    assert judged(peer.at(sandbox), order) == "BadInput"
+    for operation in (Operation.REMIX, Operation.EDIT):
+        order = order_for(peer, "a hat", operation=operation, inputs=bad)
+        assert judged(peer.at(sandbox), order) == "BadInput"

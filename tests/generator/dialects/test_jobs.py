@@ -58,6 +58,12 @@ def test_a_mask_of_another_size_is_stretched(peer: Peer, sandbox: str) -> None:
     assert colour_at(picture, (5, 30)) != RED
 
 
+def test_an_edit_may_be_given_another_shape(peer: Peer, sandbox: str) -> None:
+    order = order_for(peer, "a hat", operation=Operation.EDIT, inputs=(sheet(RED),), aspect_ratio="2:3")
+    picture = opened(drawn(peer, sandbox, order))
+    assert picture.width / picture.height == pytest.approx(2 / 3, rel=0.02)
+
+
 @pytest.mark.parametrize("kind", ["JPEG", "WEBP"])
 def test_an_edit_takes_other_formats(peer: Peer, sandbox: str, kind: str) -> None:
     order = order_for(peer, "a hat", operation=Operation.EDIT, inputs=(sheet(RED, kind=kind),))
@@ -88,7 +94,9 @@ def test_a_large_picture_arrives(peer: Peer, sandbox: str) -> None:
     noise = random.Random(7).randbytes(1100 * 1000 * 3)
     out = io.BytesIO()
     Image.frombytes("RGB", (1100, 1000), noise).save(out, "PNG", compress_level=0)
-    order = order_for(peer, "smoother", operation=Operation.EDIT, inputs=(Picture(out.getvalue(), "image/png"),))
+    order = order_for(
+        peer, "smoother", operation=Operation.EDIT, aspect_ratio="1:1", inputs=(Picture(out.getvalue(), "image/png"),)
+    )
     assert opened(drawn(peer, sandbox, order)).size == (1100, 1000)
 
 

@@ -197,7 +197,9 @@ def parts(server: CannedServer) -> dict[str, list[bytes]]:
 def test_a_mask_is_transparent_where_ours_is_white(server: CannedServer) -> None:
     answers(server, GOOD)
     picture = sheet((200, 0, 0))
-    order = Order("a hat", Operation.EDIT, model="gpt-image-1", inputs=(picture,), mask=left_half((48, 32)))
+    order = Order(
+        "a hat", Operation.EDIT, aspect_ratio="3:2", model="gpt-image-1", inputs=(picture,), mask=left_half((48, 32))
+    )
     submit(server.url, order)
     assert server.requests[0][1] == EDITS
     form = parts(server)
@@ -216,7 +218,10 @@ def test_what_is_transparent_in_our_mask_was_not_painted(server: CannedServer) -
     painted.paste((255, 255, 255, 255), (0, 0, 10, 64))
     painted.save(out, "PNG")
     mask = sheet((0, 0, 0)).__class__(out.getvalue(), "image/png")
-    submit(server.url, Order("a hat", Operation.EDIT, model="gpt-image-1", inputs=(sheet((1, 1, 1)),), mask=mask))
+    submit(
+        server.url,
+        Order("a hat", Operation.EDIT, aspect_ratio="3:2", model="gpt-image-1", inputs=(sheet((1, 1, 1)),), mask=mask),
+    )
     alpha = Image.open(io.BytesIO(parts(server)["mask"][0])).getchannel("A")
     assert (alpha.getpixel((5, 5)), alpha.getpixel((90, 5))) == (0, 255)
 
@@ -232,7 +237,7 @@ def test_a_remix_sends_all_its_pictures_in_order(server: CannedServer) -> None:
 
 def test_dall_e_takes_one_picture_under_another_name(server: CannedServer) -> None:
     answers(server, GOOD)
-    submit(server.url, Order("a hat", Operation.EDIT, model="dall-e-2", inputs=(sheet((1, 1, 1)),)))
+    submit(server.url, Order("a hat", Operation.EDIT, aspect_ratio="3:2", model="dall-e-2", inputs=(sheet((1, 1, 1)),)))
     assert set(parts(server)) == {"image", "prompt", "n", "model", "size", "response_format"}
 
 

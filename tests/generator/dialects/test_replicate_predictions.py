@@ -112,7 +112,7 @@ def test_pictures_go_where_the_model_takes_them(
     server: CannedServer, fields: Any, operation: Operation, inputs: Any, places: dict[str, Any]
 ) -> None:
     takes(server, fields)
-    submit(server.url, Order("a", operation, model=MODEL, inputs=inputs))
+    submit(server.url, Order("a", operation, aspect_ratio="3:2", model=MODEL, inputs=inputs))
     given = asked(server)
     assert set(given) == {"prompt", *places}
     urls = ["data:image/png;base64," + base64.b64encode(each.data).decode() for each in (ONE, TWO)]
@@ -123,9 +123,9 @@ def test_pictures_go_where_the_model_takes_them(
 @pytest.mark.parametrize(
     ("fields", "order"),
     [
-        ({}, Order("a", EDIT, inputs=(ONE,))),
+        ({}, Order("a", EDIT, aspect_ratio="3:2", inputs=(ONE,))),
         ({"image": TEXT}, Order("a", REMIX, inputs=(ONE, TWO))),
-        ({"image": TEXT}, Order("a", EDIT, inputs=(ONE,), mask=left_half())),
+        ({"image": TEXT}, Order("a", EDIT, aspect_ratio="3:2", inputs=(ONE,), mask=left_half())),
         ({"aspect_ratio": {"enum": ["1:1"]}}, Order("a", aspect_ratio="16:9")),
         ({"aspect_ratio": {"allOf": [{"$ref": "#/components/schemas/ratio"}]}}, Order("a", aspect_ratio="16:9")),
     ],
@@ -139,7 +139,7 @@ def test_what_a_model_has_no_place_for_is_not_sent(server: CannedServer, fields:
 
 def test_an_edit_matches_its_picture_where_the_model_can(server: CannedServer) -> None:
     takes(server, {"input_image": TEXT, "mask": TEXT, "aspect_ratio": {"enum": ["1:1", "match_input_image"]}})
-    submit(server.url, Order("a", EDIT, model=MODEL, inputs=(ONE,), mask=left_half()))
+    submit(server.url, Order("a", EDIT, aspect_ratio="3:2", model=MODEL, inputs=(ONE,), mask=left_half()))
     assert set(asked(server)) == {"prompt", "input_image", "mask", "aspect_ratio"}
     assert asked(server)["aspect_ratio"] == "match_input_image"
 
@@ -178,13 +178,14 @@ def test_a_refusal_to_tell_is_a_refusal(server: CannedServer, status: int, error
 
 
 def large() -> Picture:
-    return Picture(b"x" * (replicate_predictions.INLINE_BYTES + 1), "image/webp")
+    """Return a picture that has more bytes than a data URL may."""
+    return Picture(sheet((1, 1, 1), kind="WEBP").data + bytes(replicate_predictions.INLINE_BYTES), "image/webp")
 
 
 def test_a_large_picture_is_stored_there_first(server: CannedServer) -> None:
     takes(server, {"image": TEXT})
     says(server, "/v1/files", {"id": "f", "urls": {"get": "https://api.replicate.com/v1/files/f"}}, 201)
-    submit(server.url, Order("a", EDIT, model=MODEL, inputs=(large(),)))
+    submit(server.url, Order("a", EDIT, aspect_ratio="3:2", model=MODEL, inputs=(large(),)))
     assert asked(server)["image"] == "https://api.replicate.com/v1/files/f"
     assert b'name="content"; filename="picture.webp"' in server.requests[1][3]
 
@@ -194,7 +195,7 @@ def test_a_picture_that_could_not_be_stored_leaves_no_job(server: CannedServer, 
     takes(server, {"image": TEXT})
     server.replies["/v1/files"] = reply
     with pytest.raises(errors.NotAccepted) as error:
-        submit(server.url, Order("a", EDIT, model=MODEL, inputs=(large(),)))
+        submit(server.url, Order("a", EDIT, aspect_ratio="3:2", model=MODEL, inputs=(large(),)))
     assert type(error.value) is errors.NotAccepted
     assert PREDICTIONS not in [path for _, path, _, _ in server.requests]
 

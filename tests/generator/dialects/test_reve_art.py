@@ -46,9 +46,18 @@ def url(picture: Any) -> str:
                 "quality": "high",
             },
         ),
-        (Order("a", Operation.EDIT, inputs=(ONE,)), "edit", {"prompt": "a", "image": url(ONE), "async": True}),
         (
-            Order("a", Operation.EDIT, inputs=(ONE,), mask=left_half(), model="m"),
+            Order("a", Operation.EDIT, inputs=(ONE,), aspect_ratio="3:2", negative_prompt="b"),
+            "edit",
+            {"prompt": "a", "negative_prompt": "b", "image": url(ONE), "async": True},
+        ),
+        (
+            Order("a", Operation.EDIT, inputs=(ONE,), aspect_ratio="9:16"),
+            "edit",
+            {"prompt": "a", "image": url(ONE), "aspect_ratio": "9:16", "async": True},
+        ),
+        (
+            Order("a", Operation.EDIT, inputs=(ONE,), aspect_ratio="3:2", mask=left_half(), model="m"),
             "edit",
             {"prompt": "a", "image": url(ONE), "mask": url(left_half()), "async": True, "model": "m"},
         ),

@@ -66,7 +66,9 @@ def test_empty_pockets_fail_nobodys_image(through: Peer, wallet: Wallet) -> None
 
 def test_an_edit_is_made_from_what_somebody_brought(through: Peer, wallet: Wallet) -> None:
     picture, mask = uploads.take(wallet, sheet(RED).data), uploads.take(wallet, left_half().data)
-    generation = finish(asked(wallet, "a hat", operation=Operation.EDIT, inputs=(picture,), mask=mask))
+    generation = finish(
+        asked(wallet, "a hat", operation=Operation.EDIT, inputs=(picture,), mask=mask, aspect_ratio="3:2")
+    )
     assert generation.status == Generation.Status.COMPLETED
     drawn = opened(images.read(generation.file_name))
     assert drawn.size == (96, 64)
