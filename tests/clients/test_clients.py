@@ -66,7 +66,7 @@ def run(folder: Path, *command: str) -> str:
     """Run a program in the project and return what it prints. Fails the test when it fails."""
     own = {"PATH": f"{BIN}:{os.environ['PATH']}", "HOME": str(folder), "CI": "1", "MYPYPATH": str(folder)}
     done = subprocess.run(
-        command, cwd=folder, env=own, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=120
+        command, cwd=folder, env=own, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=300
     )
     assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
     return done.stdout
@@ -163,6 +163,7 @@ def test_schemathesis_meets_nothing_that_is_not_described(
         '[checks.positive_data_acceptance]\nexpected-statuses = ["2xx", "401", "403", "404", "409", "422", "429"]\n'
     )
     with stack.developer(f"schemathesis-{uuid4().hex[:8]}@example.com", credits=1000) as somebody:
+        # One worker: under CPython 3.11 two threads that parse at once break each other's depth (gh-106905).
         printed = run(
             tmp_path,
             str(BIN / "schemathesis"),
@@ -170,6 +171,6 @@ def test_schemathesis_meets_nothing_that_is_not_described(
             f"{stack.url}/v1/openapi.json",
             *("--header", f"Authorization: {somebody.headers['Authorization']}"),
             *("--checks", "all", "--phases", phases),
-            *("--max-examples", "3", "--generation-deterministic", "--no-shrink", "--workers", "4", "--no-color"),
+            *("--max-examples", "3", "--generation-deterministic", "--no-shrink", "--workers", "1", "--no-color"),
         )
     assert re.search(proof, printed), printed
