@@ -15,6 +15,7 @@ urlpatterns = [
     path("gallery/delete/", actions.delete, name="image_delete"),
     path("gallery/favourites/", actions.favourite_many, name="images_favourite"),
     path("gallery/kept/", actions.kept_of, name="images_kept"),
+    path("gallery/reference/", actions.use_as_reference, name="images_reference"),
     path("gallery/restore/", actions.restore, name="image_restore"),
     path("gallery/zip/", gallery.gallery_zip, name="gallery_zip"),
     path("gallery/<str:public_id>/", image.image, name="generation"),

@@ -142,7 +142,7 @@ def _again(wallet: Wallet, public_id: str) -> dict[str, str] | None:
     words = settings_of(wallet, public_id)
     if words is None:
         return None
-    earlier = wallet.generations.select_related("image_model", "group__mask").get(public_id=public_id)
+    earlier = wallet.generations.select_related("image_model", "group__mask").get(public_id=without_nul(public_id[:40]))
     if earlier.operation == Operation.CREATE and earlier.image_model is None:
         return words
     made_from = [one.public_id for one in family.made_from(earlier)]

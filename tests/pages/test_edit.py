@@ -1,5 +1,6 @@
 """Edit and remix in the studio: with plain forms, only of one's own pictures, at their price, and with their family."""
 
+import asyncio
 import re
 from collections.abc import Callable
 from typing import Any
@@ -16,9 +17,11 @@ from billing.models import Wallet
 from generator.ask import prices
 from generator.files import uploads
 from generator.models import Generation, Group, ImageModel, Input, Operation, Price, Route, Upload, Upstream
+from tests.browser.pages import BUDGET
 from tests.conftest import PASSWORD
 from tests.generator.test_bare import file
-from tests.pages.conftest import Draw
+from tests.pages.conftest import Draw, Hang
+from tests.pages.test_weight import weigh, weight, words
 
 SEND = "/create/generate/"
 SCRIPT = {"Accept": "application/json"}
@@ -123,6 +126,16 @@ def test_the_price_is_that_of_what_is_chosen(browser: Client, model: ImageModel)
     assert costs("mode=edit&size=2K&quality=high") == ["9", "18", "27", "36"]
 
 
+def test_editing_keeps_to_the_budget_with_a_full_wall(browser: Client, hang: Hang) -> None:
+    images = hang(40)
+    for number, image in enumerate(images):
+        image.prompt = words(number)
+    Generation.objects.bulk_update(images, ["prompt"])
+    script = re.search(r'data-pictures="([^"]+)"', browser.get("/create/").text)
+    assert script
+    assert weight(browser, "/create/?mode=edit") + asyncio.run(weigh(script[1])) < BUDGET
+
+
 def test_what_no_model_does_is_not_shown(browser: Client, draw: Draw) -> None:
     image = draw()
     assert "mode=edit" in browser.get(f"/gallery/{image.public_id}/").text
@@ -157,6 +170,13 @@ def test_there_is_something_to_pick_from(browser: Client, strangers_browser: Cli
     draw(until="queued")
     assert [one["id"] for one in browser.get("/create/pictures/", headers=SCRIPT).json()["images"]] == [image.public_id]
     assert strangers_browser.get("/create/pictures/", headers=SCRIPT).json()["images"] == []
+
+
+def test_selected_images_become_references(browser: Client, draw: Draw) -> None:
+    first, second = draw("one"), draw("two")
+    page = browser.post("/gallery/reference/", {"ids": [second.public_id, first.public_id]}, follow=True).text
+    assert re.search(r'value="remix" checked', page)
+    assert re.findall(r'name="input" value="(\w+)"', page) == [second.public_id, first.public_id]
 
 
 @pytest.fixture
