@@ -20,9 +20,18 @@ SECONDS = 180  # longer than a request waits for its image
 _UNSEEN = re.compile("[\x7f-\x9f\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 
 
-def call_body(prompt: str, negative_prompt: str = "", aspect_ratio: str = "1:1") -> dict[str, Any]:
+def call_body(
+    prompt: str,
+    negative_prompt: str = "",
+    aspect_ratio: str = "1:1",
+    *,
+    model: str = "",
+    size: str = "",
+    quality: str = "",
+) -> dict[str, Any]:
     """Return the body that asks for an image with these settings; what is empty is left out."""
     body = {"prompt": prompt, "negative_prompt": negative_prompt, "aspect_ratio": aspect_ratio}
+    body |= {"model": model, "size": size, "quality": quality}
     return {name: value for name, value in body.items() if value}
 
 

@@ -41,6 +41,8 @@ PICTURE_FORM_BYTES = {
     "/v1/images/edit": 41 * MIB,
     "/v1/images/remix": 121 * MIB,
     "/v1/files": 21 * MIB,
+    "/uploads": 21 * MIB,
+    "/create/generate": 141 * MIB,  # without a script: six pictures and a mask that is not asked for
 }
 _FORM = "multipart/form-data"
 
@@ -62,7 +64,11 @@ def most_bytes(path: str, content_type: str = "") -> int:
     if brings_pictures(path):
         path = path.rstrip("/")
         is_form = content_type.strip().lower().startswith(_FORM)
-        return PICTURE_FORM_BYTES[path] if is_form else API_BODY_BYTES if path == "/v1/files" else PICTURE_JSON_BYTES
+        if is_form:
+            return PICTURE_FORM_BYTES[path]
+        if not path.startswith("/v1/"):
+            return PAGE_BODY_BYTES
+        return API_BODY_BYTES if path == "/v1/files" else PICTURE_JSON_BYTES
     if Lane.HELD in lane_of(path):
         return API_BODY_BYTES
     return next((most for prefix, most in MOST_BYTES.items() if path.startswith(prefix)), PAGE_BODY_BYTES)

@@ -102,6 +102,12 @@ def operations_of(model: ImageModel) -> tuple[Operation, ...]:
     return current().operations_of(model)
 
 
+def doable() -> frozenset[str]:
+    """Return what some model on offer does."""
+    catalogue = current()
+    return frozenset(one.value for model in catalogue.offered for one in catalogue.operations_of(model))
+
+
 def model_called(slug: str) -> ImageModel | None:
     """Return the active model that the API calls `slug`, also one that no route leads to just now."""
     return next((model for model in current().active if model.slug == slug), None)

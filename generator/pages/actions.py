@@ -1,5 +1,7 @@
 """What people do with images of their own: mark, share, throw away, take back."""
 
+from urllib.parse import urlencode
+
 from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import BadRequest
@@ -11,7 +13,7 @@ from django_htmx.http import trigger_client_event
 from billing.pages.wallet import wallet_of
 from generator.jobs import lifecycle
 from generator.library import favourites, sharing, trash
-from generator.models import Generation
+from generator.models import REMIX_MOST_INPUTS, Generation, Operation
 from generator.pages.cards import wall_html
 from generator.pages.chosen import ids_of, selection_of, together_of
 from generator.pages.owner import HtmxRequest, own_generation, owners_act, page_before, wants_json
@@ -54,6 +56,13 @@ def favourite_many(request: HtmxRequest) -> HttpResponse:
     images = "1 image" if count == 1 else f"{count:,} images"
     messages.success(request, f"Added {images} to favourites." if on else f"Removed {images} from favourites.")
     return redirect(page_before(request, reverse("gallery")))
+
+
+@owners_act
+def use_as_reference(request: HttpRequest) -> HttpResponse:
+    """Lead to the studio with the first of the images `ids` as references."""
+    sources = [("source", id) for id in ids_of(request)[:REMIX_MOST_INPUTS]]
+    return redirect(f"{reverse('create')}?{urlencode([('mode', Operation.REMIX.value), *sources])}")
 
 
 @owners_act

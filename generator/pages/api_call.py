@@ -14,7 +14,8 @@ from accounts.models import User
 from billing.pages.wallet import wallet_of
 from generator import snippets
 from generator.ask import prices
-from generator.ask.forms import GenerateForm
+from generator.ask.forms import COUNTS, GenerateForm
+from generator.pages.choices import choices_for
 from generator.pages.generate import refused
 from generator.pages.owner import wants_json
 from generator.pages.refusals import Refusal
@@ -40,12 +41,13 @@ def api_call(request: HttpRequest) -> HttpResponse:
     form = GenerateForm(request.POST)
     if not form.is_valid():
         return refused(request, wallet, form, Refusal(422, ""))
-    wanted = form.wanted
-    body = snippets.call_body(wanted.prompt, wanted.negative_prompt, wanted.aspect_ratio)
-    return _shown(request, body, wanted.count)
+    data = form.cleaned_data
+    choice = {name: data[name] for name in ("model", "size", "quality")}
+    body = snippets.call_body(data["prompt"], data["negative_prompt"], data["aspect_ratio"], **choice)
+    return _shown(request, body, data["count"] or COUNTS[0], choices_for({**choice, "mode": "create"}).cost)
 
 
-def _shown(request: HttpRequest, body: dict[str, Any], count: int = 1) -> HttpResponse:
+def _shown(request: HttpRequest, body: dict[str, Any], count: int = 1, cost: int | None = None) -> HttpResponse:
     assert isinstance(request.user, User)
     base = site_of(request)
     context = {
@@ -54,7 +56,7 @@ def _shown(request: HttpRequest, body: dict[str, Any], count: int = 1) -> HttpRe
         "export": snippets.export(),
         "key": keys.live(request.user).first(),
         "count": count,
-        "cost": prices.unasked(),
+        "cost": prices.unasked() if cost is None else cost,
     }
     if wants_json(request):
         return JsonResponse({"html": render_to_string("generator/api_call_panel.html", context, request)})

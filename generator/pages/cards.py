@@ -1,6 +1,6 @@
 """How generations look on a page."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import groupby
 from math import log
@@ -12,7 +12,9 @@ from django.utils import timezone
 
 from generator.ask.forms import STUDIO_KEY
 from generator.files.images import THUMBNAIL_SIDES
-from generator.models import ASPECT_RATIOS, Generation
+from generator.library import family
+from generator.models import ASPECT_RATIOS, Generation, Operation, Upload
+from generator.pages.sources import Source, source_of
 
 ROW_HEIGHT = 240  # CSS pixels of a row of tiles, as static/css/tiles.css has it
 
@@ -46,6 +48,7 @@ class Card:
     elapsed: float
     typical: float
     fresh: bool = False
+    before: Source | None = None  # what an edited image was before
 
     @property
     def is_drawing(self) -> bool:
@@ -63,8 +66,14 @@ class Card:
         return (finished - self.generation.created_at).total_seconds() if finished else None
 
 
-def card_of(generation: Generation, *, fresh: bool = False) -> Card:
-    """Return `generation` as a card; a `fresh` one has just changed before somebody's eyes."""
+def card_of(
+    generation: Generation, *, fresh: bool = False, before: Mapping[int, Generation | Upload] | None = None
+) -> Card:
+    """Return `generation` as a card; a `fresh` one has just changed before somebody's eyes.
+
+    `before` is what `family.before_each` told of it and others.
+    """
+    source = before.get(generation.pk) if before else None
     completed = generation.status == Generation.Status.COMPLETED
     began = generation.created_at
     if generation.status == Generation.Status.DRAWING and generation.submitted_at:
@@ -75,7 +84,15 @@ def card_of(generation: Generation, *, fresh: bool = False) -> Card:
         elapsed=round((timezone.now() - began).total_seconds(), 1),
         typical=settings.UPSTREAM_TYPICAL_SECONDS,
         fresh=fresh,
+        before=source_of(source) if source else None,
     )
+
+
+def cards_of(generations: Iterable[Generation]) -> list[Card]:
+    """Return `generations` as cards, each edited one with what it was before."""
+    generations = list(generations)
+    before = family.before_each(generations)
+    return [card_of(one, before=before) for one in generations]
 
 
 def picture_of(generation: Generation) -> Picture:
@@ -148,6 +165,16 @@ class Group:
         return self.cards[0].generation
 
     @property
+    def before(self) -> Source | None:
+        """What its images were before, if they are edits."""
+        return self.cards[0].before
+
+    @property
+    def is_made_anew(self) -> bool:
+        """Whether it was made from words alone, so that the composer can ask for the same at once."""
+        return self.first.operation == Operation.CREATE
+
+    @property
     def is_press(self) -> bool:
         """Whether it was asked for in the studio."""
         return self.first.api_key_id is None
@@ -165,8 +192,13 @@ class Group:
 
 def groups_of(generations: Iterable[Generation], *, fresh: bool = False) -> list[Group]:
     """Return `generations`, newest first, as the groups they were asked for in, newest first."""
+    generations = list(generations)
+    before = family.before_each(generations)
     together = groupby(generations, key=_group_key)
-    return [Group(key, [card_of(one, fresh=fresh and one.is_final) for one in cards]) for key, cards in together]
+    return [
+        Group(key, [card_of(one, fresh=fresh and one.is_final, before=before) for one in cards])
+        for key, cards in together
+    ]
 
 
 def wall_html(generations: Iterable[Generation], *, fresh: bool = False) -> str:

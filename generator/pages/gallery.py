@@ -34,7 +34,7 @@ from generator.files import archive
 from generator.library import listing, selection, trash
 from generator.library.filters import SEARCH_MAX_LENGTH, Filters, filters_of, presets
 from generator.models import Generation
-from generator.pages.cards import card_of
+from generator.pages.cards import cards_of
 from generator.pages.chosen import ids_of, selection_of
 from generator.pages.owner import HtmxRequest
 from kit.text import hyphenated
@@ -66,7 +66,7 @@ def gallery(request: HtmxRequest) -> HttpResponse:
     page = listing.page(wallet, filters, before=before, size=start.size)
     partial = request.htmx and request.htmx.target == "results" and not request.htmx.history_restore_request
     context = {
-        "cards": [card_of(generation) for generation in page.images],
+        "cards": cards_of(page.images),
         "filters": filters,
         "query": filters.suffix,
         "chips": filters.chips(sources),

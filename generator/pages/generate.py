@@ -19,7 +19,7 @@ from generator.pages.cards import wall_html
 from generator.pages.owner import wants_json
 from generator.pages.presses import press
 from generator.pages.refusals import Refusal
-from generator.pages.studio import SETTINGS, studio
+from generator.pages.studio import draft_of, studio
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -30,7 +30,7 @@ def generate(request: HttpRequest) -> HttpResponse:
     if not request.user.is_authenticated:
         return _log_in_first(request)
     wallet = wallet_of(request)
-    form = GenerateForm(request.POST)
+    form = GenerateForm(request.POST, request.FILES)
     answer = press(wallet, form)
     if isinstance(answer, Refusal):
         return refused(request, wallet, form, answer)
@@ -73,5 +73,5 @@ def _log_in_first(request: HttpRequest) -> HttpResponse:
     if wants_json(request):  # the page's script keeps the words itself
         login = f"{reverse('account_login')}?{urlencode({'next': reverse('create')})}"
         return JsonResponse({"login": login}, status=401)
-    drafts.keep(request.session, {name: request.POST.get(name, "") for name in SETTINGS})
+    drafts.keep(request.session, draft_of(request.POST))
     return redirect_to_login(reverse("create"))

@@ -11,14 +11,16 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from generator.ask import prices
 from generator.files import credentials, downloads, images
 from generator.jobs.receipt import receipt_of
-from generator.library import listing
+from generator.library import family, listing
 from generator.library.filters import Filters, filters_of
 from generator.library.neighbours import neighbours_of
-from generator.models import Generation
+from generator.models import Generation, Operation
 from generator.pages.cards import card_of, large_picture_of
 from generator.pages.owner import kept_generation, own_generation
+from generator.pages.sources import source_of
 from kit import storage
 from kit.http import signed
 from kit.http.requests import site_of
@@ -40,6 +42,8 @@ def image(request: HttpRequest, public_id: str) -> HttpResponse:
         return redirect(f"{reverse('create')}#{generation.public_id}")
     completed = generation.status == Generation.Status.COMPLETED
     filters = filters_of(request.GET, listing.sources_of(generation.wallet, request.GET)) if request.GET else Filters()
+    relatives = family.family_of(generation)
+    made_from = [source_of(one) for one in relatives.made_from]
     context = {
         "generation": generation,
         "card": card_of(generation),
@@ -51,6 +55,11 @@ def image(request: HttpRequest, public_id: str) -> HttpResponse:
         "query": filters.suffix,
         "place": urlencode([*filters.pairs, ("at", generation.public_id)]),
         "receipt": receipt_of(generation),
+        "before": next(iter(made_from), None) if completed and generation.operation == Operation.EDIT else None,
+        "made_from": made_from,
+        "lost": relatives.lost,
+        "led_to": [source_of(one) for one in relatives.led_to],
+        "modes": prices.doable(),
     }
     return render(request, "generator/generation.html", context)
 

@@ -11,11 +11,16 @@ from generator.errors import (
     RateLimit,
     RateLimited,
     TooManyAtOnce,
+    UploadsFull,
     UpstreamPaused,
 )
 from kit.text import counted
 
-_FIELDS = {"aspect_ratio": "shape"}  # what the studio calls a field that it does not call by its name
+_FIELDS = {
+    "aspect_ratio": "shape",
+    "image": "picture",
+    "images": "pictures",
+}  # what the studio calls a field that it does not call by its name
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,8 @@ def refusal_of(error: GeneratorError, count: int) -> Refusal:
             words = f"Your plan makes {counted(most, 'image')} at a time."
             then = "try again when one is done" if count == 1 else "choose fewer, or try again when some are done"
             return Refusal(429, f"{words} Nothing was charged; {then}.", 2)
+        case UploadsFull():
+            return Refusal(409, "Your uploads fill the room there is for them. Pick a picture from your gallery.")
         case LimiterUnavailable():
             return Refusal(503, "New images can't be accepted for a moment. Nothing was charged; try again shortly.", 5)
         case UpstreamPaused():

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 from uuid import uuid4
 
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
@@ -15,17 +15,21 @@ from django.views.decorators.http import require_safe
 from billing.models import Wallet
 from billing.pages.wallet import wallet_of
 from generator.ask import drafts, prices
-from generator.ask.forms import COUNTS, SHAPES, GenerateForm
-from generator.library import listing, sharing
-from generator.models import ASPECT_RATIOS, PROMPT_MAX_LENGTH
+from generator.ask.forms import COUNTS, SHAPES, GenerateForm, listed
+from generator.library import family, listing, sharing
+from generator.models import ASPECT_RATIOS, PROMPT_MAX_LENGTH, REMIX_MOST_INPUTS, Generation, Operation, Upload
 from generator.pages.cards import groups_of, wall_html
+from generator.pages.choices import choices_for
 from generator.pages.presses import press
 from generator.pages.refusals import Refusal
+from generator.pages.sources import source_of
 from kit.http.requests import without_nul
 
 WORDS = ("prompt", "negative_prompt", "aspect_ratio")
 SHARED_WORDS = ("prompt", "aspect_ratio")  # what a public link shows of them, as its dialog says
-SETTINGS = (*WORDS, "count")
+CHOICES = ("mode", "model", "size", "quality")
+SETTINGS = (*WORDS, "count", *CHOICES)
+PICTURES = ("input", "mask")  # ids; several are one text in a draft
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,8 @@ IDEAS = (
 def create(request: HttpRequest) -> HttpResponse:
     """The studio: the composer and what was last asked for. `?from=` and `?prompt=` fill the composer in.
 
+    `?mode=edit&source=` brings a picture along, `?mode=remix&source=` one or several.
+
     A press that was made before its owner had signed up or logged in is drawn now. The session gives it away once, and
     its nonce admits it once; a page that is fetched ahead, for somebody who may never look, leaves it there.
     """
@@ -85,13 +91,19 @@ def studio(request: HttpRequest, wallet: Wallet, form: GenerateForm, status: int
     """Answer with the studio's page around `form`."""
     history = listing.history(wallet)
     count = form["count"].value()
+    chosen = choices_for({name: form[name].value() or "" for name in CHOICES})
+    pictures = _pictures(wallet, form)
     context = {
         "form": form,
         "nonce": uuid4(),
         "shapes": SHAPES,
         "counts": [str(count) for count in COUNTS],
         "count": count if count in map(str, COUNTS) else "1",
-        "cost": prices.unasked(),
+        "chosen": chosen,
+        "cost": chosen.cost,
+        "sources": [source_of(one) for one in pictures["input"]],
+        "mask": next(iter(pictures["mask"]), None),
+        "most_pictures": REMIX_MOST_INPUTS,
         "prices_json": prices.prices_json(),
         "balance": wallet.balance,
         "groups": groups_of(history),
@@ -103,11 +115,46 @@ def studio(request: HttpRequest, wallet: Wallet, form: GenerateForm, status: int
     return render(request, "generator/create.html", context, status=status)
 
 
+def draft_of(form: QueryDict) -> dict[str, str]:
+    """Return what a form says, as texts to keep until its owner is back; files are not."""
+    draft = {name: form.get(name, "") for name in SETTINGS}
+    return draft | {name: " ".join(form.getlist(name)) for name in PICTURES}
+
+
+def _pictures(wallet: Wallet, form: GenerateForm) -> dict[str, list[Generation | Upload]]:
+    """Return the pictures that stand in the composer: what a form named or brought, as far as it is there."""
+    if form.pictures is not None:
+        most = 1 if form.cleaned_data["mode"] == Operation.EDIT else None
+        return {"input": list(form.pictures)[:most], "mask": list(form.pictures)[most:] if most else []}
+    given = form.data if form.is_bound else form.initial
+    return {name: family.pictures_called(wallet, listed(given, name)) for name in PICTURES}
+
+
 def settings_of(wallet: Wallet, public_id: str) -> dict[str, str] | None:
     """Return what an earlier generation of `wallet` was asked for with; None when there is no such one."""
     kept = wallet.generations.kept().filter(public_id=without_nul(public_id[:40]))
     earlier: dict[str, str] | None = kept.values(*WORDS).first()
     return earlier
+
+
+def _again(wallet: Wallet, public_id: str) -> dict[str, str] | None:
+    """Return the whole form for what an earlier generation was asked for with, as far as its pictures are there."""
+    words = settings_of(wallet, public_id)
+    if words is None:
+        return None
+    earlier = wallet.generations.select_related("image_model", "group__mask").get(public_id=without_nul(public_id[:40]))
+    if earlier.operation == Operation.CREATE and earlier.image_model is None:
+        return words
+    made_from = [one.public_id for one in family.made_from(earlier)]
+    mask = earlier.group.mask if earlier.group else None
+    return words | {
+        "mode": earlier.operation,
+        "model": earlier.image_model.slug if earlier.image_model else "",
+        "size": earlier.size,
+        "quality": earlier.quality,
+        "input": " ".join(made_from),
+        "mask": mask.public_id if mask else "",
+    }
 
 
 def _draw(request: HttpRequest, wallet: Wallet, pressed: Mapping[str, str]) -> HttpResponse:
@@ -132,15 +179,16 @@ def _initial(request: HttpRequest, wallet: Wallet) -> dict[str, str]:
     """
     if _is_looked_at(request) and (kept := drafts.take(request.session)):
         return _given(kept)
-    if (source := request.GET.get("from")) and (earlier := settings_of(wallet, source)):
+    if (source := request.GET.get("from")) and (earlier := _again(wallet, source)):
         return earlier
     if (token := request.GET.get("shared")) and (shared := sharing.shared_image(token)):
         return {name: getattr(shared, name) for name in SHARED_WORDS}
-    return _given(request.GET)
+    sources = " ".join(request.GET.getlist("source")[:REMIX_MOST_INPUTS])
+    return _given({**request.GET.dict(), "input": sources, "mask": ""})
 
 
 def _given(draft: Mapping[str, str]) -> dict[str, str]:
-    given = {name: draft.get(name, "") for name in SETTINGS}
+    given = {name: draft.get(name, "") for name in (*SETTINGS, *PICTURES)}
     if given["aspect_ratio"] not in ASPECT_RATIOS:
         del given["aspect_ratio"]
     if given["count"] not in map(str, COUNTS):

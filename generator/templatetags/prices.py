@@ -32,3 +32,9 @@ def image_at(product: Plan | Pack) -> str:
     """`{% image_at offer.product %}` → $0.10, or from $0.20: what the cheapest image costs of what a product brings."""
     share = money.each(product.price * prices.lowest(), product.currency, product.credits or 1)
     return share if prices.is_the_same() else f"from {share}"
+
+
+@register.simple_tag
+def doable() -> frozenset[str]:
+    """`{% doable as modes %}`: create, edit and remix, as far as a model on offer does it."""
+    return prices.doable()

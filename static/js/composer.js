@@ -4,10 +4,11 @@
 const form = document.querySelector("[data-composer]");
 const button = form.querySelector("[data-generate]");
 const topUp = form.querySelector("[data-top-up]");
-const fields = ["prompt", "negative_prompt", "aspect_ratio", "count"];
+const fields = ["prompt", "negative_prompt", "aspect_ratio", "count", "mode", "model", "size", "quality"];
 const draftKey = `draft:${form.dataset.draft}`;
 const limit = Number(form.dataset.promptMax);
-const cost = Number(form.dataset.cost);
+const prices = JSON.parse(form.dataset.prices); // {model: {mode: {"size|quality": credits}}}
+const pictures = form.querySelector("[data-pictures]");
 const say = (name, detail) => document.dispatchEvent(new CustomEvent(name, { detail }));
 const onItsWay = new WeakSet(); // buttons whose request is not answered yet
 const nonces = new WeakMap(); // what was sent for a Retry that got no answer
@@ -128,8 +129,46 @@ function grow(field) {
   field.style.height = `${field.scrollHeight + 2}px`;
 }
 
+const chosen = (name) => form.elements[name]?.value ?? "";
+const modeNow = () => chosen("mode") || "create";
+
+// What one image costs with what is chosen, or with the first model that does it.
+function priceOf(mode) {
+  const own = prices[chosen("model")]?.[mode];
+  const all = own ?? Object.values(prices).find((does) => does[mode])?.[mode];
+  return all?.[`${chosen("size")}|${chosen("quality")}`] ?? all?.["|"] ?? 1;
+}
+
+// The choices are those of the model: "" in its prices stands for what it takes unasked.
+function offer() {
+  const model = form.elements.model;
+  for (const option of model?.options ?? []) option.disabled = option.hidden = !prices[option.value]?.[modeNow()];
+  if (model?.selectedOptions[0]?.disabled) model.value = [...model.options].find((one) => !one.disabled)?.value;
+  const asked = Object.keys(prices[chosen("model") || Object.keys(prices)[0]]?.[modeNow()] ?? {});
+  for (const [place, name] of ["size", "quality"].entries()) {
+    const select = form.elements[name];
+    if (!select) continue;
+    const choices = [...new Set(asked.map((one) => one.split("|")[place]))].filter(Boolean);
+    if (choices.join() !== [...select.options].map((one) => one.value).join()) {
+      const words = (text) => (name === "quality" ? text[0].toUpperCase() + text.slice(1) : text);
+      select.replaceChildren(...choices.map((choice) => new Option(words(choice), choice)));
+    }
+    select.closest(".field").hidden = choices.length < 2;
+  }
+}
+
+function tell() {
+  for (const place of form.querySelectorAll("[data-cost-of]")) {
+    const each = priceOf(place.dataset.costOf);
+    for (const [number, words] of [...place.children].entries()) {
+      const total = each * (number + 1);
+      words.textContent = `Costs ${total} credit${total === 1 ? "" : "s"}.`;
+    }
+  }
+}
+
 function afford() {
-  const needed = Number(form.elements.count.value || 1) * cost;
+  const needed = Number(form.elements.count.value || 1) * priceOf(modeNow());
   const isShort = balance < needed;
   const hadFocus = document.activeElement === button || document.activeElement === topUp;
   if (button.hidden === isShort) return;
@@ -144,8 +183,37 @@ function refresh() {
     count(field);
     grow(field);
   }
+  offer();
+  tell();
   afford();
+  if (pictures && modeNow() !== "create") bring();
 }
+
+// What takes pictures comes when somebody wants to edit or remix, or brings one.
+let coming = null;
+function bring() {
+  coming ??= import(pictures.dataset.pictures);
+  return coming;
+}
+
+function onBrought(event) {
+  const given = event.clipboardData ?? event.dataTransfer;
+  const files = [...(given?.files ?? [])].filter((file) => file.type.startsWith("image/"));
+  if (!pictures || !files.length) return;
+  event.preventDefault();
+  if (modeNow() === "create") {
+    form.elements.mode.value = form.querySelector("[name=mode][value=edit]") ? "edit" : "remix";
+    refresh();
+    keep();
+  }
+  bring().then(() => say("pictures-brought", { files }));
+}
+
+document.addEventListener("paste", onBrought);
+document.addEventListener("drop", onBrought);
+document.addEventListener("dragover", (event) => {
+  if (pictures && event.dataTransfer?.types.includes("Files")) event.preventDefault();
+});
 
 document.addEventListener("balance", (event) => {
   balance = event.detail.balance;
@@ -155,7 +223,7 @@ document.addEventListener("balance", (event) => {
 // --- Keeping a draft
 
 function keep() {
-  const draft = Object.fromEntries(fields.map((name) => [name, form.elements[name].value]));
+  const draft = Object.fromEntries(fields.map((name) => [name, chosen(name)]));
   try {
     sessionStorage.setItem(draftKey, JSON.stringify(draft));
   } catch {
@@ -165,8 +233,11 @@ function keep() {
 
 function fill(values) {
   for (const name of fields) {
-    if (values[name] !== undefined) form.elements[name].value = values[name];
+    if (values[name] && name !== "prompt" && form.elements[name]) form.elements[name].value = values[name];
+    if (name === "model") offer(); // its sizes and qualities come next
   }
+  for (const name of ["prompt", "negative_prompt"])
+    if (values[name] !== undefined) form.elements[name].value = values[name];
   if (values.negative_prompt) form.querySelector("[data-negative]").open = true;
   refresh();
 }
@@ -195,7 +266,7 @@ function settingsOf(link) {
 }
 
 function refill(link) {
-  fill(settingsOf(link));
+  fill({ ...settingsOf(link), mode: "create" });
   keep();
   show({});
   form.elements.prompt.focus();
@@ -204,7 +275,9 @@ function refill(link) {
 
 async function retry(link) {
   const data = new FormData(form);
-  for (const [name, value] of Object.entries({ ...settingsOf(link), count: 1 })) data.set(name, value);
+  for (const name of ["input", "mask", "file"]) data.delete(name);
+  const again = { ...settingsOf(link), count: 1, ...(pictures && { mode: "create" }) };
+  for (const [name, value] of Object.entries(again)) data.set(name, value);
   if (!nonces.has(link)) nonces.set(link, uuid());
   data.set("nonce", nonces.get(link));
   if (await send(link, data)) nonces.delete(link);
@@ -218,6 +291,7 @@ function uuid() {
 document.addEventListener("click", (event) => {
   const link = event.target.closest("[data-refill], [data-idea], [data-retry]");
   if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  if (link.closest("[data-mode]")) return; // the page that it leads to has the pictures as well
   event.preventDefault();
   if (!link.hasAttribute("data-retry")) refill(link);
   else if (event.detail <= 1) retry(link);

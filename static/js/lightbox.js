@@ -75,7 +75,11 @@ function show(tile) {
   say(wordsOf(tile));
   part("page").href = page;
   part("download").href = new URL(`${page.pathname}download/`, page);
-  part("remix").href = `${part("remix").dataset.remix}?from=${tile.id}`;
+  part("reuse").href = `${part("reuse").dataset.reuse}?from=${tile.id}`;
+  for (const link of dialog.querySelectorAll("[data-source-of]"))
+    link.href = `${link.dataset.sourceOf}&source=${tile.id}`;
+  part("before-with").hidden = !tile.dataset.before || side > 1;
+  part("before-with").setAttribute("aria-pressed", "false");
   syncHeart();
   syncSteps();
   for (const step of [1, -1]) {
@@ -137,6 +141,21 @@ function compare(count, tile = current) {
   if (hadFocus) part("compare").focus();
 }
 
+// What an edited image was before, over it.
+async function before() {
+  const button = part("before-with");
+  if (button.hidden) return;
+  const tile = current;
+  const on = button.getAttribute("aria-pressed") !== "true";
+  button.setAttribute("aria-pressed", on);
+  const picture = part("pictures").firstElementChild;
+  if (!on) return picture.querySelector(".before")?.remove();
+  const { slider } = await import(button.dataset.beforeWith);
+  if (current !== tile || button.getAttribute("aria-pressed") !== "true") return;
+  picture.append(slider(tile.dataset.before));
+  picture.querySelector("[type=range]").focus({ preventScroll: true });
+}
+
 function enlarge(times) {
   const stage = part("stage");
   const [x, y] = [stage.scrollLeft + stage.clientWidth / 2, stage.scrollTop + stage.clientHeight / 2];
@@ -189,6 +208,7 @@ part("throw").addEventListener("click", throwAway);
 part("closer").addEventListener("click", () => step(1));
 part("farther").addEventListener("click", () => step(-1));
 part("compare").addEventListener("click", () => compare(side >= MOST || side >= tiles().length ? 1 : side + 1));
+part("before-with").addEventListener("click", before);
 part("pictures").addEventListener("dblclick", () => side === 1 && enlarge(zoom === 1 ? 2 : 1));
 
 const keys = {
@@ -198,6 +218,7 @@ const keys = {
   "=": () => step(1), // the same key without Shift
   "-": () => step(-1),
   0: () => enlarge(1),
+  b: before,
   c: () => part("compare").click(),
   f: () => heartOf(current).click(),
   d: () => part("download").click(),

@@ -46,6 +46,8 @@ function update() {
   allButton.querySelector("[data-all-count]").textContent = isPart() && found ? ` ${number(found.count)}` : "";
   for (const button of bar.querySelectorAll("[type=submit]")) button.disabled = !count || tooMany;
   if (noZip) bar.querySelector("[data-zip]").disabled = true;
+  const reference = bar.querySelector("[data-reference]");
+  if (reference && (everything || count > Number(reference.dataset.reference))) reference.disabled = true;
   syncFavour();
   for (const toggle of document.querySelectorAll("[data-select-toggle]")) {
     toggle.hidden = !mode && !tiles().length;
@@ -366,7 +368,7 @@ bar.addEventListener("submit", (event) => {
   } else if (event.submitter?.matches("[data-favour]")) {
     event.preventDefault();
     everything ? favourEverything() : favour(selected());
-  } else {
+  } else if (event.submitter?.matches("[data-zip]")) {
     note(`Your ZIP with ${images(countOf()).toLowerCase()} is on its way.`);
   }
 });

@@ -203,7 +203,7 @@ def test_an_image_opens_large_at_an_address_of_its_own_and_closes_for_good(visit
     expect(picture).to_have_count(1)
     expect(page).to_have_url(f"/gallery/{second}/")
     assert axe(page) == []
-    expect(box.get_by_role("link", name="Remix")).to_have_attribute("href", f"/create/?from={second}")
+    expect(box.get_by_role("link", name="Reuse prompt")).to_have_attribute("href", f"/create/?from={second}")
     for _ in range(14):  # all there is, and once more
         page.keyboard.press("Tab")
         assert page.evaluate("document.activeElement === document.body || !!document.activeElement.closest('dialog')")
