@@ -98,12 +98,12 @@ class Worker:
                 if not await self._go_on(generation, tried, error):
                     return None
             except errors.PromptRefused as error:
-                message, refused = str(error) or "The image service refused this prompt.", PROMPT_REFUSED
-                await self._end_refused(generation, error, refused, message)
+                message, ended = str(error) or "The image service refused this prompt.", ended_by(State.REFUSED, error)
+                await self._fail(generation, message, ended, _useless(error), code=PROMPT_REFUSED)
                 return None
             except errors.BadInput as error:
                 message = str(error) or "The image service did not accept a value of this request."
-                await self._end_refused(generation, error, "upstream_failed", message)
+                await self._fail(generation, message, ended_by(State.REFUSED, error), _useless(error))
                 return None
             except errors.UpstreamError as error:
                 await self._lose(generation, attempt, error)
@@ -213,10 +213,7 @@ class Worker:
             await self._give_up(generation, UNAVAILABLE, error, state=State.UNCLEAR)
         else:
             ended = ended_by(State.UNCLEAR, error)
-            await self._fail(generation, "upstream_failed", UNAVAILABLE, ended, _useless(error))
-
-    async def _end_refused(self, generation: Generation, error: Exception, code: str, message: str) -> None:
-        await self._fail(generation, code, message, ended_by(State.REFUSED, error), _useless(error))
+            await self._fail(generation, UNAVAILABLE, ended, _useless(error))
 
     async def _accept(self, generation: Generation, job: Job) -> Drawn | None:
         if job.state == "completed" and (job.url or job.data):
@@ -338,7 +335,7 @@ class Worker:
             )
             if job.is_refused:
                 ended = Ended(State.REFUSED, "PromptRefused", SAID_WITH, job.message, job.cost)
-                await self._fail(generation, PROMPT_REFUSED, message, ended, useless)
+                await self._fail(generation, message, ended, useless, code=PROMPT_REFUSED)
             else:
                 ended = Ended(State.FAILED, "JobFailed", SAID_WITH, job.message, job.cost)
                 await self._elsewhere(generation, message, ended, useless)
@@ -371,7 +368,9 @@ class Worker:
         ):
             self._queue.ring()
 
-    async def _fail(self, generation: Generation, code: str, message: str, ended: Ended, useless: Useless) -> None:
+    async def _fail(
+        self, generation: Generation, message: str, ended: Ended, useless: Useless, code: str = "upstream_failed"
+    ) -> None:
         await self._end(lambda: lifecycle.fail(generation, code=code, message=message, useless=useless, ended=ended))
 
     async def _end(self, write: Callable[[], T]) -> T:

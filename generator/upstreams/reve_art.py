@@ -5,7 +5,16 @@ from typing import Any
 from generator.models import Operation
 from generator.upstreams import asking, pictures, words
 from generator.upstreams.dialect import Capabilities, Cost, Dialect, Job, Order
-from generator.upstreams.errors import Gone, PromptRefused, Unclear
+from generator.upstreams.errors import (
+    BadInput,
+    Gone,
+    Kind,
+    NotAccepted,
+    OperatorTrouble,
+    PromptRefused,
+    Unclear,
+    UpstreamError,
+)
 from generator.upstreams.transport import ID_MAX_LENGTH, URL_MAX_LENGTH, Access, Transport, identifier, quoted
 from kit.threads import Pool, in_thread
 
@@ -25,7 +34,7 @@ class ReveArt(Dialect):
     can = Capabilities(operations=frozenset(Operation), takes_mask=True)
 
     def __init__(self, access: Access) -> None:
-        self.http = Transport(access)
+        self.http = Transport(access, meaning=self._meaning)
 
     async def submit(self, order: Order) -> Job:
         endpoint = _ENDPOINTS[order.operation]
@@ -46,6 +55,20 @@ class ReveArt(Dialect):
 
     async def poll(self, job_id: str) -> Job:
         return self._job(await self.http.look(f"/v1/reve-image/status/{quoted(job_id)}"), job_id)
+
+    def _meaning(self, status: int, data: Any) -> UpstreamError | None:
+        """Return what another reveweb means by an error: it names the field at fault, where that is none of ours."""
+        error = data.get("error") if isinstance(data, dict) else None
+        if status not in (400, 422) or not isinstance(error, dict):
+            return None
+        if error.get("code") == "uploads_full":  # pictures that were sent before fill our account there
+            return NotAccepted(f"{status}: {self.http.said(data)}")
+        param = error.get("param")
+        if param == "model":
+            return OperatorTrouble(f"{status}: {self.http.said(data)}", Kind.NOT_FOUND)
+        if param in ("aspect_ratio", "size", "quality", "image", "images", "mask"):
+            return BadInput(self.http.said(data))
+        return None
 
     def _job(self, data: Any, job_id: str | None = None) -> Job:
         """Return what an answer says of the job `job_id`, of any job without one.

@@ -66,7 +66,7 @@ def run(folder: Path, *command: str) -> str:
     """Run a program in the project and return what it prints. Fails the test when it fails."""
     own = {"PATH": f"{BIN}:{os.environ['PATH']}", "HOME": str(folder), "CI": "1", "MYPYPATH": str(folder)}
     done = subprocess.run(
-        command, cwd=folder, env=own, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=120
+        command, cwd=folder, env=own, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=300
     )
     assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
     return done.stdout
@@ -150,7 +150,7 @@ def test_openapi_python_client(stack: Stack, folder: Path) -> None:
     ("phases", "proof"),
     [
         ("examples,coverage,fuzzing", r"Coverage .*\n\n +✅ 8 passed"),
-        ("stateful", r"API Links: +[1-9]\d* covered / 12 selected"),
+        ("stateful", r"API Links: +[1-9]\d* covered / 15 selected"),
     ],
     ids=["requests", "chains"],
 )
@@ -160,9 +160,10 @@ def test_schemathesis_meets_nothing_that_is_not_described(
     """Examples, edge cases, random requests, and chains of them along the links. Each waits for its image."""
     # Words may name what is not there: a model, a picture. No document can tell which are.
     (tmp_path / "schemathesis.toml").write_text(
-        '[checks.positive_data_acceptance]\nexpected-statuses = ["2xx", "401", "403", "404", "422", "429"]\n'
+        '[checks.positive_data_acceptance]\nexpected-statuses = ["2xx", "401", "403", "404", "409", "422", "429"]\n'
     )
     with stack.developer(f"schemathesis-{uuid4().hex[:8]}@example.com", credits=1000) as somebody:
+        # One worker: under CPython 3.11 two threads that parse at once break each other's depth (gh-106905).
         printed = run(
             tmp_path,
             str(BIN / "schemathesis"),
@@ -170,6 +171,6 @@ def test_schemathesis_meets_nothing_that_is_not_described(
             f"{stack.url}/v1/openapi.json",
             *("--header", f"Authorization: {somebody.headers['Authorization']}"),
             *("--checks", "all", "--phases", phases),
-            *("--max-examples", "3", "--generation-deterministic", "--no-shrink", "--workers", "4", "--no-color"),
+            *("--max-examples", "3", "--generation-deterministic", "--no-shrink", "--workers", "1", "--no-color"),
         )
     assert re.search(proof, printed), printed

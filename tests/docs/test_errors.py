@@ -71,7 +71,7 @@ def _codes_of_failures(path: Path) -> list[str]:
     return [
         str(value.value) if isinstance(value, ast.Constant) else vars(models)[value.id]
         for call in ast.walk(ast.parse(path.read_text()))
-        if isinstance(call, ast.Call) and ast.unparse(call.func) in ("lifecycle.fail", "fail")
+        if isinstance(call, ast.Call) and ast.unparse(call.func) in ("lifecycle.fail", "fail", "self._fail")
         for keyword in call.keywords
         if keyword.arg == "code"
         for value in ast.walk(keyword.value)

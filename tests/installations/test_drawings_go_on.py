@@ -72,9 +72,9 @@ def test_what_waited_is_sent_under_an_attempt(installation: Installation, painte
 def test_a_name_that_it_gave_before_is_given_to_no_other(
     installation: Installation, painter: Painter, unlogged: None
 ) -> None:
-    known = Generation.objects.exclude(upstream_id="").filter(attempts=None).first()
+    known = Generation.objects.filter(status=Status.COMPLETED, attempts=None).exclude(upstream_id="").first()
     assert known is not None
-    queued = Generation.objects.filter(status=Status.DRAWING).exclude(attempts=None).first()
+    queued = Generation.objects.filter(status__in=(Status.QUEUED, Status.DRAWING)).first()
     assert queued is not None
     queued.attempts.all().delete()
     Generation.objects.filter(pk=queued.pk).update(

@@ -269,7 +269,7 @@ FINDS = {
     "retrying": "/docs/errors/#what-to-retry",
     "prices": "/docs/limits/#plans",
     "costs": "/docs/limits/#plans",
-    "deletion": "/docs/best-practices/#keep-your-own-copy",
+    "deletion": "/docs/files/#look-and-delete",
     "webhooks": "/docs/best-practices/#wait-or-poll",
     "SDK": "/docs/client/",
     "resolution": "/docs/generate/#sizes-in-pixels",

@@ -105,6 +105,23 @@ def test_with_pictures_more_than_the_prompt_may_be_at_fault(
     assert raised.value.status == status
 
 
+def test_a_field_that_is_named_is_not_the_prompt(server: CannedServer) -> None:
+    found = []
+    for error in (
+        {"code": "invalid_request", "param": "model"},
+        {"code": "invalid_request", "param": "size"},
+        {"code": "invalid_request", "param": "mask"},
+        {"code": "uploads_full"},
+        {"code": "invalid_request", "param": "prompt"},
+        {"code": "insufficient_credits", "param": "size"},
+    ):
+        answers(server, {"error": {**error, "message": "No."}}, 402 if "credits" in error["code"] else 422)
+        with pytest.raises(errors.UpstreamError) as raised:
+            submit(server.url, Order("a"))
+        found.append(type(raised.value).__name__)
+    assert found == ["OperatorTrouble", "BadInput", "BadInput", "NotAccepted", "PromptRefused", "OperatorTrouble"]
+
+
 @pytest.mark.parametrize("operation", [Operation.EDIT, Operation.REMIX])
 def test_the_documented_api_has_neither(server: CannedServer, operation: Operation) -> None:
     answers(server, {}, 404)
