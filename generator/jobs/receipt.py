@@ -80,12 +80,13 @@ def _attempts(generation: Generation) -> list[Step]:
     """Return each time that it was sent and taken, or may have been, and how often it was not, in a line of its own."""
     steps: list[Step] = []
     not_taken: list[Attempt] = []
-    for attempt in generation.attempts.order_by("number"):
+    attempts = list(generation.attempts.order_by("number"))
+    for attempt in attempts:
         if attempt.state == Attempt.State.NOT_TAKEN:
             not_taken.append(attempt)
             continue
         steps.append(Step("Sent again, elsewhere" if steps else "Sent to be drawn", attempt.started_at))
-        if attempt.ended_at and attempt.state in _ENDS:
+        if attempt is not attempts[-1] and attempt.ended_at and attempt.state in _ENDS:  # the last one's is the image's
             steps.append(Step(_ENDS[attempt.state], attempt.ended_at))
     if not_taken and (at := not_taken[-1].ended_at):
         times = "once" if len(not_taken) == 1 else f"{len(not_taken)} times"
