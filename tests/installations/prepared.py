@@ -25,7 +25,8 @@ from django.db.models import Model
 from tests.environment import WORKER
 
 FOLDER = Path(__file__).parent
-ALL = ("first", "payments")  # the folders
+BEFORE_RELATIONS = ("first", "payments")  # the folders of those that said in strings what rows say since
+ALL = (*BEFORE_RELATIONS, "one-upstream")
 EXTENSIONS = {"pg_trgm", "btree_gin"}  # search works without them, so a server need not have them
 
 Row = dict[str, Any]

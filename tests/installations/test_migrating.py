@@ -1,7 +1,5 @@
 """Installations of earlier versions migrate, and are what they were: rows, books, keys, images, staff, what is due."""
 
-from collections.abc import Iterator
-from datetime import datetime
 from io import StringIO
 
 import pytest
@@ -10,11 +8,9 @@ from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_K
 from django.contrib.sessions.backends.db import SessionStore
 from django.core import mail as post
 from django.core.management import call_command
-from django.db import transaction
 from django.db.models import Count, F, Q
 from django.http import HttpRequest
 from django.utils import timezone
-from pytest_django import DjangoDbBlocker
 
 from accounts import keys
 from accounts.errors import InvalidApiKey
@@ -22,15 +18,7 @@ from accounts.models import User
 from billing import ledger
 from billing.models import (
     CreditEntry,
-    CreditGrant,
-    Order,
     OutgoingMail,
-    Payment,
-    Plan,
-    Price,
-    Refund,
-    StripeAccount,
-    StripeCustomer,
     StripeEvent,
     Wallet,
 )
@@ -46,11 +34,17 @@ from tests.conftest import PASSWORD
 from tests.installations import prepared
 from tests.installations.prepared import Installation
 
-pytestmark = pytest.mark.services
+pytestmark = [
+    pytest.mark.services,
+    pytest.mark.usefixtures("moment"),
+    pytest.mark.parametrize("installation", prepared.ALL, indirect=True, scope="module"),
+]
 
 # What `migrate` itself keeps in step with the code.
 IN_STEP = {"contenttypes.contenttype", "auth.permission", "auth.group_permissions"}
-# What has a table of its own now, or names nobody any more.
+# What was kept under the host of the one upstream, and is noted again under its name if it still is so.
+GONE = {"generator.upstreamtrouble"}
+# What has a table of its own since, or names nobody any more.
 MOVED = {
     "billing.stripeevent.payload",
     "stripe_customer_id",
@@ -62,93 +56,22 @@ MOVED = {
 }
 
 
-@pytest.fixture(scope="module", params=prepared.ALL)
-def installation(
-    request: pytest.FixtureRequest, django_db_blocker: DjangoDbBlocker, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Installation]:
-    """Each prepared installation, migrated."""
-    folder = tmp_path_factory.mktemp("installation")
-    with django_db_blocker.unblock(), prepared.migrated(request.param, folder) as installation:
-        yield installation
-
-
-@pytest.fixture(autouse=True)
-def _moment(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """It is the moment at which the installation was stopped, and what a test changes there is undone."""
-    at = datetime.fromisoformat(installation.facts["at"])
-    monkeypatch.setattr(timezone, "now", lambda: at)
-    block = transaction.atomic()
-    vars(block)["_from_testcase"] = True  # as in Django's own: what is tested may wait for others within it
-    with block:
-        yield
-        transaction.set_rollback(True)
-
-
 def test_every_row_is_what_it_was(installation: Installation) -> None:
     now = prepared.rows(apps)
+    moved = MOVED if installation.name in prepared.BEFORE_RELATIONS else set()
     changed = []
     for old, table in installation.before.items():
-        if old in IN_STEP:
+        if old in IN_STEP | GONE:
             continue
         kept = now[installation.names.model_of(old)._meta.label_lower]
         for pk, row in table.items():
             found = kept.get(pk, {})
             for name, value in row.items():
                 new = installation.names.field_of(old, name)
-                if not MOVED & {name, f"{old}.{name}"} and (new not in found or found[new] != value):
+                if not moved & {name, f"{old}.{name}"} and (new not in found or found[new] != value):
                     changed.append(f"{old} {pk}: {name} was {value!r}, {new} is {found.get(new, 'gone')!r}")
     assert changed == []
     assert sum(map(len, installation.before.values())) > 500
-
-
-def test_everybody_is_who_they_were_at_stripe(installation: Installation) -> None:
-    [account] = StripeAccount.objects.all()
-    were = {pk: row["stripe_customer_id"] for pk, row in installation.rows_of(Wallet).items()}
-    rows = StripeCustomer.objects.filter(account=account, gone_at=None)
-    assert dict(rows.values_list("wallet", "stripe_id")) == {pk: name for pk, name in were.items() if name}
-
-
-def test_the_events_on_record_name_nobody_any_more(installation: Installation) -> None:
-    people = list(User.objects.values_list("email", flat=True))
-    told = [str(payload) for payload in StripeEvent.objects.values_list("payload", flat=True)]
-    assert [text for text in told if "@" in text or any(email in text for email in people)] == []
-    were = [str(row["payload"]) for row in installation.before["billing.stripeevent"].values()]
-    assert any("@" in text for text in were)
-
-
-def test_what_was_sold_is_written_down(installation: Installation) -> None:
-    plans = installation.rows_of(Plan)
-    for price in Price.objects.exclude(plan=None):
-        plan = plans[price.plan_id]
-        assert (price.interval, price.credits) == (plan["interval"], plan["credits"])
-        assert price.stripe_product_id == plan["stripe_product_id"]
-    assert not Order.objects.filter(price=None).exists()
-    granted = Payment.objects.exclude(grant=None)
-    assert not granted.exclude(credits=F("grant__amount"), price__isnull=False).exists()
-    assert not CreditGrant.objects.filter(source="plan", subscription=None).exists()
-    assert not CreditGrant.objects.filter(source="plan", period_end=None).exists()
-
-
-def test_what_belonged_together_by_name_does_by_relation(installation: Installation) -> None:
-    were = installation.rows_of(CreditEntry)
-    called = {row["reference"]: pk for pk, row in were.items()}
-    expected = {}
-    for pk, row in were.items():
-        name, _, last = row["reference"].rpartition(":")
-        if row["kind"] in ("settle", "release", "restore"):
-            expected[pk] = called[f"{name}:outcome" if last == "returned" else name]
-    assert dict(CreditEntry.objects.exclude(of=None).values_list("pk", "of")) == expected
-    assert len(expected) > 20
-    taken = CreditEntry.objects.filter(kind="claw_back")
-    by = {one.pk: (one.refund or one.dispute) for one in taken}
-    assert {pk for pk, row in were.items() if row["kind"] == "claw_back"} == {pk for pk in by if by[pk]}
-    frozen = {pk: row["frozen_by"] for pk, row in installation.rows_of(CreditGrant).items()}
-    now = dict(CreditGrant.objects.exclude(dispute=None).values_list("pk", "dispute__stripe_id"))
-    assert now == {pk: name[8:] for pk, name in frozen.items() if name.startswith("dispute:")}
-    # Where nothing was left when the money went back, and nothing was out, there was nothing to claim.
-    refunds = installation.rows_of(Refund)
-    idle = {pk for pk, row in refunds.items() if row["reference"] not in called and not row["owed"]}
-    assert set(Refund.objects.filter(credits=0).values_list("pk", flat=True)) == idle
 
 
 def test_the_books_are_clean(installation: Installation) -> None:
@@ -189,13 +112,6 @@ def test_images_are_what_they_were_and_cost_what_they_cost(installation: Install
     assert {one.public_id: _image(one) for one in Generation.objects.all()} == installation.facts["images"]
 
 
-def test_a_refused_prompt_is_told_by_its_own_code(installation: Installation) -> None:
-    before = {pk: row["error_code"] for pk, row in installation.rows_of(Generation).items() if row["error_code"]}
-    renamed = {pk: "prompt_refused" if code == "invalid_request" else code for pk, code in before.items()}
-    assert "invalid_request" in before.values()
-    assert dict(Generation.objects.filter(pk__in=before).values_list("pk", "error_code")) == renamed
-
-
 def test_a_request_that_is_sent_again_finds_its_images(installation: Installation) -> None:
     for sent in installation.facts["replays"]:
         wallet = ledger.wallet_of(User.objects.get(email=sent["email"]).pk)
@@ -210,6 +126,10 @@ def test_a_request_that_is_sent_again_finds_its_images(installation: Installatio
 def test_what_was_asked_for_at_once_is_a_group(installation: Installation) -> None:
     rows = installation.rows_of(Generation)
     under_way = {pk for pk, row in rows.items() if row["status"] not in ("completed", "failed")}
+    busy = Generation.objects.filter(pk__in=under_way).exclude(idempotency_key=None)
+    for wallet, key in busy.values_list("wallet", "idempotency_key"):
+        under_way |= set(Generation.objects.filter(wallet=wallet, idempotency_key=key).values_list("pk", flat=True))
+    assert not Generation.objects.filter(pk__in=under_way).exclude(group=None).exists()
     presses: dict[tuple[int, str], set[int]] = {}
     for one in Generation.objects.exclude(pk__in=under_way):
         assert one.group, one
@@ -241,7 +161,9 @@ def test_what_was_under_way_ends_and_its_credits_return(installation: Installati
     assert set(Generation.objects.values_list("status", flat=True)) > {"queued", "submitting", "drawing"}
     tasks.sweep()
     ledger.expire_due()
-    assert set(Generation.objects.values_list("status", flat=True)) == {"completed", "failed"}
+    at_work = installation.facts.get("at_work", {})  # what was asked for just before
+    ended = Generation.objects.exclude(public_id__in=at_work)
+    assert set(ended.values_list("status", flat=True)) == {"completed", "failed"}
     known = {email: person.get("credits_afterwards") for email, person in installation.facts["people"].items()}
     had = {email: credits for email, credits in known.items() if credits is not None}
     assert dict(Wallet.objects.values_list("user__email", "balance")) == had
