@@ -29,8 +29,17 @@ What = Literal["balance", "image"]
 
 
 @dataclass(frozen=True)
+class Preview:
+    """A small picture: a data URL, and pixels."""
+
+    src: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
 class Outcome:
-    """How a test ended. `status` is the HTTP status of an error's answer; `picture` a data URL, "" without one."""
+    """How a test ended. `status` is the HTTP status of an error's answer."""
 
     good: bool
     words: str
@@ -38,7 +47,7 @@ class Outcome:
     status: int | None = None
     job: str = ""
     cost: str = ""
-    picture: str = ""
+    picture: Preview | None = None
 
 
 def cheapest(upstream: Upstream) -> Route | None:
@@ -105,18 +114,20 @@ async def _tried(upstream: Upstream, what: What, order: Order) -> Outcome:
         await dialect.aclose()
 
 
-async def _shown(dialect: Dialect, job: Job) -> str:
+async def _shown(dialect: Dialect, job: Job) -> Preview:
     """Fetch the picture as a job's is, and return it small. Raises BadImage, UpstreamError."""
     data = job.data or (await dialect.download(job.url) if job.url else b"")
     if not data:
         raise BadImage("no picture")
-    small = await asyncio.to_thread(_small, data)
-    return f"data:image/webp;base64,{base64.b64encode(small).decode()}"
+    return await asyncio.to_thread(_small, data)
 
 
-def _small(data: bytes) -> bytes:
-    images.verify(data)
-    return min(images.thumbnails(data).items())[1]
+def _small(data: bytes) -> Preview:
+    image = images.verify(data)
+    side, small = min(images.thumbnails(data).items())
+    scale = min(1.0, side / max(image.width, image.height))
+    src = f"data:image/webp;base64,{base64.b64encode(small).decode()}"
+    return Preview(src, max(1, round(image.width * scale)), max(1, round(image.height * scale)))
 
 
 def _left(balance: Balance | None) -> str:

@@ -40,7 +40,9 @@ def test_it_draws_and_the_picture_is_shown_small(server: CannedServer, upstream:
     outcome = trial.run(upstream, "image")
 
     assert (outcome.good, outcome.words, outcome.job) == (True, "It drew this picture.", "up_1")
-    assert outcome.picture.startswith("data:image/webp;base64,")
+    assert outcome.picture
+    assert outcome.picture.src.startswith("data:image/webp;base64,")
+    assert 0 < outcome.picture.width == outcome.picture.height
     method, path, headers, body = server.requests[0]
     assert (method, path) == ("POST", "/v1/reve-image/generate")
     assert headers["authorization"] == f"Bearer {KEY}"
@@ -70,7 +72,7 @@ def test_what_it_refuses_is_told_in_words_that_may_be_shown(
 def test_a_job_that_fails_says_why(server: CannedServer, upstream: Upstream) -> None:
     says(server, "/v1/reve-image/generate", {"id": "up_1", "status": "failed", "message": "No blue today."})
     outcome = trial.run(upstream, "image")
-    assert (outcome.good, outcome.words, outcome.picture) == (False, "No blue today.", "")
+    assert (outcome.good, outcome.words, outcome.picture) == (False, "No blue today.", None)
 
 
 def test_what_is_no_picture_is_not_shown(server: CannedServer, upstream: Upstream) -> None:
@@ -78,7 +80,7 @@ def test_what_is_no_picture_is_not_shown(server: CannedServer, upstream: Upstrea
     says(server, "/v1/reve-image/generate", {"id": "up_1", "status": "completed", "url": url})
     server.replies["/picture.png"] = Reply(200, b"<html>", {"Content-Type": "image/png"})
     outcome = trial.run(upstream, "image")
-    assert (outcome.good, outcome.picture) == (False, "")
+    assert (outcome.good, outcome.picture) == (False, None)
 
 
 def test_it_ends_in_time_whatever_the_upstream_does(
