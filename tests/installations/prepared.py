@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import psycopg
@@ -22,6 +23,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.operations.base import Operation
 from django.db.models import Model
 
+from kit.threads import Pool
 from tests.environment import WORKER
 
 FOLDER = Path(__file__).parent
@@ -169,9 +171,25 @@ def rows(registry: Apps) -> dict[str, Table]:
 
 def _lead_to(name: str) -> None:
     connection.close()
+    if connection.vendor == "sqlite":
+        _close_in_threads()
     if close_pool := getattr(connection, "close_pool", None):
         close_pool()
     connection.settings_dict["NAME"] = name
+
+
+def _close_in_threads() -> None:
+    """Have the threads beside event loops open anew what they keep open: it would lead to where it led before."""
+    for pool in (Pool.DATABASE, Pool.WATCH):
+        count = pool.executor._max_workers
+        all_here = Barrier(count)  # so that each thread does it, none of them twice
+
+        def close(all_here: Barrier = all_here) -> None:
+            all_here.wait(30)
+            connection.close()
+
+        for closing in [pool.executor.submit(close) for _ in range(count)]:
+            closing.result()
 
 
 def _fill(which: str, name: str) -> None:
