@@ -22,6 +22,7 @@ from billing.staff.acts import REASON_MAX_LENGTH
 from generator.library import showcase
 from generator.models import Generation, GenerationQuerySet
 from generator.pages.cards import picture_of
+from kit.moments import moment
 
 STATUSES = {
     Generation.Status.COMPLETED: "success",
@@ -157,12 +158,14 @@ class GenerationAdmin(ReadOnlyAdmin):
         """Where it was sent, when, as what, and how that ended; what it cost stands on the person's page."""
         lines = [
             (
-                f"{attempt.upstream}, {attempt.started_at:%H:%M:%S} UTC: {attempt.get_state_display()}",
+                attempt.upstream,
+                moment(attempt.started_at, "seconds"),
+                attempt.get_state_display(),
                 ", ".join(filter(None, [attempt.upstream_job, attempt.error_kind, attempt.error_words])),
             )
             for attempt in generation.attempts.select_related("upstream").order_by("number")
         ]
-        return format_html_join(mark_safe("<br>"), "{} {}", lines) or "None on record"
+        return format_html_join(mark_safe("<br>"), "{}, {}: {} {}", lines) or "None on record"
 
     @display(description="From")
     def source(self, generation: Generation) -> str:

@@ -66,6 +66,8 @@ SANDBOX_FAILURES = (
     "unauthorized",
     "payment",
     "forbidden",
+    "not-found",
+    "cut-off",
     "timeout-submit",
     "sync-anyway",
     "status500",

@@ -120,7 +120,7 @@ def test_a_charset_that_nothing_is_written_in_changes_nothing(charset: str, db: 
     assert Utf8Request(scope, BytesIO()).GET["q"] == "é"
 
 
-@pytest.mark.parametrize("charset", ["undefined", "utf-7", "idna", "latin-1", "nonsense"])
+@pytest.mark.parametrize("charset", ["undefined", "utf-7", "idna", "rot13", "unicode_escape", "latin-1", "nonsense"])
 @pytest.mark.parametrize("shape", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x"])
 def test_nor_does_it_change_a_form(charset: str, shape: str, db: None) -> None:
     in_parts = '--x\r\nContent-Disposition: form-data; name="q"\r\n\r\né\r\n--x--\r\n'.encode()
