@@ -18,8 +18,10 @@ from billing.models import CreditEntry, Wallet
 from generator.ask import admission
 from generator.files.images import StoredImage
 from generator.jobs import attempts, lifecycle
-from generator.jobs.changes import Acceptance, Completion, Pause, Unstored
-from generator.models import Generation
+from generator.jobs.attempts import Ended, State
+from generator.jobs.changes import Acceptance, Completion, Move, Pause, Unstored, Useless
+from generator.models import Attempt, Generation, ImageModel, Route, Upstream
+from generator.upstreams import routing
 from tests.billing.books import audit, history
 
 pytestmark = pytest.mark.services
@@ -135,6 +137,111 @@ def test_an_acceptance_that_comes_after_the_end_changes_nothing(generation: Gene
     assert not lifecycle.accepted(claimed, upstream_id="img_up", poll_after=0)
     found = Generation.objects.get()
     assert (found.status, found.upstream_id) == (Status.FAILED, "")
+
+
+# --- Elsewhere -------------------------------------------------------------------------------------------------
+
+BUSY = Ended(State.NOT_TAKEN, "Busy", 503, "Not now.")
+GONE = Ended(State.FAILED, "Gone", 404)
+
+
+@pytest.fixture
+def other(generation: Generation) -> Upstream:
+    """A second upstream that draws what the first one does."""
+    made = Upstream.objects.create(slug="other", name="Other", dialect="reve_art", base_url="http://127.0.0.1:9")
+    Route.objects.create(model=ImageModel.objects.get(), upstream=made)
+    routing.forget()
+    return made
+
+
+def attempts_of(generation: Generation) -> list[tuple[str, str]]:
+    found = Attempt.objects.filter(generation=generation).order_by("number")
+    return list(found.values_list("upstream__slug", "state"))
+
+
+def moved(claimed: Generation, *tried: Upstream) -> set[int]:
+    pks = frozenset(upstream.pk for upstream in tried)
+    return lifecycle.go_on([Move(claimed, BUSY, pks, after=7, useless=Useless(503, "Not now."))])
+
+
+def give_up(claimed: Generation) -> bool:
+    useless = Useless(404, "Gone.")
+    return lifecycle.give_up(claimed, ended=GONE, code="upstream_failed", message="No image.", useless=useless)
+
+
+def test_what_no_upstream_has_room_for_is_put_off(generation: Generation) -> None:
+    lifecycle.put_off([], 9)
+    assert in_seconds(generation) <= 0
+    lifecycle.put_off([generation.pk], 9)
+    assert 8 < in_seconds(generation) <= 9
+    due_in(generation, 0)
+    claimed = submitting(generation)
+    lifecycle.put_off([claimed.pk], 500)
+    assert in_seconds(generation) < 400
+
+
+def test_what_one_upstream_does_not_take_goes_to_the_next_under_the_same_claim(
+    generation: Generation, other: Upstream
+) -> None:
+    first = Upstream.objects.get(slug="reve")
+    claimed = submitting(generation)
+    assert moved(claimed, first) == {generation.pk}
+    assert attempts_of(generation) == [("reve", State.NOT_TAKEN), ("other", State.SENDING)]
+    assert (claimed.attempt and claimed.attempt.upstream, claimed.submits) == (other, 2)
+    assert lifecycle.accepted(claimed, upstream_id="img_up", poll_after=0)
+    assert attempts_of(generation)[-1] == ("other", State.ACCEPTED)
+
+
+def test_what_no_other_upstream_may_take_waits_in_the_queue(generation: Generation) -> None:
+    claimed = submitting(generation)
+    assert moved(claimed, Upstream.objects.get()) == set()
+    assert attempts_of(generation) == [("reve", State.NOT_TAKEN)]
+    found = Generation.objects.get()
+    assert (found.status, found.upstream_status, found.upstream_words) == (Status.QUEUED, 503, "Not now.")
+    assert 6 < in_seconds(generation) <= 7
+
+
+def test_what_is_late_goes_nowhere_else(generation: Generation, other: Upstream) -> None:
+    claimed = submitting(generation)
+    claimed.deadline_at = timezone.now()
+    assert moved(claimed, Upstream.objects.get(slug="reve")) == set()
+    assert attempts_of(generation) == [("reve", State.NOT_TAKEN)]
+
+
+def test_who_has_lost_the_claim_sends_nothing_elsewhere(generation: Generation, other: Upstream) -> None:
+    claimed = submitting(generation)
+    Generation.objects.update(claim="another's")
+    assert moved(claimed, Upstream.objects.get(slug="reve")) == set()
+    assert attempts_of(generation) == [("reve", State.SENDING)]
+    assert not give_up(claimed)
+    assert (status(generation), attempts_of(generation)) == (Status.SUBMITTING, [("reve", State.SENDING)])
+
+
+def test_what_ends_at_one_upstream_is_queued_for_another_and_not_for_the_same(
+    generation: Generation, other: Upstream
+) -> None:
+    drawing(generation)
+    [claimed] = lifecycle.claim_looks(1)
+    assert give_up(claimed)
+    found = Generation.objects.get()
+    assert (found.status, found.upstream_id, found.claim, found.upstream_words) == (Status.QUEUED, "", "", "Gone.")
+    assert attempts.used_up([generation.pk]) == {generation.pk: {Upstream.objects.get(slug="reve").pk}}
+    with routing.choosing() as choice:
+        route = choice.route_for(routing.task_of(found), attempts.used_up([generation.pk])[generation.pk])
+    assert route is not None
+    claimed = lifecycle.claim_submissions([generation.pk], {generation.pk: route})[0]
+    assert not give_up(claimed)
+    assert status(generation) == Status.FAILED
+    assert attempts_of(generation) == [("reve", State.FAILED), ("other", State.FAILED)]
+    audit(generation.wallet)
+
+
+def test_what_ends_too_late_is_queued_for_no_other(generation: Generation, other: Upstream) -> None:
+    drawing(generation)
+    [claimed] = lifecycle.claim_looks(1)
+    claimed.deadline_at = timezone.now()
+    assert not give_up(claimed)
+    assert (status(generation), attempts_of(generation)) == (Status.FAILED, [("reve", State.FAILED)])
 
 
 # --- Being drawn -----------------------------------------------------------------------------------------------
