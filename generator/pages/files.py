@@ -53,10 +53,11 @@ async def image(request: HttpRequest, file_name: str) -> HttpResponseBase:
         if is_thumbnail and settings.S3_REDIRECT:  # a bucket would only say that it has none
             with contextlib.suppress(FileNotFoundError):
                 return await parts.answer(request, instead)
-        try:
-            return await parts.answer(request, stored)
-        except FileNotFoundError:
-            return await parts.answer(request, instead)
+        # Once more at the end: between the two looks it may have been made.
+        for found in (stored, instead) if is_thumbnail else ():
+            with contextlib.suppress(FileNotFoundError):
+                return await parts.answer(request, found)
+        return await parts.answer(request, stored)
     except FileNotFoundError:
         return HttpResponse(status=404)
 

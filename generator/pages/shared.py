@@ -4,6 +4,7 @@ None of it names the image's permanent address, which would outlive the share: a
 and end with it.
 """
 
+import contextlib
 import json
 import re
 from collections.abc import Callable
@@ -107,7 +108,9 @@ async def _answer(request: HttpRequest, look_up: Callable[[], Generation | None]
     try:
         return await parts.answer(request, find)
     except FileNotFoundError:  # it stands in for thumbnails until they are made
-        return await _sent(request, find_original)
+        with contextlib.suppress(Http404):
+            return await _sent(request, find_original)
+        return await _sent(request, find)  # they were, between the two looks
 
 
 async def _sent(request: HttpRequest, find: Callable[[], Stored]) -> HttpResponseBase:

@@ -96,8 +96,11 @@ def routes_for(model: ImageModel | None, operation: str, *, tried: Collection[in
 
 
 def has_another(generation: Generation, tried: Collection[int]) -> bool:
-    """Whether there is an upstream for `generation` that is not among `tried`, well or not."""
-    return bool(_left(task_of(generation), tried))
+    """Whether an upstream for `generation` that is not among `tried` may draw it in time.
+
+    One that does not answer may do so again; one that waits for the operator is no hope for who waits for an image.
+    """
+    return any(not trouble.current(route.upstream) for route in _left(task_of(generation), tried))
 
 
 def first_upstream() -> Upstream:

@@ -226,6 +226,18 @@ def test_a_job_that_all_failed_at_fails(wallet: Wallet, first: Painter, second: 
     assert audit(wallet) == 3
 
 
+def test_a_job_that_failed_does_not_wait_for_the_operator_to_mend_another_upstream(
+    wallet: Wallet, first: Painter, second: Painter
+) -> None:
+    UpstreamTrouble.objects.create(upstream="second", kind="out_of_funds")
+    trouble.forget()
+    first.fails_jobs = "The brush broke."
+    generation = ask(wallet)
+    work()
+    assert (reload(generation).status, second.asked) == (Status.FAILED, 0)
+    assert audit(wallet) == 3
+
+
 def test_a_job_that_is_gone_goes_on(
     wallet: Wallet, first: Painter, second: Painter, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,6 +21,8 @@ from generator.ask import prices
 from generator.files import images
 from generator.library import listing, trash
 from generator.models import ASPECT_RATIOS, Generation
+from kit.http import parts
+from kit.threads import in_thread
 from tests.pages.conftest import Hang
 from tests.pages.test_frame import assert_well_made
 
@@ -462,3 +464,26 @@ def test_a_zip_of_nonsense_is_refused(browser: Client, ids: list[str]) -> None:
 
 def test_a_zip_of_other_peoples_images_is_not_to_be_had(strangers_browser: Client, stored: Draw) -> None:
     assert strangers_browser.post("/gallery/zip/", {"ids": [stored().public_id]}).status_code == 404
+
+
+# Thumbnails
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_thumbnail_that_is_made_between_two_looks_is_found(
+    browser: Client, draw: Draw, monkeypatch: pytest.MonkeyPatch, shared: bool
+) -> None:
+    drawn, asked, answer = draw(), [0], parts.answer
+    images.delete_thumbnails(drawn.file_token)
+
+    async def made_meanwhile(*arguments: Any, **options: Any) -> Any:
+        asked[0] += 1
+        if asked[0] == 2:  # the first look found none, and the row says now that they are there
+            await in_thread(lambda: images.keep_thumbnails(drawn.file_token, {480: b"small", 960: b"large"}))
+        return await answer(*arguments, **options)
+
+    monkeypatch.setattr(parts, "answer", made_meanwhile)
+    Generation.objects.filter(pk=drawn.pk).update(share_token="s" * 22, needs_thumbnails=False)
+    name = f"/shared/{'s' * 22}/480.webp" if shared else f"/images/{drawn.file_token}_480.webp"
+    assert browser.get(name).status_code == 200
+    assert asked == [3]
