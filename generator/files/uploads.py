@@ -157,27 +157,37 @@ def _kept(wallet: Wallet, public_id: str) -> QuerySet[Upload]:
     return Upload.objects.filter(wallet=wallet, public_id=public_id, deleted_at=None)
 
 
-def pictures_of(generation: Generation) -> tuple[tuple[Picture, ...], Picture | None]:
-    """Return what a generation is made from, and its mask, read from storage.
+@dataclass(frozen=True)
+class Sources:
+    """What a generation is made from, as rows: its inputs in their order, and its mask."""
+
+    inputs: tuple[Input, ...] = ()
+    mask: Upload | None = None
+
+
+def sources_of(generation: Generation) -> Sources:
+    """Return what a generation is made from."""
+    group = None if generation.operation == Operation.CREATE else generation.group
+    if group is None:
+        return Sources()
+    found = Input.objects.filter(group=group).select_related("generation", "upload").order_by("position")
+    return Sources(tuple(found), group.mask)
+
+
+def pictures_of(sources: Sources) -> tuple[tuple[Picture, ...], Picture | None]:
+    """Return the inputs and the mask, read from storage. Asks no database.
 
     Raises FileNotFoundError for what is gone, StorageAway, BadImage.
     """
-    group = None if generation.operation == Operation.CREATE else generation.group
-    if group is None:
-        return (), None
-    found = list(Input.objects.filter(group=group).select_related("generation", "upload").order_by("position"))
-    mask = group.mask
-    let_go()
-    return tuple(map(_picture, found)), None if mask is None else _of_upload(mask)
+    return tuple(map(_picture, sources.inputs)), None if sources.mask is None else _of_upload(sources.mask)
 
 
-def edited_by(generation: Generation) -> bytes | None:
-    """Return the file that an edit was made from, with all that is in it; None where there is none any more.
+def edited(sources: Sources) -> bytes | None:
+    """Return the file that an edit is made from, with all that is in it; None where there is none any more.
 
-    Raises StorageAway.
+    Asks no database. Raises StorageAway.
     """
-    one = Input.objects.filter(group=generation.group_id).select_related("generation", "upload").first()
-    let_go()
+    one = next(iter(sources.inputs), None)
     try:
         if one is None or one.generation is None:
             return _of_upload(one.upload).data if one and one.upload else None

@@ -16,6 +16,7 @@ from kit.threads import in_thread
 
 log = logging.getLogger(__name__)
 
+PICTURES_SECONDS = 60.0  # for all that an image is made from
 RESENDS, RESEND_SECONDS = 2, 1.0  # of one order to an upstream that takes it once, however often it is sent
 
 
@@ -76,7 +77,8 @@ async def _order(generation: Generation, attempt: Attempt) -> Order:
         inputs: tuple[Picture, ...] = ()
         mask: Picture | None = None
         if generation.operation != Operation.CREATE:
-            inputs, mask = await in_thread(lambda: uploads.pictures_of(generation))
+            sources = await in_thread(lambda: uploads.sources_of(generation))
+            inputs, mask = await storage.in_time(lambda: uploads.pictures_of(sources), PICTURES_SECONDS)
     except (FileNotFoundError, BadImage) as error:
         raise errors.BadInput("A picture that this was to be made from is gone.") from error
     except OSError as error:

@@ -415,7 +415,8 @@ async def _mark_of(generation: Generation, model: str) -> tuple[marks.Mark, byte
     source, edited = await in_thread(lambda: marks.source_type(generation)), None
     if credentials.is_configured():
         with contextlib.suppress(storage.StorageAway):  # it goes without that ingredient then
-            edited = await in_thread(lambda: uploads.edited_by(generation))
+            sources = await in_thread(lambda: uploads.sources_of(generation))
+            edited = await storage.in_time(lambda: uploads.edited(sources), STORE_SECONDS)
     return marks.mark_of(generation, source=source, model=model), edited
 
 

@@ -181,7 +181,7 @@ def test_a_storage_that_is_away_leaves_no_row(wallet: Wallet, monkeypatch: pytes
 def test_pictures_come_in_the_order_in_which_they_were_given(wallet: Wallet) -> None:
     brought, mask = uploads.take(wallet, another()), uploads.take(wallet, another(8))
     own = image_of(wallet, spoken("JPEG", 6))
-    inputs, masked = uploads.pictures_of(made_from(wallet, own, brought, mask=mask))
+    inputs, masked = uploads.pictures_of(uploads.sources_of(made_from(wallet, own, brought, mask=mask)))
     assert [one.media_type for one in inputs] == ["image/jpeg", "image/png"]
     assert opened(inputs[0].data).size == (48, 96)  # upright
     assert SECRET not in inputs[0].data  # an upstream wrote it, and it is none of the next one's
@@ -191,7 +191,7 @@ def test_pictures_come_in_the_order_in_which_they_were_given(wallet: Wallet) -> 
 
 
 def test_what_was_made_from_words_has_no_pictures(wallet: Wallet, generation: Generation) -> None:
-    assert uploads.pictures_of(generation) == ((), None)
+    assert uploads.pictures_of(uploads.sources_of(generation)) == ((), None)
 
 
 def test_what_is_gone_is_told(wallet: Wallet) -> None:
@@ -200,7 +200,7 @@ def test_what_is_gone_is_told(wallet: Wallet) -> None:
     uploads.discard(wallet, brought.public_id)
     uploads.purge_due()
     with pytest.raises(FileNotFoundError):
-        uploads.pictures_of(made)
+        uploads.pictures_of(uploads.sources_of(made))
 
 
 def test_what_is_about_to_be_used_lasts_for_a_day(wallet: Wallet, bob: User) -> None:
@@ -244,7 +244,7 @@ def test_a_deleted_one_is_there_for_what_is_under_way(wallet: Wallet) -> None:
     assert not uploads.discard(wallet, brought.public_id)
     assert uploads.find(wallet, brought.public_id) is None
     assert uploads.purge_due() == 0
-    assert uploads.pictures_of(drawing)[0][0].data == another()
+    assert uploads.pictures_of(uploads.sources_of(drawing))[0][0].data == another()
     Generation.objects.filter(pk=drawing.pk).update(status=Status.COMPLETED)
     purge_trash()
     assert kept_files() == []

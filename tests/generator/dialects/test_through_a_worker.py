@@ -1,5 +1,6 @@
 """Each dialect as an installation has it: rows, a worker, storage and the books."""
 
+import threading
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from generator.ask import admission
 from generator.files import images, uploads
 from generator.models import Attempt, Generation, ImageModel, Operation, Route, Upstream
 from generator.upstreams import secret
+from kit import storage
 from tests.billing.books import audit
 from tests.driver import finish, step
 from tests.generator.conftest import forget_client
@@ -62,6 +64,22 @@ def test_empty_pockets_fail_nobodys_image(through: Peer, wallet: Wallet) -> None
     for _ in range(3):
         generation = step(generation)
     assert generation.status == Generation.Status.QUEUED
+
+
+def test_pictures_are_read_by_threads_that_storage_may_hang(
+    through: Peer, wallet: Wallet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None of those that the database needs: a few hanging reads would stop all that is claimed and written."""
+    picture, readers, opens = uploads.take(wallet, sheet(RED).data), set(), storage.opened
+
+    def watched(kept_in: Any, path: str) -> Any:
+        if path.startswith(uploads.FOLDER):
+            readers.add(threading.current_thread().name.partition("_")[0])
+        return opens(kept_in, path)
+
+    monkeypatch.setattr(storage, "opened", watched)
+    assert finish(asked(wallet, "a hat", operation=Operation.EDIT, inputs=(picture,))).status == "completed"
+    assert readers == {"storage"}
 
 
 def test_an_edit_is_made_from_what_somebody_brought(through: Peer, wallet: Wallet) -> None:
