@@ -39,7 +39,8 @@ from tests.fuzz.site import Address, addresses, learn
 ROLES = ["visitor", "alice", "bob", "support", "finance", "admin", "superuser"]
 STAFF = ROLES[3:]
 COUNT = int(os.environ.get("FUZZ", "60"))
-SEED = int(os.environ.get("FUZZ_SEED", "0")) or random.randrange(1, 10**9)
+# A short run is the same each time, so that what it finds was changed just now; a long one goes where none was before.
+SEED = int(os.environ.get("FUZZ_SEED", "0")) or (random.randrange(1, 10**9) if os.environ.get("FUZZ") else 17)
 DECIDED = {502, 503}  # what the API answers where something behind it is away
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(900 + COUNT)]
@@ -164,6 +165,8 @@ def site(
         yield Site(people, known, runner.get_loop())
 
 
+# A day in an address is midnight to the admin's filters, which Django says and goes on.
+@pytest.mark.filterwarnings("ignore:DateTimeField .* received a naive datetime:RuntimeWarning")
 def test_nothing_breaks(site: Site) -> None:
     """Slow, because it opens each page once to learn its forms, and asks some hundreds of times."""
     for role in ROLES:
