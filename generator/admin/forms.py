@@ -95,6 +95,7 @@ class ImageModelForm(StaffForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for name, usual in (("sizes", SIZES), ("qualities", QUALITIES)):
+            # Typed as any field: only those with choices have them.
             self.fields[name].choices = _choices(usual, getattr(self.instance, name))  # type: ignore[attr-defined]
 
     @property
@@ -261,6 +262,7 @@ class PriceForm(forms.Form):
             ("size", [size for model in models for size in model.sizes]),
             ("quality", [quality for model in models for quality in model.qualities]),
         ):
+            # Typed as any field: only those with choices have them.
             self.fields[name].choices = [("", "Any"), *_choices((), values)]  # type: ignore[attr-defined]
 
     def clean(self) -> dict[str, Any]:
