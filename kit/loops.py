@@ -30,6 +30,10 @@ class PerLoop(Generic[T]):
             kept = self._kept[loop] = made, loop.create_task(self._keep(loop, made), name="kept-for-the-loop")
         return kept[0]
 
+    def all(self) -> list[T]:
+        """Return those of all loops; any thread may ask."""
+        return [thing for thing, _ in list(self._kept.values())]
+
     async def _keep(self, loop: asyncio.AbstractEventLoop, made: T) -> None:
         try:
             await loop.create_future()

@@ -5,8 +5,9 @@ loses the connection while it runs cannot know whether it did: that comes out as
 """
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any
+import contextlib
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -15,12 +16,15 @@ from django.db.models import NOT_PROVIDED, Model
 
 from kit.idle import has_something_to_say
 from kit.loops import PerLoop
+from kit.metrics import Counter
 from kit.postgresql.outage import DatabaseAway
 
 PATIENCE_SECONDS = 20.0  # how long a statement may wait for a connection and take, all in all
 CONNECT_SECONDS = 5
 
 Row = tuple[Any, ...]
+
+REFUSED = Counter("reveweb_database_refused_total", "Times that no connection to the database was to be had in time.")
 
 
 def is_used() -> bool:
@@ -37,6 +41,7 @@ async def row(statement: str, parameters: Mapping[str, Any]) -> Row | None:
     try:
         return await _connections.get().row(statement, parameters)
     except TimeoutError as error:
+        REFUSED.add()
         raise DatabaseAway(f"No answer within {PATIENCE_SECONDS:.0f} seconds.") from error
 
 
@@ -77,6 +82,7 @@ class _Connections:
     def __init__(self) -> None:
         self.room = asyncio.Semaphore(settings.API_CONNECTIONS)
         self.idle: list[Any] = []
+        self.in_use = self.waiting = 0
         self.name = self._name()
 
     @staticmethod
@@ -86,7 +92,7 @@ class _Connections:
     async def row(self, statement: str, parameters: Mapping[str, Any]) -> Row | None:
         from psycopg import IntegrityError as Violation  # here: only PostgreSQL needs it
 
-        async with asyncio.timeout(PATIENCE_SECONDS), self.room:
+        async with asyncio.timeout(PATIENCE_SECONDS), self._place():
             connection = await self._take()
             try:
                 cursor = await connection.execute(statement, parameters)
@@ -96,6 +102,20 @@ class _Connections:
             finally:
                 await self._put_back(connection)
         return found
+
+    @contextlib.asynccontextmanager
+    async def _place(self) -> AsyncGenerator[None]:
+        self.waiting += 1
+        try:
+            await self.room.acquire()
+        finally:
+            self.waiting -= 1
+        self.in_use += 1
+        try:
+            yield
+        finally:
+            self.in_use -= 1
+            self.room.release()
 
     async def close(self) -> None:
         while self.idle:
@@ -135,3 +155,20 @@ class _Connections:
 
 
 _connections = PerLoop(_Connections, _Connections.close)
+
+
+class Held(NamedTuple):
+    """How many of this process's connections are `in_use` and `idle`, and how many statements are `waiting` for one."""
+
+    in_use: int
+    idle: int
+    waiting: int
+
+
+def held() -> Held:
+    """Return how many there are; any thread may ask."""
+    return Held(
+        sum(one.in_use for one in _connections.all()),
+        sum(len(one.idle) for one in _connections.all()),
+        sum(one.waiting for one in _connections.all()),
+    )

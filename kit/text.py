@@ -28,6 +28,11 @@ def folded(text: str) -> str:
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())
 
 
+def without_unseen(text: str) -> str:
+    """Return `text` without the characters that show nothing, between which people hide the letters of a word."""
+    return _UNSEEN.sub("", text)
+
+
 def counted(number: int, thing: str) -> str:
     """Return "1 credit", "3 credits": a number of things that take an s."""
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
@@ -52,3 +57,14 @@ def hyphenated(text: str, most: int = 60) -> str:
     while end and unicodedata.category(words[end])[0] == "M":  # it would belong to the last letter
         end -= 1
     return words[:end]
+
+
+def visible(text: str, *, most: int) -> str:
+    """Return what shows of a stranger's text, on one line of at most `most` characters.
+
+    What shows as nothing, or turns the direction of what does, is left out.
+    """
+    kept = (" " if character.isspace() else character for character in _UNSEEN.sub("", text))
+    plain = "".join(each for each in kept if unicodedata.category(each) not in ("Cc", "Cf", "Cn", "Co", "Cs"))
+    line = " ".join(plain.split())
+    return line if len(line) <= most else line[: most - 1] + "…"

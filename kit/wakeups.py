@@ -20,6 +20,8 @@ from kit.aside import Aside
 log = logging.getLogger(__name__)
 
 WORK = "work"  # the topic of the workers that draw: something is to be sent
+CANCEL = "cancel"  # likewise: something that an upstream may have is not wanted any more
+SAMPLES = "samples"  # of the same workers: a test key asked for something
 ANSWER_SECONDS = 1.0
 PACE_SECONDS = 0.002  # between two messages of a process
 

@@ -5,6 +5,8 @@ from typing import Any
 
 from django.http import HttpRequest
 
+MOST_PARTS = 200_000  # values in a body: each takes room many times its length; no honest body has so many
+
 
 class BodyTooLarge(Exception):
     """The request's body has more than `most` bytes, which is what its address takes."""
@@ -27,7 +29,7 @@ class NotAnObject(Exception):
 
 
 class InvalidJson(Exception):
-    """The request's body cannot be parsed."""
+    """The request's body cannot be parsed, or has far too many parts."""
 
 
 def parse(request: HttpRequest, *, most: int | None) -> dict[str, Any]:
@@ -44,6 +46,8 @@ def parse(request: HttpRequest, *, most: int | None) -> dict[str, Any]:
     if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
         raise NotJson
     data = request.read() if most is None else request.body
+    if data.count(b",") + data.count(b"[") + data.count(b"{") > MOST_PARTS:  # base64 has none of these
+        raise InvalidJson
     try:
         # Some editors and shells put a byte order mark before what they write.
         body = json.loads(data.decode("utf-8-sig"), parse_constant=_refuse_constant)

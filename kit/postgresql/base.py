@@ -10,15 +10,29 @@ that nothing came: that TLS is refused, a password wrong or a parameter misspelt
 
 from typing import Any
 
-from django.db.backends.postgresql import base
+from django.db.backends.postgresql import base, schema
 
 from kit.idle import has_something_to_say
 
 CONNECT_SECONDS = 5
+# How long a migration waits for a table that somebody holds. Whoever comes after it waits behind it all that time.
+LOCK_SECONDS = 5
+
+
+class DatabaseSchemaEditor(schema.DatabaseSchemaEditor):
+    """Changes tables of a site in use: what cannot have a table soon is undone, to be run again."""
+
+    def __enter__(self) -> "DatabaseSchemaEditor":
+        super().__enter__()
+        if self.atomic_migration and not self.collect_sql:
+            self.execute(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'", params=None)
+        return self
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
     """A connection that was alive when it was lent."""
+
+    SchemaEditorClass = DatabaseSchemaEditor
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         unopened: Any = self.pool

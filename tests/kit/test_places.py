@@ -69,6 +69,25 @@ def test_a_connection_is_used_again_and_never_by_two_at_once() -> None:
     assert all(each.is_closed for each in made)
 
 
+def test_a_connection_is_left_whose_server_may_be_about_to_end_it() -> None:
+    """The server counts from when it answered, which may be long before its answer is read here."""
+    made: list[Connection] = []
+    transport = Places(lambda: Connection(made), most=3, kept=3, seconds=0.2)
+
+    async def run() -> None:
+        async with httpx.AsyncClient(transport=transport, base_url="http://upstream", timeout=5) as asking:
+            await asking.get("/")
+            await asking.get("/")
+            assert len(made) == 1
+            async with asking.stream("GET", "/"):
+                await asyncio.sleep(0.25)
+            await asking.get("/")
+
+    asyncio.run(run())
+    assert len(made) == 2
+    assert all(each.is_closed for each in made)
+
+
 @pytest.mark.parametrize("how", ["broken", "given up", "left half read"])
 def test_a_place_comes_back_however_its_use_ends(how: str) -> None:
     made: list[Connection] = []
