@@ -9,6 +9,7 @@ from django.contrib.auth.models import Group
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
+from accounts.many_rows import ManyRows
 from accounts.models import ApiKey
 from accounts.read_only import ReadOnlyAdmin, person, reference
 
@@ -21,7 +22,8 @@ for model in (EmailAddress, Authenticator, SocialAccount, SocialApp, SocialToken
 @admin.register(ApiKey)
 class ApiKeyAdmin(ReadOnlyAdmin):
     list_display = ["visible_part", "name", "owner", "state", "created_at", "last_used_at", "last_used_ip"]
-    list_filter = [("revoked_at", admin.EmptyFieldListFilter), "created_at", "last_used_at"]
+    many_rows = ManyRows("created_at")
+    list_filter = [("revoked_at", admin.EmptyFieldListFilter), "created_at"]
     list_select_related = ["user"]
     search_fields = ["=prefix", "=user__email"]
     search_help_text = "A key's visible prefix (rv_ and 8 characters), or its owner's whole email address."
@@ -30,12 +32,21 @@ class ApiKeyAdmin(ReadOnlyAdmin):
         "name",
         "owner",
         "state",
+        "is_test",
         "rate_limit",
+        "daily_credit_cap",
+        "monthly_credit_cap",
+        "lifetime_credit_cap",
+        "scopes",
+        "image_models",
+        "allowed_ips",
         "created_at",
         "expires_at",
         "revoked_at",
         "last_used_at",
         "last_used_ip",
+        "reported_at",
+        "reported_where",
     ]
     readonly_fields = ["owner", "state"]
 

@@ -1,10 +1,11 @@
-"""Users, who log in by email, and their API keys."""
+"""Users, who log in by email, their API keys, and what those mint for browsers."""
 
 from typing import Any, ClassVar
 
 from django.apps import apps
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.db import models, transaction
+from django.db.models import F, Q, Value
 from django.utils import timezone
 
 
@@ -52,10 +53,25 @@ class User(AbstractBaseUser, PermissionsMixin):
     deleted_at = models.DateTimeField(
         null=True, blank=True, editable=False, help_text="When the person deleted the account; its books stay."
     )
+    signup_network = models.CharField(
+        max_length=43,
+        blank=True,
+        default="",
+        db_default="",
+        editable=False,
+        help_text="Where they signed up from, kept for 30 days.",
+    )
 
     USERNAME_FIELD = "email"
     EMAIL_FIELD = "email"
     objects: ClassVar[UserManager] = UserManager()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["date_joined"], name="user_joined"),
+            models.Index(fields=["date_joined"], condition=Q(is_active=False), name="user_inactive"),
+            models.Index(fields=["date_joined"], condition=Q(is_staff=True), name="user_staff"),
+        ]
 
     def __str__(self) -> str:
         return self.email
@@ -63,6 +79,18 @@ class User(AbstractBaseUser, PermissionsMixin):
     def save(self, *args: Any, **kwargs: Any) -> None:
         self.email = self.email.lower()
         super().save(*args, **kwargs)
+
+
+class KeyScope(models.TextChoices):
+    """What a key may do."""
+
+    GENERATE = "generate", "Make images"
+    READ = "read", "See all images"
+    ACCOUNT = "account", "See credits and usage"
+
+
+def all_scopes() -> list[str]:
+    return list(KeyScope.values)
 
 
 class ApiKey(models.Model):
@@ -78,6 +106,26 @@ class ApiKey(models.Model):
     monthly_credit_cap = models.PositiveIntegerField(
         null=True, blank=True, help_text="Credits it may spend in a calendar month (UTC); empty: no limit of its own."
     )
+    daily_credit_cap = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Credits it may spend in a day (UTC); empty: no limit of its own."
+    )
+    lifetime_credit_cap = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Credits it may spend in all; empty: no limit of its own."
+    )
+    scopes = models.JSONField(default=all_scopes, db_default=Value(list(KeyScope.values), models.JSONField()))
+    image_models = models.JSONField(
+        default=list, blank=True, db_default=Value([], models.JSONField()), help_text="Slugs; empty: every model."
+    )
+    allowed_ips = models.JSONField(
+        default=list,
+        blank=True,
+        db_default=Value([], models.JSONField()),
+        help_text="Addresses and networks; empty: every one.",
+    )
+    is_test = models.BooleanField(default=False, db_default=False, help_text="It costs nothing and draws samples.")
+    version = models.PositiveIntegerField(
+        default=1, db_default=1, editable=False, help_text="Changes with whatever it may do."
+    )
     rotated_from = models.ForeignKey(
         "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="successors", editable=False
     )
@@ -86,9 +134,21 @@ class ApiKey(models.Model):
     revoked_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True)
     last_used_ip = models.GenericIPAddressField(null=True, blank=True)
+    reported_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="When somebody who had found it revoked it."
+    )
+    reported_where = models.CharField(
+        max_length=300,
+        blank=True,
+        default="",
+        db_default="",
+        editable=False,
+        help_text="Where that was, in their words.",
+    )
 
     class Meta:
         ordering = ["-created_at", "-pk"]
+        indexes = [models.Index(fields=["created_at"], name="key_created")]
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"
@@ -96,3 +156,44 @@ class ApiKey(models.Model):
     @property
     def is_expired(self) -> bool:
         return self.expires_at is not None and self.expires_at <= timezone.now()
+
+    @property
+    def limits_in_words(self) -> list[str]:
+        """What it may not do that another key may, a line each."""
+        caps = {"day": self.daily_credit_cap, "month": self.monthly_credit_cap, "life": self.lifetime_credit_cap}
+        words = [f"{cap:,} credits a {period}" for period, cap in caps.items() if cap is not None]
+        if self.rate_limit is not None:
+            words.append(f"{self.rate_limit:,} requests a minute")
+        if set(self.scopes) != set(KeyScope.values):
+            words.append("may: " + ", ".join(self.scopes))
+        if self.image_models:
+            words.append("models: " + ", ".join(self.image_models))
+        if self.allowed_ips:
+            words.append("from: " + ", ".join(self.allowed_ips))
+        return words
+
+
+class BrowserToken(models.Model):
+    """What a key minted for one browser: it ends by itself, within minutes, and spends no more than its cap."""
+
+    api_key = models.ForeignKey(ApiKey, on_delete=models.CASCADE, related_name="browser_tokens")
+    prefix = models.CharField(max_length=16, unique=True)
+    digest = models.CharField(max_length=64)
+    origin = models.CharField(max_length=255, help_text="The site whose pages may use it.")
+    credit_cap = models.PositiveIntegerField()
+    credits_spent = models.PositiveIntegerField(default=0, db_default=0, help_text="Spent or held.")
+    created_at = models.DateTimeField(default=timezone.now)
+    expires_at = models.DateTimeField()
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(credits_spent__lte=F("credit_cap")), name="token_within_its_cap"),
+        ]
+        indexes = [
+            models.Index(fields=["expires_at"], name="token_expiry"),
+            models.Index(fields=["api_key", "expires_at"], name="token_by_key"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.prefix}… for {self.origin}"

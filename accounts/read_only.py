@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar
 
-from django.contrib.admin import FieldListFilter, SimpleListFilter
+from django.contrib.admin import FieldListFilter, ShowFacets, SimpleListFilter
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import get_fields_from_path, quote
@@ -20,7 +20,9 @@ from django.utils.safestring import SafeString, mark_safe
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 
+from accounts.many_rows import CountedPaginator, ManyRows, ManyRowsList, search
 from accounts.models import User
+from kit.http.requests import without_nul
 from kit.moments import moment
 
 REFERENCE_TAIL = 6  # characters of an id that are shown behind what is cut out
@@ -35,7 +37,39 @@ class ListAdmin(ModelAdmin):
     it is run.
     """
 
+    show_facets = ShowFacets.NEVER  # each would count the whole table
+    list_before_template = "admin/looked_through.html"
     linked_lookups: ClassVar[frozenset[str]] = frozenset()  # by which other pages link here, beside the list's filters
+
+    empty_title: ClassVar[str] = "Nothing here yet"
+    empty_words: ClassVar[str] = ""  # what would stand here, and where it comes from
+    add_words: ClassVar[str] = ""  # on the button of an empty list
+
+    many_rows: ClassVar[ManyRows | None] = None  # how a table that grows for ever is asked
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
+        return ManyRowsList if self.many_rows else super().get_changelist(request, **kwargs)
+
+    def get_paginator(self, request: HttpRequest, queryset: Any, per_page: int, *args: Any, **kwargs: Any) -> Any:
+        paginator = CountedPaginator if self.many_rows else self.paginator
+        return paginator(queryset, per_page, *args, **kwargs)
+
+    def get_sortable_by(self, request: HttpRequest) -> Any:
+        """Return what the heads of columns sort by: of a large table only what has an index."""
+        if self.many_rows is None:
+            return super().get_sortable_by(request)
+        return [self.in_own_time(name, "ago") for name in self.many_rows.sorted_by]
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Search whole values by their indexes, where the list searches nothing else."""
+        fields = self.get_search_fields(request)
+        term = search_term.strip()
+        if self.many_rows is None or not term or not all(field.startswith("=") for field in fields):
+            found: tuple[QuerySet[Any], bool] = super().get_search_results(request, queryset, search_term)
+            return found
+        return search(queryset, list(fields), without_nul(term)), False
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         """Return the columns; a time is its reader's own, as on the site's pages."""
@@ -47,7 +81,10 @@ class ListAdmin(ModelAdmin):
             field = self.opts.get_field(name)
         except FieldDoesNotExist:
             return name
-        return _own_time(field, how, self.get_empty_value_display()) if isinstance(field, DateTimeField) else name
+        if not isinstance(field, DateTimeField):
+            return name
+        shown: dict[tuple[str, str], Any] = self.__dict__.setdefault("_own_times", {})
+        return shown.setdefault((name, how), _own_time(field, how, self.get_empty_value_display()))
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         return lookup in self.linked_lookups or lookup in self._own_lookups(request)
@@ -74,6 +111,20 @@ class ListAdmin(ModelAdmin):
                 raise BadRequest("An id that no row can have was chosen.") from error
         return super().response_action(request, queryset)
 
+    def filter_in_words(self, request: HttpRequest) -> str:
+        """Return what a list is narrowed to by its filters and its search, for people: “Everything” where it is not."""
+        changes = self.get_changelist_instance(request)
+        chosen = []
+        for spec in changes.filter_specs:
+            used = any(name in request.GET for name in spec.expected_parameters())
+            words = [str(each["display"]) for each in spec.choices(changes) if used and each.get("selected")]
+            values = [request.GET[name] for name in spec.expected_parameters() if request.GET.get(name)]
+            if used:
+                chosen.append(f"{spec.title}: {', '.join(words or values)}")
+        if changes.query:
+            chosen.append(f"search: {changes.query}")
+        return "; ".join(chosen) or "Everything"
+
     def _own_lookups(self, request: HttpRequest) -> Iterator[str]:
         for wanted in self.get_list_filter(request):
             if isinstance(wanted, type) and issubclass(wanted, SimpleListFilter):
@@ -91,6 +142,7 @@ class ReadOnlyAdmin(ListAdmin):
     actions: Any = []
     list_fullwidth = True
     show_full_result_count = False
+    list_per_page = 50
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from allauth.account.models import EmailAddress
 
-from accounts.emails import mailbox
+from accounts.emails import is_disposable, mailbox
 from accounts.models import User
 from billing import ledger
 
@@ -17,6 +17,10 @@ from billing import ledger
         ("ann+y@example.com", "ann@EXAMPLE.com"),
         ("ann-shop@yahoo.com", "ann@yahoo.com"),
         ("ann+1@outlook.com", "ann@outlook.com"),
+        ("ann@me.com", "ann+shop@icloud.com"),
+        ("ann.bee@protonmail.com", "ANN_B-ee@pm.me"),
+        ("ann.bee@yandex.com", "ann-bee@ya.ru"),
+        ("shop@ann.fastmail.com", "ann@fastmail.com"),
     ],
 )
 def test_these_are_one_mailbox(one: str, other: str) -> None:
@@ -30,10 +34,47 @@ def test_these_are_one_mailbox(one: str, other: str) -> None:
         ("a-b@example.com", "a@example.com"),
         ("ann@outlook.com", "ann@gmail.com"),
         ("+tag@example.com", "@example.com"),
+        ("ann@fastmail.com", "ann@fastmail.fm"),
+        ("...@gmail.com", "@gmail.com"),
     ],
 )
 def test_these_are_two(one: str, other: str) -> None:
     assert mailbox(one) != mailbox(other)
+
+
+@pytest.mark.parametrize(
+    ("email", "is_one"),
+    [
+        ("ann@mailinator.com", True),
+        ("ann@MAILINATOR.com ", True),
+        ("ann@box.mailinator.com", True),
+        ("ann@xn--d-bga.net", True),
+        ("ann@mailinator.com.example.org", False),
+        ("ann@example.com", False),
+        ("ann@gmail.com", False),
+        ("ann@com", False),
+        ("ann", False),
+    ],
+)
+def test_what_is_thrown_away_is_known_by_its_domain(email: str, is_one: bool) -> None:
+    assert is_disposable(email) is is_one
+
+
+@pytest.mark.parametrize(
+    ("email", "is_one"),
+    [
+        ("ann@throwaway.example", True),
+        ("ann@box.throwaway.example", True),
+        ("ann@staff.throwaway.example", False),
+        ("ann@mailinator.com", False),
+        ("ann@box.mailinator.com", True),
+        ("ann@yopmail.com", True),
+    ],
+)
+def test_the_operator_knows_better(email: str, is_one: bool, settings: Any) -> None:
+    settings.DISPOSABLE_DOMAINS = frozenset({"throwaway.example", "box.mailinator.com"})
+    settings.PERMANENT_DOMAINS = frozenset({"staff.throwaway.example", "mailinator.com"})
+    assert is_disposable(email) is is_one
 
 
 def test_a_mailbox_is_welcomed_once(transactional_db: None) -> None:

@@ -62,6 +62,44 @@ def test_only_the_digest_of_a_key_is_stored(alice: User) -> None:
     assert not [value for value in stored if secret[12:] in value or secret[12:44] in value]
 
 
+@pytest.mark.parametrize(("is_test", "head", "visible"), [(False, "rv_", 11), (True, "rv_test_", 16)])
+def test_a_test_key_is_told_by_its_beginning(alice: User, is_test: bool, head: str, visible: int) -> None:
+    key, secret = mint(alice, is_test=is_test)
+    assert (key.is_test, len(key.prefix)) == (is_test, visible)
+    assert re.fullmatch(head + r"[0-9A-Za-z]{8}_[0-9A-Za-z]{38}", secret)
+    assert secret.startswith(key.prefix + "_")
+    assert keys.verify(secret) == key
+
+
+def test_a_cut_test_key_is_told_from_a_mistyped_one(alice: User) -> None:
+    key, secret = mint(alice, is_test=True)
+    for cut in (key.prefix, secret[:-1], secret[:-5]):  # the last is as long as a whole key that is no test key
+        with pytest.raises(CutApiKey):
+            keys.verify(cut)
+    with pytest.raises(InvalidApiKey) as whole:
+        keys.verify(secret + "a")
+    assert whole.type is InvalidApiKey
+
+
+@pytest.mark.parametrize("is_test", [False, True])
+def test_the_successor_is_of_the_same_kind_with_the_same_limits(alice: User, is_test: bool) -> None:
+    limits = {
+        "rate_limit": 7,
+        "daily_credit_cap": 3,
+        "monthly_credit_cap": 30,
+        "lifetime_credit_cap": 300,
+        "scopes": ["read"],
+        "image_models": ["some-model"],
+        "allowed_ips": ["192.0.2.0/24"],
+    }
+    key, _ = mint(alice, is_test=is_test, **limits)
+    successor, _ = keys.rotate(key, overlap=timedelta(days=1))
+    successor.refresh_from_db()
+    assert successor.is_test == is_test
+    assert {name: getattr(successor, name) for name in limits} == limits
+    assert set(limits) == set(keys.LIMITS)
+
+
 # --- Which ones open the API -----------------------------------------------------------------------------------
 
 
@@ -429,4 +467,12 @@ def test_a_header_without_a_bearer_key_is_a_missing_key(header: str | None) -> N
 def test_a_digest_depends_on_nothing_but_the_key() -> None:
     """The digests in the database must open with the keys that people have, whatever else changes."""
     assert settings.SECRET_KEY
-    assert keys._digest("rv_abc") == hashlib.sha256(b"rv_abc").hexdigest()
+    assert keys.digest_of("rv_abc") == hashlib.sha256(b"rv_abc").hexdigest()
+
+
+def test_a_successor_has_the_limits_that_its_elder_has_by_then(alice: User) -> None:
+    key, _ = keys.mint(user=alice, name="wide", monthly_credit_cap=1000)
+    stale = ApiKey.objects.get(pk=key.pk)
+    keys.change(key, monthly_credit_cap=10, scopes=["read"])
+    successor, _ = keys.rotate(stale, overlap=timedelta(hours=1))
+    assert (successor.monthly_credit_cap, successor.scopes) == (10, ["read"])

@@ -94,9 +94,9 @@ def test_a_mail_with_a_code_shows_it(transactional_db: None, mailoutbox: list[An
         assert CODE["code"] in words
 
 
-@pytest.mark.parametrize("name", ["welcome", "export_ready", "account_deleted"])
+@pytest.mark.parametrize("name", ["welcome", "export_ready", "account_deleted", "key_reported"])
 def test_our_own_mails_are_well_made(transactional_db: None, mailoutbox: list[Any], name: str) -> None:
-    mail.queue_to("alice@example.com", name, credits=3, until="5 March 2030", size="12 MB")
+    mail.queue_to("alice@example.com", name, credits=3, until="5 March 2030", size="12 MB", prefix="rv_E1R7dGq2")
     [message] = mailoutbox
     assert_well_made(message)
 

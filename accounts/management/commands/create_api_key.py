@@ -1,4 +1,4 @@
-"""`create_api_key EMAIL [--name N] [--rate-limit PER_MINUTE]`"""
+"""`create_api_key EMAIL [--name N] [--rate-limit PER_MINUTE] [--test]`"""
 
 from typing import Any
 
@@ -15,8 +15,9 @@ class Command(BaseCommand):
         parser.add_argument("email")
         parser.add_argument("--name", default="Made by the operator")
         parser.add_argument("--rate-limit", type=int, metavar="PER_MINUTE", help="overrides the account's limit")
+        parser.add_argument("--test", action="store_true", help="a test key: it costs nothing and draws samples")
 
-    def handle(self, *, email: str, name: str, rate_limit: int | None, **options: Any) -> None:
+    def handle(self, *, email: str, name: str, rate_limit: int | None, test: bool, **options: Any) -> None:
         if rate_limit is not None and not 1 <= rate_limit <= 1_000_000:
             raise CommandError("--rate-limit is a number of requests a minute from 1 to 1000000.")
         if not name.strip() or len(name) > 80:
@@ -24,5 +25,5 @@ class Command(BaseCommand):
         user = User.objects.find(email)
         if user is None:
             raise CommandError(f"Nobody is registered as {email}.")
-        _, secret = keys.mint(user=user, name=name.strip(), rate_limit=rate_limit)
+        _, secret = keys.mint(user=user, name=name.strip(), rate_limit=rate_limit, is_test=test)
         self.stdout.write(secret)
