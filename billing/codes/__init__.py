@@ -1,0 +1,1 @@
+"""Codes that bring credits: how they are written, made and redeemed."""
