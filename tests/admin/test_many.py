@@ -1,17 +1,23 @@
 """Grants to a selection of people and from a CSV."""
 
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from django.core.exceptions import PermissionDenied
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.core.management import CommandError, call_command
 from django.urls import reverse
+from django.utils import timezone
 
-from accounts.models import User
+from accounts.models import ApiKey, User
 from billing import ledger
-from billing.models import AuditRecord, CreditEntry, Wallet
-from billing.staff import acts
+from billing.bulk import drafts, working
+from billing.errors import AccountClosed
+from billing.models import AuditRecord, Bulk, CreditEntry, CreditGrant, HeldWelcome, OutgoingMail, StripeEvent, Wallet
+from billing.staff import acts, welcoming
+from generator.models import Generation, WebhookDelivery
 from tests.admin.conftest import REASON, Staff
 from tests.billing.books import audit
 
@@ -28,16 +34,44 @@ def confirm(who: Staff, *users: User, **data: Any) -> Any:
     return select(who, *users, **{**filled, **data})
 
 
-def preview(who: Staff, content: str | bytes) -> Any:
+def upload(who: Staff, content: str | bytes) -> Any:
     data = content if isinstance(content, bytes) else content.encode()
-    file = SimpleUploadedFile("grants.csv", data, "text/csv")
-    return who.post("billing_creditgrant_import", import_file=file, format="0", resource="0")
+    return who.post("billing_creditgrant_import", import_file=SimpleUploadedFile("grants.csv", data, "text/csv"))
 
 
-def apply(who: Staff, content: str) -> Any:
-    """Preview, then confirm what the preview carries."""
-    form = preview(who, content).context["confirm_form"]
-    return who.post("billing_creditgrant_process_import", **form.initial)
+def preview(who: Staff, content: str | bytes) -> Bulk:
+    """Bring a file and have it checked, as a worker does."""
+    assert upload(who, content).status_code == 302
+    bulk = Bulk.objects.latest("pk")
+    working.run(bulk.pk)
+    bulk.refresh_from_db()
+    return bulk
+
+
+def page_of(who: Staff, bulk: Bulk) -> str:
+    return who.text("billing_bulk_change", bulk.pk)
+
+
+def go(who: Staff, bulk: Bulk, **data: Any) -> Bulk:
+    """Confirm an act on many and have a worker do it."""
+    who.post("billing_bulk_change", bulk.pk, step="confirm", **data)
+    working.run(bulk.pk)
+    bulk.refresh_from_db()
+    return bulk
+
+
+def apply(who: Staff, content: str) -> Bulk:
+    return go(who, preview(who, content))
+
+
+def everything(who: Staff, table: str, act: str, query: str = "") -> Bulk:
+    """Choose one row of a list and then all that its filter finds, and return what is to be confirmed."""
+    answer = who.client.post(
+        reverse(f"admin:{table}_changelist") + query,
+        {"action": act, "_selected_action": ["1"], "select_across": "1", "index": "0"},
+    )
+    assert answer.status_code == 302
+    return Bulk.objects.latest("pk")
 
 
 def balance(user: User) -> int:
@@ -57,6 +91,20 @@ def test_a_confirmed_selection_gets_credits_each_with_a_record(boss: Staff, alic
     assert confirm(boss, alice, bob).status_code == 302
     assert (balance(alice), balance(bob)) == (8, 8)
     assert AuditRecord.objects.filter(action="Granted credits", reason=REASON).count() == 2
+
+
+@pytest.mark.services
+def test_a_deleted_account_gets_nothing_whichever_way(boss: Staff, alice: User, bob: User) -> None:
+    held = HeldWelcome.objects.create(wallet=ledger.wallet_of(alice.pk), reason="network", credits=3)
+    User.objects.filter(pk=alice.pk).update(deleted_at=timezone.now(), is_active=False)
+    assert "was deleted" in boss.act("person_grant", alice.pk, credits=5).content.decode()
+    assert confirm(boss, alice, bob).status_code == 302  # the list leaves her out
+    with pytest.raises(CommandError, match="was deleted"):
+        call_command("grant_credits", alice.email, 5, reason=REASON)
+    for act in (acts.grant, lambda **named: welcoming.give(actor=named["actor"], held=held)):
+        with pytest.raises(AccountClosed):
+            act(actor=None, wallet=held.wallet, credits=5, reason=REASON, reference="staff:1")
+    assert (balance(alice), balance(bob)) == (3, 8)
 
 
 @pytest.mark.services
@@ -94,32 +142,35 @@ def test_only_people_and_no_deletion_can_be_chosen(boss: Staff, alice: User) -> 
 
 
 @pytest.mark.services
-def test_a_csv_is_previewed_then_applied(boss: Staff, alice: User, bob: User) -> None:
-    content = HEAD + "alice@example.com,10,Contest,c-1\n BOB@example.com , 20 ,Contest,c-2\n"
-    text = preview(boss, content).content.decode()
-    assert "<strong>30</strong> credits to <strong>2</strong>" in text
+def test_a_csv_is_checked_shown_and_then_applied(boss: Staff, alice: User, bob: User) -> None:
+    content = HEAD + "alice@example.com,10,Contest,c-1\n BOB@example.com , 20 ,Contest,\n"
+    bulk = preview(boss, content)
+    text = page_of(boss, bulk)
+    assert "<strong>30</strong> credits in <strong>2</strong> grants" in text
     assert not AuditRecord.objects.exists()
-    assert not Wallet.objects.filter(user=bob).exists()
-    response = apply(boss, content)
-    assert response.status_code == 302
+    assert (go(boss, bulk).state, bulk.counts) == ("done", {"done": 2})
     assert (balance(alice), balance(bob)) == (13, 23)
     entry = CreditEntry.objects.get(reference="import:c-1")
     assert (entry.amount, entry.cause) == (10, "Contest")
+    assert CreditEntry.objects.get(reference=f"bulk:{bulk.pk}:3").amount == 20
     assert AuditRecord.objects.filter(action="Granted credits", actor=boss.user, reason="Contest").count() == 2
+    assert [*AuditRecord.objects.filter(wallet=None).order_by("pk").values_list("action", flat=True)] == [
+        "Began an act on many",
+        "Finished an act on many",
+    ]
 
 
 @pytest.mark.services
-def test_the_same_csv_twice_changes_nothing(boss: Staff, alice: User) -> None:
+def test_a_line_with_a_reference_is_granted_once_whatever_file_it_comes_in(boss: Staff, alice: User) -> None:
     content = HEAD + "alice@example.com,10,Contest,c-1\n"
-    carried = preview(boss, content).context["confirm_form"].initial
-    for _ in range(2):
-        boss.post("billing_creditgrant_process_import", **carried)
+    first, second = preview(boss, content), preview(boss, content + "\n")
+    go(boss, first)
+    assert go(boss, second).counts == {"skipped": 1}  # it was checked before the first was granted
+    third = preview(boss, content)
+    text = page_of(boss, third)
+    assert "There is nothing to grant" in text
+    assert "This very file was confirmed before" in text
     assert balance(alice) == 13
-    page = preview(boss, content)
-    assert "There is nothing to grant" in page.content.decode()
-    assert "Granted before" in page.content.decode()
-    assert balance(alice) == 13
-    assert AuditRecord.objects.count() == 1
 
 
 def test_a_longer_csv_grants_only_what_is_new(boss: Staff, alice: User, bob: User) -> None:
@@ -128,7 +179,16 @@ def test_a_longer_csv_grants_only_what_is_new(boss: Staff, alice: User, bob: Use
     assert (balance(alice), balance(bob)) == (13, 8)
 
 
-def test_errors_are_told_by_line_in_words_and_unknown_people_by_name(boss: Staff, alice: User) -> None:
+def test_a_grant_of_a_file_may_expire(boss: Staff, alice: User) -> None:
+    apply(boss, "email,credits,reason,expires\nalice@example.com,10,Contest,2099-01-01\nalice@example.com,1,x,\n")
+    assert balance(alice) == 3  # the year is far beyond what may be asked for
+    apply(boss, f"email,credits,reason,expires\nalice@example.com,10,Contest,{timezone.now().year + 1}-01-01\n")
+    assert balance(alice) == 13
+    grant = CreditGrant.objects.get(amount=10)
+    assert grant.expires_at == datetime(timezone.now().year + 1, 1, 2, tzinfo=UTC)
+
+
+def test_errors_are_told_by_line_in_words_and_nothing_is_granted(boss: Staff, alice: User) -> None:
     apply(boss, HEAD + "alice@example.com,10,Contest,used\n")
     content = HEAD + "".join(
         line + "\n"
@@ -139,50 +199,53 @@ def test_errors_are_told_by_line_in_words_and_unknown_people_by_name(boss: Staff
             "alice@example.com,-1,Contest,c-4",
             "alice@example.com,1000001,Contest,c-5",
             "alice@example.com,1,,c-6",
-            "alice@example.com,1,Contest,",
             "alice@example.com,1,Contest,c-1",
             "alice@example.com,11,Contest,used",
             ",,,",
         )
     )
-    page = preview(boss, content)
-    text = page.content.decode()
-    assert "confirm_form" not in page.context
+    bulk = preview(boss, content)
+    text = page_of(boss, bulk)
     for words in (
-        "9 of 10 lines cannot be granted",
-        "Not registered: nobody@example.com.",
+        "8 of 9 lines cannot be granted",
         "Nobody is registered as nobody@example.com.",
         "“1.5” is no whole number from 1 to 1,000,000.",
         "“-1” is no whole number",
         "“1000001” is no whole number",
         "A reason of 1 to 300 characters is needed.",
-        "A reference of 1 to 150 characters is needed.",
         "Line 2 has the same reference.",
-        "It was used before, for 10 credits to alice@example.com.",
+        "Its reference was used before, for 10 credits to alice@example.com.",
         "No email address.",
     ):
         assert words in text, words
-    assert balance(alice) == 13
+    assert [*bulk.lines.filter(state="faulty").values_list("number", flat=True)] == list(range(3, 11))
+    go(boss, bulk)
+    assert (bulk.state, balance(alice)) == ("faulty", 13)
 
 
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("email,credits\nalice@example.com,1\n", "missing: reason, reference"),
-        (HEAD, "No valid data"),
+        ("email,credits\nalice@example.com,1\n", "missing: reason"),
+        (HEAD, "no lines below its first"),
         (b"\xff\xfe\x00\x01", "cannot be read as CSV"),
         (HEAD + 'a,b,c,d,e,f\n"', "cannot be read as CSV"),
-        (HEAD + "alice@example.com,1,x,y\n" * 1001, "at most 1,000 are read"),
-        (HEAD + "x" * 1_100_000, "larger than 1 MB"),
     ],
 )
 def test_a_file_that_is_no_list_of_grants_is_refused_in_words(
     boss: Staff, alice: User, content: str | bytes, words: str
 ) -> None:
-    page = preview(boss, content)
-    assert page.status_code == 200
-    assert words in page.content.decode()
-    assert "confirm_form" not in page.context
+    bulk = preview(boss, content)
+    assert bulk.state == "faulty"
+    assert words in page_of(boss, bulk)
+
+
+def test_a_file_that_is_too_large_is_refused_in_words(boss: Staff, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drafts, "MOST_BYTES", 100)
+    assert "The file is larger than 12 MB" in upload(boss, HEAD + "x" * 100).content.decode()
+    monkeypatch.setattr(drafts, "MOST_BYTES", 10_000)
+    monkeypatch.setattr(drafts, "MOST_LINES", 3)
+    assert "more than 3 lines" in page_of(boss, preview(boss, HEAD + "alice@example.com,1,x,\n" * 4))
 
 
 def test_a_file_with_the_mark_and_capitals_of_a_spreadsheet_is_read(boss: Staff, alice: User) -> None:
@@ -190,30 +253,102 @@ def test_a_file_with_the_mark_and_capitals_of_a_spreadsheet_is_read(boss: Staff,
     assert balance(alice) == 13
 
 
-def test_what_changed_between_preview_and_confirmation_grants_nothing(boss: Staff, alice: User, bob: User) -> None:
-    content = HEAD + "bob@example.com,5,Contest,c-2\nalice@example.com,10,Contest,c-1\n"
-    carried = preview(boss, content).context["confirm_form"].initial
-    User.objects.filter(pk=alice.pk).update(email="alice2@example.com")
-    response = boss.client.post(reverse("admin:billing_creditgrant_process_import"), carried, follow=True)
-    assert "Nothing was granted" in response.content.decode()
-    assert balance(bob) == 3
-    assert not AuditRecord.objects.exists()
-
-
-def test_a_confirmation_that_carries_no_file_is_refused(boss: Staff) -> None:
-    carried = {"import_file_name": "../../etc/passwd", "original_file_name": "x", "format": "0", "resource": "0"}
-    assert boss.post("billing_creditgrant_process_import", **carried).status_code == 400
-
-
 def test_a_files_content_is_shown_as_text(boss: Staff, alice: User) -> None:
     evil = "<script>alert(1)</script>"
     for content in (f"alice@example.com,1,{evil},r", f"{evil},1,x,r"):
-        text = preview(boss, HEAD + content + "\n").content.decode()
+        text = page_of(boss, preview(boss, HEAD + content + "\n"))
         assert evil not in text
         assert "&lt;script&gt;" in text
 
 
 def test_support_imports_nothing(support: Staff, alice: User) -> None:
-    assert preview(support, HEAD + "alice@example.com,1,x,r\n").status_code == 403
-    assert support.post("billing_creditgrant_process_import").status_code == 403
+    assert upload(support, HEAD + "alice@example.com,1,x,r\n").status_code == 403
     assert "/import/" not in support.text("billing_creditgrant_changelist")
+    assert not Bulk.objects.exists()
+
+
+# --- All that a filter finds -----------------------------------------------------------------------------------
+
+
+@pytest.mark.services
+def test_everybody_that_a_filter_finds_gets_credits(boss: Staff, alice: User, bob: User) -> None:
+    bulk = everything(boss, "accounts_user", "grant_to_selected", "?q=example.com")
+    assert bulk.total == 3
+    User.objects.create(email="late@example.com")
+    text = page_of(boss, bulk)
+    assert "Grant credits: 3 people" in text
+    assert "search: example.com" in text
+    go(boss, bulk, credits="5", reason=REASON)
+    assert bulk.counts == {"done": 3}
+    assert (balance(alice), balance(bob), balance(User.objects.get(email="late@example.com"))) == (8, 8, 3)
+
+
+def test_a_filter_is_told_in_words(boss: Staff, alice: User) -> None:
+    User.objects.filter(pk=alice.pk).update(is_active=False)
+    bulk = everything(boss, "accounts_user", "grant_to_selected", "?state=suspended")
+    assert (bulk.source, bulk.total) == ("state: Suspended", 1)
+
+
+def test_who_is_out_of_reach_is_listed_and_the_others_are_done(admin: Staff, boss: Staff, alice: User) -> None:
+    bulk = everything(admin, "accounts_user", "suspend_selected")
+    go(admin, bulk, reason=REASON)
+    assert bulk.counts == {"done": 1, "failed": 2}
+    text = page_of(admin, bulk)
+    assert "This is your own account" in text
+    assert "superuser’s account" in text
+    assert [*User.objects.filter(is_active=False)] == [alice]
+
+
+def test_a_members_limits_hold_for_the_sum(support: Staff, alice: User, bob: User, settings: Any) -> None:
+    bulk = everything(support, "accounts_user", "grant_to_selected", "?q=example.com")
+    answer = support.client.post(
+        reverse("admin:billing_bulk_change", args=[bulk.pk]),
+        {"step": "confirm", "credits": "11", "reason": REASON},
+        follow=True,
+    )
+    assert "These are 44 credits, and you may grant 20 in one act." in answer.content.decode()
+    assert balance(alice) == 3
+
+
+def test_keys_and_mails_and_events_are_acted_on(
+    boss: Staff, key: tuple[ApiKey, str], event: StripeEvent, wallet: Wallet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("billing.staff.acts.inbox.handle", lambda pk: True)
+    failed = {"template": "low_balance", "context": {"balance": 2}, "failed_at": timezone.now()}
+    OutgoingMail.objects.create(reference="low_balance:1", wallet=wallet, **failed)
+    for table, act in (
+        ("accounts_apikey", "revoke_selected"),
+        ("billing_outgoingmail", "send_again"),
+        ("billing_stripeevent", "try_again"),
+    ):
+        bulk = everything(boss, table, act)
+        assert go(boss, bulk, reason=REASON).counts == {"done": 1}, act
+    assert ApiKey.objects.get().revoked_at is not None
+    assert OutgoingMail.objects.get().failed_at is None
+
+
+def test_images_and_messages_are_acted_on(boss: Staff, drawn: Generation, message: WebhookDelivery) -> None:
+    Generation.objects.filter(pk=drawn.pk).update(is_listed=True)
+    assert go(boss, everything(boss, "generator_generation", "take_off_explore"), reason=REASON).counts == {"done": 1}
+    assert not Generation.objects.get(pk=drawn.pk).is_listed
+    WebhookDelivery.objects.update(state="failed", ended_at=timezone.now())
+    bulk = everything(boss, "generator_webhookdelivery", "resend_selected")
+    assert go(boss, bulk, reason=REASON).counts == {"done": 1}
+    assert AuditRecord.objects.filter(action="Sent a webhook message again").count() == 1
+
+
+def test_nobody_confirms_what_somebody_else_began(boss: Staff, finance: Staff, alice: User) -> None:
+    bulk = everything(boss, "accounts_user", "grant_to_selected")
+    assert finance.post("billing_bulk_change", bulk.pk, credits="1", reason="x").status_code == 403
+    assert "Only sam@example.com can confirm it" in page_of(finance, bulk)
+
+
+def test_the_page_of_what_runs_asks_how_far_it_is_until_it_has_ended(boss: Staff, alice: User) -> None:
+    bulk = preview(boss, HEAD + "alice@example.com,10,Contest,c-1\n")
+    boss.post("billing_bulk_change", bulk.pk, step="confirm")
+    assert "hx-get" in page_of(boss, bulk)
+    working.run(bulk.pk)
+    answer = boss.client.get(reverse("admin:bulk_progress", args=[bulk.pk]), headers={"HX-Request": "true"})
+    assert (answer.status_code, answer["HX-Refresh"]) == (286, "true")
+    rows = b"".join(boss.get("bulk_report", bulk.pk).streaming_content).decode().splitlines()
+    assert rows[1].startswith("2,alice@example.com,10,done,")

@@ -1,0 +1,123 @@
+"""What is to be done to many rows, before anything is: those that a filter found as they were then, or a file's lines.
+
+A draft is confirmed by whoever made it. What is confirmed is exactly what it showed.
+"""
+
+import hashlib
+import zlib
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from itertools import islice
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.db.models import Count, QuerySet
+from django.utils import timezone
+
+from accounts.models import User
+from billing.bulk import kinds
+from billing.bulk.kinds import GRANT, Kind, Target
+from billing.models import Bulk, BulkLine
+from kit.broker import tell_on_commit
+
+MOST_LINES = 100_000
+MOST_BYTES = 12 * 1024 * 1024
+AT_ONCE = 2_000  # rows of one statement
+KEPT_DRAFT = timedelta(days=7)
+KEPT_LINES = timedelta(days=90)  # since it ended; the act itself and its counts are kept
+TASK = "billing.tasks.run_bulk"
+
+State = Bulk.State
+
+
+class TooMany(ValueError):
+    """More rows than one act may have."""
+
+
+@transaction.atomic
+def of_rows(*, actor: User, kind: Kind, rows: QuerySet[Any], source: str) -> Bulk:
+    """Take down the rows that were found, to be acted on once that is confirmed. Raises PermissionDenied, TooMany."""
+    if not kind.may(actor):
+        raise PermissionDenied
+    bulk = Bulk.objects.create(act=kind.name, source=source[:300], actor=actor)
+    found = kinds.targets(kind, rows[: MOST_LINES + 1].iterator(chunk_size=AT_ONCE))
+    total = 0
+    for some in _by(AT_ONCE, found):
+        lines = [_line(bulk, total + at, target) for at, target in enumerate(some, start=1)]
+        BulkLine.objects.bulk_create(lines)
+        total += len(lines)
+    if total > MOST_LINES:
+        raise TooMany(f"More than {MOST_LINES:,}: narrow the filter.")
+    Bulk.objects.filter(pk=bulk.pk).update(total=total)
+    bulk.total = total
+    return bulk
+
+
+@transaction.atomic
+def of_file(*, actor: User, name: str, content: bytes) -> Bulk:
+    """Take a file of grants in, which a worker checks (`billing.bulk.files`). Raises PermissionDenied, TooMany."""
+    if not kinds.of(GRANT).may(actor):
+        raise PermissionDenied
+    if len(content) > MOST_BYTES:
+        raise TooMany("The file is larger than 12 MB: split it.")
+    bulk = Bulk.objects.create(
+        act=GRANT,
+        source=name[:300],
+        actor=actor,
+        state=State.CHECKING,
+        file=zlib.compress(content),
+        file_digest=hashlib.sha256(content).hexdigest(),
+    )
+    tell_on_commit(TASK, bulk.pk)
+    return bulk
+
+
+def twin(bulk: Bulk) -> Bulk | None:
+    """Return an earlier act of the very same file that was confirmed, if there is one."""
+    if not bulk.file_digest:
+        return None
+    same = Bulk.objects.filter(file_digest=bulk.file_digest).exclude(pk=bulk.pk)
+    return same.exclude(started_at=None).order_by("-pk").first()
+
+
+def tidy() -> int:
+    """Drop drafts that nobody confirmed, and the lines of what ended long ago; return how many acts these were."""
+    now = timezone.now()
+    old = Bulk.objects.filter(state__in=Bulk.OPEN, created_at__lt=now - KEPT_DRAFT)
+    ended = Bulk.objects.filter(finished_at__lt=now - KEPT_LINES, lines__isnull=False).distinct()
+    done = 0
+    for bulk in old[:50]:
+        # Nobody confirms it any more, from here on.
+        if Bulk.objects.filter(pk=bulk.pk, state__in=Bulk.OPEN).update(
+            state=State.CANCELLED, claim="", finished_at=now
+        ):
+            drop_lines(bulk)
+            bulk.delete()
+            done += 1
+    for bulk in ended[:50]:
+        Bulk.objects.filter(pk=bulk.pk, counts={}).update(counts=counted(bulk))
+        drop_lines(bulk)
+        done += 1
+    return done
+
+
+def counted(bulk: Bulk) -> dict[str, int]:
+    """Return how many of its lines stand how, by state, those without any left out."""
+    return dict(bulk.lines.order_by().values_list("state").annotate(Count("pk")))
+
+
+def drop_lines(bulk: Bulk) -> None:
+    """Delete the lines of an act, some at a time."""
+    while pks := list(bulk.lines.order_by("pk").values_list("pk", flat=True)[:AT_ONCE]):
+        BulkLine.objects.filter(pk__in=pks).delete()
+
+
+def _line(bulk: Bulk, number: int, target: Target) -> BulkLine:
+    return BulkLine(bulk=bulk, number=number, target=target.key, label=target.label[:320], user_id=target.user_id)
+
+
+def _by(size: int, rows: Iterable[Target]) -> Iterator[list[Target]]:
+    rows = iter(rows)
+    while some := list(islice(rows, size)):
+        yield some
