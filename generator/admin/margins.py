@@ -14,9 +14,12 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 
 from generator.library import margin, worth
 from generator.upstreams import costs
+from kit.broker import tell
 from kit.http.csv_export import to_csv
 
 MOST_DAYS = 400
+PATIENCE = 0.15  # seconds in which the page counts days that are not kept yet; a file is worth waiting for
+COUNT_TASK = "reveweb.books.tasks.keep_days"
 
 
 class PeriodForm(forms.Form):
@@ -40,16 +43,19 @@ def may_see(request: HttpRequest) -> bool:
 
 def page(admin: Any, request: HttpRequest) -> HttpResponse:
     """Show the sums of the days that were asked for, of this month unasked."""
-    form, rows = _asked(request)
+    form, found = _asked(request, PATIENCE)
+    if found.uncounted:
+        tell(COUNT_TASK)
+    rows = found.rows
     whole = margin.total(rows)
     lines = [_line(row) for row in rows]
     context = {
         **admin.admin_site.each_context(request),
-        "opts": admin.opts,
         "media": admin.media,
         "title": "Margin",
         "form": form,
         "lines": lines,
+        "uncounted": found.uncounted,
         "whole": _line(whole) if len(rows) > 1 else None,
         "query": f"?since={form['since'].value()}&until={form['until'].value()}",
         "worth": [(each.currency, worth.words_of(each)) for each in worth.of_a_credit()],
@@ -59,10 +65,10 @@ def page(admin: Any, request: HttpRequest) -> HttpResponse:
 
 def download(request: HttpRequest) -> HttpResponse:
     """Send the same as CSV: a line for each model, upstream and currency."""
-    form, rows = _asked(request)
+    form, found = _asked(request)
     head = ["model", "upstream", "images", "credits", "tries", "currency", "brought", "cost", "margin"]
     head += ["upstream_credits", "tries_of_unknown_cost"]
-    response = HttpResponse(to_csv([head, *_cells(rows)]), content_type="text/csv; charset=utf-8")
+    response = HttpResponse(to_csv([head, *_cells(found.rows)]), content_type="text/csv; charset=utf-8")
     name = f"margin-{form['since'].value()}-{form['until'].value()}.csv" if form.is_valid() else "margin.csv"
     response["Content-Disposition"] = f'attachment; filename="{name}"'
     return response
@@ -83,16 +89,16 @@ def _cells(rows: list[margin.Row]) -> Iterator[list[object]]:
             yield [*told, code, *money, none if at else row.their_credits, 0 if at else row.unknown]
 
 
-def _asked(request: HttpRequest) -> tuple[PeriodForm, list[margin.Row]]:
+def _asked(request: HttpRequest, patience: float | None = None) -> tuple[PeriodForm, margin.Report]:
     if not may_see(request):
         raise PermissionDenied
     today = timezone.now().astimezone(UTC).date()
     usual = {"since": today.replace(day=1).isoformat(), "until": today.isoformat()}
     form = PeriodForm({**usual, **{name: request.GET[name] for name in usual if request.GET.get(name)}})
     if not form.is_valid():
-        return form, []
+        return form, margin.Report([], 0)
     since, until = form.cleaned_data["since"], form.cleaned_data["until"]
-    return form, margin.report(_start_of(since), _start_of(until + timedelta(days=1)))
+    return form, margin.report(_start_of(since), _start_of(until + timedelta(days=1)), patience)
 
 
 def _start_of(day: date) -> datetime:

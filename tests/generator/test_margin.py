@@ -92,7 +92,7 @@ def drawn(
 
 def lately() -> dict[tuple[str, str], Row]:
     now = timezone.now()
-    return {(row.model, row.upstream): row for row in margin.report(now - HOUR, now + HOUR)}
+    return {(row.model, row.upstream): row for row in margin.report(now - HOUR, now + HOUR).rows}
 
 
 def money(**sums: str) -> dict[str, Decimal]:
@@ -156,10 +156,10 @@ def test_what_is_outside_the_time_does_not_count(wallet: Wallet, reve: Upstream)
     end = timezone.now()
     drawn(wallet, 4, reve, "0.06")
 
-    [row] = margin.report(start, end)
+    [row] = margin.report(start, end).rows
     assert (row.images, row.credits, row.tries) == (0, 1, 1)
     assert (row.brought, row.cost) == (money(USD="0.10"), money(USD="0.05"))
-    assert margin.report(start - HOUR, start - HOUR / 2) == []
+    assert margin.report(start - HOUR, start - HOUR / 2).rows == []
 
 
 def test_a_credit_is_worth_what_a_refund_left_of_its_payment(wallet: Wallet, reve: Upstream) -> None:
