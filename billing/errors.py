@@ -8,12 +8,16 @@ BillingError
 ├─ ChangeUnderWay        another change of the plan is not through yet
 ├─ NotForSale            the plan or pack is not sold
 ├─ NoDocument            a payment has neither invoice nor receipt
-├─ AccountClosed         something was to be bought for an account that its person has deleted
+├─ AccountClosed         something was to be bought for, or granted to, an account that its person has deleted
 ├─ NothingToTake         credits were to be taken from an empty balance
 ├─ NotSpent              a credit was to be returned that was never spent
 ├─ GrantedEnough          a member of staff has granted as many credits as they may in 24 hours
 ├─ CannotRefund           a payment, or so much of it, cannot be paid back; the message says why and what to do
 ├─ SubscriptionDecides   a plan was to be changed that a subscription decides on
+├─ CodeRefused           a code brings this person nothing; the message says why
+│  └─ UnknownCode        there is no such code
+├─ BooksMoved            what was to be repaired is not as it was shown any more
+├─ NothingToDo           an act on many finds that a row is as it should be; the message says how
 ├─ NotOurs               what an event is about was not sold by this installation
 └─ NotYet                an event came before the one it builds on: try again later
 """
@@ -57,7 +61,7 @@ class NoDocument(BillingError):
 
 
 class AccountClosed(BillingError):
-    """The account's person has deleted it: nothing can be bought for it any more."""
+    """The account's person has deleted it: nothing can be bought for it or granted any more."""
 
 
 class NothingToTake(BillingError):
@@ -80,8 +84,24 @@ class SubscriptionDecides(BillingError):
     """The account has a running subscription, and that says which plan it has."""
 
 
+class CodeRefused(BillingError):
+    """A code brings this person nothing: the message says why, for them to read."""
+
+
+class UnknownCode(CodeRefused):
+    """There is no such code, which is what guesses are told."""
+
+
+class NothingToDo(BillingError):
+    """A row that is to be acted on is as it should be: the message says how."""
+
+
 class NotOurs(BillingError):
     """What Stripe tells of is none of this installation's; the message says why, and goes on record."""
+
+
+class BooksMoved(BillingError):
+    """What was to be repaired is not as it was shown any more; nothing was changed."""
 
 
 class NotYet(BillingError):

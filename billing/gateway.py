@@ -7,7 +7,8 @@ the version that we pin.
 
 PaymentError
 ├─ PaymentUnavailable   Stripe cannot be reached or is in trouble: try again
-│  └─ Unclear           it was asked to move money and no answer came: look what became of it
+│  ├─ Unclear           it was asked to move money and no answer came: look what became of it
+│  └─ KeyRefused        it does not take our key, or not for this: only the operator can mend that
 ├─ PaymentRefused       Stripe understood and said no
 │  ├─ CardRefused       the card's bank said no
 │  └─ Missing           Stripe knows no such object, or no more
@@ -59,6 +60,7 @@ from billing.shapes import (
     Refund,
     Session,
     Subscription,
+    WebhookEndpoint,
 )
 from kit.threads import let_go
 
@@ -101,6 +103,10 @@ class Unclear(PaymentUnavailable):
     """Stripe was asked to do something with money and no answer came: it may have been done."""
 
 
+class KeyRefused(PaymentUnavailable):
+    """Stripe does not take our key, or the key may not do this."""
+
+
 class PaymentRefused(PaymentError):
     """Stripe will not do what was asked. `param` is what it says no to, if it gives any."""
 
@@ -127,20 +133,36 @@ def verify_webhook(payload: bytes, signature: str) -> Event:
     if not signature.isascii() or not sent_at or int(sent_at[1]) > time.time() + SIGNATURE_TOLERANCE_SECONDS:
         raise BadSignature("no signature, or one from the future")
     try:
-        stripe.WebhookSignature.verify_header(
-            payload.decode(), signature, settings.STRIPE_WEBHOOK_SECRET, SIGNATURE_TOLERANCE_SECONDS
-        )
+        _verify(payload.decode(), signature)
         data = json.loads(payload)
-    except (stripe.SignatureVerificationError, ValueError) as error:
+    except ValueError as error:
         raise BadSignature(str(error)) from error
     if not isinstance(data, dict) or data.get("object") != "event" or not isinstance(data.get("id"), str):
         raise BadSignature("no event")
     return cast(Event, data)
 
 
+def _verify(payload: str, signature: str) -> None:
+    """Raise BadSignature unless it was signed lately, with one of the secrets that are good."""
+    refused = "there is no secret to compare with"
+    for secret in settings.STRIPE_WEBHOOK_SECRETS:
+        try:
+            stripe.WebhookSignature.verify_header(payload, signature, secret, SIGNATURE_TOLERANCE_SECONDS)
+        except stripe.SignatureVerificationError as error:
+            refused = str(error)
+        else:
+            return
+    raise BadSignature(refused)
+
+
 def account_id() -> str:
     """Return the id of the account that the key in use opens."""
     return _ask(Account, _client().v1.accounts.retrieve_current)["id"]
+
+
+def webhook_endpoints() -> list[WebhookEndpoint]:
+    """Return every address that Stripe sends events to, of the mode of the key in use."""
+    return list(_pages(WebhookEndpoint, _client().v1.webhook_endpoints.list, {"limit": 100}))
 
 
 def knows(kind: Kind, stripe_id: str) -> bool:
@@ -442,6 +464,8 @@ def _ours(error: stripe.StripeError) -> PaymentError:
         param = getattr(error, "param", None) or ""
         kind = Missing if error.code == "resource_missing" else PaymentRefused
         return kind(words, code=error.code or "", param=param, is_final=True)
+    if isinstance(error, (stripe.AuthenticationError, stripe.PermissionError)):
+        return KeyRefused(words, code=error.code or "")
     # 409: the first request under this key is still being worked on; 429: too many, and 502 to 504 came from a machine
     # that stands before Stripe's: none of them is kept. Where Stripe itself says whether to try again, that decides.
     advice = (error.headers or {}).get("stripe-should-retry", "")

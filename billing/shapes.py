@@ -330,3 +330,13 @@ class PortalSession(TypedDict):
     """A visit to the billing portal."""
 
     url: str
+
+
+class WebhookEndpoint(TypedDict):
+    """An address that events are sent to: `["*"]` for all of them; without an `api_version` in that of the account."""
+
+    id: str
+    url: str
+    status: str
+    api_version: str | None
+    enabled_events: list[str]

@@ -11,13 +11,16 @@ from celery import shared_task
 from django.conf import settings
 from django.utils import timezone
 
-from accounts import sessions
+from accounts import sessions, tokens
 from billing import gateway, ledger
+from billing.bulk import drafts, working
 from billing.outbox import mail, notices
-from billing.staff import refunds
+from billing.staff import comparing, refunds
 from billing.stripe import closing, customers, earlier, inbox
 from billing.stripe import reconcile as comparison
+from billing.welcome import networks
 from kit import nights
+from kit.broker import tell
 from kit.threads import one_at_a_time
 
 log = logging.getLogger(__name__)
@@ -77,6 +80,20 @@ def sweep_mails() -> None:
 
 
 @shared_task
+def run_bulk(pk: int) -> None:
+    """Go on with an act on many rows, unless another worker does."""
+    working.run(pk)
+
+
+@shared_task
+@one_at_a_time
+def sweep_bulk() -> None:
+    """Resume the acts on many that were left behind."""
+    for pk in working.waiting():
+        tell("billing.tasks.run_bulk", pk)
+
+
+@shared_task
 @one_at_a_time
 def nightly() -> None:
     """Do what is to be done tonight, unless another worker has."""
@@ -103,12 +120,32 @@ def reconcile() -> None:
         log.log(logging.WARNING if drift.mended else logging.ERROR, "%s%s", drift.words, ": mended" * drift.mended)
 
 
+def compare_books() -> None:
+    """Look through the whole ledger for what does not add up; what is found is for people."""
+    if (begun := comparing.begin()) and (found := comparing.run(begun).found):
+        log.error("The ledger does not add up: %s drifts, see the books in the admin", found)
+
+
+@shared_task
+def compare_books_now(pk: int) -> None:
+    """Make the comparison that somebody asked for."""
+    comparing.run(pk)
+
+
 def tidy() -> None:
-    """Drop old records of mails, of ignored events and of sessions; notify people who run low and were missed."""
+    """Drop old records of mails, events, sessions, tokens and networks; notify those who run low and were missed."""
     mail.tidy()
     inbox.tidy()
     sessions.clear_expired()
+    tokens.purge()
+    networks.tidy()
+    drafts.tidy()
     notices.send_missed_low_balance()
+    comparing.tidy()
 
 
-NIGHTLY: dict[Callable[[], None], time] = {reconcile: time(3, 17), tidy: time(3, 41)}  # UTC
+NIGHTLY: dict[Callable[[], None], time] = {  # UTC
+    reconcile: time(3, 17),
+    tidy: time(3, 41),
+    compare_books: time(3, 53),
+}

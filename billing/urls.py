@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from billing.pages import card, change_plan, checkout, documents, overview, renewal, webhook
+from billing.pages import card, change_plan, checkout, documents, overview, redeem, renewal, statements, webhook
 
 urlpatterns = [
     path("dashboard/billing/", overview.overview, name="billing"),
@@ -16,7 +16,9 @@ urlpatterns = [
     path("dashboard/billing/resume/", renewal.resume, name="billing_resume"),
     path("dashboard/billing/card/", card.card, name="billing_card"),
     path("dashboard/billing/payments/<int:number>/", documents.document, name="billing_document"),
+    path("dashboard/billing/statements/<int:year>-<int:month>.pdf", statements.statement, name="billing_statement"),
     path("dashboard/billing/success/", checkout.success, name="billing_success"),
     path("dashboard/billing/success/state/", checkout.success_state, name="billing_success_state"),
+    path("redeem/", redeem.redeem, name="redeem"),
     path("stripe/webhook/", webhook.receive, name="stripe_webhook"),
 ]

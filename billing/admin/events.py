@@ -3,14 +3,16 @@
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import F, QuerySet
-from django.http import HttpRequest
+from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
+from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 from unfold.decorators import action, display
 
+from accounts.many_rows import ManyRows, RecentValues
 from accounts.read_only import ReadOnlyAdmin, breakable, pretty
 from accounts.viewer import user_of
+from billing.admin import bulk
 from billing.admin.columns import at_stripe, short
 from billing.models import StripeEvent
 from billing.staff import acts
@@ -48,13 +50,14 @@ class Handled(admin.SimpleListFilter):
 
 @admin.register(StripeEvent)
 class StripeEventAdmin(ReadOnlyAdmin):
+    empty_words = "What Stripe sends to this site’s webhook is listed here."
     list_display = ["received_at", "kind", "state", "why", "again", "mode", "short_id"]
-    list_filter = [Handled, "account", "livemode", "received_at", "type"]
+    many_rows = ManyRows("received_at", sorted_by=("short_id",))
+    list_filter = [Handled, "account", "livemode", "received_at", ("type", RecentValues)]
     list_select_related = ["account"]
     search_fields = ["=id", "=type"]
     search_help_text = "A whole event id (evt_…) or type."
-    ordering = [F("handled_at").desc(nulls_first=True), "-received_at"]
-    list_disable_select_all = True
+    ordering = [ExpressionWrapper(Q(handled_at=None), BooleanField()).desc(), "-received_at"]
     actions = ["try_again"]
     fields = [
         "id",
@@ -112,19 +115,24 @@ class StripeEventAdmin(ReadOnlyAdmin):
     def content(self, event: StripeEvent) -> SafeString:
         return pretty(event.payload)
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[StripeEvent]:
+        """Leave their content out: it is most of each row, and only an event's own page shows it."""
+        events: QuerySet[StripeEvent] = super().get_queryset(request).defer("payload")
+        return events
+
     def has_try_again_permission(self, request: HttpRequest) -> bool:
         return acts.may(user_of(request), "retry_event")
 
     @action(description="Try again now", permissions=["try_again"])
-    def try_again(self, request: HttpRequest, queryset: QuerySet[StripeEvent]) -> None:
+    def try_again(self, request: HttpRequest, queryset: QuerySet[StripeEvent]) -> HttpResponse | None:
         """Try the chosen events in the order in which they came, and say what became of each that fails."""
-        chosen = list(queryset.filter(handled_at=None).order_by("received_at")[: AT_ONCE + 1])
+        waiting = queryset.filter(handled_at=None).order_by("received_at")
+        if bulk.is_for_worker(request, waiting, AT_ONCE):
+            return bulk.begin(request, self, "try_again", waiting)
+        chosen = list(waiting)
         if not chosen:
             messages.info(request, "Those are handled already.")
-            return
-        if len(chosen) > AT_ONCE:
-            messages.error(request, f"Choose at most {AT_ONCE} events at a time.")
-            return
+            return None
         handled = 0
         for event in chosen:
             if acts.retry_event(actor=user_of(request), event=event):
@@ -133,3 +141,4 @@ class StripeEventAdmin(ReadOnlyAdmin):
                 messages.error(request, f"{event.type} {event.pk} failed again: {event.last_error}")
         if handled:
             messages.success(request, f"{handled} of {len(chosen)} events handled.")
+        return None

@@ -3,14 +3,15 @@
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import URLPattern, path
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
+from accounts.many_rows import ManyRows
 from accounts.read_only import ReadOnlyAdmin, change_url, link
-from billing.admin import columns
+from billing.admin import columns, imports
 from billing.admin.columns import person
-from billing.admin.imports import GrantImport
 from billing.models import CreditEntry, CreditGrant, CreditLine
 from kit.moments import moment
 
@@ -30,15 +31,17 @@ KINDS = {
 class CreditEntryAdmin(ReadOnlyAdmin):
     list_display = ["when", "whose", "kind_label", "amount", "balance_after", "because"]
     list_display_links = ["when"]
+    many_rows = ManyRows("created_at", sorted_by=("when",))
     linked_lookups = frozenset({"wallet__id__exact"})
     list_filter = ["kind", "created_at"]
     list_select_related = ["wallet__user", *CreditEntry.ABOUT]
     search_fields = ["=reference", "=wallet__user__email"]
     search_help_text = "A whole reference, or somebody's whole email address."
+    ordering = ["-created_at", "-id"]
     fields = ["whose", "kind", "amount", "balance_after", "because", "reference", "of", "created_at", "parts"]
     readonly_fields = ["whose", "because", "parts"]
 
-    @display(description="When", ordering="id")
+    @display(description="When", ordering="created_at")
     def when(self, entry: CreditEntry) -> SafeString:
         return moment(entry.created_at)
 
@@ -66,15 +69,21 @@ class CreditEntryAdmin(ReadOnlyAdmin):
 
 
 @admin.register(CreditGrant)
-class CreditGrantAdmin(GrantImport, ReadOnlyAdmin):
+class CreditGrantAdmin(ReadOnlyAdmin):
     list_display = ["created_at", "whose", "source", "remaining", "amount", "expires_at", "frozen"]
+    many_rows = ManyRows("created_at")
     list_filter = ["source", "created_at", "expires_at"]
     list_select_related = ["wallet__user"]
     search_fields = ["=wallet__user__email", "=dispute__stripe_id"]
     search_help_text = "Somebody's whole email address."
     fields = ["whose", "source", "remaining", "amount", "expires_at", "dispute", "created_at", "history"]
     readonly_fields = ["whose", "history"]
-    ordering = ["-id"]
+    ordering = ["-created_at", "-id"]
+    list_before_template = "admin/billing/creditgrant/ways.html"
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(lambda request: imports.page(self, request))
+        return [path("import/", view, name="billing_creditgrant_import"), *super().get_urls()]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[CreditGrant]:
         return columns.with_sight(super().get_queryset(request), request)
@@ -100,6 +109,7 @@ class CreditGrantAdmin(GrantImport, ReadOnlyAdmin):
 @admin.register(CreditLine)
 class CreditLineAdmin(ReadOnlyAdmin):
     list_display = ["id", "amount", "entry", "grant"]
+    many_rows = ManyRows("id")
     list_select_related = ["entry", "grant"]
     search_fields = ["=entry__reference"]
     ordering = ["-id"]

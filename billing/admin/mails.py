@@ -5,13 +5,15 @@ from functools import reduce
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import F, QuerySet
-from django.http import HttpRequest
+from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
+from django.http import HttpRequest, HttpResponse
 from django.utils.safestring import SafeString
 from unfold.decorators import action, display
 
+from accounts.many_rows import ManyRows, RecentValues
 from accounts.read_only import ReadOnlyAdmin, breakable, line, pretty
 from accounts.viewer import user_of
+from billing.admin import bulk
 from billing.admin.columns import person
 from billing.models import OutgoingMail
 from billing.outbox import rendering
@@ -42,13 +44,14 @@ class State(admin.SimpleListFilter):
 
 @admin.register(OutgoingMail)
 class OutgoingMailAdmin(ReadOnlyAdmin):
+    empty_words = "Each mail that this site sends is listed here, with what the mail server answered."
     list_display = ["created_at", "recipient", "kind", "state", "attempts", "error", "sent_at"]
-    list_filter = [State, "template", "created_at"]
+    many_rows = ManyRows("created_at", indexed=("state",))
+    list_filter = [State, ("template", RecentValues), "created_at"]
     list_select_related = ["wallet__user"]
-    list_disable_select_all = True
     search_fields = ["=reference", "=to", "=wallet__user__email"]
     search_help_text = "Somebody's whole email address, or a whole reference."
-    ordering = [F("failed_at").desc(nulls_last=True), "-id"]
+    ordering = [ExpressionWrapper(Q(failed_at=None), BooleanField()), "-created_at", "-id"]
     actions = ["send_again"]
     fields = [
         "recipient",
@@ -102,8 +105,10 @@ class OutgoingMailAdmin(ReadOnlyAdmin):
         return acts.may(user_of(request), "resend_mail")
 
     @action(description="Send again", permissions=["send_again"])
-    def send_again(self, request: HttpRequest, queryset: QuerySet[OutgoingMail]) -> None:
+    def send_again(self, request: HttpRequest, queryset: QuerySet[OutgoingMail]) -> HttpResponse | None:
         """Queue the chosen mails again that were given up; a worker sends them."""
+        if bulk.is_for_worker(request, queryset, AT_ONCE):
+            return bulk.begin(request, self, "send_again", queryset)
         chosen = list(queryset.filter(failed_at__isnull=False).select_related("wallet__user")[:AT_ONCE])
         actor, begun = user_of(request), 0
         for mail in chosen:
@@ -116,6 +121,7 @@ class OutgoingMailAdmin(ReadOnlyAdmin):
             messages.success(request, f"{begun} {'mail is' if begun == 1 else 'mails are'} on the way again.")
         else:
             messages.info(request, "None of those had failed: nothing was sent again.")
+        return None
 
 
 def _told(mail: OutgoingMail) -> str:

@@ -10,6 +10,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
+from accounts.many_rows import ManyRows, MoreThan, RecentValues, counted
 from accounts.read_only import ReadOnlyAdmin, change_url, line, link
 from billing import identity
 from billing.admin.columns import account_name, at_stripe, person, short, terms_of
@@ -54,9 +55,12 @@ class Back(admin.SimpleListFilter):
 
 @admin.register(Payment)
 class PaymentAdmin(ReadOnlyAdmin):
+    empty_words = "What people pay is listed here as soon as Stripe tells of it."
     list_display = ["created_at", "whose", "description", "paid", "sold", "refund", "dispute", "short_reference"]
+    many_rows = ManyRows("created_at", indexed=("dispute",), sorted_by=("short_reference",))
+    ordering = ["-created_at", "-id"]
     linked_lookups = frozenset({"wallet__id__exact"})
-    list_filter = [DisputeState, Back, "currency", "account", "created_at"]
+    list_filter = [DisputeState, Back, ("currency", RecentValues), "account", "created_at"]
     list_select_related = ["wallet__user", "account"]
     search_fields = ["=reference", "=payment_intent", "=wallet__user__email"]
     search_help_text = "A payment intent (pi_…), a reference (checkout:cs_…, invoice:in_…), or a whole email address."
@@ -144,6 +148,8 @@ class RefundState(admin.SimpleListFilter):
 
 @admin.register(StaffRefund)
 class StaffRefundAdmin(ReadOnlyAdmin):
+    empty_title = "No refunds yet"
+    empty_words = "Staff refund a payment on the page of the person who made it."
     """What staff paid back, or wanted to. A refund that was made in Stripe's dashboard is at its payment only."""
 
     list_display = ["created_at", "whose", "payment_link", "sum", "state", "why", "who"]
@@ -200,8 +206,10 @@ class StaffRefundAdmin(ReadOnlyAdmin):
 
 @admin.register(Dispute)
 class DisputeAdmin(ReadOnlyAdmin):
+    empty_title = "No disputes"
+    empty_words = "A payment that a bank questions is listed here, with the day by which Stripe wants an answer."
     list_display = ["created_at", "whose", "state", "why", "disputed", "payment_link", "closed_at"]
-    list_filter = [("closed_at", admin.EmptyFieldListFilter), "status", "created_at"]
+    list_filter = [("closed_at", admin.EmptyFieldListFilter), ("status", RecentValues), "created_at"]
     list_select_related = ["payment__wallet__user"]
     search_fields = ["=stripe_id", "=payment__payment_intent", "=payment__wallet__user__email"]
     fields = ["whose", "status", "reason", "disputed", "payment", "stripe_id", "created_at", "closed_at"]
@@ -253,7 +261,9 @@ class Life(admin.SimpleListFilter):
 @admin.register(Subscription)
 class SubscriptionAdmin(ReadOnlyAdmin):
     list_display = ["created_at", "whose", "plan", "pays", "gets", "state", "period_end", "ends"]
-    list_filter = [Life, "status", "plan", "account"]
+    many_rows = ManyRows("created_at")
+    ordering = ["-created_at", "-id"]
+    list_filter = [Life, ("status", RecentValues), "plan", "account"]
     list_select_related = ["wallet__user", "plan", "price"]
     search_fields = ["=stripe_id", "=wallet__user__email", "=wallet__customers__stripe_id"]
     search_help_text = "A subscription (sub_…), a customer (cus_…), or a whole email address."
@@ -311,6 +321,8 @@ class SubscriptionAdmin(ReadOnlyAdmin):
 @admin.register(Order)
 class OrderAdmin(ReadOnlyAdmin):
     list_display = ["created_at", "whose", "what", "terms", "status", "session"]
+    many_rows = ManyRows("created_at", sorted_by=("session",))
+    ordering = ["-created_at", "-id"]
     list_filter = ["status", "account", "created_at"]
     list_select_related = ["wallet__user", "plan", "pack", "price"]
     search_fields = ["=stripe_session_id", "=wallet__user__email"]
@@ -361,6 +373,8 @@ class StripeCustomerAdmin(ReadOnlyAdmin):
     """Who people are at Stripe: only customers that this site made."""
 
     list_display = ["created_at", "whose", "known_as", "short_id", "where", "gone_at"]
+    many_rows = ManyRows("created_at", sorted_by=("short_id",))
+    ordering = ["-created_at", "-id"]
     list_filter = [Gone, "account", "created_at"]
     list_select_related = ["wallet__user", "account"]
     search_fields = ["=stripe_id", "=wallet__user__email", "=email"]
@@ -393,12 +407,15 @@ class StripeCustomerAdmin(ReadOnlyAdmin):
 
 @admin.register(StripeAccount)
 class StripeAccountAdmin(ReadOnlyAdmin):
-    """The accounts at Stripe that this site sold through: the key in use opens one of them."""
+    """The accounts at Stripe that this site sold through: the key in use opens one of them.
 
-    list_display = ["name", "mode", "state", "customers", "payments", "created_at"]
+    No column is called as what leads there: Django would sort by it, and join all payments.
+    """
+
+    list_display = ["name", "mode", "state", "customers_kept", "payments_kept", "created_at"]
     list_display_links = ["name"]
-    fields = ["name", "mode", "state", "customers", "payments", "prices", "created_at"]
-    readonly_fields = ["name", "mode", "state", "customers", "payments", "prices"]
+    fields = ["name", "mode", "state", "customers_kept", "payments_kept", "prices_kept", "created_at"]
+    readonly_fields = ["name", "mode", "state", "customers_kept", "payments_kept", "prices_kept"]
     ordering = ["-id"]
 
     @display(description="Account", ordering="stripe_id")
@@ -414,17 +431,21 @@ class StripeAccountAdmin(ReadOnlyAdmin):
         return "In use" if account == identity.known() else "Earlier"
 
     @display(description="Customers")
-    def customers(self, account: StripeAccount) -> SafeString:
-        return _count(account.customers.count(), account, "stripecustomer")
+    def customers_kept(self, account: StripeAccount) -> SafeString:
+        return _count(account.customers.all(), account, "stripecustomer")
 
     @display(description="Payments")
-    def payments(self, account: StripeAccount) -> SafeString:
-        return _count(account.payments.count(), account, "payment")
+    def payments_kept(self, account: StripeAccount) -> SafeString:
+        return _count(account.payments.all(), account, "payment")
 
     @display(description="Prices")
-    def prices(self, account: StripeAccount) -> SafeString:
-        return _count(account.prices.count(), account, "price")
+    def prices_kept(self, account: StripeAccount) -> SafeString:
+        return _count(account.prices.all(), account, "price")
 
 
-def _count(count: int, account: StripeAccount, model: str) -> SafeString:
-    return link(f"{reverse(f'admin:billing_{model}_changelist')}?account__id__exact={account.pk}", f"{count:,}")
+def _count(rows: QuerySet[Any], account: StripeAccount, model: str) -> SafeString:
+    count = counted(rows)
+    return link(
+        f"{reverse(f'admin:billing_{model}_changelist')}?account__id__exact={account.pk}",
+        str(count) if isinstance(count, MoreThan) else f"{count:,}",
+    )

@@ -6,7 +6,9 @@ with ledger.books(wallet) as books:  # one transaction, the purse locked once, w
 
 from billing.ledger.books import Books, books, expire_due, write_off_expired
 from billing.ledger.claims import RETURNED_LATE
+from billing.ledger.mending import Figure, astray, mend, mendable
 from billing.ledger.settling import settle
+from billing.ledger.statement import knows
 from billing.ledger.wallets import BESIDE_A_KEY, keys_of, wallet_of, welcome
 from billing.models.credits import PERIOD_GRACE
 
@@ -15,9 +17,14 @@ __all__ = [
     "PERIOD_GRACE",
     "RETURNED_LATE",
     "Books",
+    "Figure",
+    "astray",
     "books",
     "expire_due",
     "keys_of",
+    "knows",
+    "mend",
+    "mendable",
     "settle",
     "wallet_of",
     "welcome",

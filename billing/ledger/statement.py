@@ -83,6 +83,11 @@ def entries_about(wallet: Wallet, reference: str) -> list[CreditEntry]:
     return list(own.union(ends, returns, all=True).order_by("id"))
 
 
+def knows(reference: str) -> bool:
+    """Tell whether there is an entry of this reference."""
+    return CreditEntry.objects.filter(reference=reference).exists()
+
+
 def cause_link(reference: str) -> str:
     """Return the address of what an entry's reference names, or "" where there is no page about it."""
     kind, id = reference.partition(":")[0], causes.id_of(reference)

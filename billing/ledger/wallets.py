@@ -11,6 +11,7 @@ from accounts import emails
 from accounts.models import ApiKey
 from billing.ledger.books import books
 from billing.models import CreditGrant, Plan, Wallet
+from billing.welcome import holding
 
 BESIDE_A_KEY = "user__wallet__plan"  # for `accounts.keys.verify`, so that `wallet_of` a key needs no query of its own
 
@@ -35,19 +36,40 @@ def keys_of(wallet: Wallet) -> QuerySet[ApiKey]:
 
 
 def welcome(wallet: Wallet) -> None:
-    """Grant the welcome credits, once for each mailbox, as soon as its owner has confirmed it. Idempotent."""
+    """Grant the welcome credits, once for each mailbox, as soon as its owner has confirmed it. Idempotent.
+
+    Whoever is not to have them has a `HeldWelcome` afterwards, which another address can end.
+    """
     if not settings.WELCOME_CREDITS or not emails.is_confirmed(wallet.user):
         return
-    mailbox = hashlib.sha256(emails.mailbox(wallet.user.email).encode()).hexdigest()
+    reference = "welcome:" + hashlib.sha256(emails.mailbox(wallet.user.email).encode()).hexdigest()
+    try:
+        _welcome(wallet, reference)
+    except (IntegrityError, _SomebodyElsesNow):  # which is seen now
+        _welcome(wallet, reference)
+
+
+class _SomebodyElsesNow(Exception):
+    """Another way to write the mailbox was welcomed at this moment: what was done for this one is undone."""
+
+
+def _welcome(wallet: Wallet, reference: str) -> None:
     with books(wallet) as opened:
-        if wallet.grants.filter(source=CreditGrant.Source.WELCOME).exists():
+        if wallet.grants.filter(source=CreditGrant.Source.WELCOME).exists() or holding.was_settled(wallet):
             return  # the same person under a new address
-        opened.grant(
+        mailbox_is_known = opened.entry(reference) is not None
+        if reason := holding.reason_not_to(wallet, mailbox_is_known=mailbox_is_known):
+            holding.hold_back(wallet, reason)
+            return
+        entry = opened.grant(
             credits=settings.WELCOME_CREDITS,
             source=CreditGrant.Source.WELCOME,
-            reference=f"welcome:{mailbox}",
+            reference=reference,
             cause="Welcome to " + settings.SITE_NAME,
         )
+        if entry.wallet_id != wallet.pk:
+            raise _SomebodyElsesNow
+        holding.settle(wallet)
 
 
 def _open(user_id: int) -> Wallet:
@@ -57,6 +79,7 @@ def _open(user_id: int) -> Wallet:
         with transaction.atomic():
             wallet = Wallet.objects.create(user=user, plan=free)
             welcome(wallet)
-    except IntegrityError:  # another request opened it first
-        pass
+    except IntegrityError:  # another request opened it first, or an account of the same mailbox was just welcomed
+        if not Wallet.objects.filter(user=user).exists():
+            return _open(user_id)
     return Wallet.objects.select_related("plan").get(user=user)

@@ -23,7 +23,10 @@ class AuditRecord(Written):
 
     class Meta:
         ordering = ["-id"]
-        indexes = [models.Index(fields=["actor", "created_at"], name="audit_actor_time")]
+        indexes = [
+            models.Index(fields=["actor", "created_at"], name="audit_actor_time"),
+            models.Index(fields=["created_at"], name="audit_created"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.action} by {self.actor}"

@@ -24,6 +24,7 @@ class CreditGrant(models.Model):
         PLAN = "plan", "Plan period"
         PACK = "pack", "Credit pack"
         STAFF = "staff", "Granted by staff"
+        CODE = "code", "Redeemed code"
 
     wallet = models.ForeignKey(Wallet, on_delete=models.PROTECT, related_name="grants")
     source = models.CharField(max_length=16, choices=Source)
@@ -55,6 +56,9 @@ class CreditGrant(models.Model):
         indexes = [
             models.Index(fields=["wallet", "expires_at", "id"], condition=Q(remaining__gt=0), name="grant_spendable"),
             models.Index(fields=["expires_at"], condition=Q(remaining__gt=0), name="grant_expiring"),
+            models.Index(fields=["created_at"], condition=Q(source="welcome"), name="grant_welcome"),
+            models.Index(fields=["created_at"], name="grant_created"),
+            models.Index(fields=["dispute"], condition=Q(dispute__isnull=False), name="grant_dispute"),
         ]
 
     def __str__(self) -> str:

@@ -73,6 +73,10 @@ class StripeCustomer(models.Model):
 
     class Meta:
         ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["created_at"], name="customer_created"),
+            models.Index(fields=["email"], name="customer_email"),
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["wallet", "account"], condition=Q(gone_at=None), name="customer_one_living_per_account"

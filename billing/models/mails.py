@@ -1,7 +1,7 @@
 """Mails on their way out."""
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import BooleanField, ExpressionWrapper, F, Q
 from django.utils import timezone
 
 from billing.models.wallets import Wallet
@@ -28,6 +28,11 @@ class OutgoingMail(models.Model):
         indexes = [
             models.Index(fields=["due_at"], condition=Q(sent_at=None, failed_at=None), name="mail_due"),
             models.Index(fields=["failed_at"], condition=Q(failed_at__isnull=False), name="mail_failed"),
+            models.Index(fields=["created_at"], name="mail_created"),
+            models.Index(
+                ExpressionWrapper(Q(failed_at=None), BooleanField()), F("created_at").desc(), name="mail_listed"
+            ),
+            models.Index(fields=["to"], condition=~Q(to=""), name="mail_to"),
         ]
 
     def __str__(self) -> str:

@@ -1,7 +1,7 @@
 """What Stripe told us: subscriptions, checkouts, payments, disputes, and its events as they came in."""
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import BooleanField, ExpressionWrapper, F, Q
 from django.utils import timezone
 
 from billing.models.catalogue import Pack, Plan
@@ -39,6 +39,7 @@ class Subscription(models.Model):
 
     class Meta:
         ordering = ["-created_at"]
+        indexes = [models.Index(fields=["created_at"], name="subscription_created")]
         constraints = [
             models.UniqueConstraint(
                 fields=["wallet", "account"],
@@ -88,6 +89,7 @@ class Order(models.Model):
 
     class Meta:
         ordering = ["-id"]
+        indexes = [models.Index(fields=["created_at"], name="order_created")]
         constraints = [
             models.UniqueConstraint(
                 fields=["wallet", "account"],
@@ -131,6 +133,11 @@ class Payment(models.Model):
 
     class Meta:
         ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["created_at", "currency", "amount"], name="payment_day"),
+            models.Index(fields=["account"], name="payment_account"),
+            models.Index(fields=["grant"], condition=Q(refunded__gt=0), name="payment_refunded"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.description}, {self.reference}"
@@ -175,7 +182,17 @@ class StripeEvent(models.Model):
 
     class Meta:
         ordering = ["-received_at"]
-        indexes = [models.Index(fields=["due_at"], condition=Q(handled_at=None), name="event_unhandled")]
+        indexes = [
+            models.Index(fields=["due_at"], condition=Q(handled_at=None), name="event_unhandled"),
+            models.Index(fields=["received_at"], name="event_received"),
+            models.Index(fields=["received_at"], condition=Q(handled_at=None), name="event_waiting"),
+            models.Index(
+                ExpressionWrapper(Q(handled_at=None), BooleanField()).desc(),
+                F("received_at").desc(),
+                name="event_listed",
+            ),
+            models.Index(fields=["type", "received_at"], name="event_type"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.type} {self.id}"

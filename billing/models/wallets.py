@@ -38,6 +38,7 @@ class Wallet(models.Model):
             ("retry_event", "Can try a Stripe event again"),
             ("assign_role", "Can give people a role"),
             ("resend_mail", "Can send a mail again that failed"),
+            ("repair_books", "Can bring kept figures in line with the ledger's entries"),
         ]
 
     def __str__(self) -> str:

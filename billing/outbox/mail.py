@@ -21,10 +21,13 @@ from billing.models import OutgoingMail, Wallet
 from billing.outbox import rendering
 from kit import due
 from kit.broker import tell_on_commit
+from kit.metrics import Counter
 from kit.pages import delete_by_pages
 from kit.threads import let_go
 
 log = logging.getLogger(__name__)
+
+SENT = Counter("reveweb_mails_total", "Mails that were tried.", "outcome")
 
 LEASE = timedelta(minutes=5)  # longer than EMAIL_TIMEOUT lets any attempt take
 # After each failed attempt; after the last one the mail is given up, about a day after it was queued.
@@ -73,7 +76,9 @@ def send(pk: int) -> bool:
         message.send()
     except Exception as error:
         _put_off(mail, error)
+        SENT.add(outcome="failed")
         return False
+    SENT.add(outcome="sent")
     content: dict[str, Any] = {"last_error": "", **({"context": {}} if rendering.is_secret(mail.template) else {})}
     if mail.wallet and mail.wallet.user.deleted_at:  # the last one, which says so, or one that was still on its way
         content = FORGOTTEN
@@ -97,6 +102,11 @@ def resend(mail: OutgoingMail) -> bool:
     if begun:
         tell_on_commit("billing.tasks.send_mail", mail.pk)
     return bool(begun)
+
+
+def give_up_all(words: str) -> int:
+    """Give up every mail that was still to go out, for the reason in `words`; return how many there were."""
+    return _unsent().update(failed_at=timezone.now(), claim="", last_error=words)
 
 
 def failed() -> QuerySet[OutgoingMail]:

@@ -23,6 +23,7 @@ PAGES = {
     "gallery": "gallery",
     "docs": "docs",
     "billing": "billing",
+    "webhooks": "webhooks",
     "account": "account",
 }
 

@@ -15,10 +15,12 @@ from billing.ledger import statement
 from billing.models import Order, Subscription
 from billing.pages import offers
 from billing.pages.wallet import wallet_of
+from billing.statements import figures
 from billing.stripe import checkout, customers, renewal
 from kit.text import hyphenated
 
 RECENT_PAYMENTS = 12
+MONTHS = 12  # whose statements are linked
 PORTAL = "Manage at Stripe"  # what the door to Stripe's portal is called
 
 PROBLEMS = {
@@ -60,6 +62,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         "payments": shown[:RECENT_PAYMENTS],
         "more_payments": len(shown) > RECENT_PAYMENTS,
         "history": statement.page(wallet, size=statement.RECENT),
+        "months": figures.months(wallet)[:MONTHS],
         "state": _state(subscription),
     }
     return render(request, "billing/overview.html", context)

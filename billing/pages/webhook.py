@@ -7,7 +7,7 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
 from billing import gateway
-from billing.stripe import inbox
+from billing.stripe import heard, inbox
 
 log = logging.getLogger(__name__)
 
@@ -20,8 +20,10 @@ def receive(request: HttpRequest) -> HttpResponse:
         event = gateway.verify_webhook(request.body, request.headers.get("Stripe-Signature", ""))
     except gateway.BadSignature as error:
         log.warning("A webhook was refused: %s", error)
+        heard.refused(request.headers.get("Stripe-Signature", ""))
         return JsonResponse(
             {"error": {"code": "bad_signature", "message": "The signature is not Stripe's."}}, status=400
         )
     inbox.store(event)
+    heard.accepted()
     return JsonResponse({"received": True})

@@ -21,7 +21,7 @@ from django.utils import timezone
 from accounts import keys, sessions
 from accounts.models import ApiKey, User
 from billing import ledger, patience
-from billing.errors import GrantedEnough, NothingToTake, SubscriptionDecides
+from billing.errors import AccountClosed, GrantedEnough, NothingToTake, SubscriptionDecides
 from billing.models import AuditRecord, CreditEntry, CreditGrant, OutgoingMail, Pack, Plan, StripeEvent, Wallet
 from billing.outbox import mail as mails
 from billing.staff import roles
@@ -51,6 +51,9 @@ class Act(StrEnum):
     RETRY = "Tried a Stripe event again"
     RESEND = "Sent a mail again"
     TAKE_OFF_EXPLORE = "Took an image off Explore"
+    KEEP_IMAGE = "Kept a reported image"
+    TAKE_DOWN = "Took an image down"
+    ALLOW_IMAGE = "Allowed an image again"
     ADD_PRODUCT = "Added to the catalogue"
     CHANGE_PRODUCT = "Changed the catalogue"
     ADD_MODEL = "Added a model"
@@ -64,6 +67,19 @@ class Act(StrEnum):
     ADD_ROUTE = "Added a route"
     CHANGE_ROUTE = "Changed a route"
     SET_PRICE = "Set the price of an image"
+    ADD_RULE = "Added a prompt rule"
+    CHANGE_RULE = "Changed a prompt rule"
+    PAUSE_INTAKE = "Paused intake"
+    RESUME_INTAKE = "Resumed intake"
+    MAKE_CODES = "Made codes"
+    STOP_CODES = "Switched codes off"
+    REPAIR = "Repaired the books"
+    RESEND_WEBHOOK = "Sent a webhook message again"
+    BEGIN_BULK = "Began an act on many"
+    PAUSE_BULK = "Paused an act on many"
+    RESUME_BULK = "Resumed an act on many"
+    CANCEL_BULK = "Cancelled an act on many"
+    END_BULK = "Finished an act on many"
 
 
 def may(actor: Actor, permission: str) -> bool:
@@ -96,7 +112,7 @@ def grant(
 ) -> CreditEntry:
     """Grant `credits`. Idempotent: the same `reference` returns the first entry and records nothing.
 
-    Raises GrantedEnough.
+    Raises AccountClosed, GrantedEnough.
     """
     _may_grant(actor, [wallet], credits)
     reason = _checked(reason)
@@ -116,7 +132,7 @@ def grant_many(
     """Grant `credits` to each of `accounts`, all or none, and return how many got them now.
 
     The sum counts against the actor's limit. Each account has its own reference under `reference`, so that a form sent
-    twice grants once. Raises GrantedEnough.
+    twice grants once. Raises AccountClosed, GrantedEnough.
     """
     ordered = sorted(accounts, key=lambda wallet: wallet.pk)  # two acts that overlap lock in the same order
     _may_grant(actor, ordered, credits * len(ordered))
@@ -308,6 +324,8 @@ def _grant(
     with ledger.books(wallet) as books:
         if known := books.entry(reference):
             return known, False
+        if User.objects.filter(pk=wallet.user_id).exclude(deleted_at=None).exists():
+            raise AccountClosed(f"The account of {wallet.user} was deleted.")
         entry = books.grant(
             credits=credits,
             source=CreditGrant.Source.STAFF,
@@ -336,8 +354,11 @@ def record(
     _record(actor, act, _checked(reason), wallet=wallet, before=before, after=after)
 
 
-def permitted(actor: Actor, permission: str, user: User, reason: str) -> str:
-    """Return the reason of an act of another module's on `user`, stripped. Raises PermissionDenied, ValueError."""
+def permitted(actor: Actor, permission: str, user: User | None, reason: str) -> str:
+    """Return the reason of an act of another module's, on `user` or on nobody, stripped.
+
+    Raises PermissionDenied, ValueError.
+    """
     _require(actor, permission, user)
     return _checked(reason)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db.models import Model, QuerySet
 
-from billing.models import AuditRecord, CreditEntry, Wallet
+from billing.models import AuditRecord, BulkLine, CreditEntry, Wallet
 
 WRITTEN: tuple[tuple[type[Model], tuple[str, ...]], ...] = (
     (AuditRecord, ("reason", "before", "after")),
@@ -25,6 +25,7 @@ def forget(wallet: Wallet, names: Iterable[str]) -> None:
             kept = {name: _without(named, value) for name, value in values.items()}
             if kept != values:
                 rows.filter(pk=row.pk).update(**kept)
+    BulkLine.objects.filter(user=wallet.user_id).update(label="[deleted]", values={}, words="")
 
 
 def _without(named: re.Pattern[str], value: Any) -> Any:

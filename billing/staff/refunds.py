@@ -128,6 +128,14 @@ def ask_due(limit: int = 20) -> None:
         ask(pk)
 
 
+def look_first() -> int:
+    """Have Stripe be asked whether it made those that wait for its answer, before it is asked to make them.
+
+    What our rows do not know may have been made, and Stripe forgets its keys after a day. Returns how many wait.
+    """
+    return StaffRefund.objects.filter(ASKED, attempts=0).update(attempts=1)
+
+
 @transaction.atomic
 def _on_record(actor: acts.Actor, payment: Payment, amount: int, reason: str, nonce: UUID) -> StaffRefund:
     payment = Payment.objects.select_for_update(of=("self",)).get(pk=payment.pk)

@@ -15,10 +15,12 @@ LOOK_AT_PEOPLE = {
     "accounts.view_user",
     "billing.view_wallet",
     "billing.view_auditrecord",
+    "billing.view_bulk",  # of the acts that one may do oneself
     "billing.view_creditentry",
     "billing.view_creditgrant",
     "billing.view_creditline",
     "billing.view_dispute",
+    "billing.view_heldwelcome",
     "billing.view_payment",
     "billing.view_staffrefund",
     "billing.view_outgoingmail",
@@ -26,12 +28,17 @@ LOOK_AT_PEOPLE = {
 }
 LOOK_AT_WORK = {
     "accounts.view_apikey",
+    "generator.view_apicall",
     "generator.view_generation",
+    "generator.view_pause",
     "generator.view_upstream",  # how each is doing; where it is and what it costs is seen with its routes
     "generator.view_upstreamtrouble",
+    "generator.view_webhookdelivery",
+    "generator.view_webhookendpoint",
 }
 LOOK_AT_COSTS = {
     "generator.view_imagemodel",
+    "generator.view_pause",
     "generator.view_price",
     "generator.view_route",
     "generator.view_upstream",
@@ -44,8 +51,17 @@ OPERATE = {
     "generator.add_route",
     "generator.change_route",
     "generator.add_price",
+    "generator.add_pause",
+    "generator.add_promptrule",
+    "generator.change_promptrule",
+    "generator.delete_pause",
+    "reveweb.view_alert",  # as the doctor: cures name hosts, ports and folders
 }
-MODERATE = {"generator.change_generation"}  # only: to take an image off Explore
+MODERATE = {
+    "generator.change_generation",  # only: to take an image off Explore
+    "generator.view_promptrule",
+    "generator.view_report",
+}
 LOOK_AT_STRIPE = {
     "billing.view_order",
     "billing.view_price",
@@ -62,7 +78,10 @@ FINANCE = {
     "billing.resend_mail",
     "billing.return_credit",
     "billing.change_limits",
+    "billing.manage_codes",
     "billing.retry_event",
+    "billing.view_codeoffer",
+    "billing.view_redemption",
     "billing.add_plan",
     "billing.change_plan",
     "billing.view_plan",
@@ -82,7 +101,7 @@ ROLES: dict[str, set[str]] = {
     | FINANCE
     | LOOK_AT_COSTS
     | OPERATE
-    | {"billing.suspend_user", "billing.assign_role"},
+    | {"billing.suspend_user", "billing.assign_role", "billing.repair_books"},
 }
 
 

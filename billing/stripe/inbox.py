@@ -12,9 +12,12 @@ from billing.models import StripeEvent
 from billing.shapes import Event
 from billing.stripe import events, record
 from kit import broker, due
+from kit.metrics import Counter
 from kit.pages import delete_by_pages
 
 log = logging.getLogger(__name__)
+
+HANDLED = Counter("reveweb_stripe_events_total", "Events of Stripe's that were tried.", "type", "outcome")
 
 LEASE = timedelta(minutes=2)  # how long one try may take before another worker may try
 LONGEST_PAUSE = timedelta(hours=1)
@@ -62,7 +65,9 @@ def handle(event_id: str) -> bool:
         log.warning("%s: %r, again in %s", event, error, pause)
         with contextlib.suppress(due.LostClaim):
             due.put_off(event, error, still=UNHANDLED, pause=pause)
+        HANDLED.add(type=event.type, outcome="failed")
         return False
+    HANDLED.add(type=event.type, outcome="handled")
     return True
 
 

@@ -1,4 +1,4 @@
-"""Money in templates."""
+"""Money, and what Stripe says of it, in templates."""
 
 from django import template
 
@@ -11,3 +11,9 @@ register = template.Library()
 def full(amount: int, currency: str) -> str:
     """`{{ payment.amount|money:payment.currency }}` → $9.00 USD"""
     return money.full(amount, currency)
+
+
+@register.filter
+def in_words(status: str) -> str:
+    """`{{ dispute.status|in_words }}` → Warning needs response"""
+    return status.replace("_", " ").capitalize()

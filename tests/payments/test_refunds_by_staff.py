@@ -139,6 +139,17 @@ def test_one_that_died_before_stripe_was_asked_goes_on(
     assert (paid_back(payment), StaffRefund.objects.get().status) == ([100], "made")
 
 
+def test_one_that_a_restored_copy_does_not_know_was_made_is_found_at_stripe(sam: User, payment: Payment) -> None:
+    asked = refund(sam, payment, 100)
+    # As the copy has it, which comes back after Stripe forgot the key.
+    unasked = {"status": "asked", "attempts": 0, "asked_at": None, "stripe_id": None, "ended_at": None}
+    StaffRefund.objects.update(**unasked, idempotency_key="forgotten", due_at=timezone.now())
+    assert refunds.look_first() == 1
+    refunds.ask_due()
+    assert paid_back(payment) == [100]
+    assert (StaffRefund.objects.get().status, StaffRefund.objects.get().stripe_id) == ("made", asked.stripe_id)
+
+
 def test_what_is_on_its_way_is_not_paid_back_again(sam: User, customer: Customer, payment: Payment) -> None:
     refund(sam, payment, 300)
     payment = Payment.objects.get()

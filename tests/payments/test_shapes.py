@@ -58,6 +58,7 @@ PUBLISHED: dict[type, tuple[type, str]] = {
     shapes.Dispute: (stripe.Dispute, "dispute"),
     shapes.EventData: (stripe.Event.Data, "notification_event_data"),
     shapes.Event: (stripe.Event, "event"),
+    shapes.WebhookEndpoint: (stripe.WebhookEndpoint, "webhook_endpoint"),
     shapes.Account: (stripe.Account, "account"),
     shapes.Customer: (stripe.Customer, "customer"),
     shapes.InvoiceSettings: (stripe.Customer.InvoiceSettings, "invoice_setting_customer_setting"),
@@ -69,7 +70,7 @@ PUBLISHED: dict[type, tuple[type, str]] = {
 }
 # What endive changed since the specification's dahlia: there it was always there.
 NEWER = {"Invoice.customer": ("string", "or null")}
-KINDS = {str: "string", int: "integer", bool: "boolean", dict: "object"}
+KINDS = {str: "string", int: "integer", bool: "boolean", dict: "object", list: "array"}
 Field = tuple[str, str]  # of which kind, and whether it is there "always", "or null" or "or absent"
 
 

@@ -42,6 +42,18 @@ def test_a_signed_event_is_kept_once_however_often_it_comes(client: Client, db: 
     assert StripeEvent.objects.count() == 1
 
 
+def test_two_secrets_are_good_while_one_takes_the_place_of_the_other(client: Client, db: None, settings: Any) -> None:
+    """The new one is the first; Stripe signs with either, or with both, until the old one is taken back."""
+    settings.STRIPE_WEBHOOK_SECRETS = ("whsec_new", "whsec_old")
+    payload = event(type="charge.succeeded")
+    new, old = (sign(payload, secret=f"whsec_{age}") for age in ("new", "old"))
+    both = f"{old},{new.partition(',')[2]}"
+    assert [post(client, payload, one) for one in (new, old, both)] == [200, 200, 200]
+    assert post(client, payload, sign(payload, secret="whsec_older")) == 400
+    settings.STRIPE_WEBHOOK_SECRETS = ("whsec_new",)
+    assert [post(client, payload, one) for one in (new, old, both)] == [200, 400, 200]
+
+
 @pytest.mark.parametrize(
     "signature",
     [

@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.models import User
 from billing import ledger
-from billing.errors import NothingToTake
+from billing.errors import AccountClosed, NothingToTake
 from billing.staff import acts
 
 
@@ -33,5 +33,7 @@ class Command(BaseCommand):
             entry = act(actor=None, wallet=wallet, credits=abs(credits), reason=reason, reference=reference)
         except NothingToTake:
             self.stdout.write("0")
+        except AccountClosed as error:
+            raise CommandError(str(error)) from None
         else:
             self.stdout.write(str(entry.balance_after))
