@@ -58,6 +58,16 @@ def ratio_of(body: dict[str, Any]) -> str:
     return ratio
 
 
+def seed_of(body: dict[str, Any]) -> str:
+    """Return the seed that is asked for, in text; "" for none. Raises Refusal."""
+    seed = body.get("seed")
+    if seed is None:
+        return ""
+    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**63:
+        raise invalid("seed must be a whole number, 0 or more.")
+    return str(seed)
+
+
 def text(body: dict[str, Any], field: str, *, most: int = MAX_PROMPT) -> str:
     """Return a field that is a text, "" where it is missing. Raises Refusal."""
     value = body.get(field)

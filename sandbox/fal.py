@@ -85,7 +85,7 @@ class Fal:
             source = self._jobs.sources.keep(asked.pictures(body["image_urls"], "image_urls"), keeps_shape=False)
         wanted = f"{shape[0]}x{shape[1]}" if isinstance(size, dict) else ""
         negative = asked.text(body, "negative_prompt")
-        return Order(prompt, mode, negative, nearest_ratio(*shape), wanted, source)
+        return Order(prompt, mode, negative, nearest_ratio(*shape), wanted, source, asked.seed_of(body))
 
     async def _status(self, request: Request) -> Response:
         job = self._found(request)

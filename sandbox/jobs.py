@@ -25,7 +25,10 @@ STATUS_SILENCE = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A validated request for one picture. `size` is "" for its ratio's usual one, `source` what `Sources` keeps."""
+    """A validated request for one picture. `size` is "" for its ratio's usual one, `source` what `Sources` keeps.
+
+    `seed` is a number in text, "" for none.
+    """
 
     prompt: str
     mode: Mode | None
@@ -33,6 +36,7 @@ class Order:
     aspect_ratio: str = "1:1"
     size: str = ""
     source: str = ""
+    seed: str = ""
 
 
 class Jobs:
@@ -75,6 +79,7 @@ class Jobs:
             seconds=self.settings.seconds,
             size=order.size,
             source=order.source,
+            seed=order.seed,
         )
         self.gallery.ready(job)
         return job

@@ -34,8 +34,15 @@ _ARTIST = {
     "aspect_ratio": {"allOf": [{"$ref": "#/components/schemas/aspect_ratio"}], "default": "1:1"},
     "image_input": {"type": "array", "items": _ADDRESS},
     "mask": _ADDRESS,
+    "seed": {"type": "integer"},
 }
-_PIXELS = {"prompt": _TEXT, "width": {"type": "integer"}, "height": {"type": "integer"}, "image": _ADDRESS}
+_PIXELS = {
+    "prompt": _TEXT,
+    "width": {"type": "integer"},
+    "height": {"type": "integer"},
+    "image": _ADDRESS,
+    "seed": {"type": "integer"},
+}
 _REFUSED: dict[Mode | None, tuple[int, str, str]] = {
     Mode.ERROR500: (500, "Internal server error", "Something went wrong on our side."),
     Mode.UNAUTHORIZED: (401, "Unauthenticated", "You did not pass a valid authentication token"),
@@ -135,7 +142,7 @@ class Replicate:
                 ratio = nearest_ratio(*shape_of(pictures[0]))
         elif size:
             ratio = nearest_ratio(given["width"], given["height"])
-        return Order(prompt, mode, negative, ratio, size, source)
+        return Order(prompt, mode, negative, ratio, size, source, asked.seed_of(given))
 
     def _picture(self, value: object) -> bytes:
         kept = self._files.get(value.rpartition("/")[2]) if isinstance(value, str) and len(value) < 300 else None

@@ -58,7 +58,7 @@ class Reve:
         body = await asked.json_of(request)
         prompt = asked.prompt_of(body)
         mode = asked.mode_for(prompt, self._jobs.settings.fail)
-        order = Order(prompt, mode, asked.text(body, "negative_prompt"), asked.ratio_of(body))
+        order = Order(prompt, mode, asked.text(body, "negative_prompt"), asked.ratio_of(body), seed=asked.seed_of(body))
         return await self._submitted(request, order, body)
 
     async def _edit(self, request: Request) -> Response:
@@ -74,7 +74,9 @@ class Reve:
             ratio = asked.ratio_of(body)
             size = "x".join(map(str, SIZES[ratio]))
         negative = asked.text(body, "negative_prompt")
-        return await self._submitted(request, Order(prompt, mode, negative, ratio, size, source), body)
+        return await self._submitted(
+            request, Order(prompt, mode, negative, ratio, size, source, asked.seed_of(body)), body
+        )
 
     async def _remix(self, request: Request) -> Response:
         self._begin(request)
@@ -85,7 +87,8 @@ class Reve:
             raise asked.invalid(f"images must be at most {MOST_IMAGES}.")
         source = await run_in_threadpool(self._jobs.sources.keep, pictures, keeps_shape=False)
         mode = asked.mode_for(prompt, self._jobs.settings.fail)
-        order = Order(prompt, mode, asked.text(body, "negative_prompt"), asked.ratio_of(body), source=source)
+        negative, seed = asked.text(body, "negative_prompt"), asked.seed_of(body)
+        order = Order(prompt, mode, negative, asked.ratio_of(body), source=source, seed=seed)
         return await self._submitted(request, order, body)
 
     def _begin(self, request: Request) -> None:

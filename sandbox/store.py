@@ -23,15 +23,17 @@ CREATE TABLE IF NOT EXISTS job (
     created_at REAL NOT NULL,
     ready_at REAL NOT NULL,
     size TEXT NOT NULL DEFAULT '',
-    source TEXT NOT NULL DEFAULT ''
+    source TEXT NOT NULL DEFAULT '',
+    seed TEXT NOT NULL DEFAULT ''
 );
 CREATE INDEX IF NOT EXISTS job_created_at ON job (created_at);
 """
 VARIATIONS = 4  # few, because each is drawn once and then kept
 
-_LATER = ("size", "source")  # columns that the files of before are without
+_LATER = ("size", "source", "seed")  # columns that the files of before are without
 _SELECT = (
-    "SELECT rowid, id, prompt, negative_prompt, aspect_ratio, mode, image, created_at, ready_at, size, source FROM job "
+    "SELECT rowid, id, prompt, negative_prompt, aspect_ratio, mode, image, created_at, ready_at, size, source, seed "
+    "FROM job "
 )
 
 
@@ -40,7 +42,8 @@ class Job:
     """One accepted generation. Times are Unix seconds; `image` is the unguessable name under /cdn/.
 
     `size` is "" for the ratio's usual one, as `1536x1024` otherwise; `source` is what `Sources` keeps for an edit or a
-    remix. `variation` counts round from job to job, so that one prompt asked for again gives another picture.
+    remix. `variation` counts round from job to job, so that one prompt asked for again gives another picture; with a
+    seed it follows from that alone.
     """
 
     id: str
@@ -89,6 +92,7 @@ class Store:
         seconds: float,
         size: str = "",
         source: str = "",
+        seed: str = "",
     ) -> Job:
         """Accept one generation that takes `seconds` from `now`."""
         job = Job(
@@ -104,7 +108,7 @@ class Store:
             source=source,
         )
         row = self._db.execute(
-            "INSERT INTO job VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO job VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 job.id,
                 prompt,
@@ -116,9 +120,10 @@ class Store:
                 job.ready_at,
                 size,
                 source,
+                seed,
             ),
         )
-        return replace(job, variation=_variation(row.lastrowid or 1))
+        return replace(job, variation=_variation(row.lastrowid or 1, seed))
 
     def by_id(self, job_id: str) -> Job | None:
         """Return the job with this id."""
@@ -142,12 +147,12 @@ class Store:
         return _job(row) if row else None
 
 
-def _variation(rowid: int) -> int:
-    return (rowid - 1) % VARIATIONS
+def _variation(rowid: int, seed: str) -> int:
+    return VARIATIONS + int(seed) if seed else (rowid - 1) % VARIATIONS
 
 
-def _job(row: tuple[int, str, str, str, str, str, str, float, float, str, str]) -> Job:
-    rowid, job_id, prompt, negative_prompt, aspect_ratio, mode, image, created_at, ready_at, size, source = row
+def _job(row: tuple[int, str, str, str, str, str, str, float, float, str, str, str]) -> Job:
+    rowid, job_id, prompt, negative_prompt, aspect_ratio, mode, image, created_at, ready_at, size, source, seed = row
     known = Mode(mode) if mode in set(Mode) else None
     return Job(
         job_id,
@@ -158,7 +163,7 @@ def _job(row: tuple[int, str, str, str, str, str, str, float, float, str, str]) 
         image,
         created_at,
         ready_at,
-        _variation(rowid),
+        _variation(rowid, seed),
         size,
         source,
     )

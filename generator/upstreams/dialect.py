@@ -5,13 +5,17 @@ says onto `Job` and the tree in `errors`, and raises nothing else. One call is o
 give several: each settles, and goes elsewhere, alone.
 """
 
+import contextlib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from generator.models import Operation
 from generator.models import Picture as Picture  # dialects know it from here
+from generator.upstreams.errors import Gone
 from generator.upstreams.transport import Access, Transport
+
+NO_JOB = "00000000-0000-0000-0000-000000000000"  # an id that no job has
 
 
 @dataclass(frozen=True)
@@ -20,7 +24,8 @@ class Order:
 
     `size` and `quality` are "" where the model offers no choice, `model` is the upstream's own name for it, "" for its
     usual one. `inputs` are one picture for an edit, one to six for a remix; `mask` is white where an edit may change
-    something. `key` is the same however often this order is sent, for protocols whose upstream honours that.
+    something. The same `seed` is to give the same picture. `key` is the same however often this order is sent, for
+    protocols whose upstream honours that.
     """
 
     prompt: str
@@ -32,6 +37,7 @@ class Order:
     model: str = ""
     inputs: tuple[Picture, ...] = ()
     mask: Picture | None = None
+    seed: int | None = None
     key: str = ""
 
 
@@ -77,6 +83,7 @@ class Capabilities:
     operations: frozenset[Operation]
     is_synchronous: bool = False  # the answer to a submission is the picture
     takes_mask: bool = False
+    takes_seed: bool = False
     can_cancel: bool = False
     tells_balance: bool = False
     honours_keys: bool = False  # an order that is sent twice under one key is taken once
@@ -105,6 +112,11 @@ class Dialect(ABC):
     async def balance(self) -> Balance | None:
         """Ask what is left of the operator's funds; None where that is not told. Raises every UpstreamError."""
         return None
+
+    async def greet(self) -> None:
+        """Ask something that costs nothing: whether our key is taken. Raises every UpstreamError but Gone."""
+        with contextlib.suppress(Gone):
+            await self.poll(NO_JOB)
 
     async def download(self, url: str) -> bytes:
         """Fetch a picture of at most `IMAGE_MAX_BYTES`. Raises BadImage, ImageUnreachable."""

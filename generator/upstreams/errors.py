@@ -9,6 +9,8 @@ UpstreamError
 ├─ OperatorTrouble        401, 402, 403: our own key or credit there; `kind` tells which. The job was not accepted
 └─ Gone                   404: it does not know what we ask about
 
+Apart from it is NotBegun: the process ends, and no upstream has anything to do with it.
+
 Each dialect maps its own words onto it, and nothing else reads those. Messages hold only what `words` lets through.
 """
 
@@ -45,6 +47,10 @@ class Busy(NotAccepted):
 
 class Unclear(UpstreamError):
     """No usable answer: the upstream may or may not have done what we asked."""
+
+
+class NotBegun(Exception):
+    """This process ends, and nothing of the job was sent: no upstream has anything to do with it."""
 
 
 class PromptRefused(UpstreamError):

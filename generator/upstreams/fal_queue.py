@@ -10,6 +10,7 @@ call a shape or a picture, so each is sent under the names that most of them rea
 A job's id here is its path there, as `fal-ai/flux/requests/764cabcf…`: the app is in nothing else that is kept.
 """
 
+import contextlib
 import re
 from typing import Any
 
@@ -17,7 +18,7 @@ import httpx
 
 from generator.models import Operation
 from generator.upstreams import asking, pictures, words
-from generator.upstreams.dialect import Capabilities, Dialect, Job, Order
+from generator.upstreams.dialect import NO_JOB, Capabilities, Dialect, Job, Order
 from generator.upstreams.errors import (
     BadInput,
     Gone,
@@ -43,7 +44,7 @@ class _Ended(Unclear):
 class FalQueue(Dialect):
     """`POST /{model}`, then `GET` and `PUT` below `/{app}/requests/{id}`."""
 
-    can = Capabilities(operations=frozenset(Operation), takes_mask=True, can_cancel=True)
+    can = Capabilities(operations=frozenset(Operation), takes_mask=True, takes_seed=True, can_cancel=True)
 
     def __init__(self, access: Access) -> None:
         self.http = Transport(access, authorization="Key {key}", meaning=self._meaning)
@@ -85,6 +86,10 @@ class FalQueue(Dialect):
         except (BadInput, _Ended) as failed:
             return self._failed(job_id, failed.words)
         return await self._drawn(job_id, result)
+
+    async def greet(self) -> None:
+        with contextlib.suppress(Gone, BadInput):
+            await self._look(f"/fal-ai/flux/requests/{NO_JOB}/status")
 
     async def cancel(self, job_id: str) -> bool:
         path = _path(job_id)
@@ -179,6 +184,8 @@ def _body(order: Order) -> dict[str, Any]:
         body["resolution"] = order.size
     if order.quality:
         body["quality"] = order.quality
+    if order.seed is not None:
+        body["seed"] = order.seed
     given = [pictures.data_url(each) for each in order.inputs]
     if given:
         body["image_urls"] = given

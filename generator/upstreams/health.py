@@ -285,7 +285,7 @@ def standing() -> list[Standing]:
     upstreams = list(Upstream.objects.all())
     _asked["at"] = float("-inf")
     refresh(upstream.pk for upstream in upstreams)
-    drawing = Attempt.objects.filter(state__in=Attempt.ALIVE, generation__unstored_since=None)
+    drawing = Attempt.objects.alive().filter(generation__unstored_since=None)
     alive = drawing.order_by().values_list("upstream").annotate(Count("pk"))
     in_flight = dict(alive)
     return [_standing_of(upstream, in_flight.get(upstream.pk, 0)) for upstream in upstreams]

@@ -7,6 +7,7 @@ another. So an order that is refused for `response_format` or `size` alone goes 
 the model that OpenAI draws with; what a model was found to take is remembered.
 """
 
+import contextlib
 import re
 from dataclasses import dataclass, replace
 from typing import Any
@@ -72,6 +73,10 @@ class OpenAIImages(Dialect):
 
     async def poll(self, job_id: str) -> Job:
         raise Gone("it knows no jobs: the answer to a submission is the picture")
+
+    async def greet(self) -> None:
+        with contextlib.suppress(Gone):  # by a server that draws and lists nothing
+            await self.http.look(f"{self._root}/models")
 
     async def _send(self, order: Order, habits: _Habits) -> Any:
         fields: dict[str, Any] = {"prompt": asking.whole_prompt(order), "n": 1}

@@ -106,3 +106,9 @@ def _made_from(upstream: Upstream) -> tuple[object, ...]:
         upstream.secret or settings.UPSTREAM_API_KEY,
         upstream.timeout_seconds,
     )
+
+
+def takes_seed(dialect: str) -> bool:
+    """Tell whether upstreams that speak this protocol can be told a seed."""
+    known = DIALECTS.get(dialect)
+    return known is not None and known.can.takes_seed

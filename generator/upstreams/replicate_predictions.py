@@ -59,7 +59,7 @@ class _Model:
 class ReplicatePredictions(Dialect):
     """A prediction is one image."""
 
-    can = Capabilities(operations=frozenset(Operation), takes_mask=True, can_cancel=True)
+    can = Capabilities(operations=frozenset(Operation), takes_mask=True, takes_seed=True, can_cancel=True)
 
     def __init__(self, access: Access) -> None:
         self.http = Transport(access, meaning=lambda status, data: asking.meaning(self.http, status, data))
@@ -128,6 +128,10 @@ class ReplicatePredictions(Dialect):
         for name, wanted in (("resolution", order.size), ("size", order.size), ("quality", order.quality)):
             if wanted and name in known and name not in given:
                 given[name] = wanted
+        if order.seed is not None:
+            if fields is not None and "seed" not in fields:
+                raise BadInput("This model takes no seed.")
+            given["seed"] = order.seed
         for name, picture in _places(order, known).items():
             many = isinstance(picture, tuple)
             sent = [await self._sent(each) for each in (picture if isinstance(picture, tuple) else (picture,))]

@@ -28,10 +28,11 @@ _ENDPOINTS = {Operation.CREATE: "generate", Operation.EDIT: "edit", Operation.RE
 class ReveArt(Dialect):
     """`POST /v1/reve-image/generate`, `/edit` or `/remix`, and `GET /v1/reve-image/status/{id}`; always asynchronous.
 
-    The document knows the first and the last alone, and no way to cancel.
+    The document knows the first and the last alone, no seed, and no way to cancel. A seed goes to another reveweb, for
+    only a model that the operator says has one is ever asked with it.
     """
 
-    can = Capabilities(operations=frozenset(Operation), takes_mask=True)
+    can = Capabilities(operations=frozenset(Operation), takes_mask=True, takes_seed=True)
 
     def __init__(self, access: Access) -> None:
         self.http = Transport(access, meaning=self._meaning)
@@ -66,7 +67,7 @@ class ReveArt(Dialect):
         param = error.get("param")
         if param == "model":
             return OperatorTrouble(f"{status}: {self.http.said(data)}", Kind.NOT_FOUND)
-        if param in ("aspect_ratio", "size", "quality", "image", "images", "mask"):
+        if param in ("aspect_ratio", "size", "quality", "seed", "image", "images", "mask"):
             return BadInput(self.http.said(data))
         return None
 
@@ -107,6 +108,8 @@ def _body(order: Order) -> dict[str, Any]:
         body["images"] = [pictures.data_url(each) for each in order.inputs]
     if order.mask is not None:
         body["mask"] = pictures.data_url(order.mask)
+    if order.seed is not None:
+        body["seed"] = order.seed
     chosen = {"model": order.model, "size": order.size, "quality": order.quality}
     return {name: value for name, value in (body | chosen).items() if value != ""}
 

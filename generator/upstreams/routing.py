@@ -177,7 +177,7 @@ def _room_at(limited: list[Upstream]) -> dict[int, int]:
     pks = [upstream.pk for upstream in limited]
     rows = list(Upstream.objects.select_for_update().filter(pk__in=pks).order_by("pk"))
     attempts = Attempt.objects.filter(upstream__in=pks).order_by()
-    drawing = attempts.filter(state__in=Attempt.ALIVE, generation__unstored_since=None)  # others wait for storage
+    drawing = attempts.alive().filter(generation__unstored_since=None)  # others wait for storage
     there = dict(drawing.values_list("upstream").annotate(Count("pk")))
     lately = attempts.filter(started_at__gt=timezone.now() - MINUTE)
     sent = dict(lately.values_list("upstream").annotate(Count("pk")))

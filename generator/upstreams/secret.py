@@ -8,21 +8,17 @@ What `Upstream.secret` holds is one of
 Nothing but `reveal` gives a key back, and only a dialect needs it.
 """
 
-import base64
 import os
 import re
-from functools import lru_cache
 
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
 
 from generator.upstreams.errors import Kind, OperatorTrouble
+from kit.sealed import Seal, Unsealable
 
 ENV = "env:"
 MOST = 2000  # characters of a key
-_PURPOSE = b"reveweb: the keys of upstreams"
+_SEAL = Seal(b"reveweb: the keys of upstreams")
 _NAME = re.compile(r"[A-Z][A-Z0-9_]*")
 _KEY = re.compile(r"[!-~]+")  # as it goes into a header
 # What opens something of ours beside the settings that were read: for libraries, or for a service not in use just now.
@@ -50,7 +46,7 @@ def seal(key: str) -> str:
         return key
     if len(key) > MOST or not _KEY.fullmatch(key):
         raise ValueError(f"A key has at most {MOST:,} characters, letters, digits and signs of ASCII without blanks.")
-    return _box().encrypt(key.encode()).decode()
+    return _SEAL.close(key)
 
 
 def reveal(stored: str) -> str:
@@ -66,8 +62,8 @@ def reveal(stored: str) -> str:
             raise NoKey(f"The variable {name} of the environment holds no key: it has blanks, or more than ASCII.")
         return value
     try:
-        return _box().decrypt(stored.encode()).decode()
-    except (InvalidToken, ValueError):
+        return _SEAL.open(stored)
+    except Unsealable:
         raise NoKey(
             "Its key was sealed under a SECRET_KEY that is neither the present one nor in SECRET_KEY_FALLBACKS. "
             "Add that one there, or set the key again."
@@ -94,13 +90,7 @@ def told(stored: str) -> str:
 
 def is_newest(stored: str) -> bool:
     """Tell whether SECRET_KEY_FALLBACKS may go as far as this one needs it."""
-    if not stored or stored.startswith(ENV):
-        return True
-    try:
-        _fernet(settings.SECRET_KEY).decrypt(stored.encode())
-    except (InvalidToken, ValueError):
-        return False
-    return True
+    return not stored or stored.startswith(ENV) or _SEAL.is_newest(stored)
 
 
 def reseal(stored: str) -> str:
@@ -118,13 +108,3 @@ def _wrong_name(name: str) -> str:
     if not os.environ.get(name, "").strip():
         return f"The environment has no variable {name}, or it is blank. It is read when a process starts."
     return ""
-
-
-def _box() -> MultiFernet:
-    return MultiFernet([_fernet(secret) for secret in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)])
-
-
-@lru_cache(maxsize=16)
-def _fernet(secret: str) -> Fernet:
-    key = HKDF(algorithm=SHA256(), length=32, salt=None, info=_PURPOSE).derive(secret.encode())
-    return Fernet(base64.urlsafe_b64encode(key))

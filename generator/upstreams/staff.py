@@ -6,6 +6,7 @@ a reason that is empty or too long.
 """
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -22,6 +23,7 @@ from generator.models import (
     ImageModel,
     Operation,
     Price,
+    PromptRule,
     Route,
     Upstream,
     UpstreamTrouble,
@@ -29,17 +31,19 @@ from generator.models import (
 from generator.upstreams import secret, trouble
 from kit import wakeups
 
-Row = ImageModel | Upstream | Route
+Row = ImageModel | Upstream | Route | PromptRule
 ACTS: dict[type[Row], tuple[Act, Act]] = {
     ImageModel: (Act.ADD_MODEL, Act.CHANGE_MODEL),
     Upstream: (Act.ADD_UPSTREAM, Act.CHANGE_UPSTREAM),
     Route: (Act.ADD_ROUTE, Act.CHANGE_ROUTE),
+    PromptRule: (Act.ADD_RULE, Act.CHANGE_RULE),
 }
 # What other rows, keys of health and people's programs know them by.
 FIXED: dict[type[Row], tuple[str, ...]] = {
     ImageModel: (),
     Upstream: ("slug",),
     Route: ("model_id", "operation", "upstream_id"),
+    PromptRule: (),
 }
 
 
@@ -190,7 +194,7 @@ def is_used(model: ImageModel) -> bool:
 
 def waiting(models: Iterable[ImageModel] | None = None) -> int:
     """Count the images that are not drawn yet: of some models, or of all."""
-    unfinished = Generation.objects.filter(status__in=Generation.UNFINISHED)
+    unfinished = Generation.objects.real().unfinished()
     if models is None:
         return unfinished.count()
     chosen = list(models)
@@ -219,7 +223,7 @@ def _require(actor: Actor, permission: str) -> None:
 def _values(row: Row) -> dict[str, Any]:
     """Return what a record may hold of a row; of its key only where that comes from."""
     values = {
-        field.name: getattr(row, field.attname)
+        field.name: value.isoformat() if isinstance(value := getattr(row, field.attname), datetime) else value
         for field in row._meta.concrete_fields
         if field.name not in ("id", "secret")
     }

@@ -13,6 +13,7 @@ import re
 import ssl
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
@@ -57,6 +58,8 @@ MAX_ANSWER_BYTES = 1024 * 1024
 MAX_REDIRECTS = 3
 ID_MAX_LENGTH = 255
 URL_MAX_LENGTH = 4096
+# Asked before the first byte of a job leaves: what it raises is raised, and nothing of the job was sent.
+before_sending: ContextVar[Callable[[], None]] = ContextVar("before_sending", default=lambda: None)
 # What a protocol reads in an error's status and JSON; None where it is what all protocols mean by it.
 Meaning = Callable[[int, Any], UpstreamError | None]
 # What httpx and what lies below it raise when an answer is none.
@@ -104,7 +107,7 @@ class Transport:
             httpx.AsyncClient(
                 base_url=access.base_url,
                 headers={**common, **known_by, **(headers or {})},
-                transport=Places(_connection, most=most, kept=KEPT_CONNECTIONS),
+                transport=Places(_connection, most=most, kept=KEPT_CONNECTIONS, seconds=KEPT_SECONDS),
                 trust_env=False,
             )
             for most in (SUBMIT_CONNECTIONS, LOOK_CONNECTIONS)
@@ -136,14 +139,16 @@ class Transport:
     async def submit(self, path: str, *, most: int = MAX_ANSWER_BYTES, **options: Any) -> Any:
         """POST a job and return the JSON of a good answer of at most `most` bytes. `options` are httpx's.
 
-        Raises every UpstreamError, NotAccepted where no byte of it was sent. What is Gone here is an address or a model
-        that the upstream does not have.
+        Raises every UpstreamError, NotAccepted where no byte of it was sent, and what `before_sending` does. What is
+        Gone here is an address or a model that the upstream does not have.
         """
         is_sent = False
 
         async def watch(event: str, details: dict[str, Any]) -> None:
             nonlocal is_sent
-            is_sent = is_sent or ".send_request_headers." in event
+            if not is_sent and ".send_request_headers." in event:
+                before_sending.get()()
+                is_sent = True
 
         options["extensions"] = {"trace": watch}
         try:

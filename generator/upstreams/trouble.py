@@ -99,7 +99,7 @@ def current(upstream: Upstream) -> UpstreamTrouble | None:
     What was met with another address or another key is over, and that is put down.
     """
     trouble = all_current().get(upstream.slug)
-    if trouble and trouble.access and trouble.access != access_of(upstream):
+    if trouble and trouble.access and not _is_access_of(trouble.access, upstream):
         log.warning("%s has another address or key, and is tried anew", upstream.slug)
         put_back(upstream.slug)
         return None
@@ -126,13 +126,23 @@ def is_untried(trouble: UpstreamTrouble) -> bool:
 
 
 def access_of(upstream: Upstream) -> str:
-    """Return a digest of an upstream's address and key; "" where that is not to be had."""
+    """Return a digest of an upstream's address and key, under the present SECRET_KEY."""
+    return _access_under(str(settings.SECRET_KEY), upstream)
+
+
+def _is_access_of(kept: str, upstream: Upstream) -> bool:
+    """Tell whether a digest is of the address and key that it has now, also under a former SECRET_KEY."""
+    secrets = (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)
+    return any(hmac.compare_digest(kept, _access_under(one, upstream)) for one in secrets)
+
+
+def _access_under(secret_key: str, upstream: Upstream) -> str:
     try:
         key = secret.reveal(upstream.secret)
     except OperatorTrouble:
         key = ""
     told = "\0".join([upstream.dialect, upstream.base_url or str(settings.REVE_API_URL), key])
-    return hmac.digest(settings.SECRET_KEY.encode(), told.encode(), "sha256").hex()
+    return hmac.digest(secret_key.encode(), told.encode(), "sha256").hex()
 
 
 def forget() -> None:

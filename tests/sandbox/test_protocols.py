@@ -131,7 +131,14 @@ def test_fals_job_is_below_its_app(sandbox: Sandbox) -> None:
 def test_replicate_tells_what_a_model_takes_and_takes_no_more(sandbox: Sandbox) -> None:
     at = "/replicate/v1/models/sandbox/artist"
     schemas = sandbox.client.get(at).json()["latest_version"]["openapi_schema"]["components"]["schemas"]
-    assert set(schemas["Input"]["properties"]) == {"prompt", "negative_prompt", "aspect_ratio", "image_input", "mask"}
+    assert set(schemas["Input"]["properties"]) == {
+        "prompt",
+        "negative_prompt",
+        "aspect_ratio",
+        "image_input",
+        "mask",
+        "seed",
+    }
     refused = sandbox.client.post(f"{at}/predictions", json={"input": {"prompt": "a", "width": 512}})
     assert (refused.status_code, "width is not allowed" in refused.json()["detail"]) == (422, True)
 
