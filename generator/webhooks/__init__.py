@@ -1,0 +1,1 @@
+"""Webhooks: telling accounts that their images have ended. `jobs.announcements` puts down what this room sends."""
