@@ -2,28 +2,44 @@
 
 GeneratorError
 ├─ OutOfCredits            the balance does not cover the image
-├─ KeyLimitReached         the API key has spent what it may in a month
+├─ KeyLimitReached         the API key has spent what it may in a day, a month or in all; or a browser token did
 ├─ TooManyAtOnce           as many unfinished images as the plan allows
 ├─ RateLimited             too many requests; carries when to come back
 ├─ LimiterUnavailable      the rate limiter's server cannot be reached
 ├─ UploadsFull             the account keeps as many uploads as it may
 ├─ UpstreamPaused          the upstream draws for nobody until its operator has mended something
+├─ IntakePaused            the operator has nothing new taken on; carries what they say, and until when
 ├─ InvalidRequest          a field asks for what cannot be; carries which one, and why
 │  ├─ NotOffered           no model does that, or not in that shape, size or quality
+│  ├─ ModelNotAllowed      the API key may not use that model
+│  ├─ PromptNotAllowed     the prompt breaks a rule of the operator's
 │  ├─ InputGone            a picture that it was to be made from is not there any more
 │  └─ PictureRefused       a picture that it was to be made from is none, or is not to be had
 ├─ BrokenForm              a body that says it is a form with files is none
 ├─ IdempotencyConflict     the same Idempotency-Key came with another body
 ├─ UploadNotFound          no such upload of this account
+├─ NotFinished             an image that is on its way cannot be deleted
 └─ GenerationNotFound      no such generation of this account
+
+TooManyParts               usage is asked for in more parts than one answer has
+
+ForcedBreakdown            a test key asked to see what a bug of ours looks like
 
 BadImage                   what is offered as an image is none that we keep
 ├─ OddSize                 … for it has too few pixels, too many, or too many bytes
 ├─ NotFetched              … for it is not to be had from where its caller says that it is
 └─ ImageUnreachable        … or cannot be fetched just now
+
+WebhookError               what keeps somebody from changing where they are told of their images
+├─ TooManyEndpoints        the account has as many endpoints as it may
+└─ EndpointNotFound        no such endpoint of this account
 """
 
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+CapPeriod = Literal["day", "month", "lifetime", "token"]  # what a cap on credits holds for
 
 
 class GeneratorError(Exception):
@@ -50,13 +66,26 @@ class OutOfCredits(GeneratorError):
 
 
 class KeyLimitReached(GeneratorError):
-    """The API key has spent its `cap` of credits this month, and a `balance` is left; nothing was charged."""
+    """The API key has spent its `cap` of credits of a period, and a `balance` is left; nothing was charged.
 
-    def __init__(self, *, cap: int, rate: RateLimit, balance: int) -> None:
-        super().__init__(f"{cap} credits a month")
+    The next period begins at `resets_at`; None: there is none.
+    """
+
+    def __init__(
+        self,
+        *,
+        cap: int,
+        rate: RateLimit,
+        balance: int,
+        period: CapPeriod = "month",
+        resets_at: datetime | None = None,
+    ) -> None:
+        super().__init__(f"{cap} credits: {period}")
         self.cap = cap
         self.rate = rate
         self.balance = balance
+        self.period = period
+        self.resets_at = resets_at
 
 
 class TooManyAtOnce(GeneratorError):
@@ -89,6 +118,19 @@ class UpstreamPaused(GeneratorError):
     """The upstream draws for nobody until our operator has mended something, so nothing is admitted."""
 
 
+class IntakePaused(GeneratorError):
+    """Our operator has nothing new taken on, of all or of this model, for `seconds` more; nothing was charged.
+
+    `words` are what they say of it, "" for nothing; `until` is None where nobody said when it ends.
+    """
+
+    def __init__(self, *, words: str, seconds: int, until: datetime | None = None) -> None:
+        super().__init__(words or "intake is paused")
+        self.words = words
+        self.seconds = seconds
+        self.until = until
+
+
 class InvalidRequest(GeneratorError):
     """The field `param` of the request asks for what cannot be, and the words say why; nothing was charged."""
 
@@ -101,6 +143,18 @@ class NotOffered(InvalidRequest):
     """No model does that, or the one that was named does not, or not in that shape, size or quality."""
 
 
+class ModelNotAllowed(InvalidRequest):
+    """The API key may use other models only."""
+
+
+class PromptNotAllowed(InvalidRequest):
+    """The prompt breaks a rule of our operator's, whose key is `rule`; the words are what the rule says."""
+
+    def __init__(self, param: str, words: str, *, rule: int) -> None:
+        super().__init__(param, words)
+        self.rule = rule
+
+
 class InputGone(InvalidRequest):
     """A picture that the image was to be made from is not there any more, or is not the account's own."""
 
@@ -109,14 +163,25 @@ class PictureRefused(InvalidRequest):
     """A picture that the image was to be made from is none that we take, or is not to be had."""
 
 
+class TooManyParts(Exception):
+    """What was asked for would have more than `most` rows."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"{most} rows")
+        self.most = most
+
+
 class BrokenForm(GeneratorError):
     """The body says that it is multipart/form-data, and cannot be read as that."""
 
 
 class IdempotencyConflict(GeneratorError):
-    """This Idempotency-Key belongs to an earlier request with another body, which made the image `public_id`."""
+    """This Idempotency-Key belongs to an earlier request with another body, which made the image `public_id`.
 
-    def __init__(self, public_id: str) -> None:
+    "" where whoever asks may not see that one.
+    """
+
+    def __init__(self, public_id: str = "") -> None:
         super().__init__(public_id)
         self.public_id = public_id
 
@@ -129,8 +194,16 @@ class GenerationNotFound(GeneratorError):
     """There is no such generation, or it is somebody else's."""
 
 
+class NotFinished(GeneratorError):
+    """The image is on its way, so it cannot be deleted."""
+
+
 class UploadNotFound(GeneratorError):
     """There is no such upload, or it is somebody else's."""
+
+
+class ForcedBreakdown(Exception):
+    """A test key's prompt asks for what a caller sees of a bug of ours. Nothing is wrong."""
 
 
 class BadImage(Exception):
@@ -151,3 +224,19 @@ class ImageUnreachable(BadImage):
     def __init__(self, message: str, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class WebhookError(Exception):
+    """Root of what is wrong with a wish about webhook endpoints."""
+
+
+class TooManyEndpoints(WebhookError):
+    """The account has `most` endpoints, as many as it may."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"{most} endpoints")
+        self.most = most
+
+
+class EndpointNotFound(WebhookError):
+    """The account has no endpoint of this id."""

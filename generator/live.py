@@ -30,6 +30,7 @@ __all__ = [
     "answer_held",
     "generation_topic",
     "listen",
+    "may_wait_for",
     "publish_on_commit",
     "ready",
     "ticks",
@@ -119,6 +120,12 @@ async def wait_until_final(generation: Generation, seconds: float) -> Generation
                 if found := await ended:
                     return found
     return await hub.standing.ask(generation.pk) or generation
+
+
+def may_wait_for(generation: Generation) -> bool:
+    """Tell whether `wait_until_final` would wait for this one: not if so many do already, or the process ends."""
+    hub = _hub()
+    return not hub.is_released and len(hub.waiters.get(generation.pk, ())) < WAITING_FOR_ONE
 
 
 def answer_held() -> None:
@@ -247,6 +254,11 @@ def _ended() -> QuerySet[Generation]:
 
 
 _hubs: dict[asyncio.AbstractEventLoop, _Hub] = {}
+
+
+def waiting() -> int:
+    """Return how many are waited for by this process's calls; any thread may ask."""
+    return sum(len(waiters) for hub in list(_hubs.values()) for waiters in list(hub.waiters.values()))
 
 
 def _hub() -> _Hub:

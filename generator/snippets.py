@@ -1,8 +1,9 @@
-"""A generate call as code to paste: curl, Python, JavaScript. The same text in the studio and in the documentation.
+"""A call as code to paste: curl, Python, JavaScript. The same text in the studio and in the documentation.
 
-`body` is the call's JSON body. The API key is read from `KEY_VARIABLE`, so that what is shown, copied and committed
-holds none. Each text runs as it stands once that is set, whatever characters the prompt has. It ends by itself, and
-prints all that was answered where that is not an image: an id that was paid for is not lost.
+It is a generate call unless `path` and `method` say otherwise. `body` is the call's JSON body, None for one without.
+The API key is read from `KEY_VARIABLE`, so that what is shown, copied and committed holds none. Each text runs as it
+stands once that is set, whatever characters the prompt has. It ends by itself, and prints all that was answered where
+that is not an image: an id that was paid for is not lost.
 """
 
 import json
@@ -40,25 +41,37 @@ def export(key: str = "YOUR_API_KEY") -> str:
     return f"export {KEY_VARIABLE}={shlex.quote(key)}"
 
 
-def curl(base: str, body: Mapping[str, Any]) -> str:
+def curl(base: str, body: Mapping[str, Any] | None, path: str = PATH, method: str = "POST") -> str:
     """Return the call for a POSIX shell."""
-    data = _json(body, "  ").replace("'", r"'\''")
-    return (
-        f"curl {shlex.quote(base + PATH)} \\\n"
-        f"  --fail-with-body --max-time {SECONDS} \\\n"
-        f'  -H "Authorization: Bearer ${KEY_VARIABLE}" \\\n'
-        '  -H "Content-Type: application/json" \\\n'
-        '  -H "Idempotency-Key: $(date +%s)-$$" \\\n'
-        f"  -d '{data}'"
-    )
+    lines = [
+        f"curl {shlex.quote(base + path)}",
+        f"--fail-with-body --max-time {SECONDS}",
+        f'-H "Authorization: Bearer ${KEY_VARIABLE}"',
+    ]
+    if body is not None:
+        data = _json(body, "  ").replace("'", r"'\''")
+        lines += ['-H "Content-Type: application/json"', '-H "Idempotency-Key: $(date +%s)-$$"', f"-d '{data}'"]
+    if method != ("GET" if body is None else "POST"):
+        lines.insert(1, f"-X {method}")
+    return " \\\n  ".join(lines)
 
 
-def python(base: str, body: Mapping[str, Any]) -> str:
+def python(base: str, body: Mapping[str, Any] | None, path: str = PATH, method: str = "POST") -> str:
     """Return the call for Python with the `requests` package."""
+    if body is None:
+        return (
+            "import os\n\nimport requests\n\n"
+            f"response = requests.{method.lower()}(\n"
+            f"    {_text(base + path)},\n"
+            f"""    headers={{"Authorization": f"Bearer {{os.environ['{KEY_VARIABLE}']}}"}},\n"""
+            f"    timeout={SECONDS},\n"
+            ")\n"
+            "print(response.status_code, response.text)"
+        )
     return (
         "import os\nimport uuid\n\nimport requests\n\n"
-        "response = requests.post(\n"
-        f"    {_text(base + PATH)},\n"
+        f"response = requests.{method.lower()}(\n"
+        f"    {_text(base + path)},\n"
         "    headers={\n"
         f"""        "Authorization": f"Bearer {{os.environ['{KEY_VARIABLE}']}}",\n"""
         '        "Idempotency-Key": str(uuid.uuid4()),\n'
@@ -73,12 +86,21 @@ def python(base: str, body: Mapping[str, Any]) -> str:
     )
 
 
-def javascript(base: str, body: Mapping[str, Any]) -> str:
+def javascript(base: str, body: Mapping[str, Any] | None, path: str = PATH, method: str = "POST") -> str:
     """Return the call for JavaScript: a module in Node.js 18 or later, Deno or Bun."""
+    if body is None:
+        return (
+            f"const response = await fetch({_text(base + path)}, {{\n"
+            f'  method: "{method}",\n'
+            f'  headers: {{ "Authorization": `Bearer ${{process.env.{KEY_VARIABLE}}}` }},\n'
+            f"  signal: AbortSignal.timeout({SECONDS}_000),\n"
+            "});\n"
+            "console.log(response.status, await response.text());"
+        )
     return (
         'import { randomUUID } from "node:crypto";\n\n'
-        f"const response = await fetch({_text(base + PATH)}, {{\n"
-        '  method: "POST",\n'
+        f"const response = await fetch({_text(base + path)}, {{\n"
+        f'  method: "{method}",\n'
         "  headers: {\n"
         f'    "Authorization": `Bearer ${{process.env.{KEY_VARIABLE}}}`,\n'
         '    "Content-Type": "application/json",\n'
@@ -93,7 +115,7 @@ def javascript(base: str, body: Mapping[str, Any]) -> str:
     )
 
 
-LANGUAGES: dict[str, Callable[[str, Mapping[str, Any]], str]] = {
+LANGUAGES: dict[str, Callable[..., str]] = {
     "curl": curl,
     "Python": python,
     "JavaScript": javascript,

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from generator.pages import actions, api_call, files, gallery, generate, image, shared, studio, upload
+from generator.pages import actions, api_call, files, gallery, generate, image, report, shared, studio, upload, webhooks
 
 urlpatterns = [
     path("create/", studio.create, name="create"),
@@ -24,8 +24,22 @@ urlpatterns = [
     path("gallery/<str:public_id>/download/", image.download, name="image_download"),
     path("gallery/<str:public_id>/favourite/", actions.favourite, name="image_favourite"),
     path("gallery/<str:public_id>/share/", actions.share, name="image_share"),
+    path("dashboard/webhooks/", webhooks.webhooks, name="webhooks"),
+    path("dashboard/webhooks/log/", webhooks.webhook_log, name="webhooks_log"),
+    path("dashboard/webhooks/resend/", webhooks.resend_failed, name="webhooks_resend"),
+    path("dashboard/webhooks/rotate/", webhooks.rotate_signer, name="webhooks_rotate"),
+    path("dashboard/webhooks/messages/<str:message_id>/resend/", webhooks.resend, name="webhook_message_resend"),
+    path("dashboard/webhooks/<str:public_id>/", webhooks.webhook, name="webhook"),
+    path("dashboard/webhooks/<str:public_id>/delete/", webhooks.delete, name="webhook_delete"),
+    path("dashboard/webhooks/<str:public_id>/log/", webhooks.webhook_log, name="webhook_log"),
+    path("dashboard/webhooks/<str:public_id>/pause/", webhooks.pause, name="webhook_pause"),
+    path("dashboard/webhooks/<str:public_id>/resend/", webhooks.resend_failed, name="webhook_resend"),
+    path("dashboard/webhooks/<str:public_id>/resume/", webhooks.resume, name="webhook_resume"),
+    path("dashboard/webhooks/<str:public_id>/rotate/", webhooks.rotate, name="webhook_rotate"),
+    path("dashboard/webhooks/<str:public_id>/test/", webhooks.send_test, name="webhook_test"),
     path("s/<str:token>/", shared.shared_image, name="shared_image"),
     path("s/<str:token>/download/", shared.download, name="shared_download"),
+    path("s/<str:token>/report/", report.report_image, name="report_image"),
     path("shared/<str:token>/<str:name>", shared.picture, name="shared_picture"),
     path("shared/<str:token>/explore/<str:name>", shared.explore_picture, name="explore_picture"),
     path("uploads/", upload.take, name="upload_take"),

@@ -17,8 +17,10 @@ from functools import partial
 from tempfile import TemporaryFile
 from typing import IO
 
+from accounts.models import BrowserToken
 from billing.models import Wallet
 from generator.ask import limits
+from generator.ask.callers import Caller
 from generator.errors import BadImage, NotFetched, OddSize, PictureRefused
 from generator.files import uploads
 from generator.models import FILE_ID, PUBLIC_ID, Generation, Upload
@@ -89,16 +91,26 @@ def _decoded(text: str, param: str) -> IO[bytes]:
     return file
 
 
-async def resolve(wallet: Wallet, given: Sequence[tuple[str, Given]]) -> list[Generation | Upload]:
+async def resolve_for(caller: Caller, given: Sequence[tuple[str, Given]]) -> list[Generation | Upload]:
+    """Do as `resolve`, for a caller of the API."""
+    return await resolve(caller.wallet, given, is_test=caller.api_key.is_test, token=caller.token)
+
+
+async def resolve(
+    wallet: Wallet, given: Sequence[tuple[str, Given]], *, is_test: bool = False, token: BrowserToken | None = None
+) -> list[Generation | Upload]:
     """Return the rows of pictures, each with the field that it is in, in their order.
 
+    Test keys make samples of samples and nobody else does; what was uploaded is there for all keys.
     Raises PictureRefused for the first that cannot be used, RateLimited, LimiterUnavailable, UploadsFull, StorageAway.
     """
     # What costs nothing to refuse is refused first.
     known = {
-        param: await in_thread(partial(_own, wallet, one.id, param)) for param, one in given if isinstance(one, Named)
+        param: await in_thread(partial(_own, wallet, one.id, param, is_test))
+        for param, one in given
+        if isinstance(one, Named)
     }
-    await limits.take_uploads_soon(wallet, len(given) - len(known))
+    await limits.take_uploads_soon(wallet, len(given) - len(known), token)
     with ExitStack() as fetched:
         files = {param: one.file for param, one in given if isinstance(one, Brought)}
         links = [(param, one.url) for param, one in given if isinstance(one, Linked)]
@@ -144,13 +156,13 @@ def nearest_ratio(width: int, height: int, ratios: Sequence[str]) -> str:
     return min(ratios, key=distance)
 
 
-def _own(wallet: Wallet, id: str, param: str) -> Generation | Upload:
+def _own(wallet: Wallet, id: str, param: str, is_test: bool) -> Generation | Upload:
     found: Generation | Upload | None
     if FILE_ID.fullmatch(id):
         found = uploads.use(wallet, id)
         words = "there is no file with this id in your account; files are deleted after a while"
     else:
-        found = wallet.generations.completed().filter(public_id=id).first()
+        found = wallet.generations.completed().filter(public_id=id, is_test=is_test).first()
         words = "there is no finished image with this id in your account"
     if found is None:
         raise PictureRefused(param, words)

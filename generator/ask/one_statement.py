@@ -18,7 +18,10 @@ from kit import postgres
 def fits(caller: Caller) -> bool:
     """Tell whether one image for `caller` may be admitted so: the statement itself looks whether that still holds."""
     plan = caller.wallet.plan
-    return postgres.is_used() and (plan is None or plan.max_in_flight is None)
+    key = caller.api_key
+    is_plain = caller.token is None and not key.is_test
+    is_capped = key.daily_credit_cap is not None or key.lifetime_credit_cap is not None
+    return postgres.is_used() and is_plain and not is_capped and (plan is None or plan.max_in_flight is None)
 
 
 async def admit(caller: Caller, group: Group, generation: Generation) -> int | None:
@@ -34,6 +37,7 @@ async def admit(caller: Caller, group: Group, generation: Generation) -> int | N
     parameters |= {
         "wallet": str(wallet.pk),
         "key": str(key.pk),
+        "key_version": str(key.version),
         "key_rate": _told(key.rate_limit),
         "cap": _told(key.monthly_credit_cap),
         "plan": _told(wallet.plan_id),
@@ -41,7 +45,9 @@ async def admit(caller: Caller, group: Group, generation: Generation) -> int | N
         "wallet_rate": _told(wallet.rate_limit),
         "now": generation.created_at,
         "month": caps.month_of(generation.created_at),
+        "day": caps.day_of(generation.created_at),
         "source": str(group.source),
+        "webhook_url": group.webhook_url,
         "credits": str(generation.credits),
         "reference": generation.credit_reference,
         "cause": generation.credit_cause,
@@ -65,8 +71,14 @@ async def is_known(wallet_id: int, idempotency_key: str) -> bool:
 
 
 async def find(caller: Caller, public_id: str) -> Generation | None:
-    """Return a generation that `caller`, whose key still opens, may see; None when there is none, or no such key."""
+    """Return a generation that `caller`, whose key still opens, may see; None when there is none, or no such key.
+
+    Also None for who does not see all of the account's images: others look those up.
+    """
+    if not caller.sees_all:
+        return None
     parameters = {"id": public_id, "wallet": str(caller.wallet.pk), "key": str(caller.api_key.pk)}
+    parameters["key_version"] = str(caller.api_key.version)
     found = await postgres.row(_finding(), parameters | {"now": timezone.now()})
     if found is None:
         return None
@@ -83,7 +95,7 @@ def _told(value: object) -> object:
 def _own_columns() -> tuple[tuple[str, str], ...]:
     """The columns that differ from one generation to the next, with their attributes: what has no constant default."""
     varying = {"wallet", "api_key", "prompt", "negative_prompt", "aspect_ratio", "idempotency_key", "request_digest"}
-    varying |= {"is_awaited", "deadline_at", "search_text", "operation", "image_model", "size", "quality"}
+    varying |= {"is_awaited", "deadline_at", "search_text", "operation", "image_model", "size", "quality", "seed"}
     return tuple(
         (str(field.column), field.attname)
         for field in Generation._meta.concrete_fields
@@ -98,6 +110,7 @@ def _finding() -> str:
     return f"""
 SELECT {columns} FROM {table} g JOIN {key} k ON k.id = %(key)s::bigint JOIN {user} u ON u.id = k.user_id
 WHERE g.public_id = %(id)s AND g.wallet_id = %(wallet)s::bigint AND g.deleted_at IS NULL
+    AND k.version = %(key_version)s::int AND g.is_test = k.is_test
     AND k.revoked_at IS NULL AND u.is_active AND (k.expires_at IS NULL OR k.expires_at > %(now)s::timestamptz)
 """  # noqa: S608 (names of tables)
 
@@ -114,13 +127,14 @@ def _statement() -> str:
         "source": "%(source)s",
         "idempotency_key": made["idempotency_key"],
         "digest": made["request_digest"],
+        "webhook_url": "%(webhook_url)s",
     }
     return f"""
 WITH opened AS (
     SELECT k.id FROM {key} k JOIN {user} u ON u.id = k.user_id
     WHERE k.id = %(key)s::bigint AND k.revoked_at IS NULL AND u.is_active
         AND (k.expires_at IS NULL OR k.expires_at > %(now)s::timestamptz)
-        AND k.rate_limit IS NOT DISTINCT FROM %(key_rate)s::int
+        AND k.version = %(key_version)s::int AND k.rate_limit IS NOT DISTINCT FROM %(key_rate)s::int
         AND k.monthly_credit_cap IS NOT DISTINCT FROM %(cap)s::int
         AND (k.monthly_credit_cap IS NULL OR (k.rotated_from_id IS NULL AND k.expires_at IS NULL))
 ),

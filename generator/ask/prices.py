@@ -6,15 +6,17 @@ What somebody pays is read here once, at admission, and kept with each generatio
 import json
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Protocol
 
 from django.utils import timezone
 
-from generator.errors import NotOffered, UpstreamPaused
-from generator.models import ASPECT_RATIOS, DEFAULT_MODEL, ImageModel, Operation, Price, Route
+from generator.ask import pausing, rules
+from generator.errors import ModelNotAllowed, NotOffered, UpstreamPaused
+from generator.models import ASPECT_RATIOS, DEFAULT_MODEL, ImageModel, Operation, Pause, Price, Route
+from generator.upstreams.registry import takes_seed
 from kit.text import counted
 from kit.threads import in_thread
 
@@ -29,8 +31,15 @@ _DOES = {
 
 
 class Wanted(Protocol):
-    """What a price depends on. No model: the first on offer that does it; size and quality "": the model's first."""
+    """What a price depends on, and whether it may be asked for.
 
+    No model: the first on offer that does it; size and quality "": the model's first.
+    """
+
+    @property
+    def prompt(self) -> str: ...
+    @property
+    def negative_prompt(self) -> str: ...
     @property
     def operation(self) -> Operation: ...
     @property
@@ -41,6 +50,8 @@ class Wanted(Protocol):
     def size(self) -> str: ...
     @property
     def quality(self) -> str: ...
+    @property
+    def seed(self) -> int | None: ...
 
 
 @dataclass(frozen=True)
@@ -55,12 +66,15 @@ class Quote:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """The models that people may choose, which operations each has a route for, and the prices, as of one moment."""
+    """The models that people may choose, what each has a route for, the prices and the pauses, as of one moment."""
 
     at: float
     active: tuple[ImageModel, ...]
     routes: frozenset[tuple[int, str]]
+    seedless: frozenset[tuple[int, str]]  # of those, what some upstream cannot be told a seed for
     prices: dict[tuple[int, str, str, str], int]
+    pauses: tuple[Pause, ...] = ()
+    prompt_rules: rules.Rules = rules.NONE
 
     @cached_property
     def offered(self) -> tuple[ImageModel, ...]:
@@ -82,6 +96,10 @@ class Catalogue:
     def operations_of(self, model: ImageModel) -> tuple[Operation, ...]:
         """What a model is offered for, as far as there is a route."""
         return tuple(one for one in Operation if one in model.operations and (model.pk, one.value) in self.routes)
+
+    def takes_seed(self, model: ImageModel, operation: Operation) -> bool:
+        """Whether the same seed draws the same image again, whichever upstream draws it."""
+        return model.has_seed and (model.pk, operation.value) not in self.seedless
 
     def price_of(self, model: ImageModel, operation: Operation, size: str, quality: str) -> int:
         """The newest price for exactly this, or else for what it is one of."""
@@ -134,10 +152,11 @@ async def named_soon(slug: str) -> ImageModel | None:
     return model
 
 
-def ratios_of(model: ImageModel | None, operation: Operation) -> list[str]:
-    """Return the shapes that a model draws, or the first one on offer for that."""
+def ratios_of(model: ImageModel | None, operation: Operation, only: Sequence[str] = ()) -> list[str]:
+    """Return the shapes that a model draws, or the first one on offer for that, of those in `only` if any are."""
     if model is None:
-        model = next((one for one in offered() if operation in operations_of(one)), None)
+        allowed = [one for one in offered() if not only or one.slug in only]
+        model = next((one for one in allowed if operation in operations_of(one)), None)
     return list(model.aspect_ratios) if model and model.aspect_ratios else list(ASPECT_RATIOS)
 
 
@@ -146,17 +165,20 @@ def price_of(model: ImageModel, operation: Operation, size: str = "", quality: s
     return current().price_of(model, operation, size, quality)
 
 
-def quote(wanted: Wanted) -> Quote:
-    """Return what an image is made with, and what it costs now. Raises NotOffered, UpstreamPaused where nothing is."""
-    return _quoted(current(), wanted)
+def quote(wanted: Wanted, only: Sequence[str] = ()) -> Quote:
+    """Return what an image is made with, and what it costs now; `only` names the models that may be used, if not all.
+
+    Raises NotOffered, ModelNotAllowed, PromptNotAllowed, IntakePaused, and UpstreamPaused where nothing is offered.
+    """
+    return _quoted(current(), wanted, only)
 
 
-async def quote_soon(wanted: Wanted) -> Quote:
+async def quote_soon(wanted: Wanted, only: Sequence[str] = ()) -> Quote:
     """Do as `quote`, on an event loop."""
     catalogue = _at_hand()
     if catalogue is None:
         catalogue = await in_thread(current)
-    return _quoted(catalogue, wanted)
+    return _quoted(catalogue, wanted, only)
 
 
 def unasked(operation: Operation = Operation.CREATE) -> int:
@@ -264,17 +286,21 @@ def _read() -> Catalogue:
     at = time.monotonic()  # before the reading: what changes during it is seen a second later
     begun = Price.objects.filter(since__lte=timezone.now()).order_by("since", "pk")
     rows = begun.values_list("model", "operation", "size", "quality", "credits")
+    routes = list(Route.objects.filter(is_active=True).values_list("model", "operation", "upstream__dialect"))
     return Catalogue(
         at=at,
         active=tuple(ImageModel.objects.filter(is_active=True)),
-        routes=frozenset(Route.objects.filter(is_active=True).values_list("model", "operation")),
+        routes=frozenset((model, operation) for model, operation, _ in routes),
+        seedless=frozenset((model, operation) for model, operation, dialect in routes if not takes_seed(dialect)),
         # The later one of two for the same takes the other's place.
         prices={(model, operation, size, quality): credits for model, operation, size, quality, credits in rows},
+        pauses=pausing.all_set(),
+        prompt_rules=rules.read(_seen.prompt_rules if _seen else rules.NONE),
     )
 
 
-def _quoted(catalogue: Catalogue, wanted: Wanted) -> Quote:
-    model = _model_for(catalogue, wanted)
+def _quoted(catalogue: Catalogue, wanted: Wanted, only: Sequence[str]) -> Quote:
+    model = _model_for(catalogue, wanted, only)
     size, quality = wanted.size or _first(model.sizes), wanted.quality or _first(model.qualities)
     for param, value, choices in (
         ("aspect_ratio", wanted.aspect_ratio, model.aspect_ratios),
@@ -283,17 +309,26 @@ def _quoted(catalogue: Catalogue, wanted: Wanted) -> Quote:
     ):
         if value not in choices:
             raise NotOffered(param, _choose(model, choices))
+    if wanted.seed is not None and not catalogue.takes_seed(model, wanted.operation):
+        raise NotOffered("seed", f"{model.slug} takes none; leave it out")
+    pausing.check(catalogue.pauses, model)
+    rules.check(catalogue.prompt_rules, wanted.prompt, wanted.negative_prompt, model)
     return Quote(model, size, quality, catalogue.price_of(model, wanted.operation, size, quality))
 
 
-def _model_for(catalogue: Catalogue, wanted: Wanted) -> ImageModel:
+def _model_for(catalogue: Catalogue, wanted: Wanted, only: Sequence[str]) -> ImageModel:
     does = _DOES[wanted.operation]
+    if only and wanted.model is not None and wanted.model.slug not in only:
+        raise ModelNotAllowed("model", f"this API key may not use {wanted.model.slug}, only {', '.join(only)}")
     if wanted.model is None:
         if not catalogue.offered:
             raise UpstreamPaused
-        model = next((one for one in catalogue.offered if wanted.operation in catalogue.operations_of(one)), None)
-        if model is None:
+        able = [one for one in catalogue.offered if wanted.operation in catalogue.operations_of(one)]
+        if not able:
             raise NotOffered("model", f"there is none that can {does}")
+        model = next((one for one in able if not only or one.slug in only), None)
+        if model is None:
+            raise ModelNotAllowed("model", f"this API key may use {', '.join(only)} only, which cannot {does}")
         return model
     model = next((one for one in catalogue.active if one.pk == wanted.model.pk), None)
     if model is None:

@@ -1,13 +1,17 @@
 """The JSON that the API takes and gives, field by field as the public document names them."""
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, get_args
 
+from django.conf import settings
 from ninja import Field, Schema
-from pydantic import AfterValidator, ConfigDict
+from pydantic import AfterValidator, BeforeValidator, ConfigDict
 from pydantic_core import PydanticCustomError
 
+from generator.ask.admission import SEEDS, ImageRequest
+from generator.ask.dry_run import Estimate
 from generator.models import (
     ASPECT_RATIOS,
     FILE_ID,
@@ -19,6 +23,7 @@ from generator.models import (
     Operation,
     Upload,
 )
+from kit.http import callbacks
 from kit.text import SEEN, is_blank
 
 AspectRatio = Literal["1:1", "16:9", "4:3", "3:4", "9:16", "2:3", "3:2"]
@@ -47,6 +52,20 @@ def _slug(value: str) -> str:
     return value
 
 
+def _callback(value: str) -> str:
+    if value and (words := callbacks.problem_of(value)):
+        raise PydanticCustomError("callback", "{words}", {"words": words})
+    return value
+
+
+def _written(value: object) -> object:
+    """Refuse a number where a day or a moment is asked for: it would be taken for seconds since 1970."""
+    if isinstance(value, str) and re.fullmatch(r"[-+]?[0-9._]*", value.strip()):
+        raise PydanticCustomError("moment", "must be written as 2026-01-15, and a moment as 2026-01-15T09:30:00Z")
+    return value
+
+
+WRITTEN = BeforeValidator(_written)
 CHOICE_MAX_LENGTH = 60
 _CHOICE = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,59}")
 Text = Annotated[str, AfterValidator(_text)]
@@ -56,9 +75,54 @@ FILLED = rf"^[^\x00]*{SEEN}[^\x00]*$"
 
 
 Choice = Annotated[str, AfterValidator(_slug)]
+Callback = Annotated[str, AfterValidator(_callback)]
+_WEBHOOK: Any = Field(
+    "",
+    description="An `https://` address that is told, signed, once each image has ended.",
+    examples=["https://example.com/hooks/images"],
+    json_schema_extra={"maxLength": callbacks.MOST, "pattern": r"^(https?://[!-~]+)?$"},
+)
 _ASYNC: Any = Field(
     False, alias="async", description="Answer at once with a pending image, whose status you then ask for."
 )
+MOST_IMAGES = 10  # of one request
+
+
+def _in_time(value: int | None) -> int | None:
+    if value is not None and value > settings.GENERATION_DEADLINE_SECONDS:
+        raise PydanticCustomError("deadline", f"must be at most {settings.GENERATION_DEADLINE_SECONDS}")
+    return value
+
+
+class _Job(Schema):
+    """What every request for images may have beside what it wants drawn."""
+
+    n: int = Field(
+        1,
+        description="How many images. All of them are taken on, or none, and each has a price of its own. More than "
+        "one are answered as `images`.",
+        examples=[2],
+        ge=1,
+        le=MOST_IMAGES,
+    )
+    deadline_seconds: Annotated[int | None, AfterValidator(_in_time)] = Field(
+        None,
+        description="An image that is not finished by then fails with `timed_out`, and its credits return. Without one "
+        f"that is after {settings.GENERATION_DEADLINE_SECONDS} seconds, which is the most.",
+        examples=[60],
+        ge=1,
+    )
+    seed: int | None = Field(
+        None,
+        description="The same seed, words and settings draw the same image again, where the model has seeds "
+        "(`GET /v1/models`). Of several images each has the next one.",
+        examples=[42],
+        ge=0,
+        le=SEEDS - 1,
+    )
+    dry_run: bool = Field(
+        False, description="Only say what this request would cost. Nothing is drawn, charged or counted."
+    )
 
 
 def _choice(words: str, unasked: str, example: str) -> Any:
@@ -70,7 +134,7 @@ def _choice(words: str, unasked: str, example: str) -> Any:
     )
 
 
-class GenerateRequest(Schema):
+class GenerateRequest(_Job):
     """What to draw. Types are strict; unknown fields are ignored, and `null` stands for a field that is not there."""
 
     model_config = ConfigDict(strict=True, extra="ignore")
@@ -91,6 +155,7 @@ class GenerateRequest(Schema):
     model: Choice = _choice("Which model draws it, as `GET /v1/models` names it.", "the first one", "text2image_v1")
     size: Choice = _choice("One of the model's sizes.", "its first one", "1K")
     quality: Choice = _choice("One of the model's qualities.", "its first one", "high")
+    webhook_url: Callback = _WEBHOOK
 
 
 _IMAGE_WAYS = (
@@ -110,7 +175,7 @@ class _Change(Schema):
     )
 
 
-class _Settings(Schema):
+class _Settings(_Job):
     negative_prompt: Text = Field(
         "",
         description="What to avoid.",
@@ -121,6 +186,7 @@ class _Settings(Schema):
     model: Choice = _choice("Which model does it, as `GET /v1/models` names it.", "the first one", "text2image_v1")
     size: Choice = _choice("One of the model's sizes.", "its first one", "1K")
     quality: Choice = _choice("One of the model's qualities.", "its first one", "high")
+    webhook_url: Callback = _WEBHOOK
 
 
 class EditRequest(_Settings, _Change):
@@ -150,7 +216,7 @@ class RemixRequest(_Settings, _Change):
     aspect_ratio: AspectRatio = Field("1:1", description="The result's shape, width to height.")
 
 
-_ID = Field(
+ID: Any = Field(
     description="The image's id.",
     examples=["img_7Kx2mQ9vTfR4sWbN1cYpLhJd"],
     json_schema_extra={"pattern": f"^{PUBLIC_ID.pattern}$"},
@@ -193,7 +259,16 @@ _ASKED: Any = Field(
     default_factory=str, description="The model that was asked; only in status look-ups.", examples=["text2image_v1"]
 )
 _CREDITS: Any = Field(
-    default_factory=int, description="What it costs, in credits; only in status look-ups.", ge=1, examples=[1]
+    default_factory=int,
+    description="What it costs, in credits; only in status look-ups. 0 where a test key asked.",
+    ge=0,
+    examples=[1],
+)
+_TEST: Any = Field(
+    default_factory=lambda: True, description="A test key asked for it: a sample, and free. Left out of all others."
+)
+_SEED: Any = Field(
+    default_factory=int, description="What it was drawn from, where that was asked for; only in look-ups.", ge=0
 )
 Done = Literal["create", "edit", "remix"]
 assert get_args(Done) == tuple(Operation.values)
@@ -202,18 +277,42 @@ assert get_args(Done) == tuple(Operation.values)
 class PendingImage(Schema):
     """An image that is not finished. Ask for its status again, once a second."""
 
-    id: str = _ID
+    id: str = ID
     status: Literal["pending"] = Field(description="It is not finished.")
     stage: Literal["queued", "submitting", "drawing"] = Field(description="How far it is.", examples=["queued"])
+    status_url: str = Field(
+        description="Where its status is asked for, with the same key.",
+        examples=["https://example.com/v1/reve-image/status/img_7Kx2mQ9vTfR4sWbN1cYpLhJd"],
+        json_schema_extra={"format": "uri"},
+    )
+    queue_position: int = Field(
+        default_factory=int,
+        description="About which place it has in the queue: 1 is next. Only in look-ups, while it is queued and not "
+        "very far behind.",
+        ge=1,
+        examples=[3],
+    )
+    cancel_url: str = Field(
+        description="Where it is called off, by `POST` and with the same key.",
+        examples=["https://example.com/v1/reve-image/img_7Kx2mQ9vTfR4sWbN1cYpLhJd/cancel"],
+        json_schema_extra={"format": "uri"},
+    )
+    events_url: str = Field(
+        description="Where its changes are told as they happen, as server-sent events, with the same key.",
+        examples=["https://example.com/v1/reve-image/img_7Kx2mQ9vTfR4sWbN1cYpLhJd/events"],
+        json_schema_extra={"format": "uri"},
+    )
     operation: Done = _OPERATION
     model: str = _ASKED
     credits: int = _CREDITS
+    seed: int = _SEED
+    test: Literal[True] = _TEST
 
 
 class CompletedImage(Schema):
     """A finished image. Nothing about it changes any more."""
 
-    id: str = _ID
+    id: str = ID
     status: Literal["completed"] = Field(description="It is finished.")
     url: str = Field(
         description="Where the image is. Needs no key.",
@@ -224,32 +323,104 @@ class CompletedImage(Schema):
     operation: Done = _OPERATION
     model: str = _ASKED
     credits: int = _CREDITS
+    seed: int = _SEED
+    test: Literal[True] = _TEST
 
 
 class FailedImage(Schema):
     """An image that could not be made. It stays so, and its credit was returned."""
 
-    id: str = _ID
+    id: str = ID
     status: Literal["failed"] = Field(description="There is no image, and there will be none.")
     error: Failure = Field(description="Why.")
     operation: Done = _OPERATION
     model: str = _ASKED
     credits: int = _CREDITS
+    seed: int = _SEED
+    test: Literal[True] = _TEST
 
 
 Image = Annotated[PendingImage | CompletedImage | FailedImage, Field(discriminator="status")]
+_IMAGES: Any = Field(description="Each image, in the order of their numbers.")
 
 
-def describe(generation: Generation, base: str, *, asked_of: str = "") -> dict[str, Any]:
+class PendingImages(Schema):
+    """Several images that were asked for at once, of which some are not finished."""
+
+    status: Literal["pending"] = Field(description="Some are not finished.")
+    images: list[Image] = _IMAGES
+    test: Literal[True] = _TEST
+
+
+class CompletedImages(Schema):
+    """Several images that were asked for at once: all have ended, and there is one at least."""
+
+    status: Literal["completed"] = Field(description="All have ended, one at least with an image.")
+    images: list[Image] = _IMAGES
+    test: Literal[True] = _TEST
+
+
+class FailedCall(Schema):
+    """Why a call that asked for several images was answered with none."""
+
+    code: Literal["prompt_refused", "upstream_failed"] = Field(
+        description="For programs.", examples=["upstream_failed"]
+    )
+    message: str = Field(
+        description="For people. Words may change.",
+        examples=["The image could not be generated. Your credit was returned."],
+    )
+    param: Literal["prompt"] = Field(
+        default_factory=lambda: "prompt", description="The field at fault, where the prompt was refused."
+    )
+
+
+class FailedImages(Schema):
+    """Several images that were asked for at once, none of which could be made. All their credits were returned."""
+
+    status: Literal["failed"] = Field(description="There is no image.")
+    images: list[Image] = _IMAGES
+    test: Literal[True] = _TEST
+    error: FailedCall = Field(description="Why there is none.")
+
+
+class DryRun(Schema):
+    """What a request would cost: the answer to one with `dry_run`. Nothing was drawn, charged or counted."""
+
+    dry_run: Literal[True] = Field(description="Nothing happened.")
+    credits: int = Field(description="What all of it would cost, in credits.", ge=0, examples=[2])
+    credits_each: int = Field(description="What one image would cost.", ge=0, examples=[1])
+    credits_remaining: int = Field(description="What you have now.", examples=[97])
+    affordable: bool = Field(
+        description="Whether your credits cover it, and the API key's credit limit leaves room for it.", examples=[True]
+    )
+    operation: Done = Field(description="What would be done.", examples=["create"])
+    model: str = Field(description="The model that would do it.", examples=["text2image_v1"])
+    size: str = Field(description='The size; "" where the model offers no choice.', examples=["1K"])
+    quality: str = Field(description='The quality; "" where the model offers no choice.', examples=["high"])
+    aspect_ratio: AspectRatio = Field(description="The shape, width to height.", examples=["1:1"])
+    n: int = Field(description="How many images.", ge=1, le=MOST_IMAGES, examples=[2])
+
+
+Drawn = CompletedImage | CompletedImages | DryRun
+Pending = PendingImage | PendingImages
+
+
+def describe(generation: Generation, base: str, *, asked_of: str = "", place: int | None = None) -> dict[str, Any]:
     """Return a generation's JSON, with URLs on the site at `base`.
 
-    `asked_of` is the model's slug, for status look-ups, which tell more.
+    `asked_of` is the model's slug, for status look-ups, which tell more, as its `place` in the queue.
     """
     body: dict[str, Any] = {"id": generation.public_id, "status": "pending"}
     if generation.is_final:
         body["status"] = str(generation.status)
     else:
         body["stage"] = generation.status
+        body["status_url"] = f"{base}/v1/reve-image/status/{generation.public_id}"
+        body["cancel_url"] = f"{base}/v1/reve-image/{generation.public_id}/cancel"
+        body["events_url"] = f"{base}/v1/reve-image/{generation.public_id}/events"
+        if place is not None:
+            body["queue_position"] = place
     if generation.status == Generation.Status.FAILED:
         message = f"{generation.error_message} {generation.returned}".lstrip()  # a purged one has no words left
         body["error"] = {"code": generation.error_code, "message": message}
@@ -265,9 +436,57 @@ def describe(generation: Generation, base: str, *, asked_of: str = "") -> dict[s
         }
         if asked_of:
             body["metadata"]["model"] = generation.model
+    if generation.is_test:
+        body["test"] = True
     if asked_of:
         body |= {"operation": generation.operation, "model": asked_of, "credits": generation.credits}
+        if generation.seed is not None:
+            body["seed"] = generation.seed
     return body
+
+
+def all_final(generations: Sequence[Generation]) -> bool:
+    """Tell whether all of these have ended."""
+    return all(one.is_final for one in generations)
+
+
+def describe_all(generations: Sequence[Generation], base: str) -> dict[str, Any]:
+    """Return the JSON of several generations that were asked for at once."""
+    if not all_final(generations):
+        status = "pending"
+    else:
+        status = "completed" if any(one.status == Generation.Status.COMPLETED for one in generations) else "failed"
+    body: dict[str, Any] = {"status": status, "images": [describe(one, base) for one in generations]}
+    if generations[0].is_test:
+        body["test"] = True
+    if status == "failed":
+        # Where it was not the prompt's fault alone, what else went wrong is the error.
+        which = next((at for at, one in enumerate(generations) if not one.is_refused), 0)
+        body["error"] = {**body["images"][which]["error"], "code": failure_code(generations[which])}
+    return body
+
+
+def failure_code(generation: Generation) -> str:
+    """Return what a call that was answered with a failure calls it: the prompt's fault, or not."""
+    return PROMPT_REFUSED if generation.is_refused else "upstream_failed"
+
+
+def describe_estimate(estimate: Estimate, wanted: ImageRequest) -> dict[str, Any]:
+    """Return the JSON of what a request would cost."""
+    quote = estimate.quote
+    return {
+        "dry_run": True,
+        "credits": estimate.credits,
+        "credits_each": quote.credits,
+        "credits_remaining": estimate.balance,
+        "affordable": estimate.is_affordable,
+        "operation": wanted.operation.value,
+        "model": quote.model.slug,
+        "size": quote.size,
+        "quality": quote.quality,
+        "aspect_ratio": wanted.aspect_ratio,
+        "n": wanted.count,
+    }
 
 
 class File(Schema):
@@ -324,7 +543,7 @@ class Model(Schema):
 
     id: str = Field(description="What requests call it.", examples=["text2image_v1"])
     object: Literal["model"] = Field(description="For clients of OpenAI's API.")
-    created: int = Field(description="Always 0; for clients of OpenAI's API.", examples=[0])
+    created: int = Field(description="Since when it is there, in seconds as Unix counts them.", examples=[1767225600])
     owned_by: str = Field(description="Whose site this is.", examples=["Reve Web"])
     name: str = Field(description="What people call it.", examples=["Reve Image 1.0"])
     description: str = Field(description='What it is good at; may be "".', examples=["Follows long prompts closely"])
@@ -334,6 +553,7 @@ class Model(Schema):
     qualities: list[str] = Field(
         description="The qualities that it offers; none: there is no choice.", examples=[["high"]]
     )
+    seed: bool = Field(description="Whether requests may name a `seed`.", examples=[False])
     prices: list[ModelPrice] = Field(description="What each of its images costs.")
 
 

@@ -5,6 +5,7 @@ import re
 from typing import Any
 
 GENERATE = ("/v1/reve-image/generate", "/v1/images/generate")
+LINKS = ("status_url", "cancel_url", "events_url")  # of what is pending
 STATUS = ("/v1/reve-image/status/", "/v1/images/status/")
 
 
@@ -19,12 +20,23 @@ def assert_json(response: Any) -> Any:
     return json.loads(response.content)
 
 
+def links(public_id: str) -> dict[str, str]:
+    """What is pending tells where it goes on."""
+    return {
+        "status_url": f"http://testserver/v1/reve-image/status/{public_id}",
+        "cancel_url": f"http://testserver/v1/reve-image/{public_id}/cancel",
+        "events_url": f"http://testserver/v1/reve-image/{public_id}/events",
+    }
+
+
 def assert_error(response: Any, status: int, code: str, param: str | None = None) -> str:
     """Check that an answer is this very error, in the shape that all errors have, and return its message."""
     body = assert_json(response)
     assert response.status_code == status, response.content
     assert set(body) == {"error"}
     named = {"param"} if param else {"image_id"} if code == "idempotency_conflict" else set()
+    if url := body["error"].pop("request_url", None):  # where it is known who calls
+        assert url.endswith(f"/dashboard/requests/{response.headers['X-Request-Id']}/")
     assert set(body["error"]) == {"code", "message"} | named
     assert body["error"]["code"] == code
     assert body["error"].get("param") == param

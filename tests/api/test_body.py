@@ -78,7 +78,7 @@ def test_a_negative_prompt_is_kept(api: Api) -> None:
 
 def test_unknown_fields_are_ignored(api: Api) -> None:
     found = accepted(
-        api, style="noir", n=4, width=9999, asynchronous=False, wallet=2, status="completed", _obj=1, __class__="x"
+        api, style="noir", copies=4, width=9999, asynchronous=False, wallet=2, status="completed", _obj=1, __class__="x"
     )
     assert found.status == Generation.Status.QUEUED
 
@@ -176,7 +176,7 @@ def test_a_body_that_is_no_object_is_refused(api: Api) -> None:
 
 @pytest.mark.services
 def test_numbers_beyond_all_bounds_are_no_obstacle(api: Api) -> None:
-    raw = b'{"prompt": "a lighthouse", "async": true, "seed": 1e999, "n": ' + b"9" * 4000 + b"}"
+    raw = b'{"prompt": "a lighthouse", "async": true, "steps": 1e999, "copies": ' + b"9" * 4000 + b"}"
     assert api.post(raw).status_code == 202
     assert_error(api.post(b'{"prompt": 1e999}'), 422, "invalid_request", "prompt")
 

@@ -10,18 +10,18 @@ import httpx
 import pytest
 from django.core.management import call_command
 
-from accounts import keys
+from accounts import keys, tokens
 from accounts.models import ApiKey, User
 from billing import ledger
 from billing.models import Plan, Wallet
-from generator.ask import limits, prices
-from generator.models import Generation, ImageModel, Operation, Route, Upstream
+from generator.ask import forced, limits, pausing, prices
+from generator.models import Generation, ImageModel, Operation, PromptRule, Route, Upstream
 from generator.upstreams import trouble
 from generator.upstreams.errors import OperatorTrouble
 from kit.postgresql.outage import DatabaseAway
 from reveweb.openapi import document as describe
 from tests.api import described
-from tests.api.answers import GENERATE, STATUS
+from tests.api.answers import GENERATE, STATUS, links
 from tests.driver import working
 from tests.environment import free_port
 from tests.generator.test_bare import file
@@ -102,6 +102,24 @@ async def endless() -> AsyncIterator[bytes]:
     await asyncio.sleep(2)
 
 
+def elsewhere(key: str) -> str:
+    """Let a key be used from an address that is not ours."""
+    ApiKey.objects.filter(prefix=key[:11]).update(allowed_ips=["192.0.2.1"])
+    return key
+
+
+def a_token(user: User) -> str:
+    """A browser token of another site's."""
+    key, _ = keys.mint(user=user, name="test")
+    return tokens.mint(key, origin="https://other.example", seconds=60, credit_cap=1)[1]
+
+
+def bound(key: str) -> str:
+    """Leave a key neither drawing nor looking."""
+    ApiKey.objects.filter(prefix=key[:11]).update(scopes=["account"])
+    return key
+
+
 def test_whatever_generate_answers_is_in_the_document_and_nothing_else(
     seen: Seen,
     give: Callable[[int], None],
@@ -110,15 +128,33 @@ def test_whatever_generate_answers_is_in_the_document_and_nothing_else(
     settings: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    give(20)
+    give(40)
     with working():
         for _ in range(2):
-            assert seen.post({"prompt": "a lighthouse"}, headers={"Idempotency-Key": "one"})[0] == 200
+            waiting = {"Prefer": "wait=20"}
+            assert seen.post({"prompt": "a lighthouse"}, headers={"Idempotency-Key": "one"} | waiting)[0] == 200
             for mode, status in (("fail", 502), ("refuse", 422)):
                 body = {"prompt": f"a lighthouse [sandbox:{mode}]"}
-                assert seen.post(body, headers={"Idempotency-Key": mode})[0] == status
+                assert seen.post(body, headers={"Idempotency-Key": mode} | waiting)[0] == status
+                assert (
+                    seen.post(body | {"n": 2}, headers={"Idempotency-Key": f"{mode} all".replace(" ", "-")})[0]
+                    == status
+                )
+        assert seen.post({"prompt": "a lighthouse", "n": 2})[0] == 200
+        # What a test key is answered, and can have itself refused with.
+        test = keys.mint(user=alice, name="tests", is_test=True, rate_limit=100)[1]
+        for words, status in (("", 200), ("[test:fail]", 502), ("[test:refuse]", 422)):
+            got, body = seen.post({"prompt": f"a lighthouse {words}"}, key=test)
+            assert (got, body["test"]) == (status, True)
+    assert seen.post(ASYNC, key=test)[1]["test"] is True
+    for name, refusal in forced.REFUSALS.items():
+        if not refusal.with_pictures:
+            assert seen.post({"prompt": f"[test:{name}]"}, key=test)[1]["error"]["code"] == name
     for _ in range(2):
-        assert seen.post(ASYNC, headers={"Idempotency-Key": "two"})[0] == 202
+        headers = {"Idempotency-Key": "two", "Prefer": "respond-async"}
+        assert seen.post(ASYNC, headers=headers)[0] == 202
+    assert seen.post({**ASYNC, "n": 2})[0] == 202
+    assert seen.post({**ASYNC, "n": 2, "dry_run": True})[0] == 200
     assert seen.post({"prompt": "x"}, headers={"Idempotency-Key": "one"})[0] == 409
     # What is wrong with a request.
     for content in (b"{", b""):
@@ -148,6 +184,11 @@ def test_whatever_generate_answers_is_in_the_document_and_nothing_else(
     assert [seen.post(ASYNC, key=a_key(alice, cap=0))[0]] == [402]
     slow = a_key(alice, rate_limit=1)
     assert [seen.post(ASYNC, key=slow)[0] for _ in range(2)] == [202, 429]
+    other = a_key(alice)
+    ApiKey.objects.filter(prefix=other[:11]).update(image_models=["another"])
+    assert seen.post(ASYNC, key=other)[0] == 422
+    for key in (bound(a_key(alice)), elsewhere(a_key(alice)), a_token(alice)):
+        assert seen.post(ASYNC, key=key)[0] == 403
     # What is wrong here.
     with monkeypatch.context() as patch:
         patch.setattr(limits, "generate_window", breaks(RuntimeError()))
@@ -158,6 +199,12 @@ def test_whatever_generate_answers_is_in_the_document_and_nothing_else(
     for settings.REDIS_URL, status in ((f"redis://127.0.0.1:{free_port()}/0", 503), (address, 202)):
         limits._client.cache_clear()
         assert seen.post(ASYNC)[0] == status
+    monkeypatch.setattr(prices, "CACHE_SECONDS", -1.0)
+    PromptRule.objects.create(text="gun")
+    assert seen.post({**ASYNC, "prompt": "a gun"})[0] == 422
+    paused = pausing.pause(actor=None, model=None, message="", until=None, reason="a test")
+    assert seen.post(ASYNC)[0] == 503
+    assert pausing.resume(actor=None, pk=paused.pk, reason="a test")
     monkeypatch.setattr(trouble, "CACHE_SECONDS", -1.0)
     trouble.note(Upstream.objects.get(), OperatorTrouble("402"))
     assert seen.post(ASYNC)[0] == 503
@@ -177,7 +224,8 @@ def test_whatever_a_look_answers_is_in_the_document_and_nothing_else(
         Generation.objects.update(status=stage)
         assert seen.get(generation.public_id) == (
             200,
-            {"id": generation.public_id, "status": "pending", "stage": stage, **ASKED},
+            {"id": generation.public_id, "status": "pending", "stage": stage, **links(generation.public_id), **ASKED}
+            | ({"queue_position": 1} if stage == "queued" else {}),
         )
     for code in ("prompt_refused", "upstream_failed", "timed_out", "cancelled"):
         Generation.objects.update(status="failed", error_code=code, error_message="No.")
@@ -185,10 +233,12 @@ def test_whatever_a_look_answers_is_in_the_document_and_nothing_else(
     Generation.objects.update(status="queued", error_code="", error_message="")
     with working():
         made = seen.post({"prompt": "a lighthouse"})[1]["id"]
-    assert seen.get(made)[1]["metadata"]["model"]
+    assert seen.get(made, headers={"Prefer": "wait=1"})[1]["metadata"]["model"]
     assert seen.get("img_1")[0] == seen.get("x" * 99)[0] == 404
     assert seen.get(headers={"Host": "a_b"})[0] == 400
     assert seen.get(headers={"Authorization": ""})[0] == seen.get(key="rv_x")[0] == 401
+    for key in (bound(a_key(wallet.user)), elsewhere(a_key(wallet.user)), a_token(wallet.user)):
+        assert seen.get(key=key)[0] == 403
     assert seen.other("get")[0] == 405
     with monkeypatch.context() as patch:
         patch.setattr(limits, "take_status_soon", breaks(RuntimeError()))

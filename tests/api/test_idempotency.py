@@ -127,6 +127,17 @@ def test_a_replay_does_not_count_against_the_rate_limit(alice: User, client: Cli
     assert_error(slow.post(BODY), 429, "rate_limited")
 
 
+@pytest.mark.parametrize("body", [BODY, {**BODY, "n": 2}])
+def test_replays_count_as_looks_at_the_status(api: Api, wallet: Wallet, settings: Any, body: dict[str, Any]) -> None:
+    settings.STATUS_RATE_LIMIT_PER_MINUTE = 3
+    assert "Idempotent-Replayed" not in post(api, "order-1", body)
+    assert [post(api, "order-1", body).status_code for _ in range(3)] == [202, 202, 202]
+    assert_error(post(api, "order-1", body), 429, "rate_limited")
+    assert_error(api.get(f"/v1/reve-image/{Generation.objects.all()[0]}"), 429, "rate_limited")
+    assert "Idempotent-Replayed" not in post(api, "order-2")  # what is new has its own limit
+    assert audit(wallet) == 3 - body.get("n", 1) - 1
+
+
 @pytest.mark.services
 def test_a_refused_request_does_not_use_its_key_up(api: Api) -> None:
     assert_error(post(api, "order-1", {"prompt": ""}), 422, "invalid_request", "prompt")

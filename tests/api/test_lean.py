@@ -70,7 +70,8 @@ def seen(answer: httpx.Response) -> tuple[Any, ...]:
     headers = dict(answer.headers.raw)
     assert len(headers) == len(answer.headers.raw)
     assert headers.pop(b"X-Request-Id")
-    return answer.status_code, headers, re.sub(rb"img_\w{24}", b"img_...", answer.content)
+    body = re.sub(rb"img_\w{24}", b"img_...", answer.content)
+    return answer.status_code, headers, re.sub(rb"req_\w{24}", b"req_...", body)
 
 
 def with_key(secret: str, **headers: str) -> dict[str, str]:
@@ -100,6 +101,15 @@ REQUESTS: dict[str, tuple[str, str, dict[str, Any], bool]] = {
         {"json": ASYNC, "headers": {"Idempotency-Key": "one"}},
         True,
     ),
+    "preferring not to": (
+        "POST",
+        GENERATE[0],
+        {"json": {"prompt": "a lighthouse"}, "headers": {"Prefer": "respond-async"}},
+        True,
+    ),
+    "for too many": ("POST", GENERATE[0], {"json": {**ASYNC, "n": 11}}, False),
+    "with a deadline": ("POST", GENERATE[0], {"json": {**ASYNC, "deadline_seconds": 60}}, True),
+    "only for the price": ("POST", GENERATE[0], {"json": {**ASYNC, "dry_run": True}}, True),
     "of no image": ("GET", f"{STATUS[0]}img_1", {}, True),
     "of nonsense": ("GET", f"{STATUS[0]}%20%00", {}, True),
     "the other path": ("POST", GENERATE[1], {"json": ASYNC}, False),

@@ -10,8 +10,8 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from generator.models import ASPECT_RATIOS
 from reveweb.docs import errors
-from reveweb.openapi import FAILED_CALLS
-from reveweb.settings.pages import CORS_EXPOSE_HEADERS
+from reveweb.openapi.operations import FAILED_CALLS
+from reveweb.settings.pages import CORS_EXPOSE_HEADERS, OPENAI_HEADERS
 from tests.api import described
 from tests.api.answers import assert_json
 
@@ -53,9 +53,19 @@ def test_it_lists_the_endpoints_once_each(document: Any) -> None:
         "/v1/reve-image/status/{image_id}": ["get"],
         "/v1/reve-image/edit": ["post"],
         "/v1/reve-image/remix": ["post"],
+        "/v1/reve-image": ["get"],
+        "/v1/reve-image/{image_id}": ["get", "delete"],
+        "/v1/reve-image/{image_id}/cancel": ["post"],
+        "/v1/reve-image/{image_id}/events": ["get"],
         "/v1/files": ["post"],
         "/v1/files/{file_id}": ["get", "delete"],
         "/v1/models": ["get"],
+        "/v1/key": ["get"],
+        "/v1/account": ["get"],
+        "/v1/usage": ["get"],
+        "/v1/tokens": ["post"],
+        "/v1/tokens/{token_id}": ["delete"],
+        "/v1/keys/report": ["post"],
     }
 
 
@@ -70,6 +80,7 @@ def test_it_says_where_the_api_is(client: Client, document: Any, settings: Any) 
 
 
 _SETTINGS = {"prompt", "negative_prompt", "aspect_ratio", "async", "model", "size", "quality"}
+_SETTINGS |= {"n", "seed", "deadline_seconds", "dry_run", "webhook_url"}
 REQUESTS = {
     "generate": (_SETTINGS, ["prompt"]),
     "edit": (_SETTINGS | {"image", "mask"}, ["prompt", "image"]),
@@ -88,7 +99,9 @@ def test_it_names_every_field_of_a_request_and_which_ones_are_required(document:
     assert set(document["components"]["schemas"]["AspectRatio"]["enum"]) == set(ASPECT_RATIOS)
     for name, field in fields["properties"].items():
         described.check(
-            document, field, field["examples"][0] if "examples" in field else {"async": True}.get(name, "1:1")
+            document,
+            field,
+            field["examples"][0] if "examples" in field else {"async": True, "dry_run": True}.get(name, "1:1"),
         )
         if name in required:
             assert field["type"] in ("string", "array")
@@ -131,7 +144,7 @@ def test_it_has_every_code_that_the_errors_page_has_at_its_status(document: Any)
         if "$ref" in ref
     }
     told = {(row.code, row.status) for row in errors.refusals()}
-    assert found == told | set(FAILED_CALLS.items())
+    assert found == told | set(FAILED_CALLS.items()) | {("failed_images", status) for status in FAILED_CALLS.values()}
     failure = document["components"]["schemas"]["Failure"]["properties"]["code"]["enum"]
     assert failure == [failure.code for failure in errors.failures()]
 
@@ -143,7 +156,14 @@ def test_an_images_schema_follows_from_its_status(document: Any) -> None:
         schema = document["components"]["schemas"][ref.rpartition("/")[2]]
         assert schema["properties"]["status"]["const"] == status
         # Only look-ups tell what was asked for; what waits for an image is answered as it always was.
-        assert set(schema["properties"]) - set(schema["required"]) == {"operation", "model", "credits"}
+        only_pending = {"queue_position"} if status == "pending" else set()
+        assert set(schema["properties"]) - set(schema["required"]) == only_pending | {
+            "operation",
+            "seed",
+            "model",
+            "credits",
+            "test",
+        }
     assert {one["$ref"] for one in image["oneOf"]} == set(image["discriminator"]["mapping"].values())
 
 
@@ -153,7 +173,7 @@ def test_nothing_in_it_trips_generators_of_clients(document: Any) -> None:
         assert schema["description"]
         for node in nodes(schema):
             assert "default" not in node, "openapi-typescript takes such a field for required"
-            if name not in ("GenerateRequest", "EditRequest", "RemixRequest"):
+            if not name.endswith("Request"):
                 assert "null" not in (kinds if isinstance(kinds := node.get("type"), list) else [kinds])
     titles = [node["title"] for node in nodes(document) if isinstance(node.get("title"), str)]
     assert len(titles) == len(set(titles))
@@ -180,7 +200,7 @@ def test_its_examples_fit_their_schemas_and_their_requests(document: Any) -> Non
     finished = generate["responses"]["200"]["content"]["application/json"]["examples"]["completed"]["value"]
     assert finished["metadata"]["prompt"] == requests["completed"]["value"]["prompt"]
     assert "async" not in requests["completed"]["value"]
-    assert list(generate["responses"]["202"]["content"]["application/json"]["examples"]) == ["pending"]
+    assert list(generate["responses"]["202"]["content"]["application/json"]["examples"]) == ["pending", "several"]
     assert requests["pending"]["value"]["async"] is True
 
 
@@ -189,7 +209,9 @@ def test_what_scripts_of_other_sites_may_read_is_what_it_tells(document: Any) ->
     of_browsers = {"access-control-allow-origin", "access-control-expose-headers", "strict-transport-security"}
     refused = {"www-authenticate", "allow"}
     told = {name.lower() for name in document["components"]["headers"]}
-    assert told - by_rights - of_browsers - refused == set(CORS_EXPOSE_HEADERS)
+    # Of older clients' addresses, and of agents'.
+    exposed = {name for name in CORS_EXPOSE_HEADERS if not name.startswith(("x-reve-", "mcp-"))}
+    assert told - by_rights - of_browsers - refused == exposed - set(OPENAI_HEADERS)
 
 
 def test_it_needs_no_key(client: Client) -> None:

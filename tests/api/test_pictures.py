@@ -20,7 +20,7 @@ from generator.files import uploads
 from generator.models import Generation, Group, ImageModel, Input, Operation, Price, Route, Upload, Upstream
 from generator.upstreams import fetch
 from kit.http import network
-from tests.api.answers import assert_error, assert_json
+from tests.api.answers import LINKS, assert_error, assert_json
 from tests.billing.books import audit
 from tests.conftest import Api
 from tests.generator.conftest import CannedServer, Reply, server  # noqa: F401 (a fixture)
@@ -86,7 +86,7 @@ def test_an_image_of_ones_own_is_edited(edit: Serve, wallet: Wallet, path: str) 
     Generation.objects.filter(pk=own.pk).update(width=160, height=90)
     response = edit(own.public_id, path=path)
     assert (response.status_code, response.json()["status"]) == (202, "pending"), response.text
-    assert set(response.json()) == {"id", "status", "stage"}
+    assert set(response.json()) == {"id", "status", "stage", *LINKS}
     made, inputs = asked()
     assert inputs == [own]
     assert (made.operation, made.aspect_ratio, made.credits) == ("edit", "16:9", 2)
@@ -362,7 +362,7 @@ def test_models_are_listed_with_their_prices(serve: Serve, model: ImageModel, se
     assert {name: told[name] for name in ("id", "object", "created", "owned_by", "name")} == {
         "id": "text2image_v1",
         "object": "model",
-        "created": 0,
+        "created": int(model.created_at.timestamp()),
         "owned_by": settings.SITE_NAME,
         "name": "Reve Image 1.0",
     }
@@ -400,4 +400,4 @@ def test_generate_takes_a_model_a_size_and_a_quality(api: Api, serve: Serve, mod
         assert_error(client, 422, "invalid_request", "model")
     assert_error(serve("POST", path, json={"prompt": "x", "quality": "high"}), 422, "invalid_request", "quality")
     assert audit(wallet) == 1
-    assert json.loads(response.content).keys() == {"id", "status", "stage"}
+    assert json.loads(response.content).keys() == {"id", "status", "stage", *LINKS}

@@ -13,7 +13,7 @@ from billing.models import Wallet
 from generator import live
 from generator.jobs import lifecycle
 from generator.models import Generation
-from tests.api.answers import GENERATE, assert_json
+from tests.api.answers import GENERATE, assert_json, links
 from tests.billing.books import audit
 from tests.conftest import Api
 from tests.driver import working
@@ -59,7 +59,8 @@ def test_when_the_wait_ends_first_the_work_goes_on(api: Api, wallet: Wallet, set
     assert 0.3 <= time.monotonic() - began < 5
     body = assert_json(response)
     assert response.status_code == 202
-    assert body == {"id": Generation.objects.get().public_id, "status": "pending", "stage": "queued"}
+    id = Generation.objects.get().public_id
+    assert body == {"id": id, "status": "pending", "stage": "queued", **links(id)}
     assert response["X-Credits-Charged"] == "1"
     with working():
         generation = asyncio.run(live.wait_until_final(Generation.objects.get(), 20))

@@ -1,10 +1,12 @@
 """The endpoint of `/v1` that tells what can be asked for, and what it costs."""
 
+from typing import Any
+
 from django.conf import settings
 from django.http import HttpResponse
 from ninja import Router
 
-from generator.api import ApiRequest, answer, auth
+from generator.api.calling import ApiRequest, answer, any_key
 from generator.ask import limits, prices
 from generator.ask.prices import Catalogue
 from generator.ask.schemas import Models
@@ -14,21 +16,26 @@ from kit.threads import in_thread
 router = Router(tags=["Models"])
 
 
-@router.get("/models", auth=auth, response={200: Models}, summary="List models and prices", operation_id="list_models")
-@router.get("/models/", auth=auth, include_in_schema=False)
+@router.get(
+    "/models", auth=any_key, response={200: Models}, summary="List models and prices", operation_id="list_models"
+)
+@router.get("/models/", auth=any_key, include_in_schema=False)
 async def models(request: ApiRequest) -> HttpResponse:
-    """List the models that can be chosen, with what they can do and what an image costs."""
-    await limits.take_status_soon(request.wallet)
+    """List the models that this key can choose, with what they can do and what an image costs."""
+    await limits.take_status_soon(request.caller)
     catalogue = await in_thread(prices.current)
-    return answer({"object": "list", "data": [_described(catalogue, model) for model in catalogue.offered]})
+    only = request.caller.api_key.image_models
+    offered = [model for model in catalogue.offered if not only or model.slug in only]
+    return answer({"object": "list", "data": [described(catalogue, model) for model in offered]})
 
 
-def _described(catalogue: Catalogue, model: ImageModel) -> dict[str, object]:
+def described(catalogue: Catalogue, model: ImageModel) -> dict[str, Any]:
+    """Return a model's JSON: what it can do, and what that costs."""
     operations = catalogue.operations_of(model)
     return {
         "id": model.slug,
         "object": "model",
-        "created": 0,
+        "created": int(model.created_at.timestamp()),
         "owned_by": settings.SITE_NAME,
         "name": model.name,
         "description": model.description,
@@ -36,6 +43,7 @@ def _described(catalogue: Catalogue, model: ImageModel) -> dict[str, object]:
         "aspect_ratios": model.aspect_ratios,
         "sizes": model.sizes,
         "qualities": model.qualities,
+        "seed": bool(operations) and all(catalogue.takes_seed(model, operation) for operation in operations),
         "prices": [
             {
                 "operation": operation.value,
