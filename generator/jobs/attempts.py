@@ -107,7 +107,7 @@ def end(ends: Sequence[tuple[Generation, Ended]]) -> None:
 def alive_of(generations: Sequence[Generation]) -> Mapping[int, Attempt]:
     """Return the attempts that are alive, by the key of their generation."""
     pks = [generation.pk for generation in generations]
-    alive = Attempt.objects.filter(generation__in=pks, state__in=Attempt.ALIVE)
+    alive = Attempt.objects.alive().filter(generation__in=pks)
     return {attempt.generation_id: attempt for attempt in alive.select_related("upstream", "route")}
 
 
@@ -142,9 +142,7 @@ def names_before(named: Sequence[tuple[Generation, str]]) -> set[tuple[int | Non
     ]
     if not by_first:
         return set()
-    used = Generation.objects.exclude(upstream_id="").filter(
-        upstream_id__in=[job for _, job in by_first], attempts=None
-    )
+    used = Generation.objects.named_there().filter(upstream_id__in=[job for _, job in by_first], attempts=None)
     return {(by_first[0][0], job) for job in used.values_list("upstream_id", flat=True)}
 
 
@@ -171,13 +169,13 @@ def _change(rows: list[list[Any]], *, assign: str, only_if: str) -> set[int]:
 
 
 def _log(ends: Sequence[tuple[Generation, Attempt | None, Ended]], at: datetime) -> None:
-    """Say how attempts ended, in a line for each."""
+    """Say how attempts ended, in a line for each; `endings` has the end of an image, which is what most look for."""
     for generation, attempt, ended in ends:
         why = f"{ended.kind}: {ended.words or ended.status}" if ended.kind else "no error"
         if attempt is None:  # of a row that nobody had claimed
-            log.info("%s: its attempt ended: %s (%s)", generation, ended.state, why)
+            log.debug("%s: its attempt ended: %s (%s)", generation, ended.state, why)
             continue
-        log.info(
+        log.debug(
             "%s: attempt %s at %s ended: %s (%s) after %.2f s%s",
             generation,
             attempt.number,

@@ -7,6 +7,9 @@
       ├──────────────────────────────┴─────────fail──────────┴──▶ FAILED
       └──────────────────────────────────────cancel────────────────┘
 
+What a test key asks for (`is_test`) goes to no upstream: it is drawn here, from QUEUED to DRAWING by claim_samples, and
+ends as the others do, but no credits are held for it, so none are spent or returned.
+
 With the status changes what is said of the attempt (`jobs.attempts`), in the same transaction: it is there before a
 byte leaves, and what an upstream certainly did not take goes to the next one under a new attempt.
 
@@ -37,7 +40,7 @@ from billing import ledger
 from billing.errors import UnknownHold
 from generator import live
 from generator.files.images import StoredImage
-from generator.jobs import attempts, caps
+from generator.jobs import announcements, attempts, caps, endings, wishes
 from generator.jobs.attempts import UNKNOWN, WORDS_KEPT, Ended, State
 from generator.jobs.changes import Acceptance, Completion, Move, Pause, Unstored, Useless
 from generator.jobs.rows import change_each, claim_due
@@ -50,6 +53,7 @@ Status = Generation.Status
 
 LEASE = timedelta(seconds=settings.CLAIM_SECONDS)  # a claim lapses after this unless its worker renews it
 MODEL_MAX_LENGTH = 120
+BY_ITS_OWNER = "You cancelled it."
 UNAVAILABLE = "The image service is not available right now."
 # Behind SET, with what `_noted` returns as the first of a row's own values: what was noted stays where it is nothing.
 NOTE_USELESS = (
@@ -73,6 +77,7 @@ def claim_submissions(pks: Sequence[int], routes: Mapping[int, Route] | None = N
             at=now,
             limit=len(pks),
             pks=pks,
+            only_if="cancel_asked_at IS NULL",
             assign="status = %s, claim = %s, due_at = %s, submits = submits + 1",
             values=[Status.SUBMITTING, secrets.token_hex(8), now + LEASE],
         )
@@ -99,7 +104,7 @@ def put_off(pks: Sequence[int], seconds: float) -> None:
 def claim_looks(limit: int) -> list[Generation]:
     """Take up to `limit` drawings that are due for a look, the longest overdue first, with their attempts."""
     now = timezone.now()
-    if not Generation.objects.filter(status=Status.DRAWING, due_at__lte=now).exists():
+    if not Generation.objects.filter(status=Status.DRAWING, is_test=False, due_at__lte=now).exists():
         return []  # the usual answer, and on SQLite one that needs no write lock
     taken = claim_due(
         status=Status.DRAWING,
@@ -112,6 +117,37 @@ def claim_looks(limit: int) -> list[Generation]:
     for generation in taken:
         generation.attempt = alive.get(generation.pk) or attempts.stand_in(generation)
     return taken
+
+
+def claim_samples(limit: int) -> list[Generation]:
+    """Take up to `limit` images of test keys that are due.
+
+    No upstream may have one, so it is a drawing from the moment it is taken, and is resumed when its claim lapses.
+    """
+    now, token = timezone.now(), secrets.token_hex(8)
+    due = Generation.objects.filter(is_test=True, status__in=(Status.QUEUED, Status.DRAWING), due_at__lte=now)
+    if not due.exists():  # the usual answer, and on SQLite one that needs no write lock
+        return []
+    with transaction.atomic():
+        taken = claim_due(
+            status=Status.DRAWING,
+            at=now,
+            limit=limit,
+            samples=True,
+            assign="claim = %s, due_at = %s",
+            values=[token, now + LEASE],
+        )
+        fresh = claim_due(
+            status=Status.QUEUED,
+            at=now,
+            limit=limit - len(taken),
+            samples=True,
+            assign="status = %s, claim = %s, due_at = %s, submitted_at = %s",
+            values=[Status.DRAWING, token, now + LEASE, now],
+        )
+        for generation in fresh:
+            live.publish_on_commit(generation, ended=False)
+    return [*taken, *fresh]
 
 
 def requeue(pauses: Sequence[Pause]) -> set[int]:
@@ -131,13 +167,14 @@ def go_on(moves: Sequence[Move]) -> set[int]:
     The others wait in the queue, and so do those whose time is up; or their claim was lost.
     """
     now = timezone.now()
-    spent = attempts.used_up([move.generation.pk for move in moves])
+    pks = [move.generation.pk for move in moves]
+    spent, unwanted = attempts.used_up(pks), wishes.among(pks)
     with routing.choosing() as choice, transaction.atomic():
         going: list[tuple[Move, Route]] = []
         staying: list[Pause] = []
         for move in moves:
             generation, route = move.generation, None
-            if generation.deadline_at > now:
+            if generation.deadline_at > now and generation.pk not in unwanted:
                 route = choice.route_for(routing.task_of(generation), move.tried | spent.get(generation.pk, set()))
             if route is not None:
                 going.append((move, route))
@@ -191,12 +228,15 @@ def wait_for_storage(waiting: Sequence[Unstored]) -> set[int]:
     """Let go of drawings that storage does not take. Returns the keys of those that were claimed.
 
     They have STORAGE_PATIENCE_SECONDS from the first time on: they are drawn, and the upstream has charged for them.
+    Not so where whoever asked set a deadline: that is kept.
     """
     now, patience = timezone.now(), timedelta(seconds=settings.STORAGE_PATIENCE_SECONDS)
     rows = []
     for one in waiting:
         since = one.generation.unstored_since or now
-        deadline = max(one.generation.deadline_at, since + patience)
+        deadline = one.generation.deadline_at
+        if not one.generation.has_own_deadline:
+            deadline = max(deadline, since + patience)
         rows.append((one.generation, [_in(one.after), since, deadline, one.model[:MODEL_MAX_LENGTH]]))
     assign = "due_at = v.column3, claim = '', unstored_since = v.column4, deadline_at = v.column5, model = v.column6"
     return change_each(rows, status=Status.DRAWING, assign=assign)
@@ -260,8 +300,12 @@ def complete_all(completions: Sequence[Completion]) -> set[int]:
 def give_up(generation: Generation, *, ended: Ended, code: str, message: str, useless: Useless | None = None) -> bool:
     """End what an upstream took and did not draw, or may have taken: elsewhere where that may be, or else for good.
 
-    Whether it is queued again, for another upstream. That is so while there is one it has not been to, and time.
+    Whether it is queued again, for another upstream. That is so while there is one it has not been to, and time, and
+    its owner still wants it.
     """
+    if wishes.among([generation.pk]):
+        fail(generation, code=CANCELLED, message=BY_ITS_OWNER, useless=useless, ended=ended)
+        return False
     spent = attempts.used_up([generation.pk]).get(generation.pk, set())
     here = {generation.attempt.upstream_id} if generation.attempt else set()
     if generation.deadline_at > timezone.now() and routing.has_another(generation, spent | here):
@@ -316,9 +360,12 @@ def fail(
     if not moved:
         return False
     attempts.end([(generation, ended)])
-    with ledger.books(generation.wallet_id) as books:
-        returned = books.release(reference=generation.credit_reference, cause=f"Returned: {message}"[:300])
-    caps.give_back(generation, returned.amount)  # after the ledger, which locks the wallet: as admission does it
+    if not generation.is_test:  # which held nothing
+        with ledger.books(generation.wallet_id) as books:
+            returned = books.release(reference=generation.credit_reference, cause=f"Returned: {message}"[:300])
+        caps.give_back(generation, returned.amount)  # after the ledger, which locks the wallet: as admission does it
+    announcements.announce([generation.pk])
+    endings.tell_on_commit([generation])
     live.publish_on_commit(generation)
     return True
 
@@ -328,7 +375,12 @@ def cancel(generation: Generation) -> bool:
 
     Only while it is queued: from the moment a worker claims it the upstream may have it, and charges for it.
     """
-    return fail(generation, code=CANCELLED, message="You cancelled it.", only_if=Q(status=Status.QUEUED))
+    return fail(generation, code=CANCELLED, message=BY_ITS_OWNER, only_if=Q(status=Status.QUEUED))
+
+
+def call_off(generation: Generation) -> bool:
+    """End a claimed drawing that its upstream certainly dropped, for nothing, and return its credit."""
+    return fail(generation, code=CANCELLED, message=BY_ITS_OWNER, ended=Ended(State.FAILED, "Cancelled"))
 
 
 def lapsed_submissions() -> QuerySet[Generation]:
@@ -343,7 +395,14 @@ def still_lapsed(generation: Generation) -> Q:
 
 def past_deadline() -> QuerySet[Generation]:
     """The unfinished generations whose time is up."""
-    return Generation.objects.filter(status__in=Generation.UNFINISHED, deadline_at__lte=timezone.now())
+    return Generation.objects.unfinished().filter(deadline_at__lte=timezone.now())
+
+
+def until_deadline() -> float | None:
+    """Return in how many seconds the next deadline of all is; None where nothing is unfinished."""
+    unfinished = Generation.objects.unfinished().order_by("deadline_at")
+    soonest = unfinished.values_list("deadline_at", flat=True).first()
+    return max(0.0, (soonest - timezone.now()).total_seconds()) if soonest else None
 
 
 @transaction.atomic
@@ -370,6 +429,7 @@ def _accept(acceptances: Sequence[Acceptance]) -> tuple[set[int], list[Acceptanc
         if acceptance.generation.pk in moved:
             if acceptance.generation.attempt:
                 acceptance.generation.attempt.accepted_at = now
+                acceptance.generation.attempt.upstream_job = acceptance.upstream_id
             live.publish_on_commit(acceptance.generation, ended=False)
     return moved, refused
 
@@ -389,8 +449,11 @@ def _complete(completions: Sequence[Completion]) -> set[int]:
     drawn = [(one.generation, Ended(State.DRAWN, cost=one.cost)) for one in completions if one.generation.pk in moved]
     ended = [generation for generation, _ in drawn]
     attempts.end(drawn)
+    if paid := [generation for generation in ended if not generation.is_test]:
+        ledger.settle([generation.credit_reference for generation in paid])
     if ended:
-        ledger.settle([generation.credit_reference for generation in ended])
+        announcements.announce([generation.pk for generation in ended])
+        endings.tell_on_commit(ended)
     for generation in ended:
         live.publish_on_commit(generation)
     return moved

@@ -17,16 +17,27 @@ _MOST = 400  # rows in a statement: SQLite takes some thousand parameters in one
 
 
 def claim_due(
-    *, status: str, at: datetime, limit: int, pks: Sequence[int] | None = None, assign: str, values: Sequence[Any]
+    *,
+    status: str,
+    at: datetime,
+    limit: int,
+    pks: Sequence[int] | None = None,
+    only_if: str = "TRUE",
+    samples: bool = False,
+    assign: str,
+    values: Sequence[Any],
 ) -> list[Generation]:
     """Change up to `limit` rows in `status` that are due `at` that moment, and return them as they are then.
 
-    The longest overdue first, only some `pks` where they are named. Each row is taken by one caller only.
+    The longest overdue first, only some `pks` where they are named, and only what `only_if` holds for, which is SQL.
+    Those of test keys where `samples` says so, and else none of them. Each row is taken by one caller only.
     """
+    kind = "AND is_test" if samples else "AND NOT is_test"
     among = f"AND id IN ({', '.join(['%s'] * len(pks))})" if pks is not None else ""
     lock = "FOR UPDATE SKIP LOCKED" if connection.features.has_select_for_update_skip_locked else ""
     found = Generation.objects.raw(
-        f"WITH due AS (SELECT id FROM {_TABLE} WHERE status = %s AND due_at <= %s {among}"  # noqa: S608 (as below)
+        f"WITH due AS (SELECT id FROM {_TABLE} WHERE status = %s AND due_at <= %s"  # noqa: S608 (as below)
+        f" AND {only_if} {kind} {among}"
         f" ORDER BY due_at LIMIT %s {lock})"
         f" UPDATE {_TABLE} SET {assign} FROM due WHERE {_TABLE}.id = due.id RETURNING {_COLUMNS}",
         [status, _stored(at), *(pks or ()), limit, *map(_stored, values)],

@@ -8,7 +8,7 @@ from generator.errors import BadImage
 from generator.files import uploads
 from generator.jobs.pacing import T, persistently
 from generator.models import Attempt, Generation, Operation, Upstream
-from generator.upstreams import errors, health, trouble
+from generator.upstreams import errors, health, transport, trouble
 from generator.upstreams.dialect import Job, Order, Picture
 from generator.upstreams.registry import Dialects
 from kit import storage
@@ -26,17 +26,28 @@ class Sender:
     def __init__(self, dialects: Dialects) -> None:
         self.news: set[str] = set()
         self._dialects = dialects
+        self._is_closing = False
+
+    def close(self) -> None:
+        """Begin to send nothing more."""
+        self._is_closing = True
 
     async def submit(self, generation: Generation, attempt: Attempt) -> Job:
         """Send an attempt. Raises every UpstreamError, and counts what it says of the upstream's health.
 
-        One that honours keys is sent the same order again when it gives no answer: it takes it once.
+        One that honours keys is sent the same order again when it gives no answer: it takes it once. Raises NotBegun
+        after `close`, where nothing of it was sent.
         """
         upstream, again = attempt.upstream, RESENDS
+        self._go_ahead()
         order = await _order(generation, attempt)
         async with self._dialects.of(upstream) as dialect:
             if order.mask is not None and not dialect.can.takes_mask:
                 raise errors.NotAccepted("it takes no mask")
+            if order.seed is not None and not dialect.can.takes_seed:
+                raise errors.NotAccepted("it takes no seed")
+            self._go_ahead()
+            transport.before_sending.set(self._go_ahead)
             while True:
                 try:
                     job = await self.asked(dialect.submit(order))
@@ -44,6 +55,7 @@ class Sender:
                     health.failed(upstream.pk, error)
                     if isinstance(error, errors.NotAccepted) or not dialect.can.honours_keys or not again:
                         raise
+                    transport.before_sending.set(_as_before)  # it may have it already
                     log.warning("%s: no answer from %s, which is asked again: %s", generation, upstream.slug, error)
                 except errors.UpstreamError:
                     health.answered(upstream.pk)
@@ -65,10 +77,18 @@ class Sender:
         self.news.add("upstream")
         return answer
 
+    def _go_ahead(self) -> None:
+        if self._is_closing:
+            raise errors.NotBegun
+
     async def note_success(self, upstream: Upstream) -> None:
         """Put an upstream back that draws again."""
         if trouble.is_suspected(upstream.slug):
             await persistently(lambda: trouble.put_back(upstream.slug))
+
+
+def _as_before() -> None:
+    pass
 
 
 async def _order(generation: Generation, attempt: Attempt) -> Order:
@@ -93,5 +113,6 @@ async def _order(generation: Generation, attempt: Attempt) -> Order:
         model=attempt.route.their_name if attempt.route else "",
         inputs=inputs,
         mask=mask,
+        seed=generation.seed,
         key=f"{generation.public_id}-{attempt.number}",
     )

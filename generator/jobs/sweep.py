@@ -3,7 +3,6 @@
 import logging
 from datetime import datetime, timedelta
 
-from django.conf import settings
 from django.utils import timezone
 
 from generator.files import images
@@ -13,27 +12,37 @@ from generator.jobs.lifecycle import UNAVAILABLE
 from generator.models import Generation
 from generator.upstreams import trouble
 from kit import storage
+from kit.text import counted
 from kit.threads import let_go
 
 log = logging.getLogger(__name__)
 
+EVERY_SECONDS = 0.5  # less than the shortest deadline, so that none comes unseen
 MOST_AT_ONCE = 200
 # A worker that lost a generation may still be storing its image: by now it has ended, and deleted that itself.
 FILES_AFTER = timedelta(minutes=3)
 
 
-def fail_stuck() -> None:
-    """End submissions whose sender was lost, and generations past their deadline."""
+def fail_stuck() -> float:
+    """End submissions whose sender was lost, and generations past their deadline.
+
+    Return in how many seconds to look again: at the next deadline, if that is near.
+    """
     for generation in lifecycle.lapsed_submissions()[:MOST_AT_ONCE]:
         still = lifecycle.still_lapsed(generation)  # it may just have been accepted, or its sender come back
         lost = Ended(State.UNCLEAR, "SenderLost")
         lifecycle.fail(generation, code="upstream_failed", message=UNAVAILABLE, only_if=still, ended=lost)
-    for generation in lifecycle.past_deadline()[:MOST_AT_ONCE]:
-        message, ended = f"No image after {settings.GENERATION_DEADLINE_SECONDS} seconds.", Ended(State.UNCLEAR, "Late")
+    late = list(lifecycle.past_deadline()[:MOST_AT_ONCE])
+    for generation in late:
+        seconds = round((generation.deadline_at - generation.created_at).total_seconds())
+        message, ended = f"No image after {counted(seconds, 'second')}.", Ended(State.UNCLEAR, "Late")
         if generation.unstored_since:
             message, ended = "The image could not be stored.", Ended(State.DRAWN)
         anyhow = lifecycle.WHOEVER_HAS_IT
         lifecycle.fail(generation, code="timed_out", message=message, only_if=anyhow, ended=ended)
+    if len(late) == MOST_AT_ONCE:
+        return 0.0
+    return min(EVERY_SECONDS, lifecycle.until_deadline() or EVERY_SECONDS)
 
 
 def tell_of_storage(words: str, *, since: datetime) -> None:

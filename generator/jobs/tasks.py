@@ -1,6 +1,8 @@
 """Thin Celery tasks. A lost, late or duplicated message is harmless: rows say what is due."""
 
+import logging
 import threading
+from datetime import time
 from time import monotonic
 from typing import Any
 
@@ -12,9 +14,13 @@ from generator.jobs import engine
 from generator.jobs import sweep as sweeping
 from generator.jobs import thumbnails as making
 from generator.library import trash
+from kit import ending, nights
+from kit.threads import one_at_a_time
 
 PURGE_SECONDS = 20
 THUMBNAIL_SECONDS = 20
+SAMPLES_AT = time(3, 53)  # UTC
+log = logging.getLogger(__name__)
 _makes = threading.Lock()
 
 
@@ -43,7 +49,7 @@ def thumbnails() -> None:
         return
     try:
         until = monotonic() + THUMBNAIL_SECONDS
-        while making.make_due() and monotonic() < until:
+        while making.make_due() and _goes_on(until):
             pass
     finally:
         _makes.release()
@@ -53,12 +59,29 @@ def thumbnails() -> None:
 def purge_trash() -> None:
     """Remove for good what was trashed and can no longer be restored, as much as fits before the next beat."""
     until = monotonic() + PURGE_SECONDS
-    while sweeping.delete_files_of_failures() and monotonic() < until:
+    while sweeping.delete_files_of_failures() and _goes_on(until):
         pass
-    while trash.purge_due() and monotonic() < until:
+    while trash.purge_due() and _goes_on(until):
         pass
-    while uploads.purge_due() and monotonic() < until:
+    while uploads.purge_due() and _goes_on(until):
         pass
+
+
+def _goes_on(until: float) -> bool:
+    return monotonic() < until and not ending.has_begun()
+
+
+@shared_task
+@one_at_a_time
+def forget_samples() -> None:
+    """Throw old samples of test keys away tonight, unless another worker has; their files go with the trash."""
+    if not nights.claim("forget_samples", at=SAMPLES_AT):
+        return
+    try:
+        trash.discard_old_samples()
+    except Exception:
+        nights.give_back("forget_samples", at=SAMPLES_AT)
+        log.exception("Old samples could not be thrown away tonight, it is tried again")
 
 
 # --- The engine runs in the worker that is sent what is to be drawn ----------------------------------------------

@@ -3,7 +3,7 @@
 Of one account goes first what somebody waits for, then what is oldest. Who has least in hand is next, and no account
 has more than its share of the places, so that there is always room for another. What a turn costs depends on how many
 places are free and not on how many images wait. What no upstream has room for stays where it is, and nobody whose image
-another upstream draws waits behind it.
+another upstream draws waits behind it. Samples of test keys stand in no turn (`sampling`).
 """
 
 import heapq
@@ -27,17 +27,18 @@ _TABLE = Generation._meta.db_table
 # Jumps from one account to the next in the index `generation_turns`, instead of reading all that waits.
 _ACCOUNTS = f"""
     WITH RECURSIVE turn(wallet_id) AS (
-        SELECT MIN(wallet_id) FROM {_TABLE} WHERE status = 'queued' AND wallet_id > %s
+        SELECT MIN(wallet_id) FROM {_TABLE} WHERE status = 'queued' AND NOT is_test AND wallet_id > %s
         UNION ALL
-        SELECT (SELECT MIN(wallet_id) FROM {_TABLE} WHERE status = 'queued' AND wallet_id > turn.wallet_id)
-        FROM turn WHERE turn.wallet_id IS NOT NULL
+        SELECT (
+            SELECT MIN(wallet_id) FROM {_TABLE} WHERE status = 'queued' AND NOT is_test AND wallet_id > turn.wallet_id
+        ) FROM turn WHERE turn.wallet_id IS NOT NULL
     )
     SELECT wallet_id FROM turn WHERE wallet_id IS NOT NULL LIMIT %s
 """  # noqa: S608 (names of tables)
 _OF_ACCOUNT = f"""
     SELECT * FROM (
         SELECT wallet_id, is_awaited, id, image_model_id, operation, submits FROM {_TABLE}
-        WHERE status = 'queued' AND wallet_id = %s AND due_at <= %s {{but_not}}
+        WHERE status = 'queued' AND NOT is_test AND wallet_id = %s AND due_at <= %s {{but_not}}
         ORDER BY wallet_id, is_awaited DESC, id LIMIT %s
     ) AS waiting
 """  # noqa: S608 (names of tables)

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from generator.errors import BadImage, ImageUnreachable
 from generator.files import credentials, images, marks, standing, unstored, uploads
-from generator.jobs import lifecycle
+from generator.jobs import lifecycle, wishes
 from generator.jobs.attempts import Ended, State, ended_by
 from generator.jobs.changes import Acceptance, Completion, Move, Pause, Unstored, Useless
 from generator.jobs.lifecycle import UNAVAILABLE
@@ -86,14 +86,19 @@ class Worker:
     async def send(self, generation: Generation) -> Drawn | None:
         """Submit a claimed generation under its attempt; return what was drawn when it is drawn already.
 
-        What its upstream certainly did not take goes to the next one at once, and waits once none is left.
+        What its upstream certainly did not take goes to the next one at once, and waits once none is left. What this
+        process ends before is back in the queue.
         """
         tried = frozenset[int]()
         while True:
             attempt = attempt_of(generation)
             tried |= {attempt.upstream_id}
+            log.debug("%s: attempt %s goes to %s", generation, attempt.number, attempt.upstream.slug)
             try:
                 job = await self.sender.submit(generation, attempt)
+            except errors.NotBegun:
+                await self._requeueing.add(Pause(generation, 0.0))
+                return None
             except (errors.NotAccepted, errors.OperatorTrouble, errors.Gone) as error:
                 if not await self._go_on(generation, tried, error):
                     return None
@@ -138,14 +143,32 @@ class Worker:
                 await self._note_trouble(attempt.upstream, error)
             await self.pause(generation, self._rhythm_of(generation).after(generation), error=error)
         else:
+            log.debug("%s: %s says that it is %s", generation, attempt.upstream.slug, job.state)
             return await self._act_on(generation, job)
         return None
+
+    async def call_off(self, generation: Generation) -> None:
+        """Have the upstream of a claimed drawing drop it, as its owner wishes: free if that certainly costs nothing."""
+        attempt, is_dropped = attempt_of(generation), False
+        if attempt.upstream_job and not generation.unstored_since:
+            try:
+                async with self.dialects.of(attempt.upstream) as dialect:
+                    if dialect.can.can_cancel:
+                        is_dropped = await self.sender.asked(dialect.cancel(attempt.upstream_job))
+            except errors.UpstreamError as error:
+                log.warning("%s: it is not known whether its upstream dropped it: %r", generation, error)
+        if is_dropped:
+            self._rhythm_of(generation).forget(generation)
+            await self._end(lambda: lifecycle.call_off(generation))
+        elif await self._end(lambda: wishes.refuse(generation)):
+            self._looks.ring()
 
     async def keep(self, generation: Generation, drawn: Drawn) -> None:
         """Fetch, verify and store the image of a claimed drawing, and complete it.
 
         What storage does not take is kept on this machine, and stored later.
         """
+        generation.drawn_at = timezone.now()
         try:
             async with self._images.place_for(generation):
                 data = await self._bytes_of(generation, drawn)
@@ -182,13 +205,15 @@ class Worker:
         self, generation: Generation, after: float, *, error: Exception | None = None, is_failed: bool = False
     ) -> None:
         """Let go of a claimed drawing until its next look in `after` seconds; `error` is why, for staff."""
+        log.debug("%s: the next look is in %.2f s", generation, after)
         if await self._pausing.add(Pause(generation, after, is_failed, _useless(error) if error else None)):
             self._looks.ring_in(after)
 
     async def _go_on(self, generation: Generation, tried: frozenset[int], error: errors.UpstreamError) -> bool:
         """End an attempt that its upstream certainly did not take; whether there is another one now."""
         upstream = attempt_of(generation).upstream
-        log.warning("%s was not accepted by %s: %s", generation, upstream.slug, error)
+        level = logging.INFO if isinstance(error, errors.Busy) else logging.WARNING
+        log.log(level, "%s was not accepted by %s: %s", generation, upstream.slug, error)
         after = min(30.0, BUSY_SECONDS * generation.submits)
         if isinstance(error, errors.Busy):
             after = error.retry_after

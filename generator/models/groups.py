@@ -28,6 +28,9 @@ class Group(models.Model):
     idempotency_key = models.CharField(max_length=255, null=True, blank=True)  # noqa: DJ001
     digest = models.CharField(max_length=64, help_text="Two requests with the same one ask for the same.")
     mask = models.ForeignKey("generator.Upload", on_delete=models.PROTECT, null=True, blank=True, related_name="masks")
+    webhook_url = models.CharField(
+        max_length=500, blank=True, default="", db_default="", help_text="Told what became of its images."
+    )
     created_at = models.DateTimeField(default=timezone.now)
 
     class Meta:

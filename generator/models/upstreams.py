@@ -1,8 +1,11 @@
 """What the operator has: upstreams, the models that people choose, the routes between them, and the tries made."""
 
+from typing import Any, cast
+
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from billing.models.history import Written
@@ -34,10 +37,14 @@ class ImageModel(models.Model):
     aspect_ratios = models.JSONField(default=_all_ratios, help_text="The shapes it draws.")
     sizes = models.JSONField(default=list, blank=True, help_text="The size classes it offers, as 1K; none: no choice.")
     qualities = models.JSONField(default=list, blank=True, help_text="The qualities it offers; none: no choice.")
+    has_seed = models.BooleanField(
+        default=False, db_default=False, help_text="The same seed draws the same image: requests may name one."
+    )
     is_active = models.BooleanField(default=True, help_text="Offered to people.")
     order = models.PositiveSmallIntegerField(
         default=0, help_text="The lowest comes first, and is what is used unasked."
     )
+    created_at = models.DateTimeField(default=timezone.now, db_default=Now(), help_text="Since when it is there.")
 
     class Meta:
         ordering = ("order", "pk")
@@ -137,6 +144,21 @@ class Price(Written):
         return f"{self.model} · {self.get_operation_display()}: {self.credits}"
 
 
+class AttemptQuerySet(models.QuerySet["Attempt"]):
+    """Attempts, narrowed down."""
+
+    def alive(self) -> "AttemptQuerySet":
+        """Only those under way, few of many, by the index of just these.
+
+        Written out, for SQLite does not know of bound values that they are those of an index's condition, and would
+        read the whole table.
+        """
+        states = ", ".join(f"'{state.value}'" for state in Attempt.ALIVE)
+        condition = f"{Attempt._meta.db_table}.state IN ({states})"
+        found: Any = self.extra(where=[condition])  # noqa: S610 (words of our own)
+        return cast("AttemptQuerySet", found)
+
+
 class Attempt(models.Model):
     """One try to have a generation drawn at one upstream. Only `lifecycle` writes it; at most one is alive."""
 
@@ -167,6 +189,8 @@ class Attempt(models.Model):
     accepted_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
 
+    objects = AttemptQuerySet.as_manager()
+
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["generation", "number"], name="attempt_once"),
@@ -182,6 +206,7 @@ class Attempt(models.Model):
         indexes = [
             models.Index(fields=["upstream", "-started_at"], name="attempt_by_upstream"),
             models.Index(fields=["upstream"], condition=Q(state__in=["sending", "accepted"]), name="attempt_alive"),
+            models.Index(fields=["ended_at"], condition=Q(ended_at__isnull=False), name="attempt_ended"),
         ]
 
     def __str__(self) -> str:

@@ -56,6 +56,11 @@ class Painter:
         """Refuse connections from now on, and answer what was asked before."""
         server, self._server = self._server, None
         if server is not None:
+            # What has connected already may have sent its job: it must hear what became of that.
+            server.socket.setblocking(False)
+            with contextlib.suppress(OSError):
+                while True:
+                    server.process_request(*server.get_request())
             server.socket.close()
             threading.Thread(target=server.shutdown, daemon=True).start()
 
@@ -140,5 +145,5 @@ def drawing() -> Iterator[Running]:
         yield running
     finally:
         running.close()
-        running.join(60)
+        running._thread.join(60)
         assert not running._thread.is_alive()

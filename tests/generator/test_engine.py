@@ -23,6 +23,7 @@ from generator.ask import admission
 from generator.errors import ImageUnreachable
 from generator.files import images as stored_images
 from generator.jobs import engine, lifecycle, rows, tasks
+from generator.jobs.attempts import State
 from generator.models import Generation, UpstreamTrouble
 from generator.upstreams import errors, transport, trouble
 from generator.upstreams.dialect import Job
@@ -82,7 +83,7 @@ def test_submits_that_hang_hold_up_nobody_else(
     wallet: Wallet, other: Wallet, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A thousand of one account; another's image is sent, looked at, fetched and done meanwhile."""
-    monkeypatch.setattr(engine, "ENDING_SECONDS", 0.0)
+    monkeypatch.setattr(engine, "ending_seconds", lambda: 0.0)
     upstream.submit_seconds = lambda prompt: 25 if prompt.startswith("slow") else 0
     queue(wallet, 1000)
     with drawing_with(upstream):
@@ -96,7 +97,7 @@ def test_submits_that_hang_hold_up_nobody_else(
 def test_looks_without_an_answer_hold_up_no_submit(
     wallet: Wallet, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "ENDING_SECONDS", 0.0)
+    monkeypatch.setattr(engine, "ending_seconds", lambda: 0.0)
     upstream.look_seconds = 25
     queue(wallet, 300, status=Status.DRAWING)
     with drawing_with(upstream):
@@ -129,7 +130,7 @@ def test_there_are_connections_for_all_that_is_in_hand() -> None:
 def test_an_image_of_an_idle_account_is_not_behind_a_backlog(
     wallet: Wallet, other: Wallet, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "ENDING_SECONDS", 0.0)
+    monkeypatch.setattr(engine, "ending_seconds", lambda: 0.0)
     upstream.submit_seconds = lambda prompt: 0.2
     queue(wallet, 1000)
     late = ask(other, "late")
@@ -226,10 +227,41 @@ def test_a_worker_that_is_told_to_end_waits_for_what_it_sends(wallet: Wallet, up
     assert reload(generation).status == Status.DRAWING
 
 
+def test_what_a_worker_that_ends_has_not_begun_to_send_is_anothers_at_once(wallet: Wallet, upstream: Upstream) -> None:
+    """Claimed, and on its way to a connection: nobody waits until the claim lapses, and nothing is tried in vain."""
+    generation = ask(wallet)
+    with drawing_with(upstream) as running:
+        upstream.submit_seconds = lambda prompt: 0.5
+        upstream.on_submit = lambda prompt: transport.before_sending.get()()
+        wait_until(lambda: bool(upstream.sent))
+        running.close()
+        running.join()
+    found = reload(generation)
+    assert (found.status, found.claim, found.error_code) == (Status.QUEUED, "", "")
+    assert found.due_at <= timezone.now()
+    assert list(found.attempts.values_list("state", flat=True)) == [State.NOT_TAKEN]
+    upstream.submit_seconds, upstream.on_submit = lambda prompt: 0.0, lambda prompt: None
+    with drawing_with(upstream):
+        wait_until(has_ended(generation))
+    assert reload(generation).status == Status.COMPLETED
+
+
+def test_a_worker_that_is_hastened_waits_for_nothing(wallet: Wallet, upstream: Upstream) -> None:
+    upstream.submit_seconds = lambda prompt: 30.0
+    ask(wallet)
+    with drawing_with(upstream) as running:
+        wait_until(lambda: bool(upstream.sent))
+        running.close()
+        began = time.monotonic()
+        running.hasten()
+        running.join()
+        assert time.monotonic() - began < 5
+
+
 def test_a_worker_that_ends_lets_go_of_what_it_looks_at(
     wallet: Wallet, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "ENDING_SECONDS", 0.1)
+    monkeypatch.setattr(engine, "ending_seconds", lambda: 0.1)
     upstream.look_seconds = 25
     generation = ask(wallet)
     with drawing_with(upstream):

@@ -152,7 +152,7 @@ def test_an_answer_that_says_it_is_not_packed_is_read(encoding: str) -> None:
 @example(url="\\\\10.0.0.1\\x")
 @example(url=f"http://user:{KEY}@10.0.0.1/{KEY}")
 def test_any_address_is_an_image_or_none(url: str) -> None:
-    async def nowhere(*_: Any, **__: Any) -> Any:
+    def nowhere(*_: Any, **__: Any) -> Any:
         raise socket.gaierror("no such name")
 
     async def fetch() -> bytes:
@@ -163,7 +163,7 @@ def test_any_address_is_an_image_or_none(url: str) -> None:
             await client.aclose()
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(asyncio.base_events.BaseEventLoop, "getaddrinfo", nowhere)
+        patch.setattr(socket, "getaddrinfo", nowhere)
         with pytest.raises(BadImage) as error:
             asyncio.run(fetch())
     assert KEY not in str(error.value)

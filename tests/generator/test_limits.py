@@ -16,6 +16,7 @@ from accounts.models import ApiKey, User
 from billing import ledger
 from billing.models import Wallet
 from generator.ask import limits
+from generator.ask.callers import Caller
 from generator.errors import LimiterUnavailable, RateLimit, RateLimited
 from tests.environment import free_port
 
@@ -61,9 +62,9 @@ def peek(wallet: Wallet, api_key: ApiKey | None = None) -> RateLimit:
     return asyncio.run(limits.peek_soon(limits.generate_window(wallet, api_key)))
 
 
-def look_up(wallet: Wallet) -> None:
-    """Count a status look-up."""
-    asyncio.run(limits.take_status_soon(wallet))
+def look_up(wallet: Wallet, **of_key: Any) -> None:
+    """Count a status look-up, by a key of the account's."""
+    asyncio.run(limits.take_status_soon(Caller(ApiKey(user=wallet.user, **of_key), wallet)))
 
 
 def refused(wallet: Wallet, api_key: ApiKey | None = None) -> RateLimit:

@@ -2,6 +2,8 @@
 
 import asyncio
 import socket
+import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +15,8 @@ from generator.upstreams import transport
 from generator.upstreams.reve_art import ReveArt
 from generator.upstreams.transport import Access
 from kit.http import network
-from kit.http.network import ForbiddenAddress, GuardedTransport, is_public
+from kit.http.addresses import is_public
+from kit.http.network import ForbiddenAddress, GuardedTransport
 from tests.environment import free_port
 from tests.generator.conftest import CannedServer, Reply
 
@@ -96,15 +99,15 @@ def resolve(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
 
     def resolve_as(*addresses: str) -> list[str]:
         asked: list[str] = []
-        real = asyncio.base_events.BaseEventLoop.getaddrinfo
+        real = socket.getaddrinfo
 
-        async def getaddrinfo(loop: Any, host: Any, port: Any, **options: Any) -> Any:
+        def getaddrinfo(host: Any, port: Any, *more: Any, **options: Any) -> Any:
             if host in addresses:  # what the connection itself asks for, once the name is pinned
-                return await real(loop, host, port, **options)
+                return real(host, port, *more, **options)
             asked.append(host)
             return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in addresses]
 
-        monkeypatch.setattr(asyncio.base_events.BaseEventLoop, "getaddrinfo", getaddrinfo)
+        monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
         return asked
 
     return resolve_as
@@ -238,6 +241,55 @@ def test_the_connection_goes_to_the_very_address_that_was_checked(
     assert asked == ["pictures.example"]
     [(_, _, headers, _)] = server.requests
     assert headers["host"] == f"pictures.example:{server.port}"
+
+
+@pytest.mark.parametrize(
+    ("domains", "well"),
+    [
+        (["dead.example"], "well.example"),
+        (["dead.co.uk"], "well.co.uk"),
+        ([f"dead{number}.example" for number in range(50)], "well.example"),
+    ],
+    ids=["one", "below a shared ending", "many"],
+)
+def test_names_that_nobody_answers_for_hold_up_no_others(
+    server: CannedServer,
+    loopback_is_public: None,
+    monkeypatch: pytest.MonkeyPatch,
+    domains: list[str],
+    well: str,
+) -> None:
+    """Whoever owns a domain whose servers are dead has any number of names there."""
+    real, patient = socket.getaddrinfo, threading.Event()
+
+    def getaddrinfo(host: Any, port: Any, *more: Any, **options: Any) -> Any:
+        if "dead" in host:
+            patient.wait(20)
+            raise socket.gaierror("nobody answered")
+        return real("127.0.0.1" if "well" in host else host, port, *more, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    monkeypatch.setattr(network, "LOOK_UP_SECONDS", 2.0)
+    port = httpx.URL(server.url).port
+
+    async def get(host: str) -> httpx.Response:
+        transport = GuardedTransport(trusted=None, limits=LIMITS)
+        async with httpx.AsyncClient(transport=transport, trust_env=False, timeout=5) as client:
+            return await client.get(f"http://{host}:{port}/")
+
+    async def beside() -> float:
+        dead = [asyncio.create_task(get(f"a{number}.{domains[number % len(domains)]}")) for number in range(300)]
+        await asyncio.sleep(0.1)
+        began = time.monotonic()
+        await get(well)
+        took = time.monotonic() - began
+        assert {type(one) for one in await asyncio.gather(*dead, return_exceptions=True)} == {httpx.ConnectTimeout}
+        return took
+
+    try:
+        assert asyncio.run(beside()) < 1.5  # less than the dead ones take
+    finally:
+        patient.set()
 
 
 def test_a_relative_redirect_keeps_the_name_that_was_asked_for(

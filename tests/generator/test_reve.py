@@ -394,6 +394,22 @@ def test_without_a_connection_nothing_was_accepted() -> None:
     assert not isinstance(error.value, errors.Busy)
 
 
+def test_what_a_process_that_ends_has_not_begun_to_send_is_not_sent(server: CannedServer) -> None:
+    def ends() -> None:
+        raise errors.NotBegun
+
+    async def begin(reve: ReveArt) -> None:
+        transport.before_sending.set(ends)
+        with pytest.raises(errors.NotBegun):
+            await reve.submit(Order(prompt="a lighthouse"))
+        transport.before_sending.set(lambda: None)
+        await reve.submit(Order(prompt="a lighthouse"))
+
+    answers(server, JOB)
+    run(server.url, begin)
+    assert len(server.requests) == 1
+
+
 def test_without_a_connection_a_look_tells_nothing() -> None:
     with pytest.raises(errors.Unclear):
         poll(f"http://127.0.0.1:{free_port()}")
@@ -499,6 +515,6 @@ def test_every_error_belongs_to_the_tree() -> None:
     """`worker` catches by the root; the sending may be repeated only where nothing was accepted."""
     found = [value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, Exception)]
     own = [error for error in found if error.__module__ == errors.__name__]
-    assert all(issubclass(error, errors.UpstreamError) for error in own)
+    assert {error for error in own if not issubclass(error, errors.UpstreamError)} == {errors.NotBegun}
     assert {error for error in own if issubclass(error, errors.NotAccepted)} == {errors.NotAccepted, errors.Busy}
     assert issubclass(httpx.ConnectTimeout, httpx.HTTPError)

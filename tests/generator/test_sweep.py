@@ -66,13 +66,14 @@ def test_a_lapsed_look_is_no_reason_to_fail(generation: Generation, wallet: Wall
 
 @pytest.mark.parametrize("status", Generation.UNFINISHED)
 def test_whatever_is_past_its_deadline_fails_and_returns_the_credit(
-    generation: Generation, wallet: Wallet, status: str, settings: Any
+    generation: Generation, wallet: Wallet, status: str
 ) -> None:
-    change(generation, status=status, due_at=timezone.now() + LONG_AGO, deadline_at=timezone.now())
+    asked_at = timezone.now() - timedelta(seconds=37)
+    change(generation, status=status, due_at=timezone.now() + LONG_AGO, created_at=asked_at, deadline_at=timezone.now())
     tasks.sweep()
     found = Generation.objects.get()
     assert (found.status, found.error_code) == (Status.FAILED, "timed_out")
-    assert str(settings.GENERATION_DEADLINE_SECONDS) in found.error_message
+    assert found.error_message == "No image after 37 seconds."
     assert audit(wallet) == 3
 
 

@@ -3,6 +3,7 @@
 import io
 import uuid
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -335,7 +336,8 @@ def test_useless_answers_are_spread_over_a_while(ask: Callable[..., Generation])
 def test_a_drawing_that_never_ends_is_ended_at_its_deadline(ask: Callable[..., Generation], settings: Any) -> None:
     generation = step(step(step(ask("never"))))
     assert generation.status == Status.DRAWING
-    Generation.objects.update(deadline_at=timezone.now())
+    late = timedelta(seconds=settings.GENERATION_DEADLINE_SECONDS)
+    Generation.objects.update(created_at=timezone.now() - late, deadline_at=timezone.now())
     tasks.sweep()
     message = f"No image after {settings.GENERATION_DEADLINE_SECONDS} seconds."
     assert_failed(Generation.objects.get(), message, code="timed_out")

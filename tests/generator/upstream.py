@@ -86,5 +86,5 @@ def drawing_with(upstream: Upstream) -> Iterator[Running]:
         yield running
     finally:
         running.close()
-        running.join(60)  # one that was left would take the next test's images
+        running._thread.join(60)  # one that was left would take the next test's images
         assert not running._thread.is_alive()
