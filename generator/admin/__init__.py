@@ -1,5 +1,5 @@
 """Images and what draws them: the pages of staff."""
 
-from generator.admin import images, models, prices, routes, troubles, upstreams
+from generator.admin import images, models, pauses, prices, reports, routes, rules, troubles, upstreams, webhooks
 
-__all__ = ["images", "models", "prices", "routes", "troubles", "upstreams"]
+__all__ = ["images", "models", "pauses", "prices", "reports", "routes", "rules", "troubles", "upstreams", "webhooks"]

@@ -31,6 +31,7 @@ MOST_MICROS = 1_000_000 * costs.MICROS  # a slip of the finger stays readable
 LABELS = {
     "slug": "Name in addresses and programs",
     "is_active": "In use",
+    "has_seed": "Seeds",
     "dialect": "Protocol",
     "base_url": "Address",
     "timeout_seconds": "Seconds to take a job",

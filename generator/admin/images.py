@@ -1,9 +1,13 @@
 """Images and what became of them, to read."""
 
+from typing import Any
+
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin import ChoicesFieldListFilter
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
-from django.db.models import Model
+from django.db.models import BooleanField, Model, QuerySet
+from django.db.models.expressions import RawSQL
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
@@ -14,15 +18,21 @@ from django.utils.text import Truncator
 from unfold.decorators import action, display
 from unfold.widgets import UnfoldAdminTextareaWidget
 
+from accounts.many_rows import ManyRows, RecentValues
 from accounts.models import User
 from accounts.read_only import ReadOnlyAdmin, breakable, link, person, reference
 from accounts.viewer import user_of
+from billing.admin import bulk
 from billing.staff import acts, roles
 from billing.staff.acts import REASON_MAX_LENGTH
+from generator import many
+from generator.jobs import endings
 from generator.library import showcase
 from generator.models import Generation, GenerationQuerySet
 from generator.pages.cards import picture_of
 from kit.moments import moment
+
+AT_ONCE = 200  # images that one answer takes off
 
 STATUSES = {
     Generation.Status.COMPLETED: "success",
@@ -43,35 +53,64 @@ class TakeOffForm(forms.Form):
     )
 
 
+class ByStatus(ChoicesFieldListFilter):
+    """What is under way is little of all: said in the words of an index, SQLite finds it there."""
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
+        rows = super().queryset(request, queryset)
+        if rows is not None and set(Generation.UNFINISHED) & set(self.lookup_val or []):
+            names = ", ".join(f"'{status.value}'" for status in Generation.UNFINISHED)
+            rows = rows.filter(RawSQL(f"generator_generation.status IN ({names})", [], BooleanField()))  # noqa: S611
+        return rows
+
+
 @admin.register(Generation)
 class GenerationAdmin(ReadOnlyAdmin):
     list_display = ["thumbnail", "id_shown", "whose", "state", "trouble", "ratio", "source", "created_at"]
     list_display_links = ["thumbnail", "id_shown"]
     actions = ["take_off_explore"]
     linked_lookups = frozenset({"wallet__id__exact", "id__in"})  # of one person; the first page's, without their file
-    list_filter = ["status", "is_listed", "error_code", "aspect_ratio", "created_at", "finished_at"]
+    many_rows = ManyRows(
+        "created_at", indexed=("is_listed__exact", "is_test__exact", "status__exact"), sorted_by=("id_shown",)
+    )
+    list_filter = [
+        ("status", ByStatus),
+        "is_test",
+        "is_listed",
+        ("error_code", RecentValues),
+        "aspect_ratio",
+        "created_at",
+    ]
     list_select_related = ["wallet__user", "api_key"]
     search_fields = ["=public_id", "=upstream_id", "=wallet__user__email"]
     search_help_text = "An image's id (img_…), the upstream's id for it, or a whole email address."
-    ordering = ["-id"]
+    ordering = ["-created_at", "-id"]
     fieldsets = [
         (None, {"fields": ["image", "public_id", "whose", "status", "credit", "prompt", "negative_prompt"]}),
-        ("Image", {"fields": [("aspect_ratio", "width", "height"), ("file_size", "model"), "source"]}),
+        (
+            "Image",
+            {"fields": ["aspect_ratio", ("width", "height"), ("file_size", "model"), ("source", "is_test")]},
+        ),
         (
             "Its way",
             {
                 "fields": [
-                    ("created_at", "submitted_at", "finished_at"),
-                    ("submits", "polls", "failed_polls"),
-                    ("upstream_id", "due_at", "deadline_at", "unstored_since"),
                     ("error_code", "error_message"),
                     ("answered", "upstream_words"),
                     "tries",
+                    "steps",
+                    ("created_at", "submitted_at"),
+                    ("finished_at", "deadline_at"),
+                    ("due_at", "unstored_since"),
+                    ("submits", "polls"),
+                    "failed_polls",
+                    "upstream_id",
+                    "request_id",
                 ]
             },
         ),
     ]
-    readonly_fields = ["image", "whose", "credit", "source", "answered", "tries"]
+    readonly_fields = ["image", "whose", "credit", "source", "answered", "tries", "steps"]
 
     def other_key(self, object_id: str) -> str:
         return "public_id" if object_id.startswith("img_") else ""
@@ -82,7 +121,7 @@ class GenerationAdmin(ReadOnlyAdmin):
             may = acts.may(user_of(request), "return_credit")
             within_reach = not roles.out_of_reach(user_of(request), found.wallet.user)
             is_drawn = found.status == Generation.Status.COMPLETED
-            found.may_return_credit = is_drawn and may and within_reach  # type: ignore[attr-defined]  # for the page
+            found.may_return_credit = is_drawn and not found.is_test and may and within_reach  # type: ignore[attr-defined]  # for the page
         return found
 
     def has_take_off_permission(self, request: HttpRequest) -> bool:
@@ -92,6 +131,9 @@ class GenerationAdmin(ReadOnlyAdmin):
     def take_off_explore(self, request: HttpRequest, queryset: GenerationQuerySet) -> HttpResponse | None:
         """Show which of the chosen images are on Explore, and take them off it when that is confirmed."""
         assert isinstance(request.user, User)
+        if bulk.is_for_worker(request, queryset.filter(is_listed=True), AT_ONCE):
+            rows = queryset.filter(is_listed=True).select_related("wallet").order_by("-pk")
+            return bulk.begin(request, self, many.TAKE_OFF, rows)
         listed = list(queryset.filter(is_listed=True).select_related("wallet__user").order_by("-pk"))
         if not listed:
             messages.info(request, "None of these images is on Explore.")
@@ -167,9 +209,15 @@ class GenerationAdmin(ReadOnlyAdmin):
         ]
         return format_html_join(mark_safe("<br>"), "{}, {}: {} {}", lines) or "None on record"
 
+    @display(description="Took")
+    def steps(self, generation: Generation) -> str:
+        tries = list(generation.attempts.select_related("upstream").order_by("number"))
+        return endings.of(generation, tries).steps.capitalize() or "–"
+
     @display(description="From")
     def source(self, generation: Generation) -> str:
-        return f"API key {generation.api_key}" if generation.api_key else "Studio"
+        kind = "Test key" if generation.is_test else "API key"
+        return f"{kind} {generation.api_key}" if generation.api_key else "Test key" if generation.is_test else "Studio"
 
     @display(description="Credit")
     def credit(self, generation: Generation) -> SafeString | str:

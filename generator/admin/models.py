@@ -23,7 +23,7 @@ class ImageModelAdmin(StaffAdmin):
     written = ["reason", "confirm"]
     fieldsets = [
         (None, {"fields": ["name", "slug", "description", "is_active", "confirm", "order"]}),
-        ("What it is offered for", {"fields": ["operations", "aspect_ratios", "sizes", "qualities"]}),
+        ("What it is offered for", {"fields": ["operations", "aspect_ratios", "sizes", "qualities", "has_seed"]}),
         (None, {"fields": ["reason"]}),
     ]
 

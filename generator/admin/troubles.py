@@ -10,6 +10,10 @@ from generator.models import UpstreamTrouble
 
 @admin.register(UpstreamTrouble)
 class UpstreamTroubleAdmin(ReadOnlyAdmin):
+    empty_title = "No trouble"
+    empty_words = (
+        "An upstream that refuses this site’s key, or where its funds are gone, is listed here until it draws again."
+    )
     list_display = ["host", "state", "since", "told_at", "next_try_at"]
     ordering = ["since"]
 

@@ -21,7 +21,7 @@ from generator.admin.forms import ActForm, UpstreamForm
 from generator.admin.rows import StaffAdmin
 from generator.jobs import trial
 from generator.models import Attempt, Upstream
-from generator.upstreams import staff, table
+from generator.upstreams import secret, staff, table
 from generator.upstreams.registry import DIALECTS
 
 BADGES: dict[table.Level, str] = {"good": "rw-positive", "wary": "rw-warning", "bad": "rw-danger", "out": ""}
@@ -98,9 +98,10 @@ class UpstreamAdmin(StaffAdmin):
         context = dict(extra_context or {})
         found = self.get_object(request, object_id) if object_id else None
         if found is not None and self.has_view_permission(request):
+            line = table.line_of(found)
             context |= {
-                "line": table.line_of(found),
-                "badge": BADGES[table.line_of(found).level],
+                "line": line,
+                "badge": BADGES[line.level],
                 "acts": self.has_change_permission(request),
                 "upstream": found,
             }
@@ -136,13 +137,13 @@ class UpstreamAdmin(StaffAdmin):
 
     @display(description="Key now")
     def key_shown(self, upstream: Upstream) -> SafeString | str:
-        line: table.Line = getattr(upstream, "line", None) or table.line_of(upstream)
-        return format_html('<code class="rw-code">{}</code>', line.key) if ":" in line.key else line.key
+        key = secret.told(upstream.secret)
+        return format_html('<code class="rw-code">{}</code>', key) if ":" in key else key
 
     def _take_out(self, request: HttpRequest, pk: int) -> HttpResponse:
         upstream = self._asked(request, pk)
         left = staff.left_without(upstream=upstream)
-        busy = Attempt.objects.filter(upstream=upstream, state__in=Attempt.ALIVE).count()
+        busy = Attempt.objects.alive().filter(upstream=upstream).count()
         facts = [f"Jobs that it has taken are still fetched: {busy:,} now."] if busy else []
         if left:
             what = "; ".join(f"{route.model}, {route.get_operation_display().lower()}" for route in left)

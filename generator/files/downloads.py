@@ -4,10 +4,11 @@ import asyncio
 import contextlib
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from urllib.parse import quote
+from weakref import WeakValueDictionary
 
 from django.core.files.storage import default_storage
 from django.http import HttpResponse
@@ -16,11 +17,13 @@ from generator.files import images, marks
 from generator.models import Generation
 from kit import storage
 from kit.http import signed
+from kit.loops import PerLoop
 from kit.text import hyphenated
 from kit.threads import Pool, in_thread
 
 CONVERSIONS_AT_ONCE = 2  # each takes a core, and the memory of a decoded image
 CONVERSIONS_OF_ONE_ACCOUNT = 2  # waiting or running: everybody shares one queue, and nobody may fill it
+DELIVERIES_OF_ONE_ACCOUNT = 2  # images for programs, in that queue or in one like it; its others wait for these
 
 CACHED = "private, no-cache"
 FORMATS = {"png": "PNG", "jpeg": "JPEG", "webp": "WEBP"}  # as addresses and Pillow call them
@@ -60,15 +63,18 @@ def original_format(generation: Generation) -> str:
     return next(format for format, extension in _EXTENSIONS.items() if extension == generation.file_extension)
 
 
-async def download_of(generation: Generation, format: str, *, prompt: bool = False) -> Download:
+async def download_of(
+    generation: Generation, format: str, *, prompt: bool = False, within: tuple[int, int] | None = None
+) -> Download:
     """Return a completed image in `format`: the very bytes that were stored where they are that already.
 
-    With `prompt` what was asked for is written into the file. Raises FileNotFoundError, BadImage, StorageAway.
+    With `prompt` what was asked for is written into the file. `within` is the most pixels across and down that it may
+    have. Raises FileNotFoundError, BadImage, StorageAway.
     """
     data = await storage.in_time(partial(images.read, generation.file_name))
     mark = marks.mark_of(generation, prompt=prompt)
-    if is_conversion(generation, format):
-        data = await in_thread(partial(images.convert, data, FORMATS[format], mark), Pool.PROCESSOR)
+    if is_conversion(generation, format) or not _fits(generation, within):
+        data = await in_thread(partial(images.convert, data, FORMATS[format], mark, within=within), Pool.PROCESSOR)
     else:
         change = marks.told if prompt else marks.carried
         data = await in_thread(partial(change, data, mark), Pool.PROCESSOR)
@@ -104,13 +110,50 @@ async def converted(generation: Generation, format: str, *, prompt: bool = False
     Raises FileNotFoundError, BadImage, TooManyConversions.
     """
     with _place_of(generation.wallet_id):
-        async with _turns():
-            work = asyncio.ensure_future(download_of(generation, format, prompt=prompt))
-            try:
-                return await asyncio.shield(work)
-            finally:
-                # Whoever hangs up leaves a thread at work, which nothing can stop: the turn is taken until it is done.
-                await asyncio.wait([work])
+        return await _in_turn(generation, format, prompt=prompt)
+
+
+async def delivered(generation: Generation, format: str, *, within: tuple[int, int] | None = None) -> Download:
+    """Return a completed image to a program that waits for it, in any format, and smaller where it is not `within`.
+
+    However many of an account's come at once, each has its turn. Raises FileNotFoundError, BadImage, StorageAway.
+    """
+    async with delivery_for(generation.wallet_id):
+        if is_conversion(generation, format) or not _fits(generation, within):
+            return await _in_turn(generation, format, within=within)
+        return await download_of(generation, format)
+
+
+@contextlib.asynccontextmanager
+async def delivery_for(wallet_id: int) -> AsyncIterator[None]:
+    """Wait until few of an account's images are on their way to programs, and be one of them while inside.
+
+    A backlog of one account therefore waits where nobody else does.
+    """
+    deliveries = _deliveries.get()
+    own = deliveries.get(wallet_id)
+    if own is None:
+        own = deliveries[wallet_id] = asyncio.Semaphore(DELIVERIES_OF_ONE_ACCOUNT)
+    async with own:
+        yield
+
+
+async def _in_turn(
+    generation: Generation, format: str, *, prompt: bool = False, within: tuple[int, int] | None = None
+) -> Download:
+    async with _turns():
+        work = asyncio.ensure_future(download_of(generation, format, prompt=prompt, within=within))
+        try:
+            return await asyncio.shield(work)
+        finally:
+            # Whoever hangs up leaves a thread at work, which nothing can stop: the turn is taken until it is done.
+            await asyncio.wait([work])
+
+
+def _fits(generation: Generation, within: tuple[int, int] | None) -> bool:
+    if within is None:
+        return True
+    return (generation.width or 0) <= within[0] and (generation.height or 0) <= within[1]
 
 
 @contextlib.contextmanager
@@ -131,6 +174,14 @@ def _place_of(wallet_id: int) -> Iterator[None]:
 def _turns() -> asyncio.Semaphore:
     return asyncio.Semaphore(CONVERSIONS_AT_ONCE)
 
+
+async def _closed(deliveries: "_Deliveries") -> None:
+    """Nothing is to be closed."""
+
+
+# By account, and no longer than somebody waits or is inside.
+_Deliveries = WeakValueDictionary[int, asyncio.Semaphore]
+_deliveries: PerLoop[_Deliveries] = PerLoop(WeakValueDictionary, _closed)
 
 # In memory, for what it guards is this process's own queue; and a process that dies takes its count along. Only the
 # event loop's thread changes it.

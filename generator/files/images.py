@@ -118,20 +118,35 @@ def read(file_name: str) -> bytes:
         return bytes(file.read())
 
 
-def convert(data: bytes, to: str, mark: Mark) -> bytes:
-    """Return a stored image as PNG, JPEG or WebP (`to`, one of `FORMATS`), marked. JPEG knows no transparency: white
-    is below.
+def read_thumbnail(token: str, side: int) -> bytes:
+    """Return a stored thumbnail's bytes. Raises FileNotFoundError, StorageAway."""
+    with storage.opened(default_storage, thumbnail_name(token, side)) as file:
+        return bytes(file.read())
 
-    Raises BadImage.
+
+def convert(
+    data: bytes, to: str, mark: Mark, *, quality: int = CONVERTED_QUALITY, within: tuple[int, int] | None = None
+) -> bytes:
+    """Return a stored image as PNG, JPEG or WebP (`to`, one of `FORMATS`), marked. JPEG knows no transparency: white
+    is below. `quality` is 1 to 100, of the two that lose some.
+
+    It is made smaller where it has more pixels across or down than `within` says. Raises BadImage.
     """
     image, _ = _decoded(data)
     profile = image.info.get("icc_profile") if image.mode != "CMYK" else None  # its colours would no longer fit
     image = image.convert("RGBA" if image.has_transparency_data else "RGB")
     if to == "JPEG" and image.mode == "RGBA":
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+    if within is not None:
+        image.thumbnail(within, Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
-    image.save(buffer, to, quality=CONVERTED_QUALITY, icc_profile=profile)
+    image.save(buffer, to, quality=quality, icc_profile=profile)
     return marks.converted(buffer.getvalue(), data, mark)
+
+
+def opened(data: bytes) -> Image.Image:
+    """Return a picture as viewers show it, decoded. Raises BadImage."""
+    return _decoded(data)[0]
 
 
 def made_anew(data: bytes) -> bytes:

@@ -17,9 +17,11 @@ from generator.models import Generation, Input, Operation
 _TERMS = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 GENERATED = f"{_TERMS}trainedAlgorithmicMedia"
 EDITED = f"{_TERMS}compositeWithTrainedAlgorithmicMedia"
+DRAWN_BY_RULES = f"{_TERMS}algorithmicMedia"  # a sample: no model, and nothing that one was trained on
 IN_SCHEMA = {  # as schema.org calls them, which has terms of its own for IPTC's
     GENERATED: "https://schema.org/TrainedAlgorithmicMediaDigitalSource",
     EDITED: "https://schema.org/CompositeWithTrainedAlgorithmicMediaDigitalSource",
+    DRAWN_BY_RULES: "https://schema.org/AlgorithmicMediaDigitalSource",
 }
 _EDITS_FOLLOWED = 20  # of edits of edits; beyond that somebody brought the first
 _SAID = re.compile(b"DigitalSourceType>([^<]*)<")

@@ -90,7 +90,7 @@ def sweep() -> list[str]:
                 (_folder() / name).unlink()
     waiting = set[str]()
     for start in range(0, len(kept), _AT_ONCE):
-        unfinished = Generation.objects.filter(status__in=Generation.UNFINISHED)
+        unfinished = Generation.objects.unfinished()
         waiting |= set(
             unfinished.filter(file_token__in=kept[start : start + _AT_ONCE]).values_list("file_token", flat=True)
         )

@@ -42,13 +42,17 @@ def before_each(generations: Iterable[Generation]) -> dict[int, Generation | Upl
 
 
 def pictures_called(wallet: Wallet, ids: Iterable[str]) -> list[Generation | Upload]:
-    """Return the account's own pictures of these ids, as far as they are there, in their order: two queries at most."""
+    """Return the account's own pictures of these ids, as far as they are there, in their order: two queries at most.
+
+    No samples of test keys: nobody pays for an image of one.
+    """
     ids = list(ids)
     images = [id for id in ids if PUBLIC_ID.fullmatch(id)]
     files = [id for id in ids if FILE_ID.fullmatch(id)]
     found: dict[str, Generation | Upload] = {}
     if images:
-        found |= {one.public_id: one for one in wallet.generations.completed().filter(public_id__in=images)}
+        own = wallet.generations.completed().real().filter(public_id__in=images)
+        found |= {one.public_id: one for one in own}
     if files:
         found |= {one.public_id: one for one in wallet.uploads.filter(public_id__in=files, deleted_at=None)}
     return [found[id] for id in ids if id in found]

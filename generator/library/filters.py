@@ -16,7 +16,7 @@ from kit.http.requests import without_nul
 from kit.text import folded
 
 SEARCH_MAX_LENGTH = 200
-STUDIO, API = "studio", "api"
+STUDIO, API, TESTS = "studio", "api", "tests"
 _DAY = re.compile(r"2\d{3}-\d\d-\d\d")
 
 Sources = Mapping[str, str]  # what `source` may be in the address → its name
@@ -32,7 +32,11 @@ class Chip:
 
 @dataclass(frozen=True)
 class Filters:
-    """What an image has to be. Days are UTC's and both included; `source` is `studio`, `api` or `key-<number>`."""
+    """What an image has to be. Days are UTC's and both included.
+
+    `source` is `studio`, `api`, `tests` or `key-<number>`. Samples of test keys are shown to whoever asks
+    for them, or for their key, and are no images otherwise.
+    """
 
     search: str = ""
     favourites: bool = False
@@ -44,9 +48,7 @@ class Filters:
     @property
     def condition(self) -> Q:
         """What the database looks for. An image's prompt has to have every word of the search."""
-        wanted = Q()
-        for word in folded(self.search).split():
-            wanted &= Q(search_text__contains=word)
+        wanted = having_words(self.search)
         if self.favourites:
             wanted &= Q(is_favourite=True)
         if self.ratios:
@@ -96,12 +98,14 @@ class Filters:
     def _from_source(self) -> Q:
         match self.source.partition("-"):
             case ("studio", _, _):
-                return Q(api_key=None)
+                return Q(api_key=None, is_test=False)
             case ("api", _, _):
-                return Q(api_key__isnull=False)
+                return Q(api_key__isnull=False, is_test=False)
+            case ("tests", _, _):
+                return Q(is_test=True)
             case ("key", _, number):
                 return Q(api_key_id=int(number))
-        return Q()
+        return Q(is_test=False)
 
     def _days(self) -> str:
         first, last = (date_format(day, "j M Y") if day else "" for day in (self.since, self.until))
@@ -110,6 +114,14 @@ class Filters:
         if first and last:
             return f"{first} – {last}"
         return f"From {first}" if first else f"Until {last}"
+
+
+def having_words(search: str) -> Q:
+    """Return what the database looks for so that a prompt has every word of `search`; samples of test keys as well."""
+    wanted = Q()
+    for word in folded(search).split():
+        wanted &= Q(search_text__contains=word)
+    return wanted
 
 
 def filters_of(query: QueryDict, sources: Sources) -> Filters:

@@ -11,7 +11,7 @@ from accounts import keys
 from accounts.models import ApiKey
 from billing import ledger
 from billing.models import Wallet
-from generator.library.filters import API, STUDIO, Filters, Sources
+from generator.library.filters import API, STUDIO, TESTS, Filters, Sources
 from generator.models import Generation
 from kit.http.requests import without_nul
 
@@ -32,7 +32,7 @@ class Page:
 
 def history(wallet: Wallet) -> list[Generation]:
     """Return what was last asked for, in the studio or over the API, newest first, however far it got."""
-    return list(wallet.generations.kept().order_by("-pk")[:HISTORY_SIZE])
+    return list(wallet.generations.kept().real().order_by("-pk")[:HISTORY_SIZE])
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,7 @@ def page(wallet: Wallet, filters: Filters | None = None, *, before: str = "", si
 
     Three queries at most, however many images there are. An unknown `before` begins at the newest.
     """
-    images = wallet.generations.completed()
-    if filters:
-        images = images.filter(filters.condition)
+    images = wallet.generations.completed().filter((filters or Filters()).condition)
     if before and (last := _place(wallet, before)):
         images = images.filter(pk__lt=last)
     # First where they are, then what they are: rows are wide, and a database may have to sort many to find these.
@@ -80,7 +78,7 @@ def sources_of(wallet: Wallet, query: QueryDict) -> Sources:
     Every key of the wallet is one, listed in the filter or not: left out, it would stand for all images.
     One query at most.
     """
-    named = {STUDIO: "Studio", API: "API, any key"}
+    named = {STUDIO: "Studio", API: "API, any key", TESTS: "Test keys"}
     if chosen := _KEY.fullmatch(query.get("source", "")):
         key = ledger.keys_of(wallet).filter(pk=int(chosen[1])).first()
         named |= {f"key-{key.pk}": _name(key)} if key else {}
@@ -89,10 +87,14 @@ def sources_of(wallet: Wallet, query: QueryDict) -> Sources:
 
 @dataclass(frozen=True)
 class KeySources:
-    """The keys that the filter lists, by what the address calls them: those that work, and others that made images."""
+    """The keys that the filter lists, by what the address calls them: those that work, and others that made images.
+
+    `has_tests`: some of them are test keys.
+    """
 
     live: Sources
     ended: Sources
+    has_tests: bool
 
 
 def keys_of(wallet: Wallet) -> KeySources:
@@ -101,9 +103,10 @@ def keys_of(wallet: Wallet) -> KeySources:
     Two queries. What works is few (`accounts.keys.MOST_KEYS`). Others are joined to images, which with 10,000 of them
     takes 10 to 30 ms on either database; a subquery for each one takes PostgreSQL seconds when few have any.
     """
-    live, ended = keys.split(ledger.keys_of(wallet).order_by("-pk"))
+    working, gone = keys.split(ledger.keys_of(wallet).order_by("-pk"))
     made = Exists(Generation.objects.completed().filter(api_key=OuterRef("pk")))
-    return KeySources(_named(live), _named(ended.filter(made)[:ENDED_MOST]))
+    live, ended = list(working), list(gone.filter(made)[:ENDED_MOST])
+    return KeySources(_named(live), _named(ended), any(key.is_test for key in (*live, *ended)))
 
 
 def _named(found: Iterable[ApiKey]) -> Sources:
@@ -112,7 +115,8 @@ def _named(found: Iterable[ApiKey]) -> Sources:
 
 def _name(key: ApiKey) -> str:
     ended = "revoked" if key.revoked_at else "expired" if key.is_expired else ""
-    return f"{key.name} ({ended})" if ended else key.name
+    said = ", ".join(filter(None, ["test" if key.is_test else "", ended]))
+    return f"{key.name} ({said})" if said else key.name
 
 
 def _place(wallet: Wallet, public_id: str) -> int | None:

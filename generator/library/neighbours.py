@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from generator.library.filters import Filters
+from generator.library.filters import TESTS, Filters
 from generator.models import Generation
 
 
@@ -19,9 +19,8 @@ def neighbours_of(generation: Generation, filters: Filters | None = None) -> Nei
 
     Two queries however large the gallery is. The image itself may be one that they don't let through.
     """
-    images = generation.wallet.generations.completed()
-    if filters:
-        images = images.filter(filters.condition)
+    filters = filters or Filters(source=TESTS if generation.is_test else "")
+    images = generation.wallet.generations.completed().filter(filters.condition)
     ids = images.values_list("public_id", flat=True)
     return Neighbours(
         newer=ids.filter(pk__gt=generation.pk).order_by("pk").first() or "",

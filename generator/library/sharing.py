@@ -11,9 +11,12 @@ _OF_FILES = ("share_token", "is_listed", "file_token", "file_extension", "finish
 
 
 def share(generation: Generation) -> None:
-    """Give a completed image a public link, unless it has one."""
-    own = Generation.objects.completed().filter(pk=generation.pk)
-    own.filter(share_token=None).update(share_token=secrets.token_urlsafe(16))
+    """Give a completed image a public link, unless it has one.
+
+    A sample of a test key gets none, nor does what was taken down.
+    """
+    own = Generation.objects.completed().real().filter(pk=generation.pk)
+    own.filter(share_token=None, taken_down_at=None).update(share_token=secrets.token_urlsafe(16))
     generation.refresh_from_db(fields=["share_token"])
 
 

@@ -20,6 +20,7 @@ from django.utils import timezone
 
 from billing.models import Wallet
 from generator import live
+from generator.calls import purge as calls
 from generator.files import images
 from generator.library.selection import Selection
 from generator.models import Generation
@@ -32,6 +33,7 @@ GRACE = timedelta(minutes=30)
 PURGE_AFTER = GRACE + timedelta(minutes=5)
 MOST_AT_ONCE = 1000  # ids in one request
 PURGE_BATCH = 100
+SAMPLES_KEPT = timedelta(days=7)
 NAME_LENGTH = 120  # characters
 FINAL = (Generation.Status.COMPLETED, Generation.Status.FAILED)
 _IDS_IN_A_QUERY = 500
@@ -126,6 +128,19 @@ def purge_due(limit: int = PURGE_BATCH) -> int:
     return _purge_some(due.order_by("deleted_at")[:limit])
 
 
+def discard_old_samples() -> int:
+    """Throw away what test keys made more than `SAMPLES_KEPT` ago, and return how many there were.
+
+    Nobody takes these back, so they can be purged at once. A chunk at a time: who dies in between does it again.
+    """
+    old = Generation.objects.kept().filter(is_test=True, status__in=FINAL)
+    old = old.filter(created_at__lte=timezone.now() - SAMPLES_KEPT)
+    discarded = 0
+    while some := list(old.values_list("pk", flat=True)[:_IDS_IN_A_QUERY]):
+        discarded += Generation.objects.filter(pk__in=some).update(deleted_at=timezone.now() - PURGE_AFTER)
+    return discarded
+
+
 def purge_account(wallet: Wallet, limit: int = PURGE_BATCH) -> int:
     """Remove up to `limit` generations of somebody who closed their account, and return how many are left.
 
@@ -156,6 +171,7 @@ def _purge(generation: Generation) -> bool:
     except Exception:  # every kind of storage has its own errors; the next round tries again
         log.exception("%s: its files could not be removed", generation)
         return False
+    calls.words_about(generation)
     purged = Generation.objects.filter(pk=generation.pk, deleted_at__isnull=False, purged_at=None).update(
         prompt="",
         negative_prompt="",

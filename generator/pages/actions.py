@@ -26,6 +26,8 @@ def favourite(request: HtmxRequest, public_id: str) -> HttpResponse:
     Answers htmx with the heart as it is now, and says "favourite" {id, on} on the page.
     """
     generation = own_generation(request, public_id)
+    if generation.is_test:
+        raise Http404
     on = _switch(request, "on")
     if on is None:
         raise BadRequest("Send on=1 or on=0.")
@@ -69,7 +71,7 @@ def use_as_reference(request: HttpRequest) -> HttpResponse:
 def share(request: HtmxRequest, public_id: str) -> HttpResponse:
     """Turn an image's public link on or off (`on`), or its place on Explore (`listed`); each is 1 or 0."""
     generation = own_generation(request, public_id)
-    if generation.status != Generation.Status.COMPLETED:
+    if generation.status != Generation.Status.COMPLETED or generation.is_test:
         raise Http404
     on, listed = _switch(request, "on"), _switch(request, "listed")
     if on is None and listed is None:

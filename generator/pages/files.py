@@ -10,6 +10,7 @@ from django.views.decorators.http import require_GET, require_safe
 from accounts import sessions
 from billing import ledger
 from generator.files import images
+from generator.library import withheld
 from generator.models import Generation
 from generator.pages import stream
 from kit.http import parts, signed
@@ -17,6 +18,7 @@ from kit.threads import in_thread
 
 _FILE_NAME = re.compile(r"([0-9A-Za-z]{32})(_(?:480|960))?\.(png|jpg|webp)")
 _HEADERS = {"Cache-Control": "public, max-age=31536000, immutable", "Cross-Origin-Resource-Policy": "cross-origin"}
+_PRIVATE = {"Cache-Control": "private, no-store"}
 
 
 def _signed_for() -> int | None:
@@ -29,19 +31,16 @@ async def image(request: HttpRequest, file_name: str) -> HttpResponseBase:
     """Serve a stored image or thumbnail to anybody who knows its unguessable name; it never changes.
 
     This is the permanent address that the API promises: strangers to whom its owner only shares an image get others
-    (`views.shared`).
+    (`views.shared`). What staff took down is for its owner and for them, as they are logged in.
     """
     match = _FILE_NAME.fullmatch(file_name)
     if match is None:
         return HttpResponse(status=404)
     token, is_thumbnail, extension = match.groups()
-    stored = parts.Stored(
-        images.path_of(file_name),
-        images.CONTENT_TYPES[extension],
-        file_name,
-        headers=_HEADERS,
-        signed_for=_signed_for(),
-    )
+    path, kind = images.path_of(file_name), images.CONTENT_TYPES[extension]
+    if token in await _withheld():
+        return await _to_whom_it_is_left(request, token, parts.Stored(path, kind, file_name, headers=_PRIVATE))
+    stored = parts.Stored(path, kind, file_name, headers=_HEADERS, signed_for=_signed_for())
 
     def instead() -> parts.Stored:
         """The original, if this is a thumbnail that is still to be made."""
@@ -60,6 +59,25 @@ async def image(request: HttpRequest, file_name: str) -> HttpResponseBase:
         return await parts.answer(request, stored)
     except FileNotFoundError:
         return HttpResponse(status=404)
+
+
+async def _withheld() -> frozenset[str]:
+    known = withheld.at_hand()
+    return await in_thread(withheld.tokens) if known is None else known
+
+
+async def _to_whom_it_is_left(request: HttpRequest, token: str, stored: parts.Stored) -> HttpResponseBase:
+    session_key = request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")
+
+    def find() -> parts.Stored:
+        if not withheld.may_see(sessions.user_of(session_key), token):
+            raise FileNotFoundError
+        return stored
+
+    try:
+        return await parts.answer(request, find)
+    except FileNotFoundError:
+        return HttpResponse(status=404, headers={"Cache-Control": "no-store"})
 
 
 def _until_there_are_thumbnails(token: str) -> parts.Stored:

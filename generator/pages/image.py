@@ -1,5 +1,6 @@
 """One image's own page, and the image as a file."""
 
+from dataclasses import replace
 from urllib.parse import urlencode
 
 from asgiref.sync import sync_to_async
@@ -15,7 +16,7 @@ from generator.ask import prices
 from generator.files import credentials, downloads, images
 from generator.jobs.receipt import receipt_of
 from generator.library import family, listing
-from generator.library.filters import Filters, filters_of
+from generator.library.filters import TESTS, Filters, filters_of
 from generator.library.neighbours import neighbours_of
 from generator.models import Generation, Operation
 from generator.pages.cards import card_of, large_picture_of
@@ -39,9 +40,13 @@ def image(request: HttpRequest, public_id: str) -> HttpResponse:
     """
     generation = own_generation(request, public_id)
     if not generation.is_final:
+        if generation.is_test:  # which no page watches
+            return redirect(f"{reverse('gallery')}?source={TESTS}")
         return redirect(f"{reverse('create')}#{generation.public_id}")
     completed = generation.status == Generation.Status.COMPLETED
     filters = filters_of(request.GET, listing.sources_of(generation.wallet, request.GET)) if request.GET else Filters()
+    if generation.is_test and not filters.source:
+        filters = replace(filters, source=TESTS)
     relatives = family.family_of(generation)
     made_from = [source_of(one) for one in relatives.made_from]
     context = {

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from generator.errors import (
     GeneratorError,
     IdempotencyConflict,
+    IntakePaused,
     InvalidRequest,
     LimiterUnavailable,
     OutOfCredits,
@@ -58,6 +59,9 @@ def refusal_of(error: GeneratorError, count: int) -> Refusal:
         case UpstreamPaused():
             words = "No images can be drawn for the moment; we have been told."
             return Refusal(503, f"{words} Nothing was charged. Try again in a few minutes.", 60)
+        case IntakePaused(words=words, seconds=seconds):
+            said = f"{words.rstrip('.')}. " if words else ""
+            return Refusal(503, f"No new images are taken on for now. {said}Nothing was charged; try later.", seconds)
         case IdempotencyConflict():
             return Refusal(
                 409, "This page had already started another image. Press Generate again to start this one as well."

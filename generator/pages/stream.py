@@ -241,6 +241,11 @@ def _most() -> int:
 _boards: dict[asyncio.AbstractEventLoop, _Board] = {}
 
 
+def open_streams() -> int:
+    """Return how many streams this process holds; any thread may ask."""
+    return sum(sum(list(board.taken.values())) for board in list(_boards.values()))
+
+
 def _board() -> _Board:
     loop = asyncio.get_running_loop()
     board = _boards.get(loop)
@@ -265,7 +270,7 @@ def _allowed(watches: list[Watch]) -> dict[Watch, Wallet]:
 
 def _statuses(wallet_id: int, watches: list[Watch]) -> dict[int, str]:
     """Return how the wallet's newest generations stand, and what else these pages were told is on its way."""
-    mine = Generation.objects.filter(wallet_id=wallet_id).order_by("-pk")
+    mine = Generation.objects.real().filter(wallet_id=wallet_id).order_by("-pk")
     now = _standing(mine[:WINDOW])
     beyond = {pk for watch in watches for pk in watch.unfinished} - now.keys()
     if beyond:

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_safe
 
 from billing.models import Wallet
 from billing.pages.wallet import wallet_of
-from generator.ask import drafts, prices
+from generator.ask import drafts, pausing, prices
 from generator.ask.forms import COUNTS, SHAPES, GenerateForm, listed
 from generator.library import family, listing, sharing
 from generator.models import ASPECT_RATIOS, PROMPT_MAX_LENGTH, REMIX_MOST_INPUTS, Generation, Operation, Upload
@@ -105,6 +105,7 @@ def studio(request: HttpRequest, wallet: Wallet, form: GenerateForm, status: int
         "mask": next(iter(pictures["mask"]), None),
         "most_pictures": REMIX_MOST_INPUTS,
         "prices_json": prices.prices_json(),
+        "pauses": pausing.standing(prices.current().pauses),
         "balance": wallet.balance,
         "groups": groups_of(history),
         "pending": any(not generation.is_final for generation in history),

@@ -327,7 +327,7 @@ class Easel:
         self.most = 0
         self.go = threading.Event()
 
-    def convert(self, data: bytes, format: str, mark: marks.Mark) -> bytes:
+    def convert(self, data: bytes, format: str, mark: marks.Mark, **how: Any) -> bytes:
         self.running += 1
         self.most = max(self.most, self.running)
         self.go.wait(20)

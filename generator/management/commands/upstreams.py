@@ -9,6 +9,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from generator.jobs import trial
 from generator.models import Upstream
 from generator.upstreams import staff, table
+from generator.webhooks import signing
+from kit.text import counted
 
 COLUMNS = ("UPSTREAM", "STATE", "SUCCESS", "95 % WITHIN", "IN FLIGHT", "LAST ERROR", "LEFT THERE", "KEY")
 REASON = "By manage.py upstreams"
@@ -97,5 +99,7 @@ class Command(BaseCommand):
     def _reseal(self) -> None:
         done, lost = staff.reseal(actor=None)
         self.stderr.write(f"{len(done)} key{'' if len(done) == 1 else 's'} encrypted anew.")
+        if sealed := signing.reseal():
+            self.stderr.write(f"{counted(sealed, 'secret')} of webhooks encrypted anew.")
         for upstream in lost:
             self.stderr.write(f"{upstream.slug}: no SECRET_KEY opens its key. Set it again in the admin.")
