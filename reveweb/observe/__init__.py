@@ -1,0 +1,1 @@
+"""What an operator can watch this installation by: logs, metrics, errors and traces."""
