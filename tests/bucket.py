@@ -34,6 +34,8 @@ class Trouble(Enum):
     BUSY = auto()  # 503 SlowDown
     REFUSES_CHECKSUMS = auto()  # as older MinIO and Backblaze do
     VIRTUAL_HOSTS_ONLY = auto()
+    PUBLIC = auto()  # gives each object to whoever asks
+    LISTED = auto()  # lists itself to whoever asks
 
 
 _REFUSALS = {
@@ -61,6 +63,7 @@ class Bucket(ThreadingHTTPServer):
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
         self.objects: dict[str, bytes] = {}
         self.changed: dict[str, float] = {}
+        self.parts: dict[str, dict[int, bytes]] = {}  # of uploads that have not ended, by their ids
         self.asked: list[tuple[str, str]] = []
         self.hanging = self.most_hanging = 0
         self.trouble: Trouble | None = None
@@ -113,7 +116,14 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         elif trouble in _REFUSALS:
             self._refuse(*_REFUSALS[trouble])
-        elif "Authorization" not in self.headers and "X-Amz-Signature" not in query:
+        elif (
+            "Authorization" not in self.headers
+            and not query.keys() & {"X-Amz-Signature", "Signature"}
+            and not (
+                self.command == "GET"
+                and ((trouble is Trouble.PUBLIC and key) or (trouble is Trouble.LISTED and not key))
+            )
+        ):
             self._refuse(403, "AccessDenied")
         elif bucket != NAME or (trouble is Trouble.VIRTUAL_HOSTS_ONLY and not is_virtual):
             self._refuse(404, "NoSuchBucket")
@@ -121,6 +131,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(501, "NotImplemented")
         elif self.command in _FORBIDDEN.get(trouble, ()):
             self._refuse(403, "AccessDenied")
+        elif "uploads" in query or "uploadId" in query:
+            self._upload_in_parts(key, query, body)
         elif self.command == "PUT":
             server.objects[key], server.changed[key] = body, time.time()
             self._answer(200, headers={"ETag": f'"{md5(body).hexdigest()}"'})
@@ -152,6 +164,33 @@ class _Handler(BaseHTTPRequestHandler):
             pass
         server.hanging -= 1
         self.close_connection = True
+
+    def _upload_in_parts(self, key: str, query: dict[str, str], body: bytes) -> None:
+        server, upload = self.server, query.get("uploadId", "")
+        if self.command == "POST" and "uploads" in query:
+            upload = f"{len(server.asked)}~{key}"
+            server.parts[upload] = {}
+            self._answer(200, f"<R><Bucket>{NAME}</Bucket><UploadId>{upload}</UploadId></R>".encode())
+        elif self.command == "GET":
+            begun = "".join(
+                f"<Upload><Key>{escape(one.partition('~')[2])}</Key><UploadId>{escape(one)}</UploadId>"
+                "<Initiated>2020-01-01T00:00:00.000Z</Initiated></Upload>"
+                for one in server.parts
+            )
+            self._answer(200, f"<ListMultipartUploadsResult>{begun}</ListMultipartUploadsResult>".encode())
+        elif upload not in server.parts:
+            self._refuse(404, "NoSuchUpload")
+        elif self.command == "PUT":
+            server.parts[upload][int(query["partNumber"])] = body
+            self._answer(200, headers={"ETag": f'"{md5(body).hexdigest()}"'})
+        elif self.command == "POST":
+            parts = server.parts.pop(upload)
+            server.objects[key] = b"".join(parts[number] for number in sorted(parts))
+            server.changed[key] = time.time()
+            self._answer(200, f"<R><Key>{escape(key)}</Key></R>".encode())
+        else:
+            del server.parts[upload]
+            self._answer(204)
 
     def _send(self, key: str) -> None:
         data = self.server.objects[key]

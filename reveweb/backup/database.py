@@ -1,10 +1,6 @@
 """A copy of the database as it is at one moment, while others read and write it."""
 
-import os
-import re
-import shutil
 import sqlite3
-import subprocess
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -14,11 +10,10 @@ from typing import Any
 import psycopg
 from django.apps import apps
 from django.db import connection
-from psycopg import pq
-from psycopg.conninfo import make_conninfo
 
 from generator.models import Generation
-from reveweb.backup.errors import BackupFailed
+from reveweb.backup import programs
+from reveweb.backup.errors import BackupFailed, Unable
 
 PATIENCE_SECONDS = 60  # for whoever holds a table, as a migration does
 _ROWS_AT_ONCE = 10_000
@@ -68,7 +63,7 @@ def _sqlite(folder: Path) -> Iterator[tuple[Copy, Iterator[tuple[str, str]]]]:
     with closing(sqlite3.connect(copy.path)) as database:
         if (said := database.execute("PRAGMA quick_check").fetchone()[0]) != "ok":
             raise BackupFailed(f"The database is damaged, and so is a copy of it: {said.splitlines()[0]}")
-        copy.rows = {table: database.execute(_counted(table)).fetchone()[0] for table in _tables()}
+        copy.rows = {table: database.execute(_counted(table)).fetchone()[0] for table in tables()}
         [copy.images] = database.execute(_HOW_MANY).fetchone()
         yield copy, iter(database.execute(_FILES))
 
@@ -80,12 +75,13 @@ def _postgresql(folder: Path) -> Iterator[tuple[Copy, Iterator[tuple[str, str]]]
     with psycopg.connect(**connection.get_connection_params()) as database:
         database.set_read_only(True)
         database.set_isolation_level(psycopg.IsolationLevel.REPEATABLE_READ)
-        program, copy.made_by = _pg_dump(database.info.server_version)
+        major = database.info.server_version // 10_000
+        program, copy.made_by = programs.found("pg_dump", least=major, why="the server")
         [snapshot] = database.execute("SELECT pg_export_snapshot()").fetchone() or [""]
         # The very server that has the snapshot, where DATABASE_URL names several.
         server = {"PGHOST": database.info.host, "PGPORT": str(database.info.port), "PGHOSTADDR": ""}
         _dump(program, str(snapshot), copy.path, server)
-        for table in _tables():
+        for table in tables():
             [copy.rows[table]] = database.execute(_counted(table).encode()).fetchone() or [0]
         [copy.images] = database.execute(_HOW_MANY.encode()).fetchone() or [0]
         names = folder / "names"
@@ -100,46 +96,15 @@ def _postgresql(folder: Path) -> Iterator[tuple[Copy, Iterator[tuple[str, str]]]
 
 
 def _dump(program: str, snapshot: str, target: Path, server: dict[str, str]) -> None:
-    environment, named = _as_libpq()
-    if "," in environment.get("PGHOST", "") + environment.get("PGHOSTADDR", ""):
-        environment |= server
-    command = [program, "--format=custom", "--no-password", f"--snapshot={snapshot}", f"--file={target}"]
-    command += [f"--lock-wait-timeout={PATIENCE_SECONDS}s", *([f"--dbname={named}"] if named else [])]
-    done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True)  # noqa: S603 (ours)
-    if done.returncode:
-        said = done.stderr.strip().splitlines() or [f"it ended with status {done.returncode}"]
-        raise BackupFailed(f"pg_dump could not copy the database: {said[0].removeprefix('pg_dump: ')}")
+    wait = f"--lock-wait-timeout={PATIENCE_SECONDS}s"
+    try:
+        programs.run([program, "--format=custom", f"--snapshot={snapshot}", f"--file={target}", wait], server=server)
+    except Unable as error:
+        raise BackupFailed(f"pg_dump could not copy the database: {error}") from None
 
 
-def _pg_dump(server: int) -> tuple[str, str]:
-    """Return the program and its version. Raises BackupFailed unless it can copy from `server`, such as 150004."""
-    major = server // 10_000
-    cure = f"Install the client programs of PostgreSQL {major} or newer (on Debian: postgresql-client-{major})"
-    program = shutil.which("pg_dump")
-    if program is None:
-        raise BackupFailed(f"A backup of PostgreSQL is made by pg_dump, which is not on PATH. {cure}.")
-    said = subprocess.run([program, "--version"], capture_output=True, text=True).stdout.strip()  # noqa: S603 (ours)
-    found = re.search(r"\b(\d+)", said)
-    if found is None or int(found[1]) < major:
-        raise BackupFailed(f"{said or program} is too old for the server, which is of version {major}. {cure}.")
-    return program, said
-
-
-def _as_libpq() -> tuple[dict[str, str], str]:
-    """Return how the site connects, for pg_dump: as its environment, and the few things that has no name for.
-
-    Everybody on a machine can read command lines, so no secret is among the latter. Raises BackupFailed.
-    """
-    options = {option.keyword.decode(): option for option in pq.Conninfo.get_defaults()}
-    given = {name: str(value) for name, value in connection.get_connection_params().items() if name in options}
-    environment = {option.envvar.decode(): given[name] for name in given if (option := options[name]).envvar}
-    others = {name: value for name, value in given.items() if not options[name].envvar}
-    if secret := [name for name in others if options[name].dispchar == b"*"]:
-        raise BackupFailed(f"DATABASE_URL has {secret[0]}, which pg_dump takes on its command line alone.")
-    return environment, make_conninfo(**others) if others else ""
-
-
-def _tables() -> list[str]:
+def tables() -> list[str]:
+    """Return the tables of this version of the site."""
     found: list[Any] = [model._meta for model in apps.get_models(include_auto_created=True)]
     return sorted({options.db_table for options in found if options.managed and not options.proxy})
 

@@ -1,5 +1,18 @@
-"""What keeps a backup from being made."""
+"""What keeps a backup from being made, or from being put back.
+
+Unable
+├── BackupFailed
+└── RestoreFailed
+"""
 
 
-class BackupFailed(Exception):
-    """There is no backup. The message, one line, says why and what to do."""
+class Unable(Exception):
+    """What was asked for was not done. The message, one line, says why and what to do."""
+
+
+class BackupFailed(Unable):
+    """There is no backup."""
+
+
+class RestoreFailed(Unable):
+    """Nothing was restored; where something was changed by then, the message says so."""

@@ -18,12 +18,14 @@ from django.utils import timezone
 from billing import identity
 from generator.files import images
 from kit.threads import let_go
-from reveweb.backup import archive, database
+from reveweb.backup import archive, database, fingerprint
 from reveweb.backup.archive import Archive
-from reveweb.backup.errors import BackupFailed
+from reveweb.backup.errors import BackupFailed, Unable
+from reveweb.backup.places import Place
 from reveweb.version import VERSION
 
-FORMAT = 1  # of what `manifest.json` says, and where things lie
+FORMAT = 1  # of what `backup.json` and `manifest.json` say, and where things lie
+HEAD, MANIFEST = "backup.json", "manifest.json"
 MOST_NAMED = 100
 # What else is kept of VAR_DIR: the operator's own pictures, images that storage has not taken yet, and what people
 # brought, where that is no bucket's.
@@ -52,29 +54,35 @@ class Report:
     images: Images
 
 
-def make(target: Path, *, with_images: bool = True, progress: Progress = lambda words: None) -> Report:
-    """Write a backup to `target`. `progress` hears now and then how far it is.
+def make(place: Place, *, with_images: bool = True, progress: Progress = lambda words: None) -> Report:
+    """Write a backup to `place`. `progress` hears now and then how far it is.
 
     1. The database, as it is at one moment.
-    2. The files that its rows name: every one of them was there by then, and what came later is nobody's.
-    3. What it is made of, and of each file its digest.
+    2. What else is kept of VAR_DIR: at once, for an image that storage takes meanwhile leaves it, while its row in the
+       copy still looks for it there.
+    3. The files that its rows name: every one of them was there by then, and what came later is nobody's.
+    4. What it is made of, and of each file its digest.
 
     Raises BackupFailed.
     """
     try:
-        with archive.writing(target) as tar:
+        with archive.writing(place) as tar:
             at = timezone.now()
             name = identity.installation()
             let_go()
             progress("Copying the database …")
             with database.copied(tar.folder) as (copy, files):
-                size = tar.add(copy.path.name, copy.path)
+                size = copy.path.stat().st_size
+                tar.add_text(HEAD, json.dumps(_head(copy, size, at.isoformat(), name), indent=1) + "\n")
+                tar.add(copy.path.name, copy.path)
+                for tree in ALSO:
+                    _keep_tree(tar, tree)
                 kept = _keep_images(tar, copy, files, progress) if with_images else Images("left out")
                 report = Report(copy, size, kept)
-            for name in ALSO:
-                _keep_tree(tar, name)
-            tar.add_text("manifest.json", json.dumps(_manifest(report, at.isoformat(), name), indent=1) + "\n")
+            tar.add_text(MANIFEST, json.dumps(_manifest(report, at.isoformat(), name), indent=1) + "\n")
             progress("Writing it to disk …")
+    except Unable as error:
+        raise BackupFailed(str(error)) from None
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         raise BackupFailed(f"{error.strerror or error}{where}: there is no backup.") from error
@@ -131,20 +139,24 @@ def _keep_tree(tar: Archive, name: str) -> None:
                 tar.add(f"{name}/{path.relative_to(folder)}", path)
 
 
-def _manifest(report: Report, at: str, installation: str) -> dict[str, Any]:
-    copy = report.database
+def _head(copy: database.Copy, size: int, at: str, installation: str) -> dict[str, Any]:
+    """Say first what whoever puts it back must know before everything else is read."""
     return {
         "format": FORMAT,
         "reveweb": VERSION,
         "at": at,
         "installation": installation,
-        "database": {
-            "kind": copy.kind,
-            "file": copy.path.name,
-            "bytes": report.database_bytes,
-            "made_by": copy.made_by,
-            "rows": copy.rows,
-        },
+        "secret_key": fingerprint.of(settings.SECRET_KEY),
+        "database": {"kind": copy.kind, "file": copy.path.name, "bytes": size, "made_by": copy.made_by},
+    }
+
+
+def _manifest(report: Report, at: str, installation: str) -> dict[str, Any]:
+    copy = report.database
+    head = _head(copy, report.database_bytes, at, installation)
+    return {
+        **head,
+        "database": {**head["database"], "rows": copy.rows},
         "images": asdict(report.images),
         "digests": archive.SUMS,
         "not_here": ["SECRET_KEY and the rest of the environment", "exports, which people can ask for again"],

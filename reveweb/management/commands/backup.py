@@ -1,17 +1,17 @@
-"""`backup FILE [--without-images]`"""
+"""`backup FILE|s3://BUCKET/KEY [--without-images]`"""
 
 import os
 import signal
-import sys
-import time
-from pathlib import Path
+from argparse import SUPPRESS
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.template.defaultfilters import filesizeformat
 
-from reveweb.backup import making
+from reveweb.backup import making, nightly, places
 from reveweb.backup.errors import BackupFailed
+from reveweb.backup.places import File, Place
+from reveweb.backup.progress import Progress
 
 NICENESS = 15  # as of what can wait: the site goes first
 
@@ -24,48 +24,44 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("file", type=Path, help="as in /backups/site.tar, or .tar.gz; one that is there is kept")
+        parser.add_argument(
+            "target",
+            nargs="?",
+            default="",
+            metavar="FILE|s3://BUCKET/KEY",
+            help="as in /backups/site.tar, or .tar.gz; one that is there is kept",
+        )
         parser.add_argument("--without-images", action="store_true", help="the database alone")
+        parser.add_argument("--of-night", nargs=2, help=SUPPRESS)  # what a worker starts, with a row and its claim
 
-    def handle(self, *, file: Path, without_images: bool, **options: Any) -> None:
+    def handle(self, *, target: str, without_images: bool, of_night: list[str] | None, **options: Any) -> None:
         os.nice(NICENESS)
         signal.signal(signal.SIGTERM, _interrupt)  # so that no draft is left behind
-        told = _Progress()
+        if of_night:
+            nightly.make(int(of_night[0]), of_night[1])
+            return
+        if not target:
+            raise CommandError("Name a file, as in: manage.py backup /srv/backups/site.tar")
+        told = Progress()
         try:
-            report = making.make(file.absolute(), with_images=not without_images, progress=told)
+            place = places.named(target)
+            report = making.make(place, with_images=not without_images, progress=told)
         except BackupFailed as error:
             raise CommandError(str(error)) from None
         finally:
             told.clear()
-        self._tell(file, report)
+        self._tell(place, report)
 
-    def _tell(self, file: Path, report: making.Report) -> None:
+    def _tell(self, place: Place, report: making.Report) -> None:
         copy, images = report.database, report.images
-        size, whole = filesizeformat(report.database_bytes), filesizeformat(file.stat().st_size)
-        self.stdout.write(f"{file}: {whole}, readable by you alone")
+        size, whole = filesizeformat(report.database_bytes), filesizeformat(place.size())
+        readers = "readable by you alone" if isinstance(place, File) else "readable by whoever may read the bucket"
+        self.stdout.write(f"{place}: {whole}, {readers}")
         self.stdout.write(f"  database: {copy.kind}, {size}, {sum(copy.rows.values()):,} rows, {copy.images:,} images")
         self.stdout.write(f"  images: {_of_images(images)}")
         if images.missing:
             self.stdout.write(f"  {images.missing:,} have no file: deleted meanwhile, or see manage.py check_storage")
         self.stdout.write("  not in it: SECRET_KEY and what else is in the environment or .env. Keep them elsewhere.")
-
-
-class _Progress:
-    """Says on a terminal, in one line, how far it is."""
-
-    def __init__(self) -> None:
-        self._said_at = float("-inf")
-        self._is_wanted = sys.stderr.isatty()
-
-    def __call__(self, words: str) -> None:
-        if self._is_wanted and time.monotonic() - self._said_at > 0.2:
-            self._said_at = time.monotonic()
-            sys.stderr.write(f"\r\033[K{words}")
-            sys.stderr.flush()
-
-    def clear(self) -> None:
-        if self._is_wanted:
-            sys.stderr.write("\r\033[K")
 
 
 def _of_images(images: making.Images) -> str:

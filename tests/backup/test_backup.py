@@ -2,7 +2,6 @@
 
 import csv
 import hashlib
-import io
 import json
 import os
 import sqlite3
@@ -20,80 +19,19 @@ from typing import Any
 import psycopg
 import pytest
 from django.core.files.storage import storages
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError
 from django.db import connection, connections
 from django.utils import timezone
-from PIL import Image
 
-from billing.models import Wallet
-from generator.ask import admission
-from generator.ask.admission import ImageRequest
 from generator.files import images
-from generator.jobs import lifecycle
 from generator.models import Generation
-from reveweb.backup import archive, database, making
-from reveweb.management.commands import backup as command
+from reveweb.backup import archive, making, programs
 from tests import ROOT
+from tests.backup.conftest import backup
 from tests.installation import wait_until
 
 COPY = "operator_backup_copy"
 pytestmark = pytest.mark.services
-
-
-@pytest.fixture(autouse=True)
-def _nice(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Do not slow down what other tests do in this process, and leave its signals alone."""
-    monkeypatch.setattr(command, "os", SimpleNamespace(nice=lambda more: 0))
-    monkeypatch.setattr(command, "signal", SimpleNamespace(signal=lambda *_: None, SIGTERM=15))
-
-
-@pytest.fixture
-def target(tmp_path: Path) -> Path:
-    """Where the backup goes, in a folder with nothing else."""
-    folder = tmp_path / "backups"
-    folder.mkdir()
-    return folder / "site.tar"
-
-
-@pytest.fixture
-def pictures(tmp_path: Path, settings: Any) -> Path:
-    """The folder of this test's images."""
-    folder = tmp_path / "images"
-    settings.STORAGES = {
-        **settings.STORAGES,
-        "default": {**settings.STORAGES["default"], "OPTIONS": {"location": folder, "allow_overwrite": True}},
-    }
-    return folder
-
-
-@pytest.fixture
-def draw(wallet: Wallet, give: Callable[[int], None], pictures: Path) -> Callable[[], Generation]:
-    """Make a whole image of Alice's: the file, then its row."""
-    give(100)
-    Wallet.objects.filter(pk=wallet.pk).update(rate_limit=100_000)
-    wallet.refresh_from_db()
-    buffer = io.BytesIO()
-    Image.new("RGB", (32, 32), "teal").save(buffer, "PNG")
-    data = buffer.getvalue()
-
-    def drawn() -> Generation:
-        made = admission.admit(wallet=wallet, request=ImageRequest(prompt="a lighthouse")).generation
-        claimed = lifecycle.claim_submission(made.pk)
-        assert claimed
-        lifecycle.accepted(claimed, upstream_id=f"up-{made.pk}", poll_after=1)
-        image = images.store(data, made.file_token)
-        images.keep_thumbnails(made.file_token, {480: b"small"})
-        lifecycle.complete(made, image=image, model="test")
-        made.refresh_from_db()
-        return made
-
-    return drawn
-
-
-def backup(*arguments: object) -> str:
-    out = io.StringIO()
-    call_command("backup", *map(str, arguments), stdout=out)
-    return out.getvalue()
 
 
 def unpacked(target: Path) -> Path:
@@ -221,6 +159,25 @@ def test_what_else_is_nowhere_else_is_kept_and_images_are_left_out_on_request(
     assert not (folder / "images").exists()
 
 
+def test_what_storage_takes_while_images_are_read_is_kept(
+    target: Path, draw: Callable[[], Generation], tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draw()
+    settings.VAR_DIR = tmp_path
+    (tmp_path / "unstored").mkdir()
+    waits = tmp_path / "unstored" / "abc"
+    waits.write_bytes(b"drawn, and paid for")
+    real = making._keep_images
+
+    def taken(*given: Any) -> making.Images:
+        waits.unlink()
+        return real(*given)
+
+    monkeypatch.setattr(making, "_keep_images", taken)
+    backup(target)
+    assert (unpacked(target) / "unstored" / "abc").read_bytes() == b"drawn, and paid for"
+
+
 @pytest.mark.parametrize("name", ["site.tar.gz", "site.tgz"])
 def test_it_is_compressed_where_the_name_says_so(target: Path, alice: Any, pictures: Path, name: str) -> None:
     target = target.with_name(name)
@@ -310,7 +267,7 @@ def test_pg_dump_gets_the_password_and_how_to_connect_where_nobody_reads_it(monk
     given = {"host": "db", "port": 5433, "user": "u", "password": "p w", "dbname": "d", "sslmode": "verify-full"}
     params = {**given, "options": "-c search_path=x", "keepalives_idle": 30, "cursor_factory": object, "context": None}
     monkeypatch.setattr(connections["default"], "get_connection_params", lambda: params)
-    environment, named = database._as_libpq()
+    environment, named = programs.as_libpq()
     assert environment == {
         "PGHOST": "db",
         "PGPORT": "5433",

@@ -1,0 +1,120 @@
+"""Backups in a bucket: sent in parts, seen whole or not at all, and restored from there."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.core.management import CommandError
+
+from accounts.models import User
+from generator.models import Generation
+from reveweb.backup import making, places, s3
+from tests import bucket as stand_in
+from tests.backup.conftest import Elsewhere, backup
+from tests.bucket import Bucket, Trouble
+
+pytestmark = pytest.mark.services
+
+TARGET = "s3://pictures/backups/site.tar"
+
+
+@pytest.fixture
+def bucket(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
+    monkeypatch.setattr(s3, "_ATTEMPTS", 1)
+    monkeypatch.setattr(s3, "_READ_SECONDS", 0.5)
+    with stand_in.running() as running:
+        settings.BACKUP_S3_ENDPOINT_URL = running.url
+        settings.BACKUP_S3_REGION = "eu-central-1"
+        settings.BACKUP_S3_ACCESS_KEY, settings.BACKUP_S3_SECRET_KEY = "key", "secret"
+        s3.client.cache_clear()
+        yield running
+        s3.client.cache_clear()
+
+
+def test_it_goes_up_in_parts_and_comes_back_in_ranges(
+    bucket: Bucket, draw: Callable[[], Generation], elsewhere: Elsewhere, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = draw()
+    monkeypatch.setattr(s3, "PART_BYTES", 50_000)
+    assert "readable by whoever may read the bucket" in backup(TARGET)
+    assert len([one for one in bucket.asked if one[0] == "PUT"]) > 3
+    assert bucket.parts == {}
+    to_read = {f"BACKUP_{name}": value for name, value in bucket.environment().items() if name != "S3_BUCKET"}
+    said = elsewhere.restore(TARGET, **to_read)
+    assert "no drift" in said
+    assert "none without a file" in said
+    assert elsewhere.ask("Generation.objects.get().public_id") == drawn.public_id
+
+
+def test_nothing_is_to_be_seen_of_half_a_backup(
+    bucket: Bucket, alice: User, pictures: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(making, "_keep_tree", full)
+    monkeypatch.setattr(s3, "PART_BYTES", 200_000)
+    with pytest.raises(CommandError, match="No space left"):
+        backup(TARGET)
+    assert (bucket.objects, bucket.parts) == ({}, {})
+
+
+def test_one_that_is_there_is_not_overwritten(bucket: Bucket, alice: User, pictures: Any) -> None:
+    bucket.objects["backups/site.tar"] = b"last night's"
+    with pytest.raises(CommandError, match="is there already"):
+        backup(TARGET)
+    assert bucket.objects == {"backups/site.tar": b"last night's"}
+
+
+@pytest.mark.parametrize(
+    ("trouble", "said"),
+    [
+        (Trouble.READ_ONLY, "the key may not do that"),
+        (Trouble.NO_BUCKET, "there is no bucket|there is no such file"),
+        (Trouble.UNKNOWN_KEY, "it refuses us"),
+        (Trouble.BREAKS_OFF, "cannot be reached"),
+        (Trouble.HANGS, "does not answer"),
+    ],
+)
+def test_what_the_bucket_refuses_is_said(
+    bucket: Bucket, alice: User, pictures: Any, trouble: Trouble, said: str
+) -> None:
+    bucket.trouble = trouble
+    with pytest.raises(CommandError, match=said):
+        backup(TARGET)
+    assert bucket.objects == {}
+
+
+def test_a_range_that_breaks_off_is_asked_for_again(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    bucket.objects["backups/site.tar"] = data = bytes(range(256)) * 1000
+    monkeypatch.setattr(s3, "RANGE_BYTES", 100_000)
+    place = places.named(TARGET)
+    with place.reading() as file:
+        begun = file.read(5)
+        bucket.trouble = Trouble.BREAKS_OFF
+        fetched = s3._Ranges._fetched
+
+        def mended(self: Any, end: int) -> bytes:
+            bucket.trouble = None
+            return fetched(self, end)
+
+        monkeypatch.setattr(s3._Ranges, "_fetched", mended)
+        assert begun + file.read() == data
+
+
+def test_a_shelf_knows_its_own_folder_and_drops_what_died(bucket: Bucket) -> None:
+    shelf = places.shelf("s3://pictures/backups")
+    assert shelf.names() == []
+    bucket.objects |= {"backups/a.tar": b"a", "backups/b/c.tar": b"c", "other.tar": b"o"}
+    assert shelf.names() == ["a.tar"]
+    bucket.parts["1~backups/reveweb-1.tar"] = {1: b"dead"}
+    shelf.sweep("reveweb-")
+    assert bucket.parts == {}
+    shelf.remove("a.tar")
+    assert "backups/a.tar" not in bucket.objects
+
+
+@pytest.mark.parametrize("text", ["s3://", "s3://pictures", "s3://pictures/"])
+def test_a_bucket_alone_is_no_file(alice: User, text: str) -> None:
+    with pytest.raises(CommandError, match="must name a file in a bucket"):
+        backup(text)
