@@ -15,16 +15,28 @@ from accounts import keys
 from billing.pages import offers
 from billing.pages.offers import Offer
 from generator import snippets
+from generator.api import events
+from generator.api.closed_reve import fields
+from generator.api.openai import errors as openai_errors
+from generator.api.openai import fields as openai_fields
 from generator.ask import prices
+from generator.ask.admission import SAMPLES_IN_FLIGHT
+from generator.ask.schemas import MOST_IMAGES
+from generator.jobs import cancelling
+from generator.jobs.ends import ENDS
+from generator.library import trash
 from generator.models import ASPECT_RATIOS, PROMPT_MAX_LENGTH
-from reveweb.docs import code, errors, reference, rendering
+from generator.webhooks import deliveries, endpoints, post, retries
+from reveweb.docs import code, conformance, errors, forcing, reference, rendering
 from reveweb.lanes import API_BODY_BYTES, MIB, PICTURE_FORM_BYTES, PICTURE_JSON_BYTES
+from reveweb.mcp import tools
 
 SOURCES = Path(__file__).parent / "pages"
 CLIENTS = Path(__file__).parent / "clients"  # templates as well
 CLIENT_FILES = {"sh": "bash", "py": "python", "mjs": "javascript"}  # the language of each, by how its name ends
 PATIENCE_SECONDS = 60  # for how much longer than an image may take the clients go on asking
 FRONT = "introduction"
+REFERENCE = "reference"  # its endpoints are forms as well (static/js/try.js)
 
 
 @dataclass(frozen=True)
@@ -88,17 +100,30 @@ CHAPTERS = (
             Page("generate", "Generate an image"),
             Page("edit", "Edit and remix"),
             Page("status", "Check the status"),
+            Page("jobs", "Jobs"),
             Page("files", "Files"),
             Page("models", "Models"),
+            Page("webhooks", "Webhooks"),
             Page("limits", "Rate limits and credits"),
+            Page("openai", "OpenAI’s clients"),
+            Page("mcp", "MCP server"),
             Page("errors", "Errors"),
+            Page("keys", "Keys and limits"),
+            Page("test-keys", "Test keys"),
+            Page("conformance", "Conformance"),
+            Page("older-clients", "Coming from reve.com"),
         ),
     ),
     Chapter(
         "Guides",
-        (Page("best-practices", "Best practices"), Page("client", "Client code"), Page("examples", "Examples")),
+        (
+            Page("best-practices", "Best practices"),
+            Page("client", "Client code"),
+            Page("clients", "Client packages"),
+            Page("examples", "Examples"),
+        ),
     ),
-    Chapter("Reference", (Page("reference", "API reference"),)),
+    Chapter("Reference", (Page(REFERENCE, "API reference"),)),
 )
 PAGES = tuple(page for chapter in CHAPTERS for page in chapter.pages)
 
@@ -168,8 +193,13 @@ def facts(base: str) -> dict[str, Any]:
         "image_costs": prices.an_image_costs,
         "credit_is_image": prices.is_one,
         "prices": prices.listed,
+        "most_endpoints": endpoints.MOST_ENDPOINTS,
+        "webhook_seconds": f"{post.SECONDS:g}",
+        "webhook_days": deliveries.KEPT.days,
+        "webhook_steps": _steps(),
         "rate_limit": settings.RATE_LIMIT_PER_MINUTE,
         "status_rate_limit": settings.STATUS_RATE_LIMIT_PER_MINUTE,
+        "request_log_days": settings.REQUEST_LOG_DAYS,
         "wait": _duration(settings.SYNC_WAIT_SECONDS),
         "deadline": _duration(settings.GENERATION_DEADLINE_SECONDS),
         "patience": _duration(settings.STORAGE_PATIENCE_SECONDS),
@@ -181,13 +211,50 @@ def facts(base: str) -> dict[str, Any]:
         "upload_days": settings.UPLOAD_DAYS,
         "upload_rate_limit": settings.UPLOAD_RATE_LIMIT_PER_MINUTE,
         "ratios": ASPECT_RATIOS,
+        "openai_fields": list(openai_fields.table()),
+        "openai_errors": list(openai_errors.table()),
         "errors": errors.refusals(),
+        "ends": ENDS,
+        "most_images": MOST_IMAGES,
+        "wait_seconds": f"{settings.SYNC_WAIT_SECONDS:g}",
+        "deadline_seconds": settings.GENERATION_DEADLINE_SECONDS,
+        "cancel_wait": _duration(cancelling.WAIT_SECONDS),
+        "stream_duration": _duration(events.STREAM_SECONDS),
+        "trash_minutes": trash.GRACE.seconds // 60,
+        "forced_ends": forcing.ends(),
+        "forced_refusals": forcing.refusals(),
+        "met_otherwise": forcing.OTHERWISE.items(),
+        "samples_kept": trash.SAMPLES_KEPT.days,
+        "samples_in_flight": SAMPLES_IN_FLIGHT,
         "failures": errors.failures(),
+        "mcp_name": re.sub(r"[^a-z0-9]+", "-", settings.SITE_NAME.lower()).strip("-") or "images",
+        "mcp_tools": tools.TOOLS,
+        "mcp_preview": tools.PREVIEW_SIDE,
+        "mcp_wait": _duration(settings.MCP_WAIT_SECONDS),
+        "mcp_credits": settings.MCP_SESSION_CREDITS,
         "operations": reference.operations(),
         "schemas": reference.schemas(),
         "error_fields": reference.error(),
         "answer_headers": reference.headers(),
+        "older_fields": tuple(fields.rows()),
+        "conformance": conformance.shown(),
     }
+
+
+def _steps() -> list[dict[str, Any]]:
+    """Return when a message is tried again that nobody takes."""
+    found, after = [], 0.0
+    for number, step in enumerate(retries.STEPS, start=2):
+        after += step.total_seconds()
+        found.append({"number": number, "pause": _duration(step.total_seconds()), "after": _about(after)})
+    return found
+
+
+def _about(seconds: float) -> str:
+    if seconds < 60:
+        return _duration(seconds)
+    minutes = round(seconds / 60)
+    return _duration(minutes * 60) if minutes < 90 else f"{minutes / 60:.1f} hours".replace(".0", "")
 
 
 def _tidy(text: str) -> str:

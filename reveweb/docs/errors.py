@@ -7,19 +7,32 @@ from django.conf import settings
 from django.core.exceptions import DisallowedHost
 from django.http import Http404
 
-from accounts.errors import CutApiKey, InvalidApiKey, MissingApiKey
+from accounts.errors import (
+    CutApiKey,
+    InvalidApiKey,
+    IpNotAllowed,
+    MissingApiKey,
+    NotForTokens,
+    ScopeMissing,
+    TooManyTokens,
+    WrongOrigin,
+)
 from generator.errors import (
     BrokenForm,
     GenerationNotFound,
     IdempotencyConflict,
     InputGone,
+    IntakePaused,
     InvalidIdempotencyKey,
     InvalidRequest,
     KeyLimitReached,
     LimiterUnavailable,
+    ModelNotAllowed,
+    NotFinished,
     NotOffered,
     OutOfCredits,
     PictureRefused,
+    PromptNotAllowed,
     RateLimited,
     TooManyAtOnce,
     UploadNotFound,
@@ -27,21 +40,17 @@ from generator.errors import (
     UpstreamPaused,
 )
 from generator.models import CANCELLED, PROMPT_REFUSED
+from kit.http.json_body import BodyTooLarge, Encoded, InvalidJson, NotAnObject, NotJson
 from kit.storage import StorageAway
-from reveweb.api import (
+from reveweb.answers import (
     ANSWERS,
     DATABASE_AWAY,
     INTERNAL_ERROR,
     METHOD_NOT_ALLOWED,
     Answer,
-    BodyTooLarge,
     BodyTooSlow,
     BrokenBody,
-    Encoded,
-    InvalidJson,
     NeedsHttps,
-    NotAnObject,
-    NotJson,
 )
 
 NOT_BILLED = "No"
@@ -77,6 +86,30 @@ GUIDANCE: dict[type[Exception], tuple[str, str]] = {
     MissingApiKey: (
         "There is no `Authorization` header, or it isn’t of the form `Bearer …`.",
         "Send your key in that header, with each request.",
+    ),
+    IpNotAllowed: (
+        "The key has a list of addresses, and the call came from another one.",
+        "Call from one of these, or change the list on your dashboard.",
+    ),
+    ScopeMissing: (
+        "The key works, but its scopes leave this out.",
+        "Give it the scope on your dashboard, or use another key.",
+    ),
+    NotForTokens: (
+        "A browser token was sent to something that only keys may do.",
+        "Call it from your server, with a key.",
+    ),
+    WrongOrigin: (
+        "A browser token was sent without an `Origin` header, or from a page of another site than it was made for.",
+        "Make a token for the site that your page is on; `origin` names it.",
+    ),
+    TooManyTokens: (
+        "The key has as many browser tokens that work as one may have.",
+        "Make one for each visitor and not for each image, and let them end sooner.",
+    ),
+    ModelNotAllowed: (
+        "The key may use some models only, and this is none of them.",
+        "Send one that `message` names, or leave `model` out; or change the key’s models on your dashboard.",
     ),
     CutApiKey: (
         "The key is shorter than keys are: only its beginning, or what stands for it in a sample.",
@@ -117,6 +150,10 @@ GUIDANCE: dict[type[Exception], tuple[str, str]] = {
         "A picture that the image was to be made from is not there any more.",
         "Send it again, or name another one; `param` is its field.",
     ),
+    PromptNotAllowed: (
+        "The prompt breaks a rule of this site’s. `param` says whether `prompt` or `negative_prompt` does.",
+        "`message` says which. Change the prompt; the same one will be refused again.",
+    ),
     PictureRefused: (
         "A picture that you sent or named cannot be used.",
         "Correct the field that `param` names, such as `image` or `images.2`; `message` says what is wrong.",
@@ -139,8 +176,8 @@ GUIDANCE: dict[type[Exception], tuple[str, str]] = {
     ),
     OutOfCredits: ("The balance doesn’t cover the image.", "Buy credits or change your plan, then send it again."),
     KeyLimitReached: (
-        "This API key has spent as many credits as it may in a calendar month (UTC).",
-        "Raise the key’s limit on your dashboard, or wait for the 1st.",
+        "The API key has spent as many credits as it may in a day or a month (UTC) or in all, or a browser token did.",
+        "`message` says which limit it is and when it resets. Raise it on your dashboard, or wait; make another token.",
     ),
     TooManyAtOnce: (
         "As many images are unfinished as your plan allows at a time.",
@@ -155,16 +192,24 @@ GUIDANCE: dict[type[Exception], tuple[str, str]] = {
         "No images can be drawn until we have mended something. The request was not accepted.",
         "Wait `Retry-After` seconds, then send it again. Images that were accepted before are kept waiting.",
     ),
+    IntakePaused: (
+        "No new images are taken on, of any model or of this one, as while this site is worked on.",
+        "Read `message`. Wait `Retry-After` seconds, then send it again. What was accepted before is drawn.",
+    ),
     GenerationNotFound: (
         "No image of your account has this id. Images of others are not found either.",
         "Check the id, and that the key belongs to the account that made the image.",
+    ),
+    NotFinished: (
+        "The image that you would delete is still on its way.",
+        "Cancel it first (`POST /v1/reve-image/{id}/cancel`), or delete it when it has ended.",
     ),
     NeedsHttps: (
         "The request came over plain HTTP. Its key was not looked at.",
         "Begin the address with `https://`. Replace the key that you sent: others may have read it on its way.",
     ),
     DisallowedHost: ("The `Host` header names another site.", "Use this site’s own address."),
-    Http404: ("Nothing is at this address.", "Check the path. It begins with `/v1/reve-image/`."),
+    Http404: ("Nothing is at this address.", "Check the path; `message` lists what there is."),
 }
 INVALID_FIELD = Refusal(
     "invalid_request",

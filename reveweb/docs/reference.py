@@ -8,9 +8,11 @@ from typing import Any
 
 from django.utils.text import slugify
 
-from reveweb.openapi import FAILED_CALLS, OPERATIONS, REF, answers, by_code, document, name_of
+from reveweb.openapi import REF, SEVERAL_FAILED, document, name_of
+from reveweb.openapi.operations import FAILED_CALLS, OPERATIONS, answers, by_code
 
 _ERROR = "Error"  # what people know all errors as
+_KINDS = ("application/json", "multipart/form-data", "text/event-stream")
 _LIMITS = {
     "minLength": "at least {:,} character{s}",
     "maxLength": "at most {:,} character{s}",
@@ -194,7 +196,7 @@ def _shown_as(name: str) -> str:
 def _codes(schema: dict[str, Any]) -> tuple[str, ...]:
     """Return the codes of errors that an answer of this schema can carry."""
     if name := _name(schema):
-        return _codes(_schemas()[name])
+        return _codes(_schemas()[name]) if name != SEVERAL_FAILED else ()  # those that one image has at that status
     if variants := schema.get("oneOf") or schema.get("anyOf"):
         return tuple(dict.fromkeys(code for one in variants for code in _codes(one)))
     fields = schema.get("properties", {})
@@ -227,7 +229,7 @@ def _limit(words: str, value: Any) -> str:
 
 def _json(part: dict[str, Any]) -> dict[str, Any]:
     content = part.get("content", {})
-    kind = "application/json" if "application/json" in content else "multipart/form-data"
+    kind = next((one for one in _KINDS if one in content), "")
     return dict(content.get(kind, {}).get("schema", {}))
 
 

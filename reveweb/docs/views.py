@@ -6,6 +6,7 @@ from django.utils.safestring import mark_safe
 from django.views.decorators.http import require_safe
 
 from generator import snippets
+from generator.ask import prices
 from kit.http.requests import site_of, without_nul
 from reveweb.docs import book, rendering, search
 from reveweb.docs.book import Page
@@ -29,6 +30,7 @@ def page(request: HttpRequest, slug: str = book.FRONT) -> HttpResponse:
         "reads_key": snippets.KEY_VARIABLE in document.html,
         "key_variable": snippets.KEY_VARIABLE,
         "export": snippets.export(),
+        "prices": prices.prices_json() if found.slug == book.REFERENCE else "",
         "before": before,
         "after": after,
     }

@@ -37,6 +37,7 @@ _SYNONYMS = (
     "key token credential secret",
     "batch many bulk",
     "leak revoke rotate",
+    "test sample sandbox mock fake simulate",
     "duplicate twice idempotency",
 )
 

@@ -9,7 +9,7 @@ from django.test import Client
 
 from generator import errors as generator_errors
 from generator import models
-from reveweb import api
+from reveweb.answers import ANSWERS, DATABASE_AWAY, INTERNAL_ERROR, METHOD_NOT_ALLOWED, Answer
 from reveweb.docs import errors
 from tests import ROOT
 
@@ -20,7 +20,7 @@ def page(client: Client, db: None) -> str:
 
 
 def test_every_answer_of_the_api_is_a_row(page: str) -> None:
-    answers = {*api.ANSWERS.values(), api.METHOD_NOT_ALLOWED, api.DATABASE_AWAY, api.INTERNAL_ERROR}
+    answers = {*ANSWERS.values(), METHOD_NOT_ALLOWED, DATABASE_AWAY, INTERNAL_ERROR}
     assert len(answers) > 15
     listed = [(row.code, row.status) for row in errors.refusals()]
     for answer in answers:
@@ -47,15 +47,15 @@ def test_every_error_of_the_generator_has_guidance_of_its_own() -> None:
     # What is wrong with an upstream's image ends a generation, and answers no request.
     kinds = {kind for kind in kinds if not issubclass(kind, generator_errors.BadImage)}
     assert kinds <= set(errors.GUIDANCE)
-    assert set(errors.GUIDANCE) <= set(api.ANSWERS)
+    assert set(errors.GUIDANCE) <= set(ANSWERS)
 
 
 def test_an_error_without_guidance_shows_what_its_class_and_its_message_say(monkeypatch: pytest.MonkeyPatch) -> None:
     class TooPurple(Exception):
         """The prompt is too purple."""
 
-    answer = api.Answer(422, "too_purple", "Try green.")
-    monkeypatch.setitem(api.ANSWERS, TooPurple, answer)
+    answer = Answer(422, "too_purple", "Try green.")
+    monkeypatch.setitem(ANSWERS, TooPurple, answer)
     [row] = [row for row in errors.refusals() if row.code == "too_purple"]
     assert (row.when, row.advice, row.billed) == ("The prompt is too purple.", "Try green.", "No")
 

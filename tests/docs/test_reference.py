@@ -59,7 +59,7 @@ def test_it_tells_for_each_status_the_codes_that_it_can_carry(document: Any, tex
     generate, look_up = codes_by_status(text, "Generate an image"), codes_by_status(text, "Check an image's status")
     assert generate["200"] == generate["202"] == []
     assert generate["402"] == ["insufficient_credits", "key_limit_reached"]
-    assert generate["422"] == ["invalid_request", "prompt_refused"]
+    assert generate["422"] == ["invalid_request", "model_not_allowed", "prompt_not_allowed", "prompt_refused"]
     assert set(generate["429"]) == {"rate_limited", "too_many_unfinished"}
     assert (generate["500"], generate["502"]) == (["internal_error"], ["upstream_failed"])
     assert look_up["429"] == ["rate_limited"]

@@ -46,6 +46,7 @@ for operation in (Operation.EDIT, Operation.REMIX):
     Route.objects.get_or_create(model=ImageModel.objects.get(slug="text2image_v1"), operation=operation,
                                 upstream=Upstream.objects.get(slug="reve"))
 """
+CONFORMANCE = ROOT / "tests" / "conformance"
 PLACEHOLDERS = ("YOUR_API_KEY", "IMAGE_ID", "IMAGE_URL")
 
 
@@ -70,6 +71,7 @@ class Reader:
     email: str
     client: httpx.Client
     image: dict[str, Any]
+    test_key: str
 
     def groups(self, slug: str) -> list[list[Code]]:
         page = book.find(slug)
@@ -91,9 +93,14 @@ class Reader:
         folder.mkdir()
         for ending, language in book.CLIENT_FILES.items():
             (folder / f"reveweb.{ending}").write_text(book.client(language, self.stack.url))
-        own = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-        environment = own | {"REVEWEB_API_KEY": self.key}
         command = [*COMMANDS[code.language], self.filled(code.text)]
+        if "client" in code.options:  # a package that the reader has installed
+            if code.language == "python":
+                command[0] = str(CONFORMANCE / ".venvs" / code.options["client"] / "bin" / "python")
+            (folder / "node_modules").symlink_to(CONFORMANCE / "node_modules")
+        own = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        key = self.test_key if code.options.get("key") == "test" else self.key
+        environment = own | {"REVEWEB_API_KEY": key}
         done = subprocess.run(
             command, cwd=folder, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=90
         )
@@ -102,12 +109,19 @@ class Reader:
 
 
 @pytest.fixture(scope="module")
+def packages() -> None:
+    """Install what readers of some pages have, where it was not installed before."""
+    markers = ["tests/conformance/.venvs/openai/.installed", "tests/conformance/node_modules/.installed"]
+    subprocess.run(["make", "--silent", *markers], cwd=ROOT, check=True, stdin=subprocess.DEVNULL)
+
+
+@pytest.fixture(scope="module")
 def reader(stack: Stack) -> Iterator[Reader]:
     email = f"reader-{uuid4().hex[:8]}@example.com"
     with stack.developer(email, credits=200) as client:
         stack.manage("shell", "-c", EDITS)
         image = client.post("/v1/reve-image/generate", json=PROMPT).json()
-        yield Reader(stack, email, client, image)
+        yield Reader(stack, email, client, image, stack.manage("create_api_key", email, "--test"))
 
 
 # --- Code that runs ----------------------------------------------------------------------------------------------
@@ -117,12 +131,17 @@ def test_the_tools_that_a_reader_has_are_there() -> None:
     assert [tool for tool in ("bash", "curl", "node") if not shutil.which(tool)] == []
 
 
-@pytest.mark.parametrize(("slug", "number"), _blocks(lambda code: code.language in LANGUAGES))
+# Those of the client packages are run where these are installed (`tests/clients/test_packages.py`).
+@pytest.mark.parametrize(
+    ("slug", "number"), _blocks(lambda code: code.language in LANGUAGES and "package" not in code.options)
+)
 def test_a_sample_does_what_its_page_says(
-    transactional_db: None, reader: Reader, tmp_path: Path, slug: str, number: int
+    transactional_db: None, request: Any, reader: Reader, tmp_path: Path, slug: str, number: int
 ) -> None:
     groups = reader.groups(slug)
     group = groups[number]
+    if any("client" in code.options for code in group):
+        request.getfixturevalue("packages")
     with ThreadPoolExecutor(len(group)) as pool:
         printed = list(pool.map(lambda code: reader.run(code, tmp_path / code.language), group))
     answers = [following[0] for following in groups[number + 1 : number + 3]]
@@ -143,6 +162,8 @@ def _check_output(reader: Reader, code: Code, output: str, answers: list[Code]) 
             assert json.loads(output)["status"] == "completed"
         else:
             _assert_as_shown(shown, json.loads(output))
+    elif kind == "image":  # whatever else the page shows after it
+        assert json.loads(output)["status"] == "completed"
     elif kind == "text":
         [shown] = [answer for answer in answers if answer.language == "text"]
         assert normalised(output) == normalised(shown.text.strip())
@@ -183,6 +204,9 @@ class Answers:
     def generate(self, **fields: Any) -> httpx.Response:
         return self.client.post("/v1/reve-image/generate", json=PROMPT | fields)
 
+    def openai_refused(self) -> httpx.Response:
+        return self.client.post("/v1/images/generations", json={"prompt": "[sandbox:refuse] a fox"})
+
     def status(self, image_id: str) -> httpx.Response:
         return self.client.get(f"/v1/reve-image/status/{image_id}")
 
@@ -200,6 +224,11 @@ class Answers:
             return answer if answer.json()["stage"] == "drawing" else None
 
         return wait_until(drawing)
+
+    def listed(self) -> httpx.Response:
+        self.generate()
+        self.generate()
+        return self.client.get("/v1/reve-image", params={"limit": 1, "status": "completed", "q": PROMPT["prompt"]})
 
     def status_failed(self) -> httpx.Response:
         return self.status(self.failed().json()["id"])
@@ -238,7 +267,7 @@ def test_every_json_is_compared_with_an_answer(transactional_db: None, reader: R
     for page in book.PAGES:
         groups = reader.groups(page.slug)
         for before, [code, *_] in zip([[], *groups], groups, strict=False):
-            if code.language == "json" and "case" not in code.options:
+            if code.language == "json" and "case" not in code.options and not code.title.endswith(".json"):  # a file
                 assert before[0].options["prints"] in ("json", "text"), f"{page.slug}: {code.text}"
 
 
