@@ -1,0 +1,1 @@
+"""A program for each client, which does its rows and tells what came."""
