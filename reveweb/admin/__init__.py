@@ -16,17 +16,23 @@ from django.utils.safestring import SafeString
 from django.views.generic import RedirectView
 from unfold.decorators import action, display
 
+from accounts.many_rows import ManyRows, counted
 from accounts.models import User
 from accounts.read_only import ReadOnlyAdmin, line
+from accounts.viewer import user_of
 from billing import ledger
-from billing.errors import GrantedEnough
+from billing.admin import bulk
+from billing.bulk.kinds import GRANT
+from billing.errors import AccountClosed, GrantedEnough
 from billing.models import Dispute, Wallet
+from billing.pages import statements
 from billing.staff import acts, roles
 from kit.http.requests import without_nul
-from reveweb.admin import people, person_actions
+from reveweb.admin import alerts as alerts  # registered as it is imported
+from reveweb.admin import books, doctor, keys, people, person_actions
 from reveweb.admin.forms import GrantForm
 
-AT_ONCE = 200  # people that one act may grant to
+AT_ONCE = 200  # people that one answer grants to; a worker does it for more
 
 # One door for everybody: the site's own, with its limits on guessing and its mails.
 admin.site.index_title = "Overview"
@@ -34,6 +40,10 @@ admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-a
 admin.site.logout = account_views.logout  # type: ignore[method-assign]
 admin.site.password_change = RedirectView.as_view(pattern_name="account_change_password")  # type: ignore[method-assign,assignment]
 admin.site.password_change_done = RedirectView.as_view(pattern_name="account_security")  # type: ignore[method-assign,assignment]
+books.add_to(admin.site)
+
+
+UNDER_DISPUTE = Dispute.objects.filter(closed_at=None).values("payment__wallet__user")
 
 
 class State(admin.SimpleListFilter):
@@ -42,7 +52,7 @@ class State(admin.SimpleListFilter):
     title = "state"
     parameter_name = "state"
     conditions: ClassVar[dict[str, tuple[str, Q]]] = {
-        "disputed": ("Under dispute", Q(disputed=True)),
+        "disputed": ("Under dispute", Q(pk__in=UNDER_DISPUTE)),
         "suspended": ("Suspended", Q(is_active=False, deleted_at=None)),
         "deleted": ("Deleted", Q(deleted_at__isnull=False)),
         "staff": ("Staff", Q(is_staff=True)),
@@ -61,12 +71,13 @@ class PersonAdmin(ReadOnlyAdmin):
     """Everybody; one's page is composed by `people.look`, and changed by `acts` alone."""
 
     list_display = ["address", "name", "states", "plan", "balance", "date_joined"]
+    many_rows = ManyRows("date_joined", indexed=("state",), sorted_by=("address",))
     list_filter = [State, "wallet__plan", "date_joined"]
     list_select_related = ["wallet__plan"]
     search_fields = ["email", "name"]
-    search_help_text = "Email or name, or an id: API key prefix, image, ledger reference, any Stripe id."
-    ordering = ["-id"]
-    actions = ["grant_to_selected"]
+    search_help_text = "Email or name, or an id: API key prefix, image, request, ledger reference, any Stripe id."
+    ordering = ["-date_joined", "-id"]
+    actions = ["grant_to_selected", "suspend_selected"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         open_disputes = Dispute.objects.filter(payment__wallet__user=OuterRef("pk"), closed_at=None)
@@ -79,18 +90,17 @@ class PersonAdmin(ReadOnlyAdmin):
         ids = people.find(search_term)
         if ids is not None:
             return queryset.filter(pk__in=ids), False
-        found: tuple[QuerySet[User], bool] = super().get_search_results(request, queryset, search_term)
-        return found
+        return people.named(queryset, search_term), False
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """List people; a search that has one hit, by an id or by part of an email or a name, leads straight to it."""
         if request.method == "GET" and set(request.GET) == {"q"} and self.has_view_permission(request):
             typed = without_nul(request.GET["q"]).strip()
             found, _ = self.get_search_results(request, self.get_queryset(request), typed)
-            hits = list(found.order_by().values_list("pk", flat=True)[:2]) if typed else []
-            if len(hits) == 1:
-                return redirect("admin:accounts_user_change", hits[0])
-        response: HttpResponse = super().changelist_view(request, {**(extra_context or {}), "title": "People"})
+            # Counted as the list does: to look for two alone, PostgreSQL would read people one by one.
+            if typed and counted(found) == 1:
+                return redirect("admin:accounts_user_change", found.get().pk)
+        response: HttpResponse = super().changelist_view(request, extra_context)
         return response
 
     def change_view(
@@ -122,8 +132,19 @@ class PersonAdmin(ReadOnlyAdmin):
             for name, (below, act) in person_actions.ACTS.items()
         ]
         news = path("<int:user_id>/refunds/", self.admin_site.admin_view(self._refunds), name="person_refunds")
+        looked_at = path(
+            "doctor/", self.admin_site.admin_view(lambda request: doctor.page(self, request)), name="doctor"
+        )
+        paper = self.admin_site.admin_view(self._statement)
+        month = path("<int:user_id>/statements/<int:year>-<int:month>.pdf", paper, name="statement_pdf")
         urls: list[URLPattern] = super().get_urls()
-        return [*own, news, *urls]
+        return [*own, news, looked_at, month, *urls]
+
+    def _statement(self, request: HttpRequest, user_id: int, year: int, month: int) -> HttpResponse:
+        """Send a month of a person's account as PDF."""
+        if not (self.has_view_permission(request) and request.user.has_perm("billing.view_creditentry")):
+            raise PermissionDenied
+        return statements.answer(get_object_or_404(Wallet, user=user_id), year, month)
 
     def _refunds(self, request: HttpRequest, user_id: int) -> JsonResponse:
         """Say how the refunds of a person's payments stand, for the page that waits for them."""
@@ -147,10 +168,10 @@ class PersonAdmin(ReadOnlyAdmin):
         """Show who would get credits, and grant them when that is confirmed."""
         actor = request.user
         assert isinstance(actor, User)
-        users = list(queryset.order_by("email")[: AT_ONCE + 1])
-        if len(users) > AT_ONCE:
-            messages.error(request, f"Choose at most {AT_ONCE} people at a time, or grant from a CSV.")
-            return None
+        queryset = queryset.filter(deleted_at=None)
+        if bulk.is_for_worker(request, queryset, AT_ONCE):
+            return bulk.begin(request, self, GRANT, queryset.order_by("email"))
+        users = list(queryset.order_by("email"))
         for user in users:
             if words := roles.out_of_reach(actor, user):
                 messages.error(request, f"Choose without {user.email}. {words}")
@@ -162,7 +183,7 @@ class PersonAdmin(ReadOnlyAdmin):
         if form.is_valid():
             try:
                 return self._grant_to(request, form, actor, users)
-            except GrantedEnough as error:  # by another act of theirs, since the form was looked at
+            except (AccountClosed, GrantedEnough) as error:  # by another act of theirs, since the form was looked at
                 form.add_error(None, str(error))
         context = {
             **self._context(request),
@@ -172,6 +193,14 @@ class PersonAdmin(ReadOnlyAdmin):
             "back": reverse("admin:accounts_user_changelist"),
         }
         return TemplateResponse(request, "admin/person/grant_many.html", context)
+
+    def has_suspend_permission(self, request: HttpRequest) -> bool:
+        return acts.may(user_of(request), "suspend_user")
+
+    @action(description="Suspend …", permissions=["suspend"])
+    def suspend_selected(self, request: HttpRequest, queryset: QuerySet[User]) -> HttpResponse | None:
+        """Take down who was found, to be suspended once that is confirmed."""
+        return bulk.begin(request, self, "suspend", queryset.filter(deleted_at=None).order_by("email"))
 
     def _grant_to(self, request: HttpRequest, form: GrantForm, actor: User, users: list[User]) -> HttpResponse:
         granted = acts.grant_many(
@@ -211,6 +240,8 @@ class PersonAdmin(ReadOnlyAdmin):
         wallet = getattr(user, "wallet", None)
         return f"{wallet.balance:,}" if wallet else "–"
 
+
+__all__ = ["PersonAdmin", "keys"]
 
 PERMISSIONS = (
     "grant_few",

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from allauth.account.models import EmailAddress
-from django.db.models import F, Prefetch, QuerySet
+from django.db import connection
+from django.db.models import F, Prefetch, Q, QuerySet
 from django.urls import reverse
 
 from accounts.models import ApiKey, User
@@ -30,15 +31,20 @@ from billing.models import (
     Wallet,
 )
 from billing.staff import roles
-from generator.models import Attempt, Generation
+from billing.statements import figures
+from generator.calls import listing
+from generator.jobs import endings
+from generator.models import ApiCall, Attempt, Generation
 from generator.pages.cards import Picture, picture_of
 from generator.upstreams import costs
 from kit.http.requests import without_nul
 
 ENTRIES = 50
+CALLS = 20
 IMAGES = 24
 PAYMENTS = 20
 RECORDS = 20
+LAST = "\U0010ffff"  # comes after every other character
 
 
 @dataclass(frozen=True)
@@ -100,6 +106,7 @@ class Image:
     picture: Picture | None
     returned: bool
     tries: list[Try]
+    ending: endings.Ending
 
 
 @dataclass(frozen=True)
@@ -120,6 +127,7 @@ class Person:
     payments: list[Paid] | None
     images: list[Image] | None
     keys: list[ApiKey] | None
+    calls: list[ApiCall] | None
     records: list[Record] | None
 
     @property
@@ -151,6 +159,11 @@ class Person:
     def refunds_state(self) -> str:
         return refunds_state(self.wallet) if self.wallet else ""
 
+    @property
+    def months(self) -> list[date]:
+        """The months that there are statements of, the last twelve."""
+        return figures.months(self.wallet)[:12] if self.wallet else []
+
 
 def look(user: User, viewer: User) -> Person:
     """Gather what `viewer` may see of `user`, in a number of queries that does not depend on how much that is."""
@@ -173,6 +186,7 @@ def look(user: User, viewer: User) -> Person:
         payments=_payments(pk) if viewer.has_perm("billing.view_payment") else None,
         images=_images(pk) if sees_images else None,
         keys=list(user.api_keys.all()) if viewer.has_perm("accounts.view_apikey") else None,
+        calls=listing.latest(pk, CALLS) if viewer.has_perm("generator.view_apicall") else None,
         records=_records(pk) if viewer.has_perm("billing.view_auditrecord") else None,
     )
 
@@ -187,8 +201,8 @@ def refunds_state(wallet: Wallet) -> str:
 def find(text: str) -> set[int] | None:
     """Return the keys of the users whom an id or reference belongs to; None when `text` is neither.
 
-    Known are a whole email address, the prefix of an API key, an image's id, a reference of the ledger, and Stripe's
-    ids of a customer, subscription, payment intent, checkout, invoice, dispute, charge or event.
+    Known are a whole email address, the prefix of an API key, an image's id, a request's, a reference of the ledger,
+    and Stripe's ids of a customer, subscription, payment intent, checkout, invoice, dispute, charge or event.
     """
     text = without_nul(text.strip())
     kind = text.partition("_")[0]
@@ -200,6 +214,21 @@ def find(text: str) -> set[int] | None:
     if ":" in text and " " not in text:
         return set(CreditEntry.objects.filter(reference=text).values_list("wallet__user_id", flat=True))
     return None
+
+
+def named(users: QuerySet[User], text: str) -> QuerySet[User]:
+    """Return those in whose address or name each word of `text` stands; addresses are kept in lower case."""
+    for word in without_nul(text).split():
+        users = users.filter(Q(email__contains=word.lower()) | Q(name__icontains=word))
+    return users
+
+
+def begins(text: str) -> QuerySet[User]:
+    """Return those whose address begins with `text`, found by its index and in its order."""
+    text = text.lower()
+    if connection.vendor == "sqlite":  # where LIKE uses no index
+        return User.objects.filter(email__gte=text, email__lt=text + LAST).order_by("email")
+    return User.objects.filter(email__startswith=text).order_by("email")
 
 
 def _of_event(event_id: str) -> Iterable[int]:
@@ -236,6 +265,7 @@ FINDERS: dict[str, Callable[[str], Iterable[int]]] = {
     "evt": _of_event,
     "img": lambda key: _users(Generation.objects.filter(public_id=key)),
     "in": lambda key: _users(Payment.objects.filter(reference=f"invoice:{key}")),
+    "req": lambda key: _users(ApiCall.objects.filter(request_id=key)),
     "re": lambda key: _users(StaffRefund.objects.filter(stripe_id=key), "payment__wallet__user_id"),
     "pi": lambda key: _users(Payment.objects.filter(payment_intent=key)),
     "rv": lambda key: _users(ApiKey.objects.filter(prefix=key[:11]), "user_id"),
@@ -268,7 +298,7 @@ def _customers(wallet_id: int) -> list[Customer]:
 
 
 def _images(wallet_id: int) -> list[Image]:
-    newest = Generation.objects.filter(wallet_id=wallet_id).select_related("api_key").order_by("-pk")
+    newest = Generation.objects.filter(wallet_id=wallet_id).select_related("api_key", "image_model").order_by("-pk")
     tries = Attempt.objects.select_related("upstream").order_by("number")
     newest = newest.prefetch_related(Prefetch("attempts", tries))
     generations = list(newest[:IMAGES])
@@ -281,6 +311,7 @@ def _images(wallet_id: int) -> list[Image]:
             picture_of(generation) if generation.status == Generation.Status.COMPLETED else None,
             generation.credit_reference in returned,
             [_try(attempt) for attempt in generation.attempts.all()],
+            endings.of(generation, list(generation.attempts.all())),
         )
         for generation in generations
     ]

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Q
 from django.http import HttpRequest
 from django.templatetags.static import static
 from django.urls import reverse
@@ -14,48 +13,10 @@ from accounts.models import User
 from accounts.read_only import change_url
 from generator.admin import margins
 from kit.http.requests import without_nul
-from reveweb.admin import people
+from reveweb import places
+from reveweb.admin import doctor, people
 
 FOUND_AT_MOST = 10
-
-# group → (title, icon, model); each is shown to whoever may view it
-GROUPS: dict[str, list[tuple[str, str, str]]] = {
-    "People": [
-        ("People", "group", "accounts_user"),
-        ("API keys", "key", "accounts_apikey"),
-        ("Images", "image", "generator_generation"),
-    ],
-    "Credits": [
-        ("Entries", "receipt_long", "billing_creditentry"),
-        ("Grants", "toll", "billing_creditgrant"),
-    ],
-    "Money": [
-        ("Payments", "payments", "billing_payment"),
-        ("Refunds", "undo", "billing_staffrefund"),
-        ("Disputes", "gavel", "billing_dispute"),
-        ("Subscriptions", "autorenew", "billing_subscription"),
-        ("Checkouts", "shopping_cart", "billing_order"),
-        ("Customers", "badge", "billing_stripecustomer"),
-    ],
-    "For sale": [
-        ("Plans", "workspace_premium", "billing_plan"),
-        ("Packs", "inventory_2", "billing_pack"),
-        ("Prices", "sell", "billing_price"),
-    ],
-    "Drawing": [
-        ("Upstreams", "hub", "generator_upstream"),
-        ("Models", "palette", "generator_imagemodel"),
-        ("Routes", "route", "generator_route"),
-        ("Image prices", "price_change", "generator_price"),
-    ],
-    "Machinery": [
-        ("Upstream trouble", "cloud_off", "generator_upstreamtrouble"),
-        ("Stripe events", "webhook", "billing_stripeevent"),
-        ("Stripe accounts", "account_balance", "billing_stripeaccount"),
-        ("Mails", "mail", "billing_outgoingmail"),
-        ("Audit records", "history_edu", "billing_auditrecord"),
-    ],
-}
 
 
 def stylesheet(request: HttpRequest) -> str:
@@ -76,13 +37,22 @@ def environment(request: HttpRequest) -> list[str] | None:
 def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     """The groups of the sidebar, with what the viewer may see."""
     groups = []
-    for title, pages in GROUPS.items():
+    looked_at = reverse("admin:doctor")
+    for title, pages in places.GROUPS.items():
         items = [_item(*page) for page in pages if _may_view(request, page[2])]
         if title == "Drawing" and margins.may_see(request):
             margin = reverse("admin:margin")  # whose address is below that of the routes
             for item in items:
                 item["active"] = request.path.startswith(item["link"]) and request.path != margin
             items.append({"title": "Margin", "icon": "trending_up", "link": margin, "active": request.path == margin})
+        if request.path == looked_at:  # whose address is below that of people
+            items = [{**item, "active": False} for item in items]
+        if title == "Machinery" and doctor.may_see(request):
+            is_open = request.path == looked_at
+            items.insert(0, {"title": "Doctor", "icon": "stethoscope", "link": looked_at, "active": is_open})
+        if title == "Money" and margins.may_see(request):
+            books = reverse("admin:books")
+            items.insert(0, {"title": "Books", "icon": "menu_book", "link": books, "active": request.path == books})
         if items:
             groups.append({"title": title, "separator": True, "items": items})
     overview = {"title": "Overview", "icon": "dashboard", "link": reverse("admin:index")}
@@ -95,16 +65,24 @@ def search(request: HttpRequest, term: str) -> list[SearchResult]:
         return []
     typed = without_nul(request.GET.get("s", term)).strip()  # `term` is in lower case, which ids are not
     ids = people.find(typed)
-    named = Q(email__istartswith=typed) | Q(name__istartswith=typed)
-    users = User.objects.filter(named if ids is None else Q(pk__in=ids)).order_by("email")
+    found = _begin_with(typed) if ids is None else list(User.objects.filter(pk__in=ids).order_by("email"))
     return [
         SearchResult(title=user.email, description=user.name or "Person", link=change_url(user), icon="person")
-        for user in users[:FOUND_AT_MOST]
+        for user in found[:FOUND_AT_MOST]
     ]
 
 
+def _begin_with(typed: str) -> list[User]:
+    """Return people whose address begins so, and, where there is room, those whose name does."""
+    found = list(people.begins(typed)[:FOUND_AT_MOST])
+    if len(found) < FOUND_AT_MOST:
+        named = User.objects.filter(name__istartswith=typed).exclude(pk__in=[user.pk for user in found])
+        found += named.order_by("email")[: FOUND_AT_MOST - len(found)]
+    return sorted(found, key=lambda user: user.email)
+
+
 def _item(title: str, icon: str, model: str) -> dict[str, Any]:
-    return {"title": title, "icon": icon, "link": reverse(f"admin:{model}_changelist")}
+    return {"title": title, "icon": icon, "link": places.address(model)}
 
 
 def _may_view(request: HttpRequest, model: str) -> bool:

@@ -29,7 +29,8 @@ from billing.staff import acts, roles
 from generator.ask import admission
 from generator.files.images import StoredImage
 from generator.jobs import lifecycle
-from generator.models import Generation
+from generator.models import Generation, WebhookDelivery
+from generator.webhooks import endpoints
 from tests.billing import books
 
 REASON = "Asked nicely"
@@ -189,6 +190,12 @@ def event(wallet: Wallet) -> StripeEvent:
         last_error="NotYet: come back later",
         due_at=timezone.now() + timedelta(hours=1),
     )
+
+
+@pytest.fixture
+def message(wallet: Wallet) -> WebhookDelivery:
+    """A test that was sent to an endpoint of Alice's."""
+    return endpoints.send_test(endpoints.add(wallet, url="https://example.com/hook?token=hidden"))
 
 
 @pytest.fixture

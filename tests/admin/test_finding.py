@@ -2,6 +2,7 @@
 
 import pytest
 from django.core.management import call_command
+from django.db import connection, transaction
 from django.test import Client
 from django.urls import reverse
 
@@ -9,6 +10,7 @@ from accounts.models import ApiKey, User
 from billing import identity
 from billing.models import Dispute, Order, Payment, Refund, StripeEvent, Subscription, Wallet
 from generator.models import Generation
+from reveweb.admin import people
 from tests.admin.conftest import Staff
 
 PEOPLE = "accounts_user_changelist"
@@ -20,6 +22,15 @@ def found(who: Staff, text: str) -> int | None:
     if response.status_code == 200:
         return None
     return int(response.headers["Location"].rstrip("/").split("/")[-2])
+
+
+@pytest.mark.services
+@pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has no index of parts of words")
+def test_a_part_of_a_name_is_looked_for_in_an_index(alice: User) -> None:
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")  # for a small table is read whole, as it should
+        plan = people.named(User.objects.order_by(), "alice").explain()
+    assert "user_letters" in plan
 
 
 @pytest.mark.services

@@ -19,8 +19,9 @@ from django.utils import timezone
 from accounts import keys
 from accounts.models import ApiKey, User
 from billing import ledger
+from billing.bulk import working
 from billing.errors import GrantedEnough
-from billing.models import AuditRecord, CreditGrant, OutgoingMail, Payment, Plan, StaffRefund, Wallet
+from billing.models import AuditRecord, Bulk, CreditGrant, OutgoingMail, Payment, Plan, StaffRefund, Wallet
 from billing.staff import acts, refunds, roles
 from generator.ask import admission
 from generator.library import showcase
@@ -219,9 +220,12 @@ def test_a_csv_with_ones_own_address_cannot_be_granted(finance: Staff, boss: Sta
     people = (alice.email, finance.user.email, boss.user.email)
     lines = "email,credits,reason,reference\n" + "".join(f"{email},5,x,{email}\n" for email in people)
     file = SimpleUploadedFile("grants.csv", lines.encode(), "text/csv")
-    page = finance.post("billing_creditgrant_import", import_file=file, format="0", resource="0").content.decode()
+    finance.post("billing_creditgrant_import", import_file=file)
+    bulk = Bulk.objects.get()
+    working.run(bulk.pk)
+    page = finance.text("billing_bulk_change", bulk.pk)
     assert "2 of 3 lines cannot be granted" in page
-    assert "This is you" in page
+    assert "This is your own account" in page
     assert "This is a superuser" in page
 
 
