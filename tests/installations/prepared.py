@@ -110,12 +110,12 @@ def unpacked(which: str, folder: Path) -> Iterator[None]:
     """
     name = connection.settings_dict["NAME"]
     own = str(folder / "installation.sqlite3") if connection.vendor == "sqlite" else f"{name}_installation{WORKER}"
-    _lead_to(own)
+    lead_to(own)
     try:
         _fill(which, own)
         yield
     finally:
-        _lead_to(name)
+        lead_to(name)
         _drop(own)
 
 
@@ -169,7 +169,8 @@ def rows(registry: Apps) -> dict[str, Table]:
     }
 
 
-def _lead_to(name: str) -> None:
+def lead_to(name: str) -> None:
+    """Have whoever asks for this test's database from now on be led to another one."""
     connection.close()
     if connection.vendor == "sqlite":
         _close_in_threads()

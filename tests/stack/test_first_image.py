@@ -35,7 +35,11 @@ def sign_up(stack: Stack, email: str) -> httpx.Client:
 def create_key(browser: httpx.Client, name: str) -> str:
     form = next(form for form in browser.get("/dashboard/api-keys/").text.split("<form")[1:] if 'name="name"' in form)
     hidden = dict(re.findall(r'type="hidden" name="([^"]+)" value="([^"]*)"', form))
-    page = browser.post("/dashboard/api-keys/", data={**hidden, "name": name}).text
+    chosen: dict[str, list[str]] = {}
+    for box in re.findall(r"<input[^>]+\bchecked\b[^>]*>", form):  # as the page has them ticked
+        field, value = (re.findall(rf'\b{part}="([^"]*)"', box)[0] for part in ("name", "value"))
+        chosen.setdefault(field, []).append(value)
+    page = browser.post("/dashboard/api-keys/", data={**hidden, **chosen, "name": name}).text
     found = re.search(r"rv_[0-9A-Za-z]{8}_[0-9A-Za-z]{38}", page)
     assert found, page
     return found[0]

@@ -44,6 +44,7 @@ class Web:
 
     def __init__(self, stack: Stack, **environment: str) -> None:
         self.files = environment.pop("OPEN_FILES", "")
+        self.log = environment.pop("LOG", os.devnull)
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.environment = {**stack.environment, "PORT": str(self.port), **environment}
@@ -52,7 +53,8 @@ class Web:
         command = [sys.executable, "manage.py", "serve"]
         if self.files:
             command = ["sh", "-c", f'ulimit -n {self.files}; exec "$@"', "sh", *command]
-        self.process = subprocess.Popen(command, cwd=ROOT, env=self.environment, stderr=subprocess.DEVNULL)
+        with Path(self.log).open("ab") as log:
+            self.process = subprocess.Popen(command, cwd=ROOT, env=self.environment, stdout=log, stderr=log)
         wait_for_port(self.port, 60)
         [self.worker] = wait_until(self.children)
 
@@ -152,6 +154,39 @@ def test_whoever_is_there_when_a_process_ends_is_answered(stack: Stack, serve: C
         answer = never.result()
         assert (answer.status_code, answer.json()["status"]) == (202, "pending")
         assert seconds < 15
+
+
+def test_fifty_open_streams_end_with_their_process_and_say_when_to_come_back(
+    stack: Stack, serve: Callable[..., Web], tmp_path: Path
+) -> None:
+    web = serve(DRAIN_SECONDS="0.5", LOG=str(tmp_path / "web.log"))
+    with contextlib.ExitStack() as open_ones:
+        pages = []
+        jobs = []
+        for number in range(7):
+            email = f"listens-{number}@example.com"
+            api = open_ones.enter_context(stack.developer(email))
+            cookies = session_of(stack, email)
+            for _ in range(6 + (number == 0)):
+                asked = httpx.stream("GET", f"{web.url}/events/", cookies=cookies, timeout=60)
+                pages.append(open_ones.enter_context(asked).iter_lines())
+            job = api.post(GENERATE, json={"prompt": "never [sandbox:never]", "async": True}).json()["id"]
+            asked = httpx.stream(
+                "GET", f"{web.url}/v1/reve-image/{job}/events", headers={"Authorization": api.headers["Authorization"]}
+            )
+            answer = open_ones.enter_context(asked)
+            assert answer.status_code == 200
+            jobs.append(answer.iter_lines())
+        assert len(pages) + len(jobs) == 50
+        assert all(next(lines).startswith("retry: ") for lines in pages)
+        for lines in jobs:
+            next(lines)
+        seconds = web.stop()
+        assert all("retry: " in "".join(lines) for lines in pages)  # to its end
+        for lines in jobs:
+            list(lines)  # it ends, and not in the middle of a chunk
+    assert seconds < 15
+    assert (tmp_path / "web.log").read_text() == ""
 
 
 def test_two_processes_are_restarted_under_load_and_no_request_fails(stack: Stack, serve: Callable[..., Web]) -> None:
