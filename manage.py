@@ -10,6 +10,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import execute_from_command_line
 from django.db import OperationalError
 
+from reveweb.doctor import telling
+
 STANDARD_OUTPUT, STANDARD_ERROR = 1, 2
 
 
@@ -23,6 +25,8 @@ def main() -> None:
             for stream in (sys.stdout, sys.stderr):  # here, for Python complains when it finds out at its very end
                 stream.flush()
     except ImproperlyConfigured as error:
+        if sys.argv[1:2] == ["doctor"]:
+            sys.exit(telling.unread(error, sys.argv[2:], sys.stdout))
         sys.exit(f"reveweb: {error}")
     except OperationalError as error:  # it cannot be reached, refuses us, or is not migrated yet
         sys.exit(f"reveweb: The database does not do what is asked: {' '.join(str(error).split())}")

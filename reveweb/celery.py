@@ -18,9 +18,23 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "reveweb.settings")
 app = Celery("reveweb", amqp="reveweb.run.broker:Amqp")
 app.on_configure.connect(lambda **_: settings_or_exit(), weak=False)  # as its command looks at the settings first
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.autodiscover_tasks(["billing", "generator.files", "generator.jobs", "reveweb.personal"])
+app.autodiscover_tasks(
+    [
+        "billing",
+        "generator.calls",
+        "generator.files",
+        "generator.jobs",
+        "generator.webhooks",
+        "reveweb.backup",
+        "reveweb.books",
+        "reveweb.personal",
+    ]
+)
 app.steps["consumer"].add("reveweb.run.pulse:Pulse")
+app.steps["worker"].add("reveweb.run.ending:Ending")
 app.steps["worker"].add("reveweb.run.watchdog:Watchdog")
+app.steps["worker"].add("reveweb.watch.watchman:Watchman")
+app.steps["worker"].add("reveweb.observe.door:MetricsPort")
 
 
 def _tick(task: str, seconds: float) -> dict[str, Any]:
@@ -37,10 +51,16 @@ app.conf.beat_schedule = {
     "money": _tick("billing.tasks.sweep_money", 5),
     "customers": _tick("billing.tasks.sweep_customers", 600),
     "mails": _tick("billing.tasks.sweep_mails", 5),
+    "bulk": _tick("billing.tasks.sweep_bulk", 5),
     "personal": _tick("reveweb.personal.tasks.sweep", 5),
     "night": _tick("billing.tasks.nightly", 60),
     "storage": _tick("generator.files.tasks.compare_storage", 60),
+    "webhooks": _tick("generator.webhooks.tasks.purge", 60),
     "uploads": _tick("generator.files.tasks.expire_uploads", 60),
+    "samples": _tick("generator.jobs.tasks.forget_samples", 60),
+    "requests": _tick("generator.calls.tasks.purge_calls", 60),
+    "backup": _tick("reveweb.backup.tasks.begin_nightly", 60),
+    "books": _tick("reveweb.books.tasks.nightly", 60),
 }
 
 

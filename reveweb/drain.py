@@ -17,6 +17,7 @@ from typing import Any
 from django.conf import settings
 
 from generator import live
+from generator.api import events
 from generator.pages import stream
 from kit.leash import leash
 from reveweb.health import DRAINING
@@ -92,5 +93,6 @@ async def _end() -> None:
     await asyncio.sleep(0)
     os.kill(os.getpid(), signal.SIGINT)
     stream.close()
+    events.close()
     await asyncio.sleep(ANSWER_SECONDS if settings.DRAIN_SECONDS else 0)
     live.answer_held()

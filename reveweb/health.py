@@ -24,6 +24,7 @@ from django.utils import timezone
 from billing.outbox import mail
 from generator.files import images, shared_mark
 from generator.models import Generation, UpstreamTrouble
+from generator.webhooks import courier
 from kit import pulse
 from kit.broker import Line
 from reveweb.celery import app
@@ -126,7 +127,7 @@ class Due:
 def due(heard: dict[str, float]) -> Due:
     """Return what is due; it is stalled when nothing got done meanwhile, and no worker waits for an upstream."""
     now = timezone.now()
-    unfinished = Generation.objects.filter(status__in=Generation.UNFINISHED, due_at__lte=now)
+    unfinished = Generation.objects.real().unfinished().filter(due_at__lte=now)
     oldest = unfinished.order_by("due_at").values_list("due_at", flat=True).first()
     late = (now - oldest) / timedelta(seconds=1) if oldest else 0.0
     is_idle = heard.get("progress", float("inf")) > STALLED_SECONDS
@@ -201,6 +202,10 @@ def _mail() -> str | None:
     return f"{waiting} mails wait for longer than they should" if waiting else None
 
 
+def _webhooks() -> str | None:
+    return _silent(courier.PULSE, WORKER_SECONDS, "nobody who sends webhooks (`work --rest`)")
+
+
 CHECKS: dict[str, Check] = {
     "database": Check(_database, Concerns.PROCESS),
     "broker": Check(_broker, Concerns.SITE),
@@ -213,6 +218,7 @@ CHECKS: dict[str, Check] = {
     "payments": Check(_money, Concerns.PERSON),
     "rest": Check(_rest, Concerns.PERSON),
     "mail": Check(_mail, Concerns.PERSON),
+    "webhooks": Check(_webhooks, Concerns.PERSON),
 }
 
 

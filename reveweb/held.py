@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import tempfile
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial, wraps
@@ -20,9 +21,12 @@ from django.utils.module_loading import import_string
 
 from kit.http.requests import site_of
 from kit.threads import Pool, in_thread
-from reveweb.api import METHOD_NOT_ALLOWED, answer_of, api, error_response, refusal
+from reveweb import nowhere
+from reveweb.answers import METHOD_NOT_ALLOWED, answer_of, refusal
+from reveweb.api import api
 from reveweb.lanes import API_BODY_BYTES, Lane, lane_of
 from reveweb.middleware import refusal_of, refused_plainly
+from reveweb.voices import error_response
 
 security_log = logging.getLogger("django.security.DisallowedHost")
 
@@ -101,6 +105,8 @@ class HeldHandler(ASGIHandler):
             set_script_prefix(get_script_prefix(scope))
             request, refusal = self.create_request(scope, body)
             if request is not None:
+                if "CONTENT_LENGTH" not in request.META and (size := _size_of(body)):
+                    request.META["CONTENT_LENGTH"] = str(size)  # in chunks; Django takes a form without one for empty
                 await self._serve(request, receive, send)
             elif refusal is not None:
                 await self.send_response(refusal, send)
@@ -118,7 +124,7 @@ class HeldHandler(ASGIHandler):
         """Take a request to its view, and let no answer of `/v1` out that is not JSON."""
         is_api = Lane.API in lane_of(request.path_info)
         if status := refusal_of(request):
-            return error_response(refusal(status, request)) if is_api else refused_plainly(status)
+            return error_response(request, refusal(status, request)) if is_api else refused_plainly(status)
         asked = request.method
         if is_api and asked == "HEAD":  # what GET answers, without its body
             request.method = "GET"
@@ -126,13 +132,13 @@ class HeldHandler(ASGIHandler):
             if is_api:
                 site_of(request)  # an answer names it: better refused now than after something was charged
             response = await self._view(request)
-        except Http404 as error:
-            response = error_response(answer_of(error)) if is_api else HttpResponse(status=404)
+        except Http404:
+            response = error_response(request, nowhere.answer(request)) if is_api else HttpResponse(status=404)
         except DisallowedHost as error:
             security_log.error("%s", error)
-            response = error_response(answer_of(error))
+            response = error_response(request, answer_of(error))
         if is_api and response.status_code == 405:
-            response = _other_methods(response, asked)
+            response = _other_methods(request, response, asked)
         if is_api and asked == "HEAD" and isinstance(response, HttpResponse):
             length = len(response.content)
             response.content = b""
@@ -171,11 +177,18 @@ class HeldHandler(ASGIHandler):
             pass
 
 
-def _other_methods(refusal: HttpResponseBase, asked: str | None) -> HttpResponse:
+def _size_of(body: IO[bytes]) -> int:
+    """Return how many bytes a body has, which is at its beginning."""
+    size = body.seek(0, os.SEEK_END)
+    body.seek(0)
+    return size
+
+
+def _other_methods(request: HttpRequest, refusal: HttpResponseBase, asked: str | None) -> HttpResponse:
     """Answer with the methods that an address takes: to whoever asks for them, or used another one."""
     allowed = [method.strip() for method in refusal.get("Allow", "").split(",")]
     allowed += ["HEAD"] * ("GET" in allowed) + ["OPTIONS"]
-    response = JsonResponse({"methods": allowed}) if asked == "OPTIONS" else error_response(METHOD_NOT_ALLOWED)
+    response = JsonResponse({"methods": allowed}) if asked == "OPTIONS" else error_response(request, METHOD_NOT_ALLOWED)
     response["Allow"] = ", ".join(allowed)
     return response
 

@@ -9,8 +9,9 @@ from collections.abc import Awaitable, Callable
 from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase, HttpResponsePermanentRedirect
 
-from reveweb.api import ANSWERS, NeedsHttps, error_response
+from reveweb.answers import ANSWERS, NeedsHttps
 from reveweb.lanes import Lane, lane_of
+from reveweb.voices import error_response
 
 HEALTH = ("/healthz", "/readyz")  # what balancers ask over plain HTTP
 
@@ -37,7 +38,7 @@ def over_https(get_response: Answering) -> Answering:
         if not is_needed(request):
             response = await get_response(request)
         elif Lane.API in lane_of(request.path_info):
-            response = error_response(ANSWERS[NeedsHttps])
+            response = error_response(request, ANSWERS[NeedsHttps])
         else:
             response = HttpResponsePermanentRedirect(f"https://{request.get_host()}{request.get_full_path()}")
         bind(request, response)

@@ -21,27 +21,34 @@ class Lane(Flag):
 LANES = {
     "/v1/": Lane.HELD | Lane.API,
     "/v2/": Lane.HELD | Lane.API,  # where there is nothing yet, and a program asks
+    "/api/": Lane.HELD | Lane.API,  # what older clients of Reve's call
+    "/mcp/": Lane.HELD | Lane.API,
     "/images/": Lane.HELD | Lane.PLAIN,
     "/shared/": Lane.HELD | Lane.PLAIN,
     "/healthz": Lane.HELD | Lane.PLAIN,
     "/readyz": Lane.HELD | Lane.PLAIN,
+    "/metrics": Lane.HELD | Lane.PLAIN,
     "/events/": Lane.HELD | Lane.PLAIN,
+    "/doctor/": Lane.HELD | Lane.PLAIN,
     "/stripe/webhook/": Lane.PLAIN,
 }
 
 MOST_BYTES = {
     "/stripe/webhook/": 1024 * KIB,  # an event carries a whole object, such as an invoice with its lines
-    "/admin/billing/creditgrant/": 2048 * KIB,  # a file of grants has 1 MiB, and its confirmation carries it
 }
 
-# Where pictures are brought: how large a form with files may be. Bodies of these paths wait on the disk.
+# Where pictures are brought, and grants: how large a form with files may be. Bodies of these paths wait on the disk.
 PICTURE_FORM_BYTES = {
     "/v1/reve-image/edit": 41 * MIB,  # a picture and a mask of 20 MB
     "/v1/reve-image/remix": 121 * MIB,  # six of them
     "/v1/images/edit": 41 * MIB,
     "/v1/images/remix": 121 * MIB,
+    "/v1/images/edits": 141 * MIB,  # as OpenAI's clients send them
+    "/v1/image/edit": 41 * MIB,  # as older clients of Reve's do
+    "/v1/image/remix": 121 * MIB,
     "/v1/files": 21 * MIB,
     "/uploads": 21 * MIB,
+    "/admin/billing/creditgrant/import": 13 * MIB,  # a file of 100,000 grants
     "/create/generate": 141 * MIB,  # without a script: six pictures and a mask that is not asked for
 }
 _FORM = "multipart/form-data"
@@ -49,7 +56,7 @@ _FORM = "multipart/form-data"
 
 def lane_of(path: str) -> Lane:
     """Return the lane of a request for `path`."""
-    if path in ("/v1", "/v2"):
+    if path in ("/v1", "/v2", "/api", "/mcp"):
         path += "/"
     return next((lane for prefix, lane in LANES.items() if path.startswith(prefix)), Lane.PAGE)
 

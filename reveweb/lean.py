@@ -7,6 +7,7 @@ all, so that there is one place that says what is wrong with a request.
 
 import asyncio
 import re
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from io import BytesIO
@@ -17,13 +18,14 @@ from django.core.exceptions import RequestAborted
 from django.http import HttpResponse, HttpResponseBase
 from django.utils.log import log_response
 
-from generator import api as images
-from generator.api import ApiRequest
+from accounts.models import KeyScope
+from generator.api import calling, images, prefer
+from generator.api.calling import ApiRequest
 from generator.ask.schemas import GenerateRequest
 from kit import request_id
 from kit.http.requests import site_of
 from kit.threads import in_thread
-from reveweb import https
+from reveweb import https, noting
 from reveweb.api import api
 from reveweb.held import Receive, Scope, Send, Utf8Request
 
@@ -48,8 +50,9 @@ def takes(scope: Scope) -> bool:
 
 async def serve(scope: Scope, receive: Receive, send: Send, otherwise: Application) -> None:
     """Answer one request that `takes` is true for; `otherwise` answers what is odd about it."""
+    began = time.perf_counter()
     try:
-        body = await _read(receive)
+        body = await read_body(receive)
     except RequestAborted:
         return
     try:
@@ -61,6 +64,8 @@ async def serve(scope: Scope, receive: Receive, send: Send, otherwise: Applicati
     id = request_id.begin()
     answering = _answer(request, work)
     response = await (_unless_disconnected(answering, receive) if waits else answering)
+    if noting.is_kept(request):
+        noting.note(request, response, began)
     if response is None:
         return
     _cors.add_response_headers(request, response)
@@ -68,7 +73,7 @@ async def serve(scope: Scope, receive: Receive, send: Send, otherwise: Applicati
     response["X-Request-Id"] = id
     if response.status_code >= 400:
         log_response("%s: %s", response.reason_phrase, request.path, response=response, request=request)
-    await _send(response, send)
+    await send_response(response, send)
 
 
 async def _understood(request: ApiRequest) -> tuple[Callable[[], Awaitable[HttpResponse]], bool]:
@@ -79,16 +84,17 @@ async def _understood(request: ApiRequest) -> tuple[Callable[[], Awaitable[HttpR
     if https.is_needed(request):
         raise _Odd
     site_of(request)  # an answer names it: better refused now than after something was charged
-    if not images.recall(request):
-        await in_thread(partial(images.look_up, request))
+    scope = KeyScope.READ if request.method == "GET" else KeyScope.GENERATE
+    if not calling.recall(request, scope):
+        await in_thread(partial(calling.look_up, request, scope))
     if request.method == "GET":
         [image_id] = _STATUS.fullmatch(request.path).groups()  # type: ignore[union-attr]  # `takes` has seen to it
-        return partial(images.look, request, image_id), False
-    images.idempotency_key(request)
+        return partial(images.look, request, image_id), bool(prefer.of(request).wait)
+    calling.idempotency_key(request)
     if not request.body:
         raise _Odd  # the framework has its own words for that
     body = GenerateRequest.model_validate(api.parser.parse_body(request))
-    return partial(images.draw, request, body), not body.asynchronous
+    return partial(images.draw, request, body), prefer.of(request).seconds(not body.asynchronous) > 0
 
 
 async def _answer(request: ApiRequest, work: Callable[[], Awaitable[HttpResponse]]) -> HttpResponse:
@@ -98,7 +104,8 @@ async def _answer(request: ApiRequest, work: Callable[[], Awaitable[HttpResponse
         return api.on_exception(request, error)
 
 
-async def _read(receive: Receive) -> bytes:
+async def read_body(receive: Receive) -> bytes:
+    """Return a request's body. Raises RequestAborted when the caller hangs up."""
     message = await receive()
     body: bytes = message.get("body", b"")
     while message["type"] != "http.disconnect":
@@ -122,7 +129,7 @@ def _replay(body: bytes, receive: Receive) -> Receive:
 async def _unless_disconnected(work: Awaitable[HttpResponse], receive: Receive) -> HttpResponse | None:
     """Return the result of `work`, or None once the caller has hung up, as somebody who waits for an image may."""
     answering = asyncio.ensure_future(work)
-    listening = asyncio.create_task(_disconnection(receive))
+    listening = asyncio.create_task(disconnection(receive))
     try:
         await asyncio.wait({answering, listening}, return_when=asyncio.FIRST_COMPLETED)
         return answering.result() if answering.done() else None
@@ -131,12 +138,14 @@ async def _unless_disconnected(work: Awaitable[HttpResponse], receive: Receive) 
             task.cancel()
 
 
-async def _disconnection(receive: Receive) -> None:
+async def disconnection(receive: Receive) -> None:
+    """Return once the caller has hung up."""
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
-async def _send(response: HttpResponseBase, send: Send) -> None:
+async def send_response(response: HttpResponseBase, send: Send) -> None:
+    """Send an answer that is whole."""
     headers = [(name.encode("ascii"), value.encode("latin-1")) for name, value in response.items()]
     await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
     await send({"type": "http.response.body", "body": cast(HttpResponse, response).content})

@@ -4,6 +4,10 @@ from django.contrib import admin
 from django.urls import include, path
 
 from reveweb import health
+from reveweb.api import older
+from reveweb.doctor import echo
+from reveweb.mcp import door as mcp
+from reveweb.observe import door as metrics
 from reveweb.openapi import api
 
 urlpatterns = [
@@ -15,8 +19,14 @@ urlpatterns = [
     path("", include("accounts.urls")),
     path("accounts/", include("allauth.urls")),
     path("v1/", api.urls),
+    path("api/", older.urls),
+    path("mcp", mcp.otherwise, name="mcp"),
+    path("mcp/", mcp.otherwise),
+    path("doctor/echo", echo.echo, name="doctor_echo"),
+    path("events/doctor/", echo.stream, name="doctor_stream"),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
+    path("metrics", metrics.view, name="metrics"),
     path("admin/", admin.site.urls),
 ]
 

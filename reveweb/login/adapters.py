@@ -20,15 +20,19 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
 from accounts import browsers, sessions
-from accounts.emails import CLOSED_DOMAIN, is_confirmed
+from accounts.emails import CLOSED_DOMAIN, is_confirmed, waits_for_proof
 from accounts.models import User
 from billing import ledger
 from billing.models import CreditGrant, Wallet
 from billing.outbox import mail
 from billing.stripe import customers
+from billing.welcome import networks
 from kit import wakeups
 from kit.http.requests import client_ip, site_of, without_nul
+from kit.metrics import Counter
 from reveweb.login import limits, proof
+
+GUESSES = Counter("reveweb_passwords_total", "Passwords that were tried.", "outcome")
 
 ERROR_MESSAGES = {
     "duplicate_email": "That is your address already.",
@@ -51,6 +55,11 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
             return bool(super().is_safe_url(url))
         except ValueError:  # what Python's parser cannot read, such as "http://["
             return False
+
+    def new_user(self, request: HttpRequest) -> User:
+        user: User = super().new_user(request)
+        user.signup_network = networks.of(request)
+        return user
 
     def clean_email(self, email: str) -> str:
         if '"' in email:  # a quoted local part has endless spellings of one mailbox, and next to nobody has one
@@ -76,7 +85,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
         wallet = ledger.wallet_of(owner)
         ledger.welcome(wallet)
         customers.tell_changes(wallet)
-        if first and settings.ACCOUNT_EMAIL_VERIFICATION == "mandatory":  # else it came with signing up
+        if first and waits_for_proof():  # else it came with signing up
             _welcome(request, wallet)
         return confirmed
 
@@ -105,9 +114,14 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
         self.guess = limits.count_guess(request, credentials.get("email", ""))
         if self.guess is None:
+            GUESSES.add(outcome="too_many")
             raise self.validation_error("too_many_login_attempts")
 
+    def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
+        GUESSES.add(outcome="wrong")
+
     def _rollback_login_failed_rl_usage(self) -> None:
+        GUESSES.add(outcome="right")
         for usage in self.guess or []:
             usage.rollback()
 

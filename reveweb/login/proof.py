@@ -22,7 +22,7 @@ from django.http import HttpRequest
 from accounts import keys, sessions
 from accounts.models import User
 from billing import ledger
-from billing.models import OutgoingMail, Wallet
+from billing.models import HeldWelcome, OutgoingMail, Wallet
 from kit import wakeups
 from reveweb.login import limits
 
@@ -110,5 +110,6 @@ def take_over(user: User) -> None:
 
 
 def _holds_something(wallet: Wallet) -> bool:
-    kept = (one for one in wallet._meta.related_objects if one.related_model is not OutgoingMail)
+    nothing = {HeldWelcome, OutgoingMail}
+    kept = (one for one in wallet._meta.related_objects if one.related_model not in nothing)
     return any(one.related_model._base_manager.filter(**{one.field.name: wallet}).exists() for one in kept)

@@ -21,7 +21,8 @@ from generator.library import usage
 from generator.models import Generation
 from generator.pages.cards import card_of
 from kit.text import hyphenated
-from reveweb.pages import chart, first_steps
+from reveweb.pages import chart, first_steps, welcome
+from reveweb.pages.api_keys import reported_keys
 from reveweb.pages.home import EXAMPLES
 from reveweb.pages.landing import pictures
 
@@ -42,7 +43,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     htmx: Any = getattr(request, "htmx", None)
     if htmx and not htmx.history_restore_request:
         return render(request, "dashboard/usage.html", context)
-    context |= _standing(wallet) | _latest(request, wallet)
+    context |= _standing(wallet) | _latest(request, wallet) | {"reported": reported_keys(wallet.user_id)}
     if _is_fresh(wallet, context):
         # Empty places teach less than one thing to do: there is nothing to count or to list yet.
         context |= {"is_fresh": True, "shot": pictures()[FIRST_PICTURE], "ideas": EXAMPLES if wallet.balance else ()}
@@ -89,6 +90,7 @@ def _standing(wallet: Wallet) -> dict[str, Any]:
         "plan": products.plan_of(wallet),
         "rate": wallet.requests_per_minute,
         "welcome_credits": settings.WELCOME_CREDITS,
+        "no_welcome": None if wallet.balance else welcome.notice(wallet),
         "subscription": subscription,
         "problem": PROBLEMS.get(subscription.status, "") if subscription else "",
         "grants": grants[:GRANTS_SHOWN],
@@ -97,8 +99,8 @@ def _standing(wallet: Wallet) -> dict[str, Any]:
 
 
 def _latest(request: HttpRequest, wallet: Wallet) -> dict[str, Any]:
-    """What the account last did, without what its owner threw away."""
-    kept = Generation.objects.filter(wallet=wallet).kept()
+    """What the account last did, without what its owner threw away, and without samples of test keys."""
+    kept = Generation.objects.filter(wallet=wallet).kept().real()
     calls = kept.filter(api_key__isnull=False).select_related("api_key").order_by("-pk")
     images = kept.completed().order_by("-pk")
     return {
@@ -111,7 +113,7 @@ def _latest(request: HttpRequest, wallet: Wallet) -> dict[str, Any]:
 def _is_fresh(wallet: Wallet, context: dict[str, Any]) -> bool:
     """Tell whether the account never asked for an image; asked of the database only where nothing else shows one."""
     shows_some = context["images"] or context["calls"] or not context["usage"].is_empty
-    return not shows_some and not Generation.objects.filter(wallet=wallet).exists()
+    return not shows_some and not Generation.objects.real().filter(wallet=wallet).exists()
 
 
 def _days(request: HttpRequest) -> int | None:

@@ -62,7 +62,7 @@ def put_away(response: HttpResponse, wallet: Wallet) -> None:
 
 
 def _steps(wallet: Wallet) -> list[Step]:
-    own, keys = Generation.objects.filter(wallet=OuterRef("pk")), ApiKey.objects.filter(user=OuterRef("user"))
+    own, keys = Generation.objects.real().filter(wallet=OuterRef("pk")), ApiKey.objects.filter(user=OuterRef("user"))
     emails = EmailAddress.objects.filter(user=OuterRef("user"))
     grants = CreditGrant.objects.filter(wallet=OuterRef("pk"))
     is_there = Wallet.objects.filter(pk=wallet.pk).values_list(

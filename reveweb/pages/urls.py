@@ -2,7 +2,8 @@
 
 from django.urls import path
 
-from reveweb.pages import api_keys, brand, crawlers, dashboard, explore, home, inbox, pricing
+from reveweb.leaks.page import report_key
+from reveweb.pages import api_keys, brand, crawlers, dashboard, explore, home, inbox, pricing, requests
 
 urlpatterns = [
     path("", home.home, name="home"),
@@ -16,6 +17,10 @@ urlpatterns = [
     path("dashboard/api-keys/<int:pk>/", api_keys.edit_api_key, name="edit_api_key"),
     path("dashboard/api-keys/<int:pk>/rotate/", api_keys.rotate_api_key, name="rotate_api_key"),
     path("dashboard/api-keys/<int:pk>/revoke/", api_keys.revoke_api_key, name="revoke_api_key"),
+    path("dashboard/requests/", requests.requests, name="requests"),
+    path("dashboard/requests/<str:request_id>/", requests.request, name="request"),
+    path("dashboard/requests/<str:request_id>/again/", requests.run_again, name="request_again"),
+    path("report-key/", report_key, name="report_key"),
     path("inbox/", inbox.inbox, name="inbox"),
     path("inbox/<str:id>/", inbox.mail, name="inbox_mail"),
     path("inbox/<str:id>/html/", inbox.mail_html, name="inbox_mail_html"),

@@ -20,10 +20,12 @@ from billing.models import Wallet
 from billing.outbox import mail
 from billing.staff import forgetting
 from billing.stripe import closing
+from generator.calls import purge as calls
 from generator.files import uploads
 from generator.jobs import lifecycle
 from generator.library import trash
 from generator.models import CANCELLED, Generation
+from generator.webhooks import endpoints
 from kit import storage
 from kit.threads import let_go
 from reveweb.personal import jobs
@@ -40,8 +42,10 @@ def delete(task: PersonalTask) -> None:
     closing.stop_charges(wallet)
     jobs.update(task, step="Stopping unfinished images")
     _stop_drawing(wallet)
+    endpoints.forget(wallet)
     _delete_images(task, wallet)
     _delete_uploads(task, wallet)
+    calls.of_account(wallet)
     jobs.update(task, step="Removing keys and log-ins")
     _delete_exports(task)
     _delete_log_ins(task.user)
@@ -120,6 +124,7 @@ def _forget(user: User, wallet: Wallet) -> None:
         mail_receipts=False,
         mail_low_balance=False,
         last_login=None,
+        signup_network="",
     )
 
 

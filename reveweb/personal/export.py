@@ -19,19 +19,21 @@ from django.conf import settings
 from django.core.files.base import File
 from django.core.files.storage import Storage
 from django.db import transaction
+from django.db.models import Model
 from django.template.defaultfilters import filesizeformat
 from django.urls import reverse
 from django.utils import timezone
 from zipstream import ZIP_DEFLATED, ZIP_STORED, ZipStream
 
 from accounts import browsers
-from accounts.models import ApiKey, User
+from accounts.models import BrowserToken, User
 from billing import ledger
 from billing.catalogue import money
-from billing.models import CreditEntry, Payment, Subscription, Wallet
+from billing.models import CreditEntry, Payment, Redemption, Subscription, Wallet
 from billing.outbox import mail
 from generator.files import images, marks, uploads
-from generator.models import Generation, Upload
+from generator.models import ApiCall, Generation, Upload, WebhookDelivery
+from generator.webhooks import endpoints
 from kit import storage
 from kit.pages import by_pages
 from kit.threads import let_go
@@ -46,12 +48,70 @@ API_KEY_FIELDS = {
     "name": "name",
     "prefix": "prefix",
     "rate_limit_per_minute": "rate_limit",
+    "is_test": "is_test",
+    "scopes": "scopes",
+    "models": "image_models",
+    "allowed_ips": "allowed_ips",
+    "daily_credit_cap": "daily_credit_cap",
     "monthly_credit_cap": "monthly_credit_cap",
+    "lifetime_credit_cap": "lifetime_credit_cap",
     "created_at": "created_at",
     "expires_at": "expires_at",
     "revoked_at": "revoked_at",
     "last_used_at": "last_used_at",
     "last_used_from": "last_used_ip",
+    "reported_at": "reported_at",
+    "reported_where": "reported_where",
+}
+TOKEN_FIELDS = {
+    "prefix": "prefix",
+    "origin": "origin",
+    "credit_cap": "credit_cap",
+    "credits_spent": "credits_spent",
+    "created_at": "created_at",
+    "expires_at": "expires_at",
+    "revoked_at": "revoked_at",
+}
+CALL_FIELDS = {
+    "request_id": "request_id",
+    "at": "created_at",
+    "last_at": "last_at",
+    "count": "count",
+    "key": "key_prefix",
+    "method": "method",
+    "path": "path",
+    "status": "status",
+    "error": "error_code",
+    "milliseconds": "duration_ms",
+    "credits": "credits",
+    "image": "image_id",
+    "from": "ip",
+    "user_agent": "user_agent",
+    "request_headers": "request_headers",
+    "request": "request_body",
+    "answer_headers": "answer_headers",
+    "answer": "answer_body",
+}
+ENDPOINT_FIELDS = {
+    "id": "public_id",
+    "url": "url",
+    "description": "description",
+    "events": "events",
+    "state": "state",
+    "created_at": "created_at",
+    "last_success_at": "last_success_at",
+}
+DELIVERY_FIELDS = {
+    "id": "public_id",
+    "event": "event",
+    "url": "url",
+    "state": "state",
+    "tries": "attempts",
+    "status": "status",
+    "answer": "answer",
+    "error": "last_error",
+    "created_at": "created_at",
+    "ended_at": "ended_at",
 }
 ENTRY_FIELDS = {
     "at": "created_at",
@@ -70,7 +130,12 @@ images/             the images themselves; generations.json names each file
 uploads.json        pictures that you brought
 uploads/            the pictures themselves; uploads.json names each file
 api_keys.json       your API keys, without their secrets, which nobody has but you
+requests.json       your calls of the API, as far back as they are kept
+webhooks.json       where your servers are told of your images, without the secrets
+messages.json       what was sent there in the last 30 days, and what was answered
+browser_tokens.json tokens that your keys made for browsers, while they are kept
 credits.json        every change of your credits
+codes.json          the codes that you redeemed
 payments.json       your payments and plans
 sign_ins.json       browsers that are logged in, passkeys and connected accounts, without their secrets
 
@@ -176,18 +241,34 @@ def _documents(user: User, wallet: Wallet) -> Iterator[tuple[str, Iterable[bytes
     yield "generations.json", _list(map(_generation, _generations(wallet).iterator(chunk_size=ROWS_AT_ONCE)))
     yield "uploads.json", _list(map(_upload, _uploads(wallet).iterator(chunk_size=ROWS_AT_ONCE)))
     yield "api_keys.json", _list(_named(key, API_KEY_FIELDS) for key in user.api_keys.all())
+    tokens = BrowserToken.objects.filter(api_key__user=user).order_by("pk")
+    yield "browser_tokens.json", _list(_named(one, TOKEN_FIELDS) for one in tokens.iterator(chunk_size=ROWS_AT_ONCE))
+    yield (
+        "requests.json",
+        _list(_named(call, CALL_FIELDS) for call in by_pages(ApiCall.objects.filter(wallet=wallet), ROWS_AT_ONCE)),
+    )
+    yield "webhooks.json", _list(_named(endpoint, ENDPOINT_FIELDS) for endpoint in endpoints.of(wallet))
+    told = WebhookDelivery.objects.filter(wallet=wallet).order_by("pk").iterator(chunk_size=ROWS_AT_ONCE)
+    yield "messages.json", _list(_named(delivery, DELIVERY_FIELDS) for delivery in told)
     entries = CreditEntry.objects.filter(wallet=wallet).select_related(*CreditEntry.ABOUT).order_by("pk")
     yield "credits.json", _list(_named(entry, ENTRY_FIELDS) for entry in entries.iterator(chunk_size=ROWS_AT_ONCE))
+    redeemed = wallet.redemptions.select_related("offer", "code").order_by("pk")
+    yield "codes.json", _list(_redemption(one) for one in redeemed.iterator(chunk_size=ROWS_AT_ONCE))
     yield "payments.json", [_json(_payments(wallet))]
     yield "sign_ins.json", [_json(_sign_ins(user))]
 
 
+def _redemption(one: Redemption) -> dict[str, Any]:
+    return {"at": one.created_at, "name": one.offer.name, "code": one.code.shown, "credits": one.credits}
+
+
 def _generations(wallet: Wallet) -> Any:
-    return wallet.generations.filter(purged_at=None).select_related("api_key").order_by("pk")
+    return wallet.generations.filter(purged_at=None).select_related("api_key", "group").order_by("pk")
 
 
 def _with_files(wallet: Wallet) -> Any:
-    return _generations(wallet).filter(status=Generation.Status.COMPLETED)
+    """Without samples of test keys: their words are in the list, and they themselves are nobody's work."""
+    return _generations(wallet).filter(status=Generation.Status.COMPLETED, is_test=False)
 
 
 def _uploads(wallet: Wallet) -> Any:
@@ -208,6 +289,7 @@ def _profile(user: User, wallet: Wallet) -> dict[str, Any]:
         "name": user.name,
         "joined_at": user.date_joined,
         "last_login_at": user.last_login,
+        "signed_up_from": user.signup_network or None,
         "email_addresses": list(EmailAddress.objects.filter(user=user).values("email", "verified")),
         "mail_receipts": user.mail_receipts,
         "mail_low_balance": user.mail_low_balance,
@@ -217,7 +299,7 @@ def _profile(user: User, wallet: Wallet) -> dict[str, Any]:
 
 
 def _generation(generation: Generation) -> dict[str, Any]:
-    is_image = generation.status == Generation.Status.COMPLETED
+    is_image = generation.status == Generation.Status.COMPLETED and not generation.is_test
     return {
         "id": generation.public_id,
         "status": generation.status,
@@ -225,7 +307,9 @@ def _generation(generation: Generation) -> dict[str, Any]:
         "negative_prompt": generation.negative_prompt,
         "aspect_ratio": generation.aspect_ratio,
         "made_with": f"API key {generation.api_key.prefix}" if generation.api_key else "studio",
+        "test": generation.is_test,
         "operation": generation.operation,
+        "told_at": (generation.group.webhook_url if generation.group else "") or None,
         "model": generation.model,
         "size_class": generation.size or None,
         "quality": generation.quality or None,
@@ -257,7 +341,7 @@ def _upload(upload: Upload) -> dict[str, Any]:
     }
 
 
-def _named(record: ApiKey | CreditEntry, fields: Mapping[str, str]) -> dict[str, Any]:
+def _named(record: Model, fields: Mapping[str, str]) -> dict[str, Any]:
     """Return fields of a row under the names by which the export calls them."""
     return {name: getattr(record, field) for name, field in fields.items()}
 

@@ -129,6 +129,12 @@ def expire_due() -> int:
     return expired
 
 
+def drop_exports() -> int:
+    """Drop all exports, waiting or done, as their files are not there; return how many. People can ask again."""
+    dropped = PersonalTask.objects.filter(kind=PersonalTask.Kind.EXPORT, state__in=(*PersonalTask.OPEN, State.DONE))
+    return dropped.update(state=State.DROPPED, file_size=None, claim="")
+
+
 class Progress:
     """Tells a task's person how far it is, not more often than anybody looks. Raises LostClaim."""
 

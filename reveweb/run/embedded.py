@@ -1,6 +1,7 @@
 """What an installation makes for itself under `var/` when nobody configures it: a secret and free ports."""
 
 import errno
+import fcntl
 import json
 import logging
 import os
@@ -12,6 +13,7 @@ from pathlib import Path
 
 log = logging.getLogger(__name__)
 
+LOCK = "run.lock"  # held for as long as the supervisor lives
 DEFAULT_PORTS = {"valkey": 8001, "sandbox": 8002}
 
 
@@ -57,16 +59,35 @@ def port(name: str, var_dir: Path) -> int:
     return _known(var_dir).get(name, DEFAULT_PORTS[name])
 
 
-def choose_ports(names: list[str], var_dir: Path, near: int) -> dict[str, int]:
-    """Pick and remember a free loopback port for each of `names`: its last one, else just above `near`, else any."""
+def choose_ports(names: list[str], var_dir: Path, near: int, *, promised: int = 0) -> dict[str, int]:
+    """Pick and remember a free loopback port for each of `names`: its last one, else just above `near`, else any.
+
+    None gets `promised`, which is for another: it is not taken yet, so it looks free.
+    """
     known = _known(var_dir)
     for offset, name in enumerate(DEFAULT_PORTS, start=1):
         if name in names:
-            known[name] = _first_free([known.get(name, near + offset), near + offset, 0])
+            wanted = [known.get(name, near + offset), near + offset]
+            known[name] = _first_free([port for port in wanted if port != promised])
     draft = var_dir / f"ports.{os.getpid()}"
     draft.write_text(json.dumps(known))
     draft.replace(var_dir / "ports.json")
     return known
+
+
+def is_running(var_dir: Path) -> bool:
+    """Tell whether `manage.py run` holds this folder."""
+    try:
+        lock = os.open(var_dir / LOCK, os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False
 
 
 def is_free(port: int, host: str = "127.0.0.1") -> bool:
@@ -89,7 +110,7 @@ def _known(var_dir: Path) -> dict[str, int]:
 
 def _first_free(candidates: list[int]) -> int:
     for candidate in candidates:
-        if candidate and is_free(candidate):
+        if is_free(candidate):
             return candidate
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -9,10 +9,12 @@ from celery import bootsteps
 from kit import pulse
 from reveweb.run import watchdog
 from reveweb.run.broker import short_names
+from reveweb.version import VERSION
 
 log = logging.getLogger(__name__)
 
 EVERY_SECONDS = 2.0
+VERSION_OF = "version"  # what is said of a worker's release: "version:rest:1.2.3"
 NAMES = {"money": "money", "rest": "rest"}  # what a worker is called that listens to a queue; drawing has its own
 
 
@@ -35,7 +37,7 @@ class Pulse(bootsteps.StartStopStep):
 
 def _beat(names: list[str]) -> None:
     watchdog.hear()
-    for name in names:
+    for name in (*names, *(f"{VERSION_OF}:{name}:{VERSION}" for name in names)):
         try:
             pulse.beat(name)
         except redis.RedisError as error:

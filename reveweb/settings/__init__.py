@@ -10,6 +10,7 @@ The modules read top to bottom, each from those above it.
 from reveweb.settings.env import *
 from reveweb.settings.where import *
 from reveweb.settings.data import *
+from reveweb.settings.backups import *
 from reveweb.settings.people import *
 from reveweb.settings.work import *
 from reveweb.settings.money import *

@@ -141,6 +141,7 @@ STORAGES["private"] = {
 IMAGE_BASE_URL = env.address("IMAGE_BASE_URL")
 IMAGE_MAX_BYTES = env.whole("IMAGE_MAX_BYTES", 32 * 1024 * 1024, least=1024, most=2**31 - 1)
 UPLOAD_DAYS = env.whole("UPLOAD_DAYS", 30, least=1, most=3650)
+REQUEST_LOG_DAYS = env.whole("REQUEST_LOG_DAYS", 30, least=0, most=365)  # 0: nobody keeps one
 UPLOADS_MAX_BYTES = env.whole("UPLOADS_MAX_BYTES", 2 * 1024**3, least=20 * 1024**2, most=2**40)  # of one account
 IMAGE_MAX_PIXELS = env.whole("IMAGE_MAX_PIXELS", 40_000_000, least=1024, most=2**31 - 1)
 

@@ -15,7 +15,7 @@ from django.core.validators import EmailValidator
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
 YES, NO = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
-NOT_SHOWN = ("KEY", "SECRET", "URL")  # a part of a variable's name: what it holds may open something
+NOT_SHOWN = ("KEY", "SECRET", "URL", "DSN", "TOKEN")  # a part of a variable's name: what it holds may open something
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _HOST_NAME = re.compile(r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*", re.I)
 _is_address = EmailValidator(allowlist=["localhost"])
@@ -43,6 +43,17 @@ class Env:
         if value and begins and not value.startswith(tuple(begins)):
             raise self.refused(name, value, f"a key that begins with {' or '.join(begins)}")
         return value
+
+    def keys(self, name: str, begins: Sequence[str]) -> tuple[str, ...]:
+        """Return secrets that stand between commas, as `key` would each of them: the new one, then the one before."""
+        found = tuple(self.names(name))
+        for value in found:
+            if not re.fullmatch(r"[!-~]+", value) or not value.startswith(tuple(begins)):
+                wanted = f"a key that begins with {' or '.join(begins)}, or several with commas between them"
+                raise self.refused(name, value, wanted)
+        if self.text(name) and not found:
+            raise self.refused(name, self.text(name), "a key, or several with commas between them")
+        return found
 
     def word(self, name: str, pattern: str, wanted: str, default: str = "") -> str:
         """Return a value that `pattern` matches; an error says that it must be `wanted`."""
@@ -109,6 +120,14 @@ class Env:
                 raise self.refused(name, value, hint)
         return found
 
+    def domains(self, name: str) -> list[str]:
+        """Return names of domains, as hosts are written but without ports, patterns and addresses."""
+        found = [one.lower() for one in self.names(name)]
+        for one in found:
+            if not _HOST_NAME.fullmatch(one) or "." not in one:
+                raise self.refused(name, one, "domains, separated by commas, as in mail.example.com")
+        return found
+
     def mailbox(self, name: str, default: str = "", *, with_name: bool = False) -> str:
         """Return an email address, which may be `Name <address>` if `with_name`: a name is quoted where need be."""
         value = self.text(name, default)
@@ -124,6 +143,16 @@ class Env:
             wanted = "an email address" + (", alone or as Name <address>" if with_name else "")
             raise self.refused(name, value, wanted) from None
         return sender
+
+    def mailboxes(self, name: str) -> list[str]:
+        """Return email addresses that stand between commas."""
+        found = self.names(name)
+        for value in found:
+            try:
+                _is_address(value)
+            except ValidationError:
+                raise self.refused(name, value, "email addresses, separated by commas") from None
+        return found
 
     def address(
         self,

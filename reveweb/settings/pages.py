@@ -19,7 +19,6 @@ EXPLORE = env.flag("EXPLORE", False)
 INSTALLED_APPS = [
     "unfold",  # before the admin whose templates it replaces
     "unfold.contrib.filters",
-    "unfold.contrib.import_export",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -37,7 +36,6 @@ INSTALLED_APPS = [
     "csp",
     "django_htmx",
     "heroicons",
-    "import_export",
     "accounts",
     "billing",
     "generator",
@@ -71,7 +69,9 @@ MIDDLEWARE = [
 # What the other lane passes (`reveweb.lanes`): all that may wait, and knows no page. Each layer must be async.
 API_MIDDLEWARE = [
     "reveweb.middleware.named_request",
+    "reveweb.noting.noted",
     "reveweb.middleware.preflights_in_json",
+    "reveweb.middleware.as_openai_says_it",
     "corsheaders.middleware.CorsMiddleware",
     "reveweb.https.over_https",
 ]
@@ -108,7 +108,7 @@ if DEBUG:  # read an edited template again; otherwise Django keeps what it has c
         "django.template.loaders.app_directories.Loader",
     ]
 
-CORS_URLS_REGEX = r"^/(v1|v2|images)/"
+CORS_URLS_REGEX = r"^/(v1|v2|images|api|mcp)(/|$)"
 CORS_ALLOW_ALL_ORIGINS = True
 CORS_ALLOW_CREDENTIALS = False
 # What callers in browsers send: what the API reads, and what their libraries and tracing add.
@@ -119,13 +119,48 @@ CORS_ALLOW_HEADERS = [
     "cache-control",
     "content-type",
     "idempotency-key",
+    "last-event-id",
+    "mcp-method",
+    "mcp-name",
+    "mcp-protocol-version",
+    "mcp-session-credits",
+    "mcp-session-id",
+    "prefer",
+    "openai-beta",
+    "openai-organization",
+    "openai-project",
     "traceparent",
     "tracestate",
     "user-agent",
     "x-requested-with",
+    # What OpenAI's clients say of themselves with each request.
+    "x-stainless-arch",
+    "x-stainless-custom-poll-interval",
+    "x-stainless-helper-method",
+    "x-stainless-lang",
+    "x-stainless-os",
+    "x-stainless-package-version",
+    "x-stainless-poll-helper",
+    "x-stainless-read-timeout",
+    "x-stainless-retry-count",
+    "x-stainless-runtime",
+    "x-stainless-runtime-version",
+    "x-stainless-timeout",
+]
+# What answers to OpenAI's clients have beside ours.
+OPENAI_HEADERS = [
+    "openai-processing-ms",
+    "retry-after-ms",
+    "x-model",
+    "x-ratelimit-limit-requests",
+    "x-ratelimit-remaining-requests",
+    "x-ratelimit-reset-requests",
+    "x-should-retry",
 ]
 CORS_EXPOSE_HEADERS = [
     "idempotent-replayed",
+    "mcp-session-id",
+    "preference-applied",
     "ratelimit-limit",
     "ratelimit-policy",
     "ratelimit-remaining",
@@ -133,7 +168,15 @@ CORS_EXPOSE_HEADERS = [
     "retry-after",
     "x-credits-charged",
     "x-credits-remaining",
+    "x-credits-would-charge",
     "x-request-id",
+    "x-reve-content-violation",
+    "x-reve-credits-remaining",
+    "x-reve-credits-used",
+    "x-reve-error-code",
+    "x-reve-request-id",
+    "x-reve-version",
+    *OPENAI_HEADERS,
 ]
 
 # --- What a page may load (Content-Security-Policy)

@@ -51,6 +51,13 @@ ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = env.choice(
     "EMAIL_VERIFICATION", "none" if SANDBOX else "mandatory", ("none", "optional", "mandatory")
 )
+WELCOME_AFTER_CONFIRMING = env.flag("WELCOME_AFTER_CONFIRMING", False)
+if WELCOME_AFTER_CONFIRMING and ACCOUNT_EMAIL_VERIFICATION == "none":
+    raise ImproperlyConfigured(
+        "WELCOME_AFTER_CONFIRMING=1 needs EMAIL_VERIFICATION=optional or mandatory: with none nobody is mailed a link."
+    )
+DISPOSABLE_DOMAINS = frozenset(env.domains("DISPOSABLE_DOMAINS"))  # beside those of the list that is kept
+PERMANENT_DOMAINS = frozenset(env.domains("PERMANENT_DOMAINS"))  # whatever that says
 ACCOUNT_UNIQUE_EMAIL = True
 ACCOUNT_CHANGE_EMAIL = True  # one address, which the next replaces once it is confirmed
 ACCOUNT_EMAIL_NOTIFICATIONS = True  # a mail about each change of what opens the account
@@ -69,6 +76,7 @@ ACCOUNT_RATE_LIMITS = {
     "manage_email": "10/m/user,50/d/user",
     "reauthenticate": "10/m/user,100/d/user",
     "export": "20/d/user",
+    "redeem": "10/m/user,50/d/user,60/m/ip,1000/d/ip",  # codes that there are not
     "reset_password": "20/m/ip,200/d/ip",
     # Mails to a mailbox: those that one network or known browser causes, and those from anywhere.
     "reset_mail": "3/10m/key,10/d/key",

@@ -52,6 +52,7 @@ if not ALLOWED_HOSTS:
         ALLOWED_HOSTS.append(re.sub(r":[0-9]+$", "", urlsplit(PUBLIC_URL).netloc))
     elif not PRODUCTION:
         ALLOWED_HOSTS.append("*")
+MCP_ALLOWED_ORIGINS = env.names("MCP_ALLOWED_ORIGINS")  # pages of others that may call `/mcp` from a browser
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL] if PUBLIC_URL else []
 
 # How many proxies stand in front, or in which networks they are: whose X-Forwarded-For and -Proto are believed.

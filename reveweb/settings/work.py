@@ -6,7 +6,7 @@ from reveweb.run import embedded
 from reveweb.settings import links
 from reveweb.settings.data import REDIS_URL, TASK_THREADS
 from reveweb.settings.env import env
-from reveweb.settings.where import REVE_API_KEY, SANDBOX, VAR_DIR
+from reveweb.settings.where import REVE_API_KEY, SANDBOX, SECURE, VAR_DIR
 
 BROKER = (
     links.broker("CELERY_BROKER_URL", env.text("CELERY_BROKER_URL"))
@@ -106,4 +106,9 @@ STORAGE_PATIENCE_SECONDS = env.whole("STORAGE_PATIENCE_SECONDS", 86_400, least=6
 UNSTORED_MAX_BYTES = env.whole("UNSTORED_MAX_BYTES", 4 * 1024**3, most=2**40)
 GENERATION_DEADLINE_SECONDS = env.whole("GENERATION_DEADLINE_SECONDS", 600, least=1, most=86_400)
 SYNC_WAIT_SECONDS = env.number("SYNC_WAIT_SECONDS", 90.0, most=3600)  # the proxies that people have end at 100 and more
+MCP_WAIT_SECONDS = env.number("MCP_WAIT_SECONDS", 45.0, most=3600)  # agents' programs give a tool up after 60
+# Of a worker, from SIGTERM until it is gone. A job that got no answer by then fails, for it is never sent twice.
+WORKER_DRAIN_SECONDS = env.number("WORKER_DRAIN_SECONDS", 60.0, least=1, most=3600)
 CLAIM_SECONDS = env.number("CLAIM_SECONDS", 20.0, least=1, most=3600)
+# Whether webhooks may go to private addresses, over plain HTTP too: whoever names one could reach this network by it.
+WEBHOOKS_TO_PRIVATE = env.flag("WEBHOOKS_TO_PRIVATE", SANDBOX and not SECURE)

@@ -33,7 +33,7 @@ def forgetful(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(health, "WAIT_SECONDS", 15.0)
     health.forget()
     standing.note(None)  # whatever an earlier test's engine was still looking at
-    for name in ("scheduler", "worker", "progress", "money", "rest"):
+    for name in ("scheduler", "worker", "progress", "money", "rest", "webhooks"):
         pulse.beat(name)
     yield
     health.forget()

@@ -15,6 +15,7 @@ from django.urls import path
 
 from kit import broker, request_id
 from kit.threads import in_thread
+from reveweb.observe.logs import Line
 from tests.streams import pieces_of
 
 log = logging.getLogger("reveweb.tests")
@@ -69,7 +70,7 @@ def lines(settings: Any) -> Iterator[list[str]]:
 
     handler = Handler()
     handler.addFilter(request_id.LogFilter())
-    handler.setFormatter(logging.Formatter(configured.LOGGING["formatters"]["line"]["format"], style="{"))
+    handler.setFormatter(Line())
     root = logging.getLogger()
     root.addHandler(handler)
     token = request_id.current.set("")
@@ -83,6 +84,7 @@ def ids(lines: list[str]) -> list[str]:
 
 
 def test_the_site_logs_through_the_filter() -> None:
+    assert configured.LOGGING["formatters"]["line"] == {"()": f"{Line.__module__}.Line"}
     assert configured.LOGGING["handlers"]["console"]["filters"] == ["request_id"]
     assert configured.LOGGING["filters"]["request_id"] == {"()": "kit.request_id.LogFilter"}
 

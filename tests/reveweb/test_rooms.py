@@ -24,6 +24,7 @@ def test_every_test_belongs_to_a_room() -> None:
     elsewhere = (
         "tests/browser/",
         "tests/chaos/",
+        "tests/conformance/",
         "tests/stack/",
     )  # where the whole product runs, which every room is part of
     files = [path for path in tracked("tests/**/test_*.py") if not path.startswith(elsewhere)]

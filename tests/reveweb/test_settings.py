@@ -52,6 +52,7 @@ ADDRESS = [
 OF_ITS_KIND = {
     "address": ADDRESS,
     "choice": ["maybe"],
+    "domains": ["ann@example.com", "*.example.com", "example", "https://example.com", "a b.example.com"],
     "flag": ["maybe", "2"],
     "host": ["http://0.0.0.0", "0.0.0.0:8000", "1.2.3", "a b"],
     "hosts": ["https://images.example.com", "images.example.com:8000", "images.example.com/x", "a b"],
@@ -66,6 +67,9 @@ AND_THESE = {
     "ACCENT_HUE": ["361"],
     "C2PA_CERTIFICATE": ["/no/such/file", "/", "LICENSE"],
     "C2PA_PRIVATE_KEY": ["/no/such/file", "/", "LICENSE"],
+    "BACKUP_AT": ["2:17", "24:00", "02:17:00"],
+    "BACKUP_KEEP": ["0"],
+    "BACKUP_TO": ["backups", "s3://", "/", "s3:///site"],
     "CELERY_BROKER_URL": [
         "localhost",
         "http://h",
@@ -109,7 +113,7 @@ AND_THESE = {
     "SECRET_KEY": ["short", "changeme" * 8],
     "STATUS_RATE_LIMIT_PER_MINUTE": ["0"],
     "STRIPE_SECRET_KEY": ["pk_live_x"],
-    "STRIPE_WEBHOOK_SECRET": ["secret"],
+    "STRIPE_WEBHOOK_SECRET": ["secret", "whsec_new, old", ",", "whsec_a b"],
     "STATUS_URL": ["status.example.com"],
     "SUPPORT_EMAIL": ["Help <help@example.com>"],
     "TERMS_URL": ["https://"],
@@ -128,6 +132,7 @@ ALONE = [
     {"C2PA_CERTIFICATE": "LICENSE"},
     {"C2PA_PRIVATE_KEY": "LICENSE"},
     {"S3_SECRET_KEY": "x"},
+    {"BACKUP_S3_SECRET_KEY": "x"},
     {"S3_ENDPOINT_URL": "https://s3.example.com"},
     {"S3_REGION": "x"},
     {"STRIPE_SECRET_KEY": "sk_test_x"},
@@ -271,6 +276,12 @@ def test_a_file_that_is_named_and_not_there_is_missed(tmp_path: Path) -> None:
 def test_lists_have_no_blanks(tmp_path: Path) -> None:
     told = read("ALLOWED_HOSTS, SECRET_KEY_FALLBACKS", tmp_path, ALLOWED_HOSTS="a, b ,", SECRET_KEY_FALLBACKS=" x , y")
     assert told == "(['a', 'b'], ['x', 'y'])"
+
+
+def test_two_secrets_of_stripes_webhooks_may_have_blanks_between(tmp_path: Path) -> None:
+    keys = {"STRIPE_SECRET_KEY": "sk_test_x", "STRIPE_WEBHOOK_SECRET": " whsec_new , whsec_old,"}
+    told = read("STRIPE_WEBHOOK_SECRETS, STRIPE_WEBHOOK_SECRET", tmp_path, **keys)
+    assert told == "(('whsec_new', 'whsec_old'), 'whsec_new')"
 
 
 def test_a_senders_name_may_hold_anything(tmp_path: Path) -> None:

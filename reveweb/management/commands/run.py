@@ -25,9 +25,11 @@ from django.db.migrations.executor import MigrationExecutor
 
 from billing.staff import roles
 from reveweb import drain
+from reveweb.backup import unfinished
 from reveweb.run import demo, embedded
 
 NOT_SERVED = {"benchmarks", "sandbox", "tests", "tools"}  # packages that neither web nor worker imports
+STOP_SECONDS = 6.0  # whoever presses Ctrl-C does not wait for an upstream; deploy/supervisord.conf gives two more
 READY_SECONDS = 180  # a slow machine takes its time; a broken one says so in its logs meanwhile
 
 
@@ -55,7 +57,10 @@ class Command(BaseCommand):
             raise CommandError(
                 f"Port {settings.PORT} is taken. Choose another, as in: PORT={settings.PORT + 80} make run"
             )
-        ports = embedded.choose_ports(["valkey", "sandbox"], settings.VAR_DIR, settings.PORT)
+        unfinished.refuse_to_start()
+        ports = embedded.choose_ports(
+            ["valkey", "sandbox"], settings.VAR_DIR, settings.PORT, promised=settings.METRICS_PORT
+        )
         prepare()
         block = demo.describe_running(f"http://localhost:{settings.PORT}")
         connection.close()
@@ -75,7 +80,7 @@ class Command(BaseCommand):
 
     def _claim_folder(self) -> None:
         """Hold a lock for as long as the supervisor lives: two runs must not share one `var/`."""
-        lock = os.open(settings.VAR_DIR / "run.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        lock = os.open(settings.VAR_DIR / embedded.LOCK, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -152,6 +157,7 @@ def _environment(ports: dict[str, int], bin_dir: str) -> dict[str, str]:
         "WATCH_CODE": "",
         "WATCH_SANDBOX": "",
         "WEB_PATIENCE": str(math.ceil(drain.seconds()) + 1),
+        "WORKER_DRAIN_SECONDS": str(min(settings.WORKER_DRAIN_SECONDS, STOP_SECONDS)),
     }
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
+from reveweb.backup import unfinished
 from reveweb.celery import app
 
 
@@ -15,4 +16,5 @@ class Command(BaseCommand):
         parser.add_argument("--log-level", default="WARNING", help="Of Celery's own messages: %(default)s.")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        unfinished.refuse_to_start()
         app.start(["--quiet", "beat", "--loglevel", options["log_level"]])

@@ -1,5 +1,6 @@
 """`serve`: become the web server, with what this site needs of it. The supervisor runs the same command."""
 
+import json
 import math
 import os
 import resource
@@ -10,6 +11,8 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
 from reveweb import drain
+from reveweb.backup import unfinished
+from reveweb.observe import logs
 
 MOST_CONNECTIONS = 16_384  # in each worker: calls that are held and open pages, which only wait
 HEADERS = 32_768  # bytes of a request's headers: what is kept of those that do not end
@@ -26,6 +29,7 @@ class Command(BaseCommand):
         parser.add_argument("--workers", type=int, default=settings.WEB_WORKERS)
 
     def handle(self, *args: Any, **options: Any) -> None:
+        unfinished.refuse_to_start()
         os.chdir(settings.BASE_DIR)
         os.execv(sys.executable, [sys.executable, *_server(**options)])  # noqa: S606 (meant)
 
@@ -38,9 +42,18 @@ def _server(*, host: str, port: int, workers: int, **_: Any) -> list[str]:
         *("--host", host, "--port", str(port), "--workers", str(workers)),
         *("--backlog", "4096", "--backpressure", str(_room())),
         *("--respawn-failed-workers", "--workers-kill-timeout", str(math.ceil(drain.seconds()))),
-        *("--log-level", os.environ.get("GRANIAN_LOG_LEVEL", "warning")),
+        *_logging(os.environ.get("GRANIAN_LOG_LEVEL", "warning")),
         "reveweb.asgi:application",
     ]
+
+
+def _logging(level: str) -> list[str]:
+    """Return how the server itself logs: as everything else does, which a file has to tell it where that is in JSON."""
+    if settings.LOG_FORMAT != "json":
+        return ["--log-level", level]
+    config = settings.VAR_DIR / "granian-log.json"
+    config.write_text(json.dumps(logs.granian(level)))
+    return ["--log-level", level, "--log-config", str(config)]
 
 
 def _room() -> int:

@@ -5,8 +5,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
+from reveweb.backup import unfinished
 from reveweb.celery import app
 from reveweb.checks import CAPACITY
+from reveweb.run import ending
 
 # The web process goes first, then what draws, then mails and thumbnails: admission and answers wait for neither.
 NICENESS, NICENESS_OF_THE_REST = 10, 15
@@ -21,7 +23,11 @@ class Command(BaseCommand):
         parser.add_argument("--log-level", default="WARNING", help="Of Celery's own messages: %(default)s.")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        unfinished.refuse_to_start()
         name, queues = ("rest", "rest") if options["rest"] else ("work", "money,submit,look")
         os.nice(NICENESS_OF_THE_REST if options["rest"] else NICENESS)
         node = ["--hostname", f"{name}@%h", "--queues", queues, "--without-gossip", "--without-mingle"]
-        app.start(["--quiet", "worker", *node, "--loglevel", options["log_level"]])
+        try:
+            app.start(["--quiet", "worker", *node, "--loglevel", options["log_level"]])
+        finally:
+            ending.leave()

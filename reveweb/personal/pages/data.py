@@ -84,7 +84,7 @@ def delete(request: HttpRequest) -> HttpResponse:
     context = {
         "form": form,
         "balance": wallet.balance,
-        "images": wallet.generations.completed().count(),
+        "images": wallet.generations.completed().real().count(),
         "keys": user.api_keys.filter(revoked_at=None).count(),
         "subscription": checkout.live_subscription(wallet),
     }

@@ -1,0 +1,79 @@
+"""How an error is told: each protocol that is spoken here has a shape of its own for what `answers` lists."""
+
+import re
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, JsonResponse
+from django.urls import reverse
+
+from generator.api.closed_reve import answers as closed_reve
+from generator.api.openai.errors import translated
+from kit import request_id
+from kit.http.requests import site_of
+from kit.metrics import Counter
+from reveweb.answers import Answer
+
+Json = dict[str, Any]
+
+ERRORS = Counter("reveweb_api_errors_total", "Calls of the API that were answered with an error.", "code", "status")
+MCP = "/mcp"
+_SERVER_ERROR = -32000  # JSON-RPC leaves it to who serves
+# What OpenAI's clients call, and nobody else: `GET /v1/models` is our own.
+_OPENAIS = re.compile(r"/v1/(images/(generations|edits|variations)|models/[^/]+)/?")
+
+
+def error_response(request: HttpRequest, answer: Answer, *, image_id: str | None = None) -> JsonResponse:
+    """Return the JSON of an error, as whoever calls this address reads it; `image_id` is of the image in the way."""
+    ERRORS.add(code=answer.code, status=str(answer.status))
+    if request.path_info.startswith(closed_reve.PATHS):
+        named = {"param": answer.param, "image_id": image_id, "request_url": request_url(request)}
+        response = closed_reve.error(answer.status, answer.code, answer.message, **named)
+    elif speaks_openai(request):
+        response = _openais(request, answer, image_id)
+    elif request.path_info.rstrip("/") == MCP:
+        response = JsonResponse(_json_rpc(answer), status=answer.status)
+    else:
+        response = JsonResponse(_plain(request, answer, image_id), status=answer.status)
+    response["Cache-Control"] = "no-store"
+    if response.status_code == 401:
+        response["WWW-Authenticate"] = 'Bearer realm="api"'
+    return response
+
+
+def speaks_openai(request: HttpRequest) -> bool:
+    """Tell whether a request is for an address that OpenAI's clients call."""
+    return _OPENAIS.fullmatch(request.path_info) is not None
+
+
+def _openais(request: HttpRequest, answer: Answer, image_id: str | None) -> JsonResponse:
+    error = translated(answer.status, answer.code, answer.message, answer.param)
+    body = error.body
+    if image_id:
+        body["error"]["image_id"] = image_id
+    if url := request_url(request):
+        body["error"]["request_url"] = url
+    return JsonResponse(body, status=error.status, headers=error.headers)
+
+
+def request_url(request: HttpRequest) -> str:
+    """Return where the caller finds this call in their request log, "" where nobody knows who calls."""
+    if getattr(request, "caller", None) is None or not settings.REQUEST_LOG_DAYS:
+        return ""
+    return site_of(request) + reverse("request", args=[request_id.current.get()])
+
+
+def _plain(request: HttpRequest, answer: Answer, image_id: str | None) -> Json:
+    error = {"code": answer.code, "message": answer.message}
+    if answer.param:
+        error["param"] = answer.param
+    if image_id:
+        error["image_id"] = image_id
+    if url := request_url(request):
+        error["request_url"] = url
+    return {"error": error}
+
+
+def _json_rpc(answer: Answer) -> Json:
+    error = {"code": _SERVER_ERROR, "message": answer.message, "data": {"code": answer.code}}
+    return {"jsonrpc": "2.0", "id": None, "error": error}
