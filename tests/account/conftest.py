@@ -17,11 +17,13 @@ from PIL import Image
 
 from accounts import keys
 from accounts.models import User
+from billing import ledger
 from billing.models import Wallet
 from generator.ask import admission
 from generator.files import images
 from generator.jobs import lifecycle
-from generator.models import Generation
+from generator.models import ApiCall, Generation
+from generator.webhooks import endpoints, signing
 from kit import broker
 from reveweb.personal import jobs, tasks
 from reveweb.personal.models import PersonalTask
@@ -75,12 +77,20 @@ def draw(wallet: Wallet, give: Callable[[int], None]) -> Draw:
 
 @pytest.fixture
 def belongings(alice: User, draw: Draw) -> None:
-    """A key, images, a passkey's record, a connected account and a second address of Alice's."""
-    keys.mint(user=alice, name="my blog")
+    """A key and a call with it, images, a passkey's record, a connected account and a second address of Alice's."""
+    key, _ = keys.mint(user=alice, name="my blog")
+    ApiCall.objects.create(
+        request_id="req_1", wallet=alice.wallet, api_key=key, key_prefix=key.prefix, method="POST", path="/v1/x",
+        route="/v1/x", status=200, duration_ms=1, request_body='{"prompt": "alice@example.com on a wall"}',
+    )  # fmt: skip
     draw("a lighthouse"), draw("منارة عند الفجر"), draw("half done", until="drawing"), draw("waits", until="queued")
     Authenticator.objects.create(user=alice, type=Authenticator.Type.TOTP, data={"secret": "TOPSECRET"})
     SocialAccount.objects.create(user=alice, provider="github", uid="42", extra_data={"login": "alice"})
     EmailAddress.objects.create(user=alice, email=alice.email, verified=True, primary=True)
+    wallet = ledger.wallet_of(alice.pk)
+    endpoints.send_test(endpoints.add(wallet, url="https://liddell.example/hook", description="Liddell’s own"))
+    signing.signer_of(wallet)
+    wallet.groups.update(webhook_url="https://liddell.example/once")
 
 
 def png(size: int = 64) -> bytes:

@@ -25,7 +25,7 @@ from billing.stripe import checkout
 from billing.stripe import closing as payments
 from generator.files import images, uploads
 from generator.jobs import engine
-from generator.models import Generation
+from generator.models import ApiCall, Generation
 from kit.threads import in_loop
 from reveweb.personal import deletion, jobs
 from reveweb.personal.models import PersonalTask
@@ -51,6 +51,12 @@ def test_nothing_of_the_person_stays(alice: User, wallet: Wallet, browser: Clien
     assert {one.prompt for one in generations} == {""}
     assert {one.status for one in generations} == {"completed", "failed"}
     assert list(drifts()) == []
+
+
+def test_their_request_log_goes_too(alice: User, belongings: None) -> None:
+    assert ApiCall.objects.count() == 1
+    assert work(jobs.start_deletion(alice))
+    assert not ApiCall.objects.exists()
 
 
 def test_what_they_brought_goes_too(alice: User, wallet: Wallet, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,8 @@ from django.utils import timezone
 from accounts.models import User
 from billing.models import OutgoingMail, Wallet
 from generator.files import images, marks, uploads
-from generator.models import Generation
+from generator.models import Generation, WebhookEndpoint, WebhookSigner
+from generator.webhooks import signing
 from reveweb.personal import export, jobs, tasks
 from reveweb.personal.models import PersonalTask
 from tests.account.conftest import png, work
@@ -40,12 +41,23 @@ def test_it_holds_everything_and_no_secret(alice: User, browser: Client, belongi
     )
     assert generations[2]["file"] is None
     assert json.loads(archive.read("api_keys.json"))[0]["name"] == "my blog"
+    [call] = json.loads(archive.read("requests.json"))
+    assert (call["request_id"], call["status"]) == ("req_1", 200)
+    assert "on a wall" in call["request"]
+    [endpoint], [message] = (json.loads(archive.read(name)) for name in ("webhooks.json", "messages.json"))
+    assert (endpoint["url"], message["state"]) == ("https://liddell.example/hook", "pending")
+    assert {one["told_at"] for one in generations} == {"https://liddell.example/once"}
     sign_ins = json.loads(archive.read("sign_ins.json"))
     assert sign_ins["browsers"][0]["browser"] == "Firefox on Linux"
     assert sign_ins["connected_accounts"][0]["extra_data"] == {"login": "alice"}
     everything = b"".join(archive.read(name) for name in names).decode("utf-8", "ignore")
-    for secret in ("TOPSECRET", alice.password, alice.api_keys.get().digest):
+    for secret in ("TOPSECRET", alice.password, alice.api_keys.get().digest, *_signed_with(alice)):
         assert secret not in everything
+
+
+def _signed_with(alice: User) -> list[str]:
+    stored = [row.secret for row in (WebhookEndpoint.objects.get(), WebhookSigner.objects.get(wallet__user=alice))]
+    return stored + [signing.reveal(secret) for secret in stored]
 
 
 def test_it_holds_what_they_brought(alice: User, wallet: Wallet) -> None:

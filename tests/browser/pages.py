@@ -7,8 +7,8 @@ from dataclasses import dataclass
 class View:
     """A page as one of the people of `furnish` sees it; nobody in particular when `who` is empty.
 
-    `path` may hold `{image}`, `{failed}` and `{share}`: addresses of that person's, and `{person}` and `{payment}`: a
-    customer in the admin. `status` is what it answers.
+    `path` may hold `{image}`, `{failed}`, `{share}`, `{endpoint}` and `{endpoint_off}`: addresses of that person's, and
+    `{person}` and `{payment}`: a customer in the admin. `status` is what it answers.
     """
 
     name: str
@@ -22,6 +22,7 @@ PUBLIC = [
     View("pricing", "/pricing/"),
     View("explore", "/explore/"),
     View("shared-image", "/s/{share}/"),
+    View("report", "/s/{share}/report/"),
     View("login", "/accounts/login/"),
     View("signup", "/accounts/signup/"),
     View("password-reset", "/accounts/password/reset/"),
@@ -31,6 +32,7 @@ PUBLIC = [
     View("account-inactive", "/accounts/inactive/"),
     View("not-found", "/nowhere/", status=404),
     View("inbox", "/inbox/"),
+    View("report-key", "/report-key/"),
 ]
 DOCS = [
     View(f"docs-{name or 'introduction'}", f"/docs/{name}/" if name else "/docs/")
@@ -43,10 +45,15 @@ DOCS = [
         "status",
         "files",
         "models",
+        "webhooks",
         "limits",
+        "mcp",
         "errors",
+        "keys",
+        "test-keys",
         "best-practices",
         "client",
+        "clients",
         "examples",
         "reference",
     )
@@ -65,8 +72,17 @@ PRIVATE = [
     View("dashboard-empty", "/dashboard/", "new"),
     View("api-keys", "/dashboard/api-keys/", "ada"),
     View("api-keys-empty", "/dashboard/api-keys/", "new"),
+    View("requests", "/dashboard/requests/", "ada"),
+    View("requests-empty", "/dashboard/requests/", "new"),
+    View("requests-no-match", "/dashboard/requests/?q=req_none", "ada"),
+    View("webhooks", "/dashboard/webhooks/", "ada"),
+    View("webhooks-empty", "/dashboard/webhooks/", "new"),
+    View("webhook", "/dashboard/webhooks/{endpoint}/", "ada"),
+    View("webhook-off", "/dashboard/webhooks/{endpoint_off}/", "ada"),
+    View("webhook-delete", "/dashboard/webhooks/{endpoint}/delete/", "ada"),
     View("billing", "/dashboard/billing/", "ada"),
     View("billing-empty", "/dashboard/billing/", "new"),
+    View("redeem", "/redeem/?code=SPRING24", "ada"),
     View("credit-history", "/dashboard/billing/history/", "ada"),
     View("account", "/account/", "ada"),
     View("account-long-email", "/account/", "long"),
@@ -83,8 +99,13 @@ LISTS = {
     "accounts/user": "people",
     "accounts/apikey": "keys",
     "generator/generation": "images",
+    "generator/report": "reports",
     "billing/creditentry": "entries",
     "billing/creditgrant": "grants",
+    "billing/heldwelcome": "held-back",
+    "billing/codeoffer": "codes",
+    "billing/redemption": "redemptions",
+    "billing/bulk": "acts-on-many",
     "billing/payment": "payments",
     "billing/staffrefund": "refunds",
     "billing/dispute": "disputes",
@@ -98,7 +119,12 @@ LISTS = {
     "generator/imagemodel": "models",
     "generator/route": "routes",
     "generator/price": "image-prices",
+    "generator/pause": "intake",
+    "generator/promptrule": "prompt-rules",
+    "reveweb/alert": "alerts",
     "generator/upstreamtrouble": "upstream-trouble",
+    "generator/webhookendpoint": "webhook-endpoints",
+    "generator/webhookdelivery": "webhook-messages",
     "billing/stripeevent": "events",
     "billing/stripeaccount": "accounts",
     "billing/outgoingmail": "mails",
@@ -126,6 +152,11 @@ ADMIN = [
     View("admin-route", "/admin/generator/route/1/change/", "sam"),
     View("admin-price-add", "/admin/generator/price/add/", "sam"),
     View("admin-margin", "/admin/generator/route/margin/", "sam"),
+    View("admin-books", "/admin/books/", "sam"),
+    View("admin-doctor", "/admin/accounts/user/doctor/", "sam"),
+    View("admin-pause-add", "/admin/generator/pause/add/", "sam"),
+    View("admin-rule-add", "/admin/generator/promptrule/add/", "sam"),
+    View("admin-rules-try", "/admin/generator/promptrule/try/", "sam"),
     View("admin-no-match", "/admin/billing/payment/?q=zeppelin", "sam"),
 ]
 ALL = [*PUBLIC, *DOCS, *PRIVATE, *ADMIN]

@@ -109,8 +109,9 @@ def _take_all(browser: Browser, stack: Stack, furnished: Furnished, views: list[
         context.clear_cookies()
         context.add_cookies([{"name": name, "value": value, "url": stack.url} for name, value in cookies.items()])
         page = context.new_page()
-        page.goto(furnished.path(view.path))
         for theme in ("light", "dark"):
+            page.emulate_media(color_scheme=theme)
+            page.goto(furnished.path(view.path))  # anew: the admin asks for the theme when it loads
             taken.append(_take(page, view, size, theme))
         page.close()
     context.close()
@@ -119,7 +120,6 @@ def _take_all(browser: Browser, stack: Stack, furnished: Furnished, views: list[
 
 def _take(page: Page, view: View, size: str, theme: Any) -> Path:
     target = IMAGES / "pages" / f"{view.name}-{size}-{theme}.png"
-    page.emulate_media(color_scheme=theme)
     page.evaluate(SETTLE)
     # A gallery goes on for ever; everything else is shown whole.
     page.screenshot(path=target, full_page=not view.path.startswith("/gallery/?") and view.path != "/gallery/")

@@ -27,15 +27,21 @@ from accounts.models import User
 from billing import ledger
 from billing.models import (
     AuditRecord,
+    Bulk,
+    BulkLine,
+    Code,
+    CodeOffer,
     CreditEntry,
     CreditGrant,
     Dispute,
+    HeldWelcome,
     Order,
     OutgoingMail,
     Pack,
     Payment,
     Plan,
     Price,
+    Redemption,
     StaffRefund,
     StripeAccount,
     StripeCustomer,
@@ -49,14 +55,21 @@ from generator.models import (
     Attempt,
     Generation,
     ImageModel,
+    Pause,
+    PromptRule,
+    Report,
     Route,
     Upstream,
     UpstreamTrouble,
+    WebhookDelivery,
+    WebhookEndpoint,
     new_file_token,
     new_public_id,
 )
 from generator.upstreams import secret
+from generator.webhooks import endpoints
 from kit.text import folded
+from reveweb.watch.models import Alert, AlertCall
 
 PASSWORD = "correct horse battery"
 SIZES = {
@@ -176,7 +189,46 @@ def gallery(many: int) -> None:
         _copy(pictures, many)
     failed = next(one for one in mine if one.status == Generation.Status.FAILED)
     share = ada.generations.exclude(share_token=None).values_list("share_token", flat=True)[0]
+    endpoint, off = _webhooks(ada, pictures, failed)
     print(f"image={pictures[0].public_id} failed={failed.public_id} share={share}")
+    print(f"endpoint={endpoint} endpoint_off={off}")
+
+
+def _webhooks(ada: Wallet, pictures: list[Generation], failed: Generation) -> tuple[str, str]:
+    """Give Ada an endpoint with messages in every state, and one that was switched off; return their ids."""
+    url = f"https://example.com/hooks/{'a-very-long-path/' * 8}images?for=the+shop"
+    good = endpoints.add(ada, url=url, description="The shop's own server: puts images into the catalogue")
+    off = endpoints.add(ada, url="https://old.example.com/hook", events=["image.failed"])
+    now, states = timezone.now(), WebhookDelivery.State
+    WebhookEndpoint.objects.filter(pk=good.pk).update(last_success_at=now, failing_since=now - timedelta(hours=3))
+    WebhookEndpoint.objects.filter(pk=off.pk).update(state="off", off_because="failing")
+    told = [
+        (states.DELIVERED, 200, "ok", "", 1),
+        (states.FAILED, 500, "Internal error: the queue that takes images is full, try again later", "Given up.", 11),
+        (states.PENDING, None, "", "No answer within 10 seconds.", 3),
+        (states.HELD, None, "", "", 0),
+        (states.DELIVERED, 204, "", "", 2),
+    ]
+    for number, (state, status, answer, error, attempts) in enumerate(told):
+        image = failed if number == 1 else pictures[number]
+        WebhookDelivery.objects.create(
+            wallet=ada,
+            endpoint=good if number < 4 else None,
+            generation=image,
+            event="image.failed" if number == 1 else "image.completed",
+            url=url if number < 4 else "https://example.com/once",
+            host="example.com",
+            lane="stock",
+            state=state,
+            status=status,
+            answer=answer,
+            last_error=error,
+            attempts=attempts,
+            failures=attempts,
+            milliseconds=1234 if status else None,
+            due_at=now + timedelta(days=2),
+        )
+    return good.public_id, off.public_id
 
 
 def back_office(operator: str, customer: str) -> None:
@@ -274,7 +326,59 @@ def back_office(operator: str, customer: str) -> None:
     )
     UpstreamTrouble.objects.create(upstream="images.eu-north-1.an-earlier-upstream.example.com", kind="key_refused")
     _upstreams()
+    _codes(actor, wallet)
+    _acts_on_many(actor, wallet.user)
+    _abuse(wallet)
     print(f"person={wallet.user_id} payment={payment.pk}")
+
+
+def _codes(actor: User, wallet: Wallet) -> None:
+    offer = CodeOffer.objects.create(
+        kind=CodeOffer.Kind.PROMO,
+        name="Thank you for visiting us at the fair in Copenhagen",
+        credits=12_500,
+        created_by=actor,
+        nonce=uuid4(),
+    )
+    code = Code.objects.create(
+        offer=offer, digest="0" * 64, shown="COPENHAGEN-FAIR-AUTUMN-2026", most=100_000, redeemed=1
+    )
+    Redemption.objects.create(offer=offer, code=code, wallet=wallet, mailbox="0" * 64, is_once=True, credits=12_500)
+
+
+def _acts_on_many(actor: User, user: User) -> None:
+    bulk = Bulk.objects.create(
+        act="grant",
+        source="people-of-the-studio-in-copenhagen-who-lost-images-2026-11-17.csv",
+        values={"credits": 20},
+        reason="For the outage on Tuesday",
+        actor=actor,
+        state=Bulk.State.DONE,
+        total=2,
+        counts={"done": 1, "skipped": 1},
+        finished_at=timezone.now(),
+    )
+    for number, state in enumerate((BulkLine.State.DONE, BulkLine.State.SKIPPED), start=1):
+        about = {"target": str(user.pk), "label": user.email, "user": user}
+        BulkLine.objects.create(bulk=bulk, number=number, state=state, **about)
+
+
+def _abuse(wallet: Wallet) -> None:
+    """What was reported and held back, a rule that nobody breaks, and a pause of what nobody is offered."""
+    Report.objects.create(
+        generation=Generation.objects.exclude(share_token=None).earliest("pk"),
+        reason=Report.Reason.RIGHTS,
+        words="The poster in the background is mine: see https://example.com/posters/night-garden for the original.",
+        email=f"the.rights.department@{'mail.' * 4}example.com",
+        reporter="0" * 64,
+    )
+    HeldWelcome.objects.create(wallet=wallet, reason=HeldWelcome.Reason.NETWORK, credits=3)
+    _alarm()
+    PromptRule.objects.create(
+        text="a zeppelin over copenhagen, thezeppelinthatnobodyeverasksfor", message="no zeppelins"
+    )
+    retired = ImageModel.objects.create(slug="retired", name="A model that is retired", is_active=False)
+    Pause.objects.create(model=retired, message="We move it to a larger machine, and are back in an hour or two.")
 
 
 def _upstreams() -> None:
@@ -334,3 +438,17 @@ def _link(source: Generation, token: str) -> None:
     for old, new in names:
         (root / new).parent.mkdir(parents=True, exist_ok=True)
         os.link(root / old, root / new)
+
+
+def _alarm() -> None:
+    """One trouble that is over, with its mail sent and its call given up, and one that lasts."""
+    now = timezone.now()
+    over = Alert.objects.create(
+        name="disk", words="The disk of VAR_DIR is nearly full", cure="Make room, or give it a larger one.",
+        began_at=now - timedelta(hours=3), told_at=now - timedelta(hours=2), ended_at=now - timedelta(hours=1),
+    )  # fmt: skip
+    AlertCall.objects.create(alert=over, kind="began", failed_at=now, last_error="ConnectTimeout")
+    OutgoingMail.objects.create(
+        to="operators@example.com", template="alert_began", reference=f"alert:{over.pk}:began:0", sent_at=now
+    )
+    Alert.objects.create(name="scheduler", words="No scheduler was heard", cure="Start it.", told_at=now)

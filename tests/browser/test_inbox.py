@@ -1,14 +1,27 @@
 """Where addresses have to be confirmed: signing up and choosing a new password, by the mails of the local inbox."""
 
+import json
 import re
+import subprocess
+import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, FrameLocator, Page, expect
 
 from tests.browser.conftest import PASSWORD, Watch
 from tests.installation import Stack
+
+WITHIN_SECONDS = 60
+# Where the quickstart has what is pasted: after the heading of a step.
+SAMPLES = {
+    "Terminal": "[id='2-generate-an-image'] ~ .code-bash",
+    "Generate": "[id='2-generate-an-image'] ~ .samples .sample-bash",
+    "Save": "[id='3-save-it'] ~ .samples .sample-bash",
+}
 
 pytestmark = pytest.mark.stack
 
@@ -58,6 +71,49 @@ def test_a_stranger_signs_up_confirms_and_is_welcomed(page: Page) -> None:
     expect(welcome.locator("body")).to_contain_text("3 free credits are in your account")
     page.get_by_role("link", name="Plain text").click()
     expect(page.locator("pre")).to_contain_text("3 free credits are in your account")
+
+
+def test_from_signing_up_to_an_image_in_ones_own_code_within_a_minute(page: Page, tmp_path: Path) -> None:
+    """A stranger with a browser and a terminal: an account, a key, the quickstart's own words, and a file."""
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    began = time.monotonic()
+    email = sign_up(page)
+    open_mail(page, email, "Confirm your email address").get_by_role("link", name="Confirm my address").click()
+    page.get_by_role("main").get_by_role("button", name=re.compile("confirm", re.IGNORECASE)).click()
+    page.locator("#id_login").fill(email)
+    page.locator("#id_password").fill(PASSWORD)
+    page.get_by_role("main").get_by_role("button", name="Log in", exact=True).click()
+    expect(page.locator("#balance")).to_have_attribute("data-balance", "3")
+    page.goto("/dashboard/api-keys/")
+    page.get_by_label("Name", exact=True).fill("My first key")
+    page.get_by_role("button", name="Create key").click()
+    key = page.locator("#secret").inner_text().strip()
+    page.goto("/docs/quickstart/")
+    commands = [copied(page, name) for name in ("Terminal", "Generate", "Save")]
+    export, generate, save = (command.replace("YOUR_API_KEY", key) for command in commands)
+    answer = in_a_shell(f"{export}\n{generate}", tmp_path)
+    in_a_shell(save.replace("IMAGE_URL", json.loads(answer)["url"]), tmp_path)
+    seconds = time.monotonic() - began
+    with Image.open(tmp_path / "fox.png") as image:
+        assert image.format == "PNG"
+    print(f"\nFrom signing up to an image in one's own code: {seconds:.1f} s")
+    assert seconds < WITHIN_SECONDS
+
+
+def copied(page: Page, section: str) -> str:
+    """Return what the Copy button of a section's first sample for a terminal copies."""
+    sample = page.locator(SAMPLES[section]).first
+    sample.locator("button").first.click()
+    text: str = page.evaluate("navigator.clipboard.readText()")
+    assert text.strip() == sample.locator("code").inner_text().strip()
+    return text
+
+
+def in_a_shell(command: str, folder: Path) -> str:
+    """Run what somebody pastes into a terminal and return what it prints."""
+    return subprocess.run(
+        ["bash", "-c", command], cwd=folder, capture_output=True, text=True, timeout=60, check=True
+    ).stdout
 
 
 def test_somebody_chooses_a_new_password_by_mail(page: Page, strict_site: Stack) -> None:

@@ -28,7 +28,7 @@ from tests.pages.test_frame import assert_well_made
 
 PAGE = "/dashboard/"
 CSV = f"{PAGE}usage.csv"
-QUERIES = 13  # of the whole page, the two of who is logged in included
+QUERIES = 14  # of the whole page, the two of who is logged in included
 
 
 @pytest.fixture
