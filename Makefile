@@ -6,12 +6,13 @@ BIN := .venv/bin
 BIOME := tools/biome/node_modules/.bin/biome
 BIOME_READY := tools/biome/node_modules/.installed
 OPENAPI_READY := tools/openapi/node_modules/.installed
+CLIENTS_READY := $(patsubst tests/conformance/%.txt,tests/conformance/.venvs/%/.installed,$(wildcard tests/conformance/*.txt)) tests/conformance/node_modules/.installed
 
 RUN := requirements.txt requirements-run.txt requirements-sandbox.txt
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help run dev check t test mutants stories test-sandbox format hooks lock font release lighthouse bench bench-quick chaos screenshots clean reset
+.PHONY: help run dev check t test conformance mutants stories test-sandbox format hooks lock clients font release lighthouse bench bench-quick chaos screenshots clean reset
 
 # The sentence after `##` is what `make help` prints, so a target without one stays hidden.
 help: ## List the targets.
@@ -24,7 +25,7 @@ run: .venv/.installed ## Run the whole product on http://localhost:8000 until Ct
 dev: .venv/.installed-dev ## Run it with DEBUG on: code, templates and styles take effect as you save them; logs appear here.
 	@DEBUG=$${DEBUG-1} exec $(BIN)/python manage.py run --reload
 
-test: .venv/.installed-dev $(BIOME_READY) $(OPENAPI_READY) ## Run every check there is, as CI does.
+test: .venv/.installed-dev $(BIOME_READY) $(OPENAPI_READY) $(CLIENTS_READY) ## Run every check there is, as CI does.
 	@exec $(BIN)/python -m tests.run
 
 check: .venv/.installed-dev $(BIOME_READY) ## Check what a change since main touches, before each commit; one room of it: ROOM=billing.
@@ -32,6 +33,9 @@ check: .venv/.installed-dev $(BIOME_READY) ## Check what a change since main tou
 
 t: .venv/.installed-dev ## Run tests at once, with any argument of pytest's: make t T="tests/billing --lf -x"; ON=postgres.
 	@ON=$(ON) exec $(BIN)/python -m tests.one $(T)
+
+conformance: .venv/.installed-dev $(CLIENTS_READY) ## Drive real clients against a running installation, print what each call gives, and keep it for /docs/conformance/.
+	@exec $(BIN)/python -m tests.conformance
 
 mutants: .venv/.installed-dev ## Plant faults one by one and see that the tests notice; FAULTS="the-wallet-is-not-locked" picks some.
 	@exec $(BIN)/python -m tests.mutants $(FAULTS)
@@ -56,6 +60,9 @@ hooks: .venv/.installed-dev $(BIOME_READY) ## Check format and lint at each comm
 lock: .venv/.installed-dev ## Pin what requirements*.in newly ask for; UPGRADE=1 renews all pins, PACKAGE=name one.
 	@$(BIN)/python -m tools.lock $(if $(UPGRADE),--upgrade) $(if $(PACKAGE),--package $(PACKAGE)) $(if $(COOLDOWN),--cooldown "$(COOLDOWN)")
 
+clients: .venv/.installed-dev $(OPENAPI_READY) ## Build the client packages for Python and TypeScript into dist/.
+	@$(BIN)/python -m tools.clients
+
 font: .venv/.installed-dev ## Cut the site's type face out of its package again, after a new pin of it.
 	@$(BIN)/python -m tools.font
 
@@ -79,7 +86,7 @@ screenshots: .venv/.installed-dev ## Capture every page on a desktop and a phone
 	@exec $(BIN)/python -m tests.browser.screenshots $(PAGES)
 
 clean: ## Remove what was installed and cached; your data in var/ stays.
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis tools/biome/node_modules tools/openapi/node_modules benchmarks/lighthouse/node_modules benchmarks/portkey/node_modules benchmarks/litellm/.venv
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis tools/biome/node_modules tools/openapi/node_modules benchmarks/lighthouse/node_modules benchmarks/portkey/node_modules benchmarks/litellm/.venv tests/conformance/.venvs tests/conformance/node_modules
 
 reset: ## Delete the database, images and mails in var/, for a fresh start.
 	rm -rf var
@@ -106,7 +113,13 @@ benchmarks/litellm/.venv/.installed: benchmarks/litellm/requirements.txt | .venv
 	@benchmarks/litellm/.venv/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/litellm/requirements.txt
 	@touch $@
 
-# What comes from npm, for development only: Biome, what reads the API's document, Lighthouse, a gateway to compare with.
+# The clients of the conformance grid, each in an environment of its own: their pins would not go together.
+tests/conformance/.venvs/%/.installed: tests/conformance/%.txt | .venv/.installed-dev
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(@D)
+	@$(BIN)/uv pip install --quiet --python $(@D)/bin/python --require-hashes -r $<
+	@touch $@
+
+# What comes from npm, for development only: Biome, what reads the API's document, Lighthouse, gateways and clients.
 %/node_modules/.installed: %/package-lock.json | .venv/.installed-dev
 	@$(BIN)/python -m tests.machine node npm
 	@cd $* && npm ci --silent

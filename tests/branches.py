@@ -25,8 +25,13 @@ FLOORS = {
 }
 MEASURED = (
     "tests/accounts/test_keys.py",
+    "tests/api/test_billed.py",
+    "tests/api/test_cancel.py",
     "tests/api/test_idempotency.py",
+    "tests/api/test_browser_tokens.py",
     "tests/api/test_key_cap.py",
+    "tests/api/test_key_limits.py",
+    "tests/api/test_several.py",
     "tests/billing/test_ledger.py",
     "tests/billing/test_refund.py",
     "tests/billing/test_relations.py",
@@ -36,6 +41,7 @@ MEASURED = (
     "tests/generator/test_lifecycle.py",
     "tests/generator/test_plan_limits.py",
     "tests/generator/test_prices.py",
+    "tests/generator/test_samples.py",
     "tests/generator/test_sweep.py",
     "tests/generator/test_synchronous.py",
     "tests/generator/test_unstored.py",

@@ -24,7 +24,10 @@ from billing import ledger, patience
 from billing.models import CreditGrant, Wallet
 from billing.outbox import mail
 from generator.ask import admission, prices
+from generator.calls.writing import BUFFER
 from generator.files import standing
+from generator.jobs import places
+from generator.library import withheld
 from generator.models import Generation
 from generator.upstreams import health, routing, trouble
 from kit import storage
@@ -52,11 +55,21 @@ def _no_trouble() -> None:
     """Forget what an earlier test's upstream and Stripe were like."""
     trouble.forget()
     prices.forget()
+    places.forget()
     routing.forget()
     health.forget()
     patience.STRIPE.reset()
     storage.breaker.reset()
     standing.forget()
+    withheld._names, withheld._read_at = frozenset(), float("inf")  # until something is taken down
+
+
+@pytest.fixture(autouse=True)
+def _quiet_log(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Keep calls that are noted in memory: a thread that writes them would do so in the middle of another test."""
+    monkeypatch.setattr(BUFFER, "_start", lambda: None)
+    yield
+    BUFFER.forget()
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ PACKAGES = {
     "psql": "postgresql-client",
     "redis-cli": "redis-tools",
 }
+ARIAL = "fonts-liberation"
 
 
 def missing(programs: list[str]) -> list[str]:
@@ -33,9 +34,19 @@ def provide(programs: list[str]) -> bool:
         _install([PACKAGES[one] for one in wanted])
     if "chromium" in programs and not chromium.is_quick() and _is_known(chromium.SHELL):
         _install([chromium.SHELL], update=False)
+    if "chromium" in programs and not _has_arial() and _is_known(ARIAL):
+        _install([ARIAL], update=False)
     if still := missing(programs):
         print(f"Missing: {', '.join(still)}. Install {'it' if len(still) == 1 else 'them'} and try again.", flush=True)
     return not still
+
+
+def _has_arial() -> bool:
+    """Tell whether there is Arial, or what has its measures: what pages show until their own type face has come."""
+    if not shutil.which("fc-match"):
+        return False
+    found = subprocess.run(["fc-match", "--format=%{family}", "Arial"], capture_output=True, text=True, check=False)
+    return found.stdout.startswith(("Arial", "Arimo", "Liberation Sans"))
 
 
 def _is_known(package: str) -> bool:

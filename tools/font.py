@@ -18,6 +18,8 @@ from fontTools.varLib.instancer import instantiateVariableFont
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "static" / "fonts"
+PRINT_FOLDER = ROOT / "billing" / "statements" / "fonts"
+PRINT_WEIGHTS = (400, 600)
 SOURCE = Path(fontpkg_inter.ROOT) / "files" / "Inter[opsz,wght].ttf"
 LICENCE = Path(fontpkg_inter.ROOT) / "LICENSE"
 # Kerning, marks on letters, forms of one language, figures of one width; ligatures of arrows and the like are not used.
@@ -53,12 +55,34 @@ def cut() -> bytes:
     return file.getvalue()
 
 
+def cut_for_print(weight: int) -> bytes:
+    """Return the face of statements as a TrueType file of one weight: Latin, Greek and Cyrillic letters."""
+    options = Options()
+    options.layout_features = ["kern", "mark", "ccmp"]
+    options.name_IDs = NAMES
+    options.hinting = False
+    options.notdef_outline = True
+    font = TTFont(SOURCE, recalcTimestamp=False)
+    subsetter = Subsetter(options)
+    subsetter.populate(
+        unicodes=characters() | {*chain(range(0x180, 0x250), range(0x370, 0x530), range(0x1E00, 0x1F00))}
+    )
+    subsetter.subset(font)
+    font = instantiateVariableFont(font, {"opsz": 14, "wght": weight})
+    file = io.BytesIO()
+    font.save(file)
+    return file.getvalue()
+
+
 def main() -> int:
-    """Write the face and its licence. Returns the exit status."""
+    """Write the faces and their licence. Returns the exit status."""
     FOLDER.mkdir(exist_ok=True)
     face = FOLDER / "inter.woff2"
     face.write_bytes(cut())
     shutil.copyfile(LICENCE, FOLDER / "inter-LICENSE.txt")
+    PRINT_FOLDER.mkdir(exist_ok=True)
+    for weight in PRINT_WEIGHTS:
+        (PRINT_FOLDER / f"inter-{weight}.ttf").write_bytes(cut_for_print(weight))
     print(f"{face.relative_to(ROOT)}: {face.stat().st_size:,} bytes")
     return 0
 

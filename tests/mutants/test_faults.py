@@ -14,7 +14,7 @@ def fault(**changes: object) -> Fault:
     fits = {
         "name": "nobody-is-public",
         "cost": "No image is fetched.",
-        "path": "kit/http/network.py",
+        "path": "kit/http/addresses.py",
         "old": "return ip.is_global and not ip.is_multicast",
         "new": "return False",
         "tests": ("tests/generator/test_network.py::test_public_addresses_are_public",),

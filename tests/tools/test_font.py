@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from fontTools.ttLib import TTFont
 
 from tests import ROOT
@@ -32,3 +33,8 @@ def test_it_has_every_weight_that_the_styles_ask_for() -> None:
     assert len(asked) > 5
     assert weight.minValue <= min(asked)
     assert max(asked) <= weight.maxValue
+
+
+@pytest.mark.parametrize("weight", font.PRINT_WEIGHTS)
+def test_the_face_of_statements_is_the_one_that_the_pinned_package_gives(weight: int) -> None:
+    assert (font.PRINT_FOLDER / f"inter-{weight}.ttf").read_bytes() == font.cut_for_print(weight)
