@@ -23,6 +23,7 @@ from django.utils import timezone
 from accounts.models import User
 from billing.models import Dispute, HeldWelcome, OutgoingMail, StaffRefund, StripeEvent, Wallet
 from billing.outbox import mail
+from billing.staff import comparing
 from billing.welcome import figures as welcomes
 from generator.files import images
 from generator.models import Generation, UpstreamTrouble, WebhookDelivery
@@ -242,6 +243,14 @@ def _disputes() -> int:
     return Dispute.objects.filter(closed_at=None).exclude(status__startswith="warning_").count()
 
 
+def _ledger() -> Iterator[Sample]:
+    """What the last comparison found: nothing is compared for it."""
+    last = comparing.last()
+    if last is not None and last.ended_at is not None:
+        yield _one("reveweb_ledger_drifts", last.found)
+        yield _one("reveweb_ledger_compared_age_seconds", (timezone.now() - last.ended_at).total_seconds())
+
+
 def _backups() -> Iterator[Sample]:
     made = standing.last()
     if made is not None and made.done_at is not None:
@@ -316,6 +325,7 @@ PARTS: tuple[Part, ...] = (
     _upstreams,
     _money,
     _given_back,
+    _ledger,
     _people,
     _welcomes,
     _outbox,

@@ -10,6 +10,7 @@ import sys
 import threading
 import urllib.error
 import urllib.request
+from collections import Counter
 from collections.abc import Iterator
 from datetime import date, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,6 +24,7 @@ from django.test import Client
 from django.utils import timezone
 
 from billing.models import HeldWelcome, StripeEvent
+from billing.staff import comparing
 from generator.models import Generation
 from kit import metrics as counting
 from kit import pulse
@@ -283,6 +285,16 @@ def test_the_dashboard_asks_for_what_there_is() -> None:
     assert wanted <= known().keys(), wanted - known().keys()
 
 
+def test_the_dashboard_shows_what_every_process_tells_once() -> None:
+    """A gauge of the whole site comes from each process that is asked: unless it is summed up, each draws a line."""
+    board = json.loads((GRAFANA / "reveweb.json").read_text())
+    gauges = {name for name, one in known().items() if one.kind == "gauge"}
+    for panel in board["panels"]:
+        for target in panel["targets"]:
+            bare = re.sub(r"(max|min|sum)(\s+by \([\w, ]+\))?\s*\([^()]*\)", "", target["expr"])
+            assert not asked(bare) & gauges, (panel["title"], target["expr"])
+
+
 def test_the_alerts_ask_for_what_there_is_and_say_what_to_do() -> None:
     text = (PROMETHEUS / "rules.yml").read_text()
     expressions = re.findall(r"expr: (.*)", text)
@@ -290,6 +302,8 @@ def test_the_alerts_ask_for_what_there_is_and_say_what_to_do() -> None:
     assert wanted <= known().keys(), wanted - known().keys()
     assert set(re.findall(r'reveweb_check_up\{check="(.*?)"', text)) <= set(health.CHECKS)
     assert text.count("summary:") == text.count("cure:") == len(expressions) >= 12
+    tried = re.findall(r"alertname: (.*)", (PROMETHEUS / "rules.test.yml").read_text())
+    assert Counter(tried) == dict.fromkeys(re.findall(r"alert: (.*)", text), 2)  # silent, and told
 
 
 def test_the_page_of_all_series_is_the_registry() -> None:
@@ -309,6 +323,7 @@ def test_nothing_is_read_that_is_not_declared_and_all_that_is_declared_is_read(
     on: None, generation: Generation
 ) -> None:
     NightlyBackup.objects.create(night=date(2026, 1, 1), done_at=timezone.now())
+    comparing.run(comparing.begin() or 0)
     cache.set("doctor-last", {"at": timezone.now().isoformat(), "total": 0, "examined": []})
     live = {gauge.name for gauge in counting._gauges}
     declared = {name for name, one in known().items() if one.kind == "gauge"} - live
