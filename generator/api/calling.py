@@ -17,8 +17,14 @@ from generator.api import prefer
 from generator.api.prefer import Preference
 from generator.ask import admission, callers, dry_run, limits
 from generator.ask.admission import Admission, ImageRequest
+from generator.ask.answers import (
+    all_final,
+    describe,
+    describe_all,
+    describe_estimate,
+    failure_code,
+)
 from generator.ask.callers import Caller
-from generator.ask.schemas import all_final, describe, describe_all, describe_estimate, failure_code
 from generator.errors import InvalidIdempotencyKey, LimiterUnavailable, RateLimit
 from generator.models import Generation
 from kit.http.requests import client_ip, site_of

@@ -8,7 +8,8 @@ from ninja import Router
 from generator.api.calling import IDEMPOTENCY_KEY_HEADER, auth
 from generator.api.prefer import PREFER_HEADER
 from generator.ask.admission import ImageRequest
-from generator.ask.schemas import Drawn, EditRequest, GenerateRequest, Pending, RemixRequest
+from generator.ask.answers import Drawn, Pending
+from generator.ask.schemas import EditRequest, GenerateRequest, RemixRequest
 from generator.models import ImageModel
 
 View = TypeVar("View", bound=Callable[..., Any])

@@ -10,7 +10,8 @@ from generator.api.calling import ApiRequest, answer, fulfil, known, reading, wa
 from generator.api.drawing import image_request, makes_images
 from generator.api.prefer import PREFER_HEADER
 from generator.ask import limits, one_statement, prices
-from generator.ask.schemas import GenerateRequest, Image, describe
+from generator.ask.answers import Image, describe
+from generator.ask.schemas import GenerateRequest
 from generator.errors import GenerationNotFound
 from generator.jobs import places
 from generator.models import PUBLIC_ID, Generation

@@ -10,8 +10,8 @@ from generator.api import events, images
 from generator.api.calling import ApiRequest, answer, auth, known, reading
 from generator.api.prefer import PREFER_HEADER
 from generator.ask import limits, prices
+from generator.ask.answers import Image
 from generator.ask.job_schemas import Cancel, DeletedImage, ImageList, ListQuery, describe_cancel
-from generator.ask.schemas import Image
 from generator.errors import GenerationNotFound, NotFinished, NotOffered
 from generator.jobs import cancelling, places
 from generator.library import history, trash

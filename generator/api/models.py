@@ -8,8 +8,8 @@ from ninja import Router
 
 from generator.api.calling import ApiRequest, answer, any_key
 from generator.ask import limits, prices
+from generator.ask.answers import Models
 from generator.ask.prices import Catalogue
-from generator.ask.schemas import Models
 from generator.models import ImageModel
 from kit.threads import in_thread
 

@@ -15,8 +15,9 @@ from generator.api.calling import ApiRequest, answer, auth, fulfil, idempotency_
 from generator.api.drawing import image_request, makes_images
 from generator.api.forms import closing, form, is_form, is_small, let_go_of_body, mask_of
 from generator.ask import inputs, limits, prices
+from generator.ask.answers import DeletedFile, File, describe_file
 from generator.ask.inputs import Brought, Given
-from generator.ask.schemas import DeletedFile, EditRequest, File, RemixRequest, describe_file
+from generator.ask.schemas import EditRequest, RemixRequest
 from generator.calls import words as words_kept
 from generator.errors import BrokenForm, PictureRefused, UploadNotFound
 from generator.files import uploads

@@ -5,10 +5,8 @@ from typing import Annotated, Any, Literal
 from ninja import Field, Schema
 from pydantic import AwareDatetime
 
-from generator.ask.schemas import (
-    CHOICE_MAX_LENGTH,
+from generator.ask.answers import (
     ID,
-    WRITTEN,
     CompletedImage,
     Done,
     FailedImage,
@@ -16,6 +14,7 @@ from generator.ask.schemas import (
     PendingImage,
     describe,
 )
+from generator.ask.schemas import CHOICE_MAX_LENGTH, WRITTEN
 from generator.library.filters import SEARCH_MAX_LENGTH
 from generator.models import Generation
 from kit.text import counted

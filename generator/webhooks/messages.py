@@ -7,7 +7,7 @@ from typing import Any
 
 from django.conf import settings
 
-from generator.ask.schemas import describe
+from generator.ask.answers import describe
 from generator.models import DEFAULT_MODEL, Generation, ImageModel, WebhookDelivery, WebhookEvent
 
 

@@ -24,8 +24,9 @@ from generator.api.forms import mask_of
 from generator.api.models import described
 from generator.ask import admission, inputs, limits, prices
 from generator.ask.admission import Admission, ImageRequest
+from generator.ask.answers import describe
 from generator.ask.inputs import Brought, Given
-from generator.ask.schemas import AspectRatio, EditRequest, GenerateRequest, describe
+from generator.ask.schemas import AspectRatio, EditRequest, GenerateRequest
 from generator.errors import GenerationNotFound, GeneratorError, InvalidIdempotencyKey
 from generator.files import downloads, images
 from generator.models import PUBLIC_ID, REMIX_MOST_INPUTS, Generation, Operation, Upload

@@ -21,7 +21,8 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
-from generator.ask.schemas import EditRequest, FailedCall, FailedImages, RemixRequest
+from generator.ask.answers import FailedCall, FailedImages
+from generator.ask.schemas import EditRequest, RemixRequest
 from generator.errors import IdempotencyConflict
 from generator.models import PROMPT_REFUSED
 from kit.http.requests import site_of

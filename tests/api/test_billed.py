@@ -13,7 +13,7 @@ from django.utils import timezone
 from accounts import keys
 from billing.models import Wallet
 from generator.ask import prices
-from generator.ask.schemas import Failure
+from generator.ask.answers import Failure
 from generator.jobs import cancelling, lifecycle, sweep, wishes
 from generator.jobs.attempts import Ended, State
 from generator.jobs.changes import Unstored
