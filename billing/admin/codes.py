@@ -367,7 +367,11 @@ class CodeOfferAdmin(ReadOnlyAdmin):
             nonce=data["nonce"],
         )
         if not codes:
-            messages.info(request, "These codes were made already, and their file was sent then.")
+            messages.info(
+                request,
+                "These codes were made already; their file goes out once. If it did not reach you, switch them off and "
+                "make new ones.",
+            )
             return redirect("admin:billing_codeoffer_change", offer.pk)
         address = f"{site_of(request)}{reverse('redeem')}?code="
         lines = to_csv([("code", "link", "credits"), *((code, address + code, offer.credits) for code in codes)])

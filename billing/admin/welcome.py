@@ -13,13 +13,14 @@ from unfold.decorators import action, display
 from accounts.many_rows import ManyRows
 from accounts.read_only import ReadOnlyAdmin
 from accounts.viewer import user_of
+from billing.admin import bulk
 from billing.admin.columns import person
 from billing.errors import AccountClosed, GrantedEnough
 from billing.models import HeldWelcome
 from billing.staff import acts, roles, welcoming
 from billing.welcome import figures
 
-AT_ONCE = 200
+AT_ONCE = 20  # more are for a worker
 SPANS = (timedelta(days=1), timedelta(days=30))
 
 
@@ -82,10 +83,13 @@ class HeldWelcomeAdmin(ReadOnlyAdmin):
         return acts.grant_limit(user_of(request)) > 0
 
     @action(description="Give the credits after all", permissions=["give_after_all"])
-    def give_after_all(self, request: HttpRequest, queryset: QuerySet[HeldWelcome]) -> None:
+    def give_after_all(self, request: HttpRequest, queryset: QuerySet[HeldWelcome]) -> HttpResponse | None:
         """Grant what was held back of the chosen people, as far as the viewer may grant."""
+        waiting = queryset.filter(given_at=None).select_related("wallet__user")
+        if bulk.is_for_worker(request, waiting, AT_ONCE):
+            return bulk.begin(request, self, "give_welcome", waiting)
         actor, given = user_of(request), 0
-        for held in queryset.filter(given_at=None).select_related("wallet__user")[:AT_ONCE]:
+        for held in waiting:
             if words := _obstacle(actor, held):
                 messages.warning(request, f"Not given to {held.wallet.user}. {words}")
                 continue
@@ -100,6 +104,7 @@ class HeldWelcomeAdmin(ReadOnlyAdmin):
             messages.success(request, f"{given} {'person has' if given == 1 else 'people have'} their credits now.")
         else:
             messages.info(request, "Nobody of those got credits.")
+        return None
 
 
 def _obstacle(actor: acts.Actor, held: HeldWelcome) -> str:
@@ -112,5 +117,8 @@ def _obstacle(actor: acts.Actor, held: HeldWelcome) -> str:
 def _figures() -> list[tuple[figures.Welcomes, ...]]:
     """Return a line for what was given and one for each reason, each with a cell for every one of `SPANS`."""
     now = timezone.now()
-    columns = [[figures.given(now - span), *figures.held_back(now - span)] for span in SPANS]
+    columns = [
+        [figures.given(now - span), figures.given_after_all(now - span), *figures.held_back(now - span)]
+        for span in SPANS
+    ]
     return list(zip(*columns, strict=True))

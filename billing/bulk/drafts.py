@@ -5,9 +5,7 @@ A draft is confirmed by whoever made it. What is confirmed is exactly what it sh
 
 import hashlib
 import zlib
-from collections.abc import Iterable, Iterator
 from datetime import timedelta
-from itertools import islice
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
@@ -35,22 +33,24 @@ class TooMany(ValueError):
     """More rows than one act may have."""
 
 
-@transaction.atomic
 def of_rows(*, actor: User, kind: Kind, rows: QuerySet[Any], source: str) -> Bulk:
-    """Take down the rows that were found, to be acted on once that is confirmed. Raises PermissionDenied, TooMany."""
+    """Take down the rows that were found, to be acted on once that is confirmed. Raises PermissionDenied, TooMany.
+
+    Some rows at a time, so that nobody else who writes waits for all of them. Until the last one is there it cannot be
+    confirmed; one whose process died before is dropped as any draft is.
+    """
     if not kind.may(actor):
         raise PermissionDenied
-    bulk = Bulk.objects.create(act=kind.name, source=source[:300], actor=actor)
-    found = kinds.targets(kind, rows[: MOST_LINES + 1].iterator(chunk_size=AT_ONCE))
-    total = 0
-    for some in _by(AT_ONCE, found):
-        lines = [_line(bulk, total + at, target) for at, target in enumerate(some, start=1)]
-        BulkLine.objects.bulk_create(lines)
-        total += len(lines)
-    if total > MOST_LINES:
+    if rows.order_by()[: MOST_LINES + 1].count() > MOST_LINES:
         raise TooMany(f"More than {MOST_LINES:,}: narrow the filter.")
-    Bulk.objects.filter(pk=bulk.pk).update(total=total)
-    bulk.total = total
+    found = list(kinds.targets(kind, rows[:MOST_LINES].iterator(chunk_size=AT_ONCE)))
+    unfinished = {"state": State.FAULTY, "last_error": "It was interrupted while its rows were taken down. Begin anew."}
+    bulk = Bulk.objects.create(act=kind.name, source=source[:300], actor=actor, **unfinished)
+    for at in range(0, len(found), AT_ONCE):
+        some = enumerate(found[at : at + AT_ONCE], start=at + 1)
+        BulkLine.objects.bulk_create([_line(bulk, number, target) for number, target in some])
+    Bulk.objects.filter(pk=bulk.pk, state=State.FAULTY).update(state=State.READY, total=len(found), last_error="")
+    bulk.refresh_from_db()
     return bulk
 
 
@@ -115,9 +115,3 @@ def drop_lines(bulk: Bulk) -> None:
 
 def _line(bulk: Bulk, number: int, target: Target) -> BulkLine:
     return BulkLine(bulk=bulk, number=number, target=target.key, label=target.label[:320], user_id=target.user_id)
-
-
-def _by(size: int, rows: Iterable[Target]) -> Iterator[list[Target]]:
-    rows = iter(rows)
-    while some := list(islice(rows, size)):
-        yield some

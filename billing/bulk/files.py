@@ -18,6 +18,7 @@ from billing.bulk import drafts
 from billing.models import Bulk, BulkLine, CreditEntry
 from billing.staff import acts, roles
 
+MORE = "\x00more"  # the cells of a line that has more than the first line has columns
 NEEDED = ("email", "credits", "reason")
 COLUMNS = (*NEEDED, "reference", "expires")
 REFERENCE_MAX_LENGTH = 150
@@ -63,9 +64,13 @@ def _rows(content: bytes) -> Iterator[tuple[int, Row]]:
             raise Unreadable(
                 f"The first line must name the columns {', '.join(NEEDED)}; missing: {', '.join(missing)}."
             )
+        if twice := sorted({column for column in COLUMNS if head.count(column) > 1}):
+            raise Unreadable(f"The first line names a column twice: {', '.join(twice)}.")
         for cells in reader:
             if cells:
-                yield reader.line_num, dict(zip(head, (cell.strip() for cell in cells), strict=False))
+                row = dict(zip(head, (cell.strip() for cell in cells), strict=False))
+                more = ", ".join(cell.strip() for cell in cells[len(head) :] if cell.strip())
+                yield reader.line_num, row | ({MORE: more} if more else {})
     except (UnicodeDecodeError, csv.Error) as error:
         raise Unreadable("This cannot be read as CSV: save it with commas, as UTF-8, one grant a line.") from error
 
@@ -99,6 +104,8 @@ class _Checker:
         credits = self._credits(row.get("credits", ""), faults)
         if not 0 < len(reason) <= acts.REASON_MAX_LENGTH or "\x00" in reason:
             faults.append(f"A reason of 1 to {acts.REASON_MAX_LENGTH} characters is needed.")
+        if MORE in row:
+            faults.append("It has more columns than the first line: put a text with commas between quotation marks.")
         reference = self._reference(row.get("reference", ""), number, faults)
         expires = self._expiry(row.get("expires", ""), faults)
         earlier = applied.get(f"import:{reference}") if reference else None

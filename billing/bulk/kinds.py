@@ -12,8 +12,8 @@ from django.utils import timezone
 from accounts.models import ApiKey, User
 from billing import ledger
 from billing.errors import NothingToDo
-from billing.models import Bulk, BulkLine, OutgoingMail, StripeEvent
-from billing.staff import acts
+from billing.models import Bulk, BulkLine, HeldWelcome, OutgoingMail, StripeEvent
+from billing.staff import acts, welcoming
 
 GRANT = "grant"
 
@@ -150,6 +150,13 @@ def _try_again(bulk: Bulk, line: BulkLine) -> str:
     return "Handled"
 
 
+def _welcome(bulk: Bulk, line: BulkLine) -> str:
+    held = HeldWelcome.objects.select_related("wallet__user").get(pk=int(line.target))
+    if not welcoming.give(actor=bulk.actor, held=held, reason=bulk.reason):
+        raise NothingToDo("Given already.")
+    return f"{held.credits:,} credits"
+
+
 def _mail(mail: OutgoingMail) -> Target:
     to = mail.to or (mail.wallet.user.email if mail.wallet else "")
     return Target(str(mail.pk), f"{mail.template} to {to}", mail.wallet.user_id if mail.wallet else None)
@@ -177,6 +184,17 @@ register(
         do=_suspend,
         note="Their sessions and API keys stop working until they are restored.",
         is_dangerous=True,
+    )
+)
+register(
+    Kind(
+        "give_welcome",
+        "Give the welcome credits after all",
+        "person",
+        may=lambda user: acts.grant_limit(user) > 0,
+        target=lambda held: Target(str(held.pk), held.wallet.user.email, held.wallet.user_id),
+        do=_welcome,
+        note="Each of them gets what was held back; those who have it by now are left alone.",
     )
 )
 register(

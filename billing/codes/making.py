@@ -37,13 +37,14 @@ class Terms:
 def make_promo(*, actor: acts.Actor, typed: str, most: int, terms: Terms, reason: str, nonce: UUID) -> CodeOffer:
     """Make a code of the operator's own choice for `most` uses. Idempotent by its nonce.
 
-    Raises PermissionDenied, ValueError, and CodeRefused where there is such a code already.
+    Raises PermissionDenied, ValueError, and CodeRefused where there is such a code already, or the form was sent before
+    for another one.
     """
     reason = acts.permitted(actor, PERMISSION, None, reason)
     digest = spelling.digest(typed)
     if not digest or not 0 < most <= MOST_USES:
         raise ValueError("A code of letters and digits, and at least one use.")
-    if known := CodeOffer.objects.filter(nonce=nonce).first():
+    if known := _known(nonce, digest):
         return known
     try:
         with transaction.atomic():
@@ -51,7 +52,7 @@ def make_promo(*, actor: acts.Actor, typed: str, most: int, terms: Terms, reason
             Code.objects.create(offer=offer, digest=digest, shown=typed.strip().upper(), most=most)
             _record(actor, reason, offer, uses=most)
     except IntegrityError:
-        if known := CodeOffer.objects.filter(nonce=nonce).first():
+        if known := _known(nonce, digest):
             return known
         raise CodeRefused("There is a code already that is written like this, or looks just like it.") from None
     return offer
@@ -94,6 +95,14 @@ def switch_off(*, actor: acts.Actor, offer: CodeOffer, reason: str, code: Code |
         what = {"offer": offer.pk, "name": offer.name} | ({"code": code.shown} if code else {})
         acts.record(actor, acts.Act.STOP_CODES, reason, before={**what, "off": False}, after={**what, "off": True})
     return switched
+
+
+def _known(nonce: UUID, digest: str) -> CodeOffer | None:
+    """Return what a form made before. Raises CodeRefused where that was another code."""
+    known = CodeOffer.objects.filter(nonce=nonce).first()
+    if known and not known.codes.filter(digest=digest).exists():
+        raise CodeRefused(f"This form was sent before, for {known.name}. Open it anew for another code.")
+    return known
 
 
 def _offer(actor: acts.Actor, kind: CodeOffer.Kind, terms: Terms, nonce: UUID) -> CodeOffer:

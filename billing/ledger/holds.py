@@ -57,9 +57,11 @@ class Holds(Claims):
         return self._find(of=spent) or self._bring_back(spent, held, Kind.RELEASE, cause)
 
     def _require(self, credits: int) -> None:
+        """Raise InsufficientCredits unless balance and grants both have `credits`: they may drift apart."""
         self.expire()
-        if self.balance < credits:
-            raise InsufficientCredits(balance=self.balance, needed=credits)
+        spendable = min(self.balance, sum(grant.remaining for grant in self._filled()))
+        if spendable < credits:
+            raise InsufficientCredits(balance=spendable, needed=credits)
 
     def _held(self, reference: str) -> CreditEntry:
         held = self._find(wallet=self.wallet, reference=reference, kind=Kind.HOLD)

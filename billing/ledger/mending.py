@@ -84,8 +84,14 @@ def mend(figures: Sequence[Figure]) -> None:
 
 
 def mendable(figures: Collection[Figure] | Iterator[Figure]) -> list[Figure]:
-    """Return those of `figures` that can be mended, in their order."""
-    return sorted(figure for figure in figures if figure.can_be_mended)
+    """Return those of `figures` that can be mended, in their order.
+
+    A balance and what is left of the grants stand for the same credits: where one of a wallet's cannot be mended, none
+    is, or people would spend what no grant has.
+    """
+    found = sorted(figures)
+    stuck = {one.wallet for one in found if one.what != Kept.OWED and not one.can_be_mended}
+    return [one for one in found if one.can_be_mended and (one.what == Kept.OWED or one.wallet not in stuck)]
 
 
 def _locked(figures: Sequence[Figure]) -> Iterator[Figure]:

@@ -1,7 +1,5 @@
 """Whose wallet somebody spends from, and how it begins."""
 
-import hashlib
-
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.db import IntegrityError, transaction
@@ -42,7 +40,7 @@ def welcome(wallet: Wallet) -> None:
     """
     if not settings.WELCOME_CREDITS or not emails.is_confirmed(wallet.user):
         return
-    reference = "welcome:" + hashlib.sha256(emails.mailbox(wallet.user.email).encode()).hexdigest()
+    reference = holding.reference(wallet)
     try:
         _welcome(wallet, reference)
     except (IntegrityError, _SomebodyElsesNow):  # which is seen now

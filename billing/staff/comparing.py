@@ -90,13 +90,8 @@ def tidy() -> None:
 
 
 def _wallets() -> list[int]:
-    found: dict[int, None] = {}
-    for figure in ledger.astray():
-        if figure.can_be_mended:
-            found[figure.wallet] = None
-        if len(found) == WALLETS:
-            break
-    return list(found)
+    found = dict.fromkeys(figure.wallet for figure in ledger.mendable(ledger.astray()))
+    return list(found)[:WALLETS]
 
 
 def _said(at: datetime) -> str:

@@ -24,6 +24,13 @@ def given(since: datetime) -> Welcomes:
     return Welcomes("Given", counted["people"], counted["credits"] or 0)
 
 
+def given_after_all(since: datetime) -> Welcomes:
+    """Return what was held back since then and is not any more: staff gave it, or there is another address."""
+    found = HeldWelcome.objects.filter(given_at__isnull=False, held_at__gte=since)
+    counted = found.aggregate(people=Count("pk"), credits=Sum("credits"))
+    return Welcomes("Held back at first, and given after all", counted["people"], counted["credits"] or 0)
+
+
 def held_back(since: datetime) -> list[Welcomes]:
     """Return what was held back since then and still is, by reason, those without anybody included."""
     found = HeldWelcome.objects.filter(given_at=None, held_at__gte=since).order_by()

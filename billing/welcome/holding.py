@@ -1,5 +1,7 @@
 """Why somebody gets no welcome credits, and the row that says so."""
 
+import hashlib
+
 from django.conf import settings
 from django.utils import timezone
 
@@ -8,6 +10,11 @@ from billing.models import HeldWelcome, Wallet
 from billing.welcome import networks
 
 Reason = HeldWelcome.Reason
+
+
+def reference(wallet: Wallet) -> str:
+    """Return what the ledger calls the welcome of `wallet`'s mailbox, however its address is written."""
+    return "welcome:" + hashlib.sha256(emails.mailbox(wallet.user.email).encode()).hexdigest()
 
 
 def reason_not_to(wallet: Wallet, *, mailbox_is_known: bool) -> Reason | None:

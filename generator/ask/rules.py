@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 import re2
-from django.db.models import Count, F, Max
+from django.db.models import F
 from django.utils import timezone
 
 from generator.errors import PromptNotAllowed
@@ -57,9 +57,9 @@ class Rule:
 
 @dataclass(frozen=True)
 class Rules:
-    """All rules that hold, and what tells whether they have changed: how many there are, and the latest change."""
+    """All rules that hold, and what tells whether they have changed: when each was changed last."""
 
-    version: tuple[int, datetime | None] = (0, None)
+    version: tuple[tuple[int, datetime], ...] = ()
     rules: tuple[Rule, ...] = ()
 
     def breaking(self, prompt: str, negative_prompt: str, model: str) -> Iterator[tuple[Rule, str]]:
@@ -82,10 +82,10 @@ NONE = Rules()
 def read(known: Rules = NONE) -> Rules:
     """Return the rules that hold now. One query where they are those that are `known`, else two."""
     held = PromptRule.objects.filter(is_active=True)
-    version = held.aggregate(count=Count("pk"), latest=Max("updated_at"))
-    if (version["count"], version["latest"]) == known.version:
+    version = tuple(held.order_by("pk").values_list("pk", "updated_at"))
+    if version == known.version:
         return known
-    return Rules((version["count"], version["latest"]), tuple(compiled(held.order_by("pk"))))
+    return Rules(version, tuple(compiled(held.order_by("pk"))))
 
 
 def compiled(rows: Iterable[PromptRule]) -> Iterator[Rule]:

@@ -105,7 +105,13 @@ def repair(request: HttpRequest) -> HttpResponse:
     figures = repairs.planned(_wallets(request, last.wallets if last else []))
     wallets = {figure.wallet for figure in figures}
     people = {wallet.pk: wallet for wallet in Wallet.objects.select_related("user").filter(pk__in=wallets)}
-    obstacle = next((words for one in people.values() if (words := roles.out_of_reach(actor, one.user))), "")
+    out_of_reach = {pk: words for pk, one in people.items() if (words := roles.out_of_reach(actor, one.user))}
+    if out_of_reach.keys() < wallets:  # the others can be repaired without them
+        wallets -= out_of_reach.keys()
+        figures = [figure for figure in figures if figure.wallet in wallets]
+        obstacle = ""
+    else:
+        obstacle = next(iter(out_of_reach.values()), "")
     form = ReasonForm(request.POST if request.method == "POST" else None)
     has_moved = False
     if request.method == "POST" and not obstacle and form.is_valid():
@@ -131,6 +137,7 @@ def repair(request: HttpRequest) -> HttpResponse:
         "shown": repairs.digest(figures),
         "form": form,
         "obstacle": obstacle,
+        "left_out": [(people[pk].user, words) for pk, words in out_of_reach.items()] if not obstacle else [],
         "has_moved": has_moved,
         "back": reverse("admin:books"),
     }
@@ -176,7 +183,7 @@ def _shown(line: report.Line, named: list[str], is_month: bool = False) -> dict[
     if line.their_credits:
         charged.append(f"{costs.plain(int(line.their_credits * costs.MICROS))} of their credits")
     left = [(words, line.left[code] < 0) for code, words in zip(line.left, worded(line.left), strict=True)]
-    back = [f"−{words}" for words in worded(line.back)]
+    back = worded({code: -amount for code, amount in line.back.items() if amount})
     day = (f"{line.day:%b %Y}" if is_month else f"{line.day:%-d %b %Y}") if line.day else ""
     day = day.removesuffix(f" {days.today():%Y}")
     url = ""

@@ -8,7 +8,7 @@ from decimal import Decimal
 from itertools import groupby
 
 from django.db import connection
-from django.db.models import F, Q, Sum
+from django.db.models import F, Max, Q, Sum
 from django.db.models.expressions import Combinable
 
 from billing.catalogue import money
@@ -137,9 +137,8 @@ def standing() -> Standing | None:
     """Return what wallets hold, kept and by entries; None while days are still to be counted."""
     if next(days.missing(), None) is not None:
         return None
-    latest = BooksDay.objects.order_by("-day").values_list("day", flat=True).first()
-    since = days.start_of(latest + days.DAY) if latest else datetime(1970, 1, 1, tzinfo=UTC)
-    before = BooksDay.objects.aggregate(change=Sum(_change()), aside=Sum("aside"))
+    before = BooksDay.objects.aggregate(latest=Max("day"), change=Sum(_change()), aside=Sum("aside"))
+    since = days.start_of(before["latest"] + days.DAY) if before["latest"] else datetime(1970, 1, 1, tzinfo=UTC)
     at = CreditEntry._meta.get_field("created_at").get_db_prep_value(since, connection)
     wallets, entries = Wallet._meta.db_table, CreditEntry._meta.db_table
     with connection.cursor() as cursor:  # one statement sees one moment, whoever spends beside it

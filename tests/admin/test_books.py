@@ -2,6 +2,7 @@
 
 import csv
 from datetime import timedelta
+from decimal import Decimal
 
 from django.db import connection
 from django.utils import timezone
@@ -9,6 +10,7 @@ from django.utils import timezone
 from billing import ledger
 from billing.models import AuditRecord, Comparison, Wallet
 from billing.staff import comparing
+from reveweb.admin import books as pages
 from reveweb.books import days, report
 from tests.admin.conftest import Staff
 from tests.billing import books
@@ -96,6 +98,25 @@ def test_a_repair_of_what_has_moved_shows_anew(admin: Staff, wallet: Wallet) -> 
     assert answer.context_data["shown"] != shown
     wallet.refresh_from_db()
     assert wallet.balance == 9
+
+
+def test_who_is_out_of_reach_keeps_nobody_from_being_repaired(admin: Staff, wallet: Wallet) -> None:
+    own = ledger.wallet_of(admin.user.pk)
+    off(own)
+    off(wallet)
+    comparing.run(comparing.begin() or 0)
+    page = admin.text("books_repair")
+    assert "Left out: <a" in page
+    assert "This is your own account" in page
+    assert admin.act("books_repair", shown=admin.get("books_repair").context_data["shown"]).status_code == 302
+    for one, balance in ((wallet, 3), (own, 10)):
+        one.refresh_from_db()
+        assert one.balance == balance
+
+
+def test_what_was_paid_back_is_less_and_what_failed_to_go_is_more(finance: Staff) -> None:
+    line = report.Line(days.today(), back={"USD": Decimal(3), "EUR": Decimal(-5), "JPY": Decimal(0)})
+    assert pages._shown(line, [])["back"] == ["€5.00 EUR", "−$3.00 USD"]
 
 
 def test_nobody_repairs_their_own_account(admin: Staff) -> None:

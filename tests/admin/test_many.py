@@ -201,13 +201,14 @@ def test_errors_are_told_by_line_in_words_and_nothing_is_granted(boss: Staff, al
             "alice@example.com,1,,c-6",
             "alice@example.com,1,Contest,c-1",
             "alice@example.com,11,Contest,used",
+            "alice@example.com,1,Sorry, outage,c-7",
             ",,,",
         )
     )
     bulk = preview(boss, content)
     text = page_of(boss, bulk)
     for words in (
-        "8 of 9 lines cannot be granted",
+        "9 of 10 lines cannot be granted",
         "Nobody is registered as nobody@example.com.",
         "“1.5” is no whole number from 1 to 1,000,000.",
         "“-1” is no whole number",
@@ -215,10 +216,11 @@ def test_errors_are_told_by_line_in_words_and_nothing_is_granted(boss: Staff, al
         "A reason of 1 to 300 characters is needed.",
         "Line 2 has the same reference.",
         "Its reference was used before, for 10 credits to alice@example.com.",
+        "It has more columns than the first line: put a text with commas between quotation marks.",
         "No email address.",
     ):
         assert words in text, words
-    assert [*bulk.lines.filter(state="faulty").values_list("number", flat=True)] == list(range(3, 11))
+    assert [*bulk.lines.filter(state="faulty").values_list("number", flat=True)] == list(range(3, 12))
     go(boss, bulk)
     assert (bulk.state, balance(alice)) == ("faulty", 13)
 
@@ -228,6 +230,7 @@ def test_errors_are_told_by_line_in_words_and_nothing_is_granted(boss: Staff, al
     [
         ("email,credits\nalice@example.com,1\n", "missing: reason"),
         (HEAD, "no lines below its first"),
+        ("email,credits,reason,Reason\nalice@example.com,1,a,b\n", "names a column twice: reason"),
         (b"\xff\xfe\x00\x01", "cannot be read as CSV"),
         (HEAD + 'a,b,c,d,e,f\n"', "cannot be read as CSV"),
     ],
@@ -325,6 +328,13 @@ def test_keys_and_mails_and_events_are_acted_on(
         assert go(boss, bulk, reason=REASON).counts == {"done": 1}, act
     assert ApiKey.objects.get().revoked_at is not None
     assert OutgoingMail.objects.get().failed_at is None
+
+
+def test_everybody_whose_welcome_was_held_back_gets_it(boss: Staff) -> None:
+    wallets = [ledger.wallet_of(User.objects.create_user(f"{name}@mailinator.com").pk) for name in "abc"]
+    bulk = everything(boss, "billing_heldwelcome", "give_after_all")
+    assert go(boss, bulk, reason=REASON).counts == {"done": 3}
+    assert [audit(wallet) for wallet in wallets] == [3, 3, 3]
 
 
 def test_images_and_messages_are_acted_on(boss: Staff, drawn: Generation, message: WebhookDelivery) -> None:

@@ -291,6 +291,65 @@ def test_a_draft_that_is_confirmed_as_it_is_dropped_goes_on(
     assert again(draft).counts == {"done": 1}
 
 
+def test_rows_that_were_not_all_taken_down_cannot_be_confirmed(
+    sam: User, people: list[User], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if the process had died between two of them; nobody who writes beside it waits for all."""
+    monkeypatch.setattr(drafts, "AT_ONCE", 7)
+    make, sizes = BulkLine.objects.bulk_create, list[int]()
+
+    def dies(lines: list[BulkLine]) -> list[BulkLine]:
+        assert not connections["default"].in_atomic_block
+        if len(sizes) == 3:
+            raise SystemExit
+        sizes.append(len(lines))
+        return make(lines)
+
+    rows = User.objects.filter(email__startswith="p").order_by("email")
+    monkeypatch.setattr(BulkLine.objects, "bulk_create", dies)
+    with pytest.raises(SystemExit):
+        drafts.of_rows(actor=sam, kind=kinds.of(GRANT), rows=rows, source="Everybody")
+    left = Bulk.objects.get()
+    assert (sizes, left.lines.count(), left.state) == ([7, 7, 7], 21, "faulty")
+    assert not working.confirm(actor=sam, bulk=left, values={"credits": 5}, reason="A fair")
+    assert working.waiting() == []
+
+
+def test_more_rows_than_one_act_may_have_are_refused_before_one_is_taken_down(
+    sam: User, people: list[User], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drafts, "MOST_LINES", 29)
+    with pytest.raises(drafts.TooMany):
+        drafts.of_rows(actor=sam, kind=kinds.of(GRANT), rows=User.objects.order_by("pk"), source="Everybody")
+    assert not Bulk.objects.exists()
+
+
+NAMES = [
+    ('0, "credits"', 'Given to 0, "credits" by hand'),
+    ('Ann "Boss" Lee', 'Ann "Boss" Lee asked'),
+    ("e a", "We are all right, e a said"),
+    ("Li Na", "Li Na " * 49),
+]
+
+
+@pytest.mark.parametrize(("name", "words"), NAMES)
+def test_a_name_goes_out_of_what_was_written_whatever_it_looks_like(
+    sam: User, people: list[User], name: str, words: str
+) -> None:
+    wallet = ledger.wallet_of(people[0].pk)
+    acts.grant(actor=sam, wallet=wallet, credits=5, reason=words.strip(), reference="staff:1")
+    QuerySet(AuditRecord).filter(wallet=wallet).update(before={"said": [words, 7], "credits": 5})
+    forgetting.forget(wallet, [people[0].email, name])
+    record, entry = AuditRecord.objects.get(wallet=wallet), CreditEntry.objects.get(reference="staff:1")
+    for told in (record.reason, record.before["said"][0], entry.cause):
+        assert f" {name} " not in f" {told} "
+        assert "[deleted]" in told
+    assert (record.before["credits"], record.before["said"][1]) == (5, 7)
+    assert len(record.reason) <= 300
+    if name == "e a":
+        assert record.reason == "We are all right, [deleted] said"
+
+
 def test_a_deleted_accounts_name_leaves_its_lines(bulk: Bulk, people: list[User]) -> None:
     again(bulk)
     wallet = Wallet.objects.get(user=people[0])

@@ -251,6 +251,19 @@ def test_a_form_sent_twice_makes_codes_once_and_shows_them_once(transactional_db
     assert Code.objects.count() == 2
 
 
+def test_a_form_that_made_another_code_makes_none(transactional_db: None) -> None:
+    """As the browser's way back and another code in the same form."""
+    nonce = uuid4()
+
+    def make(typed: str) -> CodeOffer:
+        return making.make_promo(actor=None, typed=typed, most=1, terms=terms(), reason="x", nonce=nonce)
+
+    assert make("SPRING24") == make("spring-24")
+    with pytest.raises(CodeRefused, match="This form was sent before, for Spring"):
+        make("SUMMER24")
+    assert Code.objects.count() == 1
+
+
 def test_one_code_of_a_batch_can_be_switched_off(alice: User) -> None:
     offer, codes = batch()
     assert making.switch_off(actor=None, offer=offer, code=redeeming.find(codes[0]), reason="Leaked")

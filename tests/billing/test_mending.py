@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from billing import ledger
-from billing.errors import BooksMoved
+from billing.errors import BooksMoved, InsufficientCredits
 from billing.ledger import Figure
 from billing.ledger.mending import Kept
 from billing.models import AuditRecord, Comparison, CreditGrant, Refund, Wallet
@@ -98,6 +98,23 @@ def test_where_entries_and_their_lines_disagree_a_repair_would_make_another_drif
     with pytest.raises(ValueError, match="cannot hold"):
         ledger.mend(figures)
     assert Wallet.objects.values_list("balance", "grants__remaining").get(pk=wallet.pk) == kept
+
+
+def test_a_balance_is_not_brought_beyond_grants_that_cannot_follow(wallet: Wallet) -> None:
+    """An entry and its line that somebody wrote by hand, of more than their grant was: one could be mended."""
+    sql("UPDATE billing_creditentry SET amount = 50")
+    sql("UPDATE billing_creditline SET amount = 50")
+    [balance, grant] = sorted(ledger.astray())
+    assert (balance.can_be_mended, grant.can_be_mended) == (True, False)
+    assert repairs.planned(None) == []
+
+
+def test_nobody_spends_what_a_balance_says_and_no_grant_has(wallet: Wallet) -> None:
+    off_balance(wallet)
+    books.hold(wallet, 3, reference="generation:1")
+    with pytest.raises(InsufficientCredits) as refused:
+        books.hold(wallet, 1, reference="generation:2")
+    assert (refused.value.balance, refused.value.needed) == (0, 1)
 
 
 def test_it_is_repaired_while_somebody_spends(wallet: Wallet) -> None:

@@ -188,6 +188,19 @@ def test_staff_give_them_once_with_a_record() -> None:
     assert move_to(wallet, "ann@example.com") == 3  # another address brings no more
 
 
+def test_what_staff_give_is_its_mailboxs_welcome(settings: Any) -> None:
+    settings.WELCOME_PER_NETWORK_PER_DAY = 1
+    somebody("bob@example.com", NETWORK)
+    wallet = somebody("ann@gmail.com", NETWORK)
+    assert welcoming.give(actor=None, held=HeldWelcome.objects.get(wallet=wallet))
+    other = somebody("a.n.n+2@gmail.com", PUBLIC)
+    assert (audit(wallet), audit(other), held(other)) == (3, 0, (Reason.MAILBOX, 3))
+    assert welcoming.give(actor=None, held=HeldWelcome.objects.get(wallet=other))  # they insist
+    assert audit(other) == 3
+    told = figures.given_after_all(timezone.now() - timedelta(days=1))
+    assert (told.people, told.credits) == (2, 6)
+
+
 def test_what_staff_may_not_grant_they_do_not_give(settings: Any) -> None:
     wallet = somebody("ann@mailinator.com")
     with pytest.raises(PermissionDenied):

@@ -2,10 +2,12 @@
 
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from accounts import keys
 from accounts.models import User
@@ -111,9 +113,16 @@ def test_rules_are_compiled_anew_only_when_they_change(django_assert_num_queries
     made.message = "no"
     made.save()
     assert rules.read(known).rules[0].message == "no"
+    known = rules.read()
+    later = rule("knife")  # of a machine whose clock is ahead
+    PromptRule.objects.filter(pk=later.pk).update(updated_at=timezone.now() + timedelta(seconds=5))
+    known = rules.read(known)
+    made.message = "not here"
+    made.save()
+    assert rules.read(known).rules[0].message == "not here"
     made.is_active = False
     made.save()
-    assert rules.read(known).rules == ()
+    assert [one.pk for one in rules.read(known).rules] == [later.pk]
 
 
 @pytest.mark.parametrize(
