@@ -164,8 +164,16 @@ def _rest() -> str | None:
     return _silent("rest", WORKER_SECONDS, "no worker for mails and the rest (`work --rest`)")
 
 
+def _redis() -> str | None:
+    pulse.heard()
+    return None
+
+
 def _silent(name: str, limit: float, who: str) -> str | None:
-    ago = pulse.heard().get(name)
+    try:
+        ago = pulse.heard().get(name)
+    except redis.RedisError:
+        return None  # nobody can tell: `redis` says why
     if ago is None:
         return f"{who} was ever heard"
     return f"{who} was heard for {ago:.0f} seconds" if ago > limit else None
@@ -175,7 +183,7 @@ def _stalled() -> str | None:
     try:
         heard = pulse.heard()
     except redis.RedisError:
-        return None  # nobody can tell; others say why
+        return None
     standing = due(heard)
     return f"an image has been due for {standing.late:.0f} seconds" if standing.is_stalled else None
 
@@ -183,7 +191,10 @@ def _stalled() -> str | None:
 def _upstream() -> str | None:
     if trouble := UpstreamTrouble.objects.first():
         return f"{trouble.upstream} refuses this site: {trouble.get_kind_display()}"
-    heard = pulse.heard()
+    try:
+        heard = pulse.heard()
+    except redis.RedisError:
+        return None
     failed, answered = heard.get("upstream-away", float("inf")), heard.get("upstream", float("inf"))
     is_away = failed < UPSTREAM_SECONDS and answered > failed + PULSE_STEP
     return f"it could not be reached {failed:.0f} seconds ago, and did not answer since" if is_away else None
@@ -209,6 +220,7 @@ def _webhooks() -> str | None:
 CHECKS: dict[str, Check] = {
     "database": Check(_database, Concerns.PROCESS),
     "broker": Check(_broker, Concerns.SITE),
+    "redis": Check(_redis, Concerns.SITE),
     "worker": Check(_worker, Concerns.SITE),
     "scheduler": Check(_scheduler, Concerns.SITE),
     "stalled": Check(_stalled, Concerns.SITE),

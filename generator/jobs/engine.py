@@ -14,13 +14,11 @@ import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
-from datetime import datetime, timedelta
 from typing import Any
 
 import redis
 from django.conf import settings
 from django.db import DatabaseError
-from django.utils import timezone
 
 from generator import live
 from generator.files import standing, unstored
@@ -51,7 +49,6 @@ PULSE_SECONDS = 1.0
 CATCH_UP_SECONDS = 0.3
 CANCEL_AGAIN_SECONDS = 0.2  # while somebody has in hand what is to be cancelled
 ASK_SECONDS = 20.0
-TOLD_AFTER = timedelta(minutes=1)  # that storage is in trouble: what comes and goes needs no mail
 HANDING_OVER_SECONDS = 5.0  # to end what is in hand when the process does, before another worker goes on with it
 LETTING_GO_SECONDS = 3.0  # of WORKER_DRAIN_SECONDS, for writing down what is let go
 
@@ -280,7 +277,6 @@ class Engine:
 
     async def _watch_storage(self) -> None:
         """Find out whether images can be kept, before they are drawn, and have those stored that wait for it."""
-        wrong_since: datetime | None = None
         was_wrong = True  # whoever starts may have images of an earlier process
         while True:
             with contextlib.suppress(Exception):  # the database is away
@@ -295,10 +291,6 @@ class Engine:
                     if await in_thread(lifecycle.store_now):
                         self.looks.ring()
             was_wrong = bool(wrong)
-            wrong_since = (wrong_since or timezone.now()) if wrong else None
-            if wrong and wrong_since and timezone.now() - wrong_since > TOLD_AFTER:
-                with contextlib.suppress(DatabaseError):
-                    await in_thread(functools.partial(sweep.tell_of_storage, wrong, since=wrong_since))
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(standing.PAUSE_SECONDS):
                     await asyncio.sleep(standing.TROUBLED_PAUSE_SECONDS)

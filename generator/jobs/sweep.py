@@ -1,7 +1,7 @@
 """What nobody else would ever end, or remove: found by the rows alone, and safe beside any worker."""
 
 import logging
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from django.utils import timezone
 
@@ -10,7 +10,6 @@ from generator.jobs import lifecycle
 from generator.jobs.attempts import Ended, State
 from generator.jobs.lifecycle import UNAVAILABLE
 from generator.models import Generation
-from generator.upstreams import trouble
 from kit import storage
 from kit.text import counted
 from kit.threads import let_go
@@ -43,12 +42,6 @@ def fail_stuck() -> float:
     if len(late) == MOST_AT_ONCE:
         return 0.0
     return min(EVERY_SECONDS, lifecycle.until_deadline() or EVERY_SECONDS)
-
-
-def tell_of_storage(words: str, *, since: datetime) -> None:
-    """Tell the operators what is wrong with the image storage, at most once a day."""
-    at = f"{since:%d %B %Y, %H:%M} UTC"
-    trouble.tell_operators("storage_trouble", f"storage_trouble:{timezone.now():%Y-%m-%d}", words=words, since=at)
 
 
 def delete_files_of_failures() -> int:

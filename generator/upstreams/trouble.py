@@ -170,18 +170,24 @@ def _tell(template: str, trouble: UpstreamTrouble, *, round_of: float, nth: int 
 def tell_operators(template: str, reference: str, **context: str | int) -> bool:
     """Queue a mail to each operator, once for each `reference`; False when all of them had it."""
     told = False
-    for email, user in _operators():
-        own = f"{reference}:{user.pk if user else 0}"
+    for number, email, user in _operators():
+        own = f"{reference}:{number}"
         if not OutgoingMail.objects.filter(reference=own).exists():
             mail.queue_to(email, template, user=user, reference=own, **context)
             told = True
     return told
 
 
-def _operators() -> Iterator[tuple[str, User | None]]:
-    """Yield whom to tell: the superusers whose address is theirs for certain; without any, SUPPORT_EMAIL."""
+def _operators() -> Iterator[tuple[int, str, User | None]]:
+    """Yield whom to tell, each with a number of their own: ALERT_EMAILS.
+
+    Without any the superusers whose address is theirs for certain; without those SUPPORT_EMAIL.
+    """
+    if settings.ALERT_EMAILS:
+        yield from ((number, address, None) for number, address in enumerate(settings.ALERT_EMAILS))
+        return
     users = User.objects.filter(is_superuser=True, is_active=True, deleted_at=None).order_by("pk")
     found = [user for user in users if emails.is_confirmed(user)]
-    yield from ((user.email, user) for user in found)
+    yield from ((user.pk, user.email, user) for user in found)
     if not found and settings.SUPPORT_EMAIL:
-        yield settings.SUPPORT_EMAIL, None
+        yield 0, settings.SUPPORT_EMAIL, None

@@ -52,7 +52,7 @@ class AlertAdmin(ReadOnlyAdmin):
     list_display = ["began_at", "words", "state", "told_at", "mails", "webhook", "ended_at"]
     list_filter = [State, ("name", RecentValues), "began_at"]
     ordering = ["-began_at", "-id"]
-    fields = ["words", "cure", "named", "state", "began_at", "told_at", "mails", "webhook", "gone_at", "ended_at"]
+    fields = ["words", "cure", "named", "state", "began_at", "told_at", "mails", "webhook", "seen_at", "ended_at"]
     readonly_fields = ["named", "state", "mails", "webhook"]
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:

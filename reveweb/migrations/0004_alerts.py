@@ -21,7 +21,7 @@ class Migration(migrations.Migration):
                 ('cure', models.CharField(blank=True, max_length=500)),
                 ('began_at', models.DateTimeField(default=django.utils.timezone.now)),
                 ('told_at', models.DateTimeField(blank=True, help_text='When it had lasted long enough to be told.', null=True)),
-                ('gone_at', models.DateTimeField(blank=True, help_text='Since when it is not there any more.', null=True)),
+                ('seen_at', models.DateTimeField(default=django.utils.timezone.now, help_text='When some worker saw it last.')),
                 ('ended_at', models.DateTimeField(blank=True, help_text='When that had lasted long enough.', null=True)),
             ],
             options={

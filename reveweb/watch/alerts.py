@@ -1,11 +1,12 @@
 """Whoever runs this site is told of what alarms, once when it begins and once when it is over: by mail, by webhook.
 
 Every worker looks every few seconds (`watchman`), so that it needs no scheduler to hear that the scheduler is silent.
+What one machine alone sees, as its disk, is there for as long as some worker sees it.
 The row of a trouble decides who tells: each step is an UPDATE whose row count is one for one worker alone, and what is
 to be sent is written down in that transaction, a mail in the outbox and a call in `AlertCall`.
 
-    (wrong) ──begin──▶ row ──LASTS──▶ told ──(right again, QUIET)──▶ over, told
-                        └──(right again before it was told)──▶ no row
+    (seen) ──begin──▶ row ──LASTS──▶ told ──(seen by nobody for QUIET)──▶ over, told
+                       └──(seen by nobody for UNSEEN before it was told)──▶ no row
 """
 
 import logging
@@ -18,7 +19,6 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from billing.outbox import mail
 from generator.upstreams import trouble as operators
 from kit import due
 from kit.threads import let_go
@@ -29,6 +29,7 @@ from reveweb.watch.troubles import Severity, Trouble
 log = logging.getLogger(__name__)
 
 LASTS = timedelta(seconds=60)  # a process that is restarted, or a mail server that hiccups, is nobody's alarm
+UNSEEN = timedelta(seconds=40)  # more than two looks of a worker
 QUIET = timedelta(seconds=60)
 KEPT = timedelta(days=90)
 CALL_SECONDS = 5.0
@@ -36,7 +37,7 @@ LEASE = timedelta(seconds=30)
 PATIENCE = timedelta(hours=24)
 LONGEST_PAUSE = timedelta(minutes=10)
 # What operators are mailed of already, by whoever finds it: the webhook alone is left to be told.
-MAILED = ("upstream:", "storage")
+MAILED = ("upstream:",)
 UNSENT: dict[str, Any] = {"sent_at": None, "failed_at": None}
 
 
@@ -111,9 +112,8 @@ def _begin(trouble: Trouble) -> None:
 
 
 def _goes_on(alert: Alert, trouble: Trouble) -> None:
-    if alert.gone_at is not None:
-        Alert.objects.filter(pk=alert.pk, ended_at=None).update(gone_at=None)
     now = timezone.now()
+    Alert.objects.filter(pk=alert.pk, ended_at=None).update(seen_at=now)
     if alert.told_at is not None or now - alert.began_at < LASTS:
         return
     with transaction.atomic():
@@ -127,16 +127,14 @@ def _goes_on(alert: Alert, trouble: Trouble) -> None:
 def _is_gone(alert: Alert) -> None:
     now = timezone.now()
     if alert.told_at is None:
-        Alert.objects.filter(pk=alert.pk, told_at=None).delete()
-    elif alert.gone_at is None:
-        Alert.objects.filter(pk=alert.pk, gone_at=None).update(gone_at=now)
-    elif now - alert.gone_at >= QUIET:
+        Alert.objects.filter(pk=alert.pk, told_at=None, seen_at__lte=now - UNSEEN).delete()
+    elif now - alert.seen_at >= QUIET:
         with transaction.atomic():
-            over = Alert.objects.filter(pk=alert.pk, ended_at=None, gone_at=alert.gone_at)
-            if over.update(ended_at=now):
+            if Alert.objects.filter(pk=alert.pk, ended_at=None, seen_at=alert.seen_at).update(ended_at=now):
                 alert.refresh_from_db()
                 log.warning("Alert is over: %s", alert.words)
                 _tell(alert, AlertCall.Kind.ENDED)
+        tidy()
 
 
 def _tell(alert: Alert, kind: str) -> None:
@@ -152,11 +150,7 @@ def _tell(alert: Alert, kind: str) -> None:
         "since": f"{alert.began_at:%d %B %Y, %H:%M} UTC",
         "until": f"{alert.ended_at:%d %B %Y, %H:%M} UTC" if alert.ended_at else "",
     }
-    if settings.ALERT_EMAILS:
-        for number, address in enumerate(settings.ALERT_EMAILS):
-            mail.queue_to(address, template, reference=f"{reference}:{number}", **context)
-    else:
-        operators.tell_operators(template, reference, **context)
+    operators.tell_operators(template, reference, **context)
 
 
 def _put_off(call: AlertCall, error: Exception) -> None:

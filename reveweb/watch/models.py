@@ -13,7 +13,7 @@ class Alert(models.Model):
     cure = models.CharField(max_length=500, blank=True)
     began_at = models.DateTimeField(default=timezone.now)
     told_at = models.DateTimeField(null=True, blank=True, help_text="When it had lasted long enough to be told.")
-    gone_at = models.DateTimeField(null=True, blank=True, help_text="Since when it is not there any more.")
+    seen_at = models.DateTimeField(default=timezone.now, help_text="When some worker saw it last.")
     ended_at = models.DateTimeField(null=True, blank=True, help_text="When that had lasted long enough.")
 
     class Meta:

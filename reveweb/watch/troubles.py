@@ -5,6 +5,7 @@ A table of sources, each a few queries by an index or none. The first page of th
 """
 
 import logging
+import platform
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -86,6 +87,7 @@ def current() -> list[Trouble]:
 _CHECKS: dict[str, tuple[str, Severity, str]] = {
     "database": ("The database does not answer", Severity.ALARM, "See that it runs and DATABASE_URL leads there."),
     "broker": ("The broker does not answer", Severity.ALARM, "See that Redis, Valkey or RabbitMQ runs."),
+    "redis": ("Redis does not answer", Severity.ALARM, "See that it runs and REDIS_URL leads there."),
     "worker": ("Nobody draws", Severity.ALARM, "Start `manage.py work`; its log says why it ended."),
     "scheduler": ("No scheduler", Severity.ALARM, "Start `manage.py schedule`."),
     "stalled": ("Images are due and nothing gets done", Severity.ALARM, "Restart `manage.py work`; look at its log."),
@@ -108,6 +110,8 @@ def processes() -> Iterator[Trouble]:
             continue
         if name == "upstream" and upstream_trouble.all_current():
             continue  # they are told by name
+        if name == "broker" and found["redis"].words and settings.CELERY_BROKER_URL == settings.REDIS_URL:
+            continue  # one server, one trouble
         words, _, more = finding.words.partition(". ")
         yield Trouble(name, severity, f"{title}: {words}", cure or more or words, "accounts.view_user")
 
@@ -212,7 +216,8 @@ def files() -> Iterator[Trouble]:
         yield Trouble(
             "disk",
             Severity.ALARM,
-            f"The disk of VAR_DIR is nearly full: {disk.free / 1024**3:.1f} GiB of {disk.total / 1024**3:.0f} are free",
+            f"The disk of VAR_DIR at {platform.node()} is nearly full: "
+            f"{disk.free / 1024**3:.1f} GiB of {disk.total / 1024**3:.0f} are free",
             "Make room, or give it a larger one.",
             "generator.view_upstreamtrouble",
         )

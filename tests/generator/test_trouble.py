@@ -182,6 +182,12 @@ def test_only_superusers_of_a_confirmed_address_are_operators(
     assert [message.to for message in mailoutbox] == [["sam@example.com"]]
 
 
+def test_whom_alerts_are_for_hears_of_upstreams_too(sam: User, mailoutbox: list[Any], settings: Any) -> None:
+    settings.ALERT_EMAILS = ["oncall@example.com", "boss@example.com"]
+    note(KEY)
+    assert [message.to for message in mailoutbox] == [["oncall@example.com"], ["boss@example.com"]]
+
+
 def test_without_one_the_support_address_is_told(mailoutbox: list[Any], settings: Any) -> None:
     note(KEY)
     assert mailoutbox == []

@@ -13,10 +13,9 @@ from django.core.cache import cache
 from django.utils import timezone
 
 from billing import ledger
-from billing.models import CreditEntry, OutgoingMail, Wallet
-from billing.outbox import rendering
+from billing.models import CreditEntry, Wallet
 from generator.files import images, marks, standing, unstored
-from generator.jobs import engine, lifecycle, sweep, worker
+from generator.jobs import lifecycle, sweep, worker
 from generator.models import Generation
 from generator.upstreams import errors
 from generator.upstreams.dialect import Job
@@ -362,22 +361,6 @@ def test_a_look_finds_each_trouble_and_tells_other_processes(
     assert standing.examine() is None
     assert images.storage_trouble() is None
     assert bucket.objects == {}  # no mark is left
-
-
-def test_the_operators_hear_of_a_storage_in_trouble_once(
-    wallet: Wallet, upstream: Upstream, bucket: Bucket, monkeypatch: pytest.MonkeyPatch, settings: Any
-) -> None:
-    settings.SUPPORT_EMAIL = "operator@example.com"
-    monkeypatch.setattr(standing, "TROUBLED_PAUSE_SECONDS", 0.05)
-    monkeypatch.setattr(engine, "TOLD_AFTER", timedelta(0))
-    told = OutgoingMail.objects.filter(template="storage_trouble")
-    with drawing_with(upstream):
-        wait_until(told.exists)
-        asked = len(bucket.asked)
-        wait_until(lambda: len(bucket.asked) > asked + 3)
-    assert (told.count(), told.get().to) == (1, "operator@example.com")
-    message = rendering.compose(told.get())
-    assert all("S3_BUCKET, S3_REGION" in str(words) for words in (message.body, message.alternatives[0][0]))
 
 
 def test_what_another_worker_still_sees_stays_told(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ import pytest
 from django.conf import settings
 from django.test import AsyncClient, Client
 from django.utils import timezone
+from redis import ConnectionError as RedisAway
 from redis import Redis
 
 from billing.models import OutgoingMail
@@ -22,6 +23,7 @@ from generator.models import Generation, UpstreamTrouble
 from generator.upstreams import errors
 from kit import pulse
 from reveweb import health
+from reveweb.watch import troubles
 
 pytestmark = pytest.mark.django_db(transaction=True)
 MOMENT = health.WAIT_SECONDS
@@ -94,6 +96,16 @@ def test_a_broker_that_is_away_is_named(client: Client, monkeypatch: pytest.Monk
 
     put(monkeypatch, "broker", away)
     assert missing(client) == ["broker"]
+
+
+def test_without_redis_nobody_is_said_to_be_dead(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away() -> Any:
+        raise RedisAway
+
+    monkeypatch.setattr(health.pulse, "heard", away)
+    put(monkeypatch, "broker", away)
+    assert missing(client) == ["broker", "redis"]
+    assert [trouble.name for trouble in troubles.processes()] == ["redis"]  # one server
 
 
 def put(monkeypatch: pytest.MonkeyPatch, name: str, look: Any) -> None:

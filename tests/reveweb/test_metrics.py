@@ -159,7 +159,7 @@ def test_without_redis_it_still_says_what_is_away_and_what_waits(
     health.forget()
     for line in (
         'reveweb_check_up{check="broker"} 0.0',
-        'reveweb_check_up{check="worker"} 0.0',
+        'reveweb_check_up{check="redis"} 0.0',
         'reveweb_images_unfinished{state="queued"} 1.0',
         "reveweb_alerts_firing 0.0",
         "reveweb_scrape_errors 2.0",

@@ -35,8 +35,7 @@ def later(seconds: float) -> None:
     """Let time pass: what began, and what is gone, did so earlier."""
     for alert in Alert.objects.filter(ended_at=None):
         alert.began_at -= timedelta(seconds=seconds)
-        if alert.gone_at:
-            alert.gone_at -= timedelta(seconds=seconds)
+        alert.seen_at -= timedelta(seconds=seconds)
         alert.save()
 
 
@@ -73,8 +72,33 @@ def test_it_is_told_once_when_it_lasts_and_once_when_it_is_over() -> None:
 @pytest.mark.django_db
 def test_what_is_over_before_it_was_told_is_nobodys_news() -> None:
     alerts.look([DISK])
+    later(41)
     alerts.look([])
     assert not Alert.objects.exists()
+
+
+@pytest.mark.django_db
+def test_what_one_of_several_machines_sees_is_told_once_and_ends_with_it() -> None:
+    """Workers look in turn, and the disk of one of them is full."""
+    for _ in range(8):
+        alerts.look([DISK])
+        alerts.look([])
+        later(15)
+    assert (mails(), calls()) == (["alert_began"], ["began"])
+    for _ in range(8):
+        alerts.look([])
+        later(15)
+    assert (mails(), calls(), Alert.objects.count()) == (["alert_began", "alert_ended"], ["began", "ended"], 1)
+
+
+@pytest.mark.django_db
+def test_what_ended_long_ago_is_dropped_as_something_ends() -> None:
+    long_ago = timezone.now() - alerts.KEPT - timedelta(days=1)
+    Alert.objects.create(name="queue", words="Images wait", began_at=long_ago, told_at=long_ago, ended_at=long_ago)
+    for found in ([DISK], [DISK], [], []):
+        alerts.look(found)
+        later(61)
+    assert [alert.name for alert in Alert.objects.all()] == ["disk"]
 
 
 @pytest.mark.django_db
