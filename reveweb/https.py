@@ -13,14 +13,14 @@ from reveweb.answers import ANSWERS, NeedsHttps
 from reveweb.lanes import Lane, lane_of
 from reveweb.voices import error_response
 
-HEALTH = ("/healthz", "/readyz")  # what balancers ask over plain HTTP
+PLAIN = ("/healthz", "/readyz", "/metrics")  # what balancers and Prometheus ask this process itself over plain HTTP
 
 Answering = Callable[[HttpRequest], Awaitable[HttpResponseBase]]
 
 
 def is_needed(request: HttpRequest) -> bool:
     """Tell whether `request` came in the clear and may not."""
-    return bool(settings.SECURE_SSL_REDIRECT) and not request.is_secure() and request.path_info not in HEALTH
+    return bool(settings.SECURE_SSL_REDIRECT) and not request.is_secure() and request.path_info not in PLAIN
 
 
 def bind(request: HttpRequest, response: HttpResponseBase) -> None:

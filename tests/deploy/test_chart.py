@@ -145,14 +145,15 @@ def test_each_process_is_nobody_and_bounded(name: str) -> None:
     assert container["resources"]["requests"]
 
 
-@pytest.mark.parametrize("seconds", [3, 60])
+@pytest.mark.parametrize("seconds", [3, 200])
 def test_whoever_ends_has_the_time(seconds: int, settings: Any) -> None:
     web = the("Deployment", "site-web", f"drainSeconds={seconds}")["template"]["spec"]
     settings.DRAIN_SECONDS = float(variables(web["containers"][0])["DRAIN_SECONDS"])
     assert web["terminationGracePeriodSeconds"] >= drain.seconds() + 1
     for kind, name in (("StatefulSet", "site-worker"), ("Deployment", "site-rest")):
-        pod = the(kind, name)["template"]["spec"]
-        assert pod["terminationGracePeriodSeconds"] > settings.WORKER_DRAIN_SECONDS
+        pod = the(kind, name, f"workerDrainSeconds={seconds}")["template"]["spec"]
+        assert float(variables(pod["containers"][0])["WORKER_DRAIN_SECONDS"]) == seconds
+        assert pod["terminationGracePeriodSeconds"] > seconds
     ready = web["containers"][0]["readinessProbe"]
     assert ready["periodSeconds"] < drain.ASKED_LATELY_SECONDS
     assert the("Deployment")["strategy"]["rollingUpdate"]["maxUnavailable"] == 0

@@ -100,6 +100,7 @@ def test_whoever_comes_over_https_is_to_come_back_so(settings: Any, path: str) -
 @pytest.mark.usefixtures("on_https")
 def test_a_balancer_asks_in_the_clear() -> None:
     assert ask("GET", "/healthz", proto=None, host="10.0.0.7").status_code == 200
+    assert ask("GET", "/metrics", proto=None, host="127.0.0.1").status_code in (200, 403, 404)  # and nobody is sent on
 
 
 def test_without_the_setting_the_api_answers_in_the_clear() -> None:

@@ -91,6 +91,8 @@ LATER = (
     "enable --now reveweb-web@8001",
     "for port in",
     "reveweb-before.tar",
+    "SECRET_KEY_FALLBACKS=$new",
+    "SECRET_KEY_FALLBACKS=$old",
     "--reseal",
     "whsec_the-new-one",
     "ALTER ROLE",
@@ -499,7 +501,11 @@ def test_a_new_version_takes_the_place_of_the_old_one(site: Site, ada: httpx.Cli
 
 def test_secrets_are_rotated_and_nobody_is_logged_out(site: Site, ada: httpx.Client) -> None:
     before = (site.home / ".env").read_text()
-    for known_by in ("--reseal", "whsec_the-new-one", "ALTER ROLE", "ACL SETUSER"):
+    for known_by in ("SECRET_KEY_FALLBACKS=$new", "SECRET_KEY_FALLBACKS=$old", "whsec_the-new-one"):
+        site.do(known_by)
+        site.do("for port in")
+        assert is_logged_in(ada)
+    for known_by in ("--reseal", "ALTER ROLE", "ACL SETUSER"):
         site.do(known_by)
         site.wait_until_ready()
         assert is_logged_in(ada)

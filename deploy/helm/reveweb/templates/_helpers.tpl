@@ -12,6 +12,7 @@ envFrom:
 env:
   - { name: PUBLIC_URL, value: {{ .Values.publicUrl | quote }} }
   - { name: DRAIN_SECONDS, value: {{ .Values.drainSeconds | quote }} }
+  - { name: WORKER_DRAIN_SECONDS, value: {{ .Values.workerDrainSeconds | quote }} }
   - { name: SYNC_WAIT_SECONDS, value: {{ .Values.syncWaitSeconds | quote }} }
   {{- range $name, $value := .Values.env }}
   {{- if ne (toString $value) "" }}
