@@ -19,6 +19,7 @@ from generator.files import standing
 from generator.jobs import lifecycle
 from generator.models import Generation
 from kit import pulse
+from reveweb.templatetags.page import commands
 from reveweb.watch import figures
 from tests.admin.conftest import Staff
 
@@ -129,3 +130,7 @@ def test_migrating_brings_the_roles_back_in_line() -> None:
 def test_support_can_neither_take_nor_give_roles() -> None:
     assert not roles.ROLES["support"] & {"billing.take_credits", "billing.grant_any", "billing.assign_role"}
     assert not roles.ROLES["finance"] & {"billing.assign_role", "billing.suspend_user", "generator.view_generation"}
+
+
+def test_a_command_is_shown_as_one_and_nothing_else_is_let_through() -> None:
+    assert commands("Run `x <y>` & <b>") == 'Run <code class="rw-code">x &lt;y&gt;</code> &amp; &lt;b&gt;'
