@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +119,8 @@ def test_an_error_that_nobody_reads_is_as_quiet(installation: dict[str, str]) ->
 
 def test_ctrl_c_ends_a_command_without_a_traceback(installation: dict[str, str]) -> None:
     words = "import time; print('begun', flush=True); time.sleep(60)"
-    process = start("shell", "-v", "0", "-c", words, env=installation, stdout=subprocess.PIPE)
+    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # which a shell's background job is deaf to
+    process = start("shell", "-v", "0", "-c", words, env=installation, stdout=subprocess.PIPE, preexec_fn=heard)
     assert process.stdout is not None
     assert process.stdout.readline() == "begun\n"
     process.send_signal(signal.SIGINT)
