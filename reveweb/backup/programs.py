@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+from typing import Any
 
 from django.db import connection
 from psycopg import pq
@@ -33,15 +34,12 @@ def major_of(said: str) -> int | None:
     return int(match[1]) if match else None
 
 
-def run(command: list[str], *, server: dict[str, str] | None = None, names_database: bool = False) -> None:
-    """Run one that connects as the site does.
+def run(command: list[str], *, server: dict[str, str] | None = None) -> None:
+    """Run one that connects as the site does; `server` overrides where several are named.
 
-    `server` overrides where several are named. With `names_database` the name is on the command line too: pg_restore
-    writes a script instead where there is none. Raises Unable with the first line of what it complained of.
+    Raises Unable with the first line of what it complained of.
     """
     environment, named = as_libpq()
-    if names_database:
-        named = make_conninfo(named, dbname=environment["PGDATABASE"])
     if "," in environment.get("PGHOST", "") + environment.get("PGHOSTADDR", ""):
         environment |= server or {}
     program, *arguments = command
@@ -52,15 +50,23 @@ def printed(command: list[str], environment: dict[str, str] | None = None) -> st
     """Run one and return what it printed. Raises Unable with the first line of what it complained of."""
     done = subprocess.run(command, env={**os.environ, **(environment or {})}, capture_output=True, text=True)  # noqa: S603 (ours)
     if done.returncode:
-        raise Unable(_complaint(command[0], done.stderr, done.returncode))
+        raise Unable(complaint(command[0], done.stderr, done.returncode))
     return done.stdout
 
 
-def _complaint(program: str, said: str, status: int) -> str:
+def started(command: list[str], environment: dict[str, str], **pipes: Any) -> "subprocess.Popen[bytes]":
+    """Begin to run one. Raises OSError."""
+    return subprocess.Popen(command, env={**os.environ, **environment}, **pipes)  # noqa: S603 (ours)
+
+
+def complaint(program: str, said: str, status: int) -> str:
+    """Return the first line in which a program that ended with `status` says what is wrong."""
     name = os.path.basename(program)
     lines = [line.removeprefix(f"{name}: ") for line in said.strip().splitlines()]
-    telling = [line for line in lines if line.startswith("error: ")] or lines or [f"it ended with status {status}"]
-    return telling[0].removeprefix("error: ")
+    # psql says `psql:<stdin>:12: ERROR:  …` of a line of its script.
+    telling = [line for line in lines if re.match(rf"({name}:\S+: )?(error|ERROR|FATAL): ", line)]
+    first = (telling or lines or [f"it ended with status {status}"])[0]
+    return re.sub(rf"^({name}:\S+: )?(error|ERROR|FATAL): +", "", first)
 
 
 def as_libpq() -> tuple[dict[str, str], str]:

@@ -18,7 +18,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from accounts.models import User
 from billing.models import CreditEntry, Payment
 from generator.models import Generation
-from reveweb.backup import database, programs, unfinished
+from reveweb.backup import database, programs, replaying, unfinished
 from reveweb.backup.errors import RestoreFailed, Unable
 
 # What nobody would have made for a trial, by what it is called.
@@ -61,10 +61,13 @@ def others() -> int:
 
 
 def check(copy: Path, kind: str, made_by: str) -> None:
-    """Raise RestoreFailed unless this version of the site, and this machine, can put the copy in place."""
+    """Raise RestoreFailed unless this version of the site, this machine and the server can put the copy in place.
+
+    Raises psycopg.Error where the server is away.
+    """
     try:
         if kind == "postgresql":
-            programs.found("pg_restore", least=programs.major_of(made_by) or 1, why="the copy")
+            _check_postgresql(copy, made_by)
         else:
             _check_sqlite(copy)
         unknown = _unknown(_applied(copy, kind))
@@ -101,14 +104,23 @@ def _put_sqlite(copy: Path) -> None:
 
 
 def _put_postgresql(copy: Path) -> None:
-    with unfinished.connected() as postgres:
-        ours = ", ".join(f'"{table}"' for table in (*database.tables(), _MIGRATIONS))
-        postgres.execute(f"DROP TABLE IF EXISTS {ours} CASCADE".encode())
-    options = ["--single-transaction", "--exit-on-error", "--no-owner", "--no-privileges", "--no-comments"]
+    ours = ", ".join(f'"{table}"' for table in (*database.tables(), _MIGRATIONS))
     try:
-        programs.run(["pg_restore", *options, str(copy)], names_database=True)
+        replaying.replay(copy, first=f"DROP TABLE IF EXISTS {ours} CASCADE;")
     except Unable as error:
         raise RestoreFailed(f"pg_restore could not put the database back: {error}. {unfinished.CURE}") from None
+
+
+def _check_postgresql(copy: Path, made_by: str) -> None:
+    least = programs.major_of(made_by) or 1
+    for name in ("pg_restore", "psql"):
+        programs.found(name, least=least, why="the copy")
+    try:
+        replaying.rehearse(copy)
+    except Unable as error:
+        raise Unable(
+            f"pg_restore and the server do not go together ({error}): install the client programs of PostgreSQL {least}"
+        ) from None
 
 
 def _check_sqlite(copy: Path) -> None:

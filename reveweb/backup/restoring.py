@@ -98,6 +98,8 @@ def check(place: Place, *, any_secret: bool = False, progress: Progress = lambda
         raise RestoreFailed(f"{error.strerror or error}: {_what_now(False)}") from error
     except sqlite3.Error as error:
         raise RestoreFailed(f"Its copy of the database cannot be read ({error}): {_what_now(False)}") from error
+    except psycopg.Error as error:
+        raise RestoreFailed(f"The database refused ({str(error).splitlines()[0]}): {_what_now(False)}") from error
 
 
 def _what_now(begun: bool) -> str:

@@ -1,7 +1,9 @@
 """`manage.py restore`: what a backup has is there again, elsewhere, and nothing is done a second time."""
 
 import hashlib
+import io
 import json
+import os
 import shutil
 import tarfile
 import threading
@@ -20,7 +22,7 @@ from accounts.models import User
 from billing.models import Bulk, OutgoingMail, Payment, StaffRefund, Wallet
 from generator.ask import admission
 from generator.models import Generation, WebhookDelivery, WebhookEndpoint
-from reveweb.backup import fingerprint, places, reading, restoring
+from reveweb.backup import fingerprint, places, reading, replaying, restoring
 from reveweb.backup.errors import RestoreFailed
 from tests import prepared
 from tests.backup.conftest import Elsewhere, backup
@@ -245,6 +247,78 @@ def test_one_that_died_says_so_lets_nothing_start_and_is_begun_anew(whole: Path,
     (elsewhere.folder / "images").unlink()
     assert "no drift" in elsewhere.restore(whole)
     assert len(list((elsewhere.folder / "images").rglob("*.*"))) == len(names)
+
+
+# --- Client programs that are newer than the server
+
+
+@pytest.fixture
+def pg_restore(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Have a script of the shell's be the `pg_restore` that is found; `$REAL` is the one of this machine."""
+    if connection.vendor != "postgresql":
+        pytest.skip("only PostgreSQL needs it")
+    real, folder = shutil.which("pg_restore"), tmp_path / "bin"
+
+    def put(script: str) -> None:
+        folder.mkdir(exist_ok=True)
+        said = (
+            f'#!/bin/sh\nREAL={real}\n[ "$1" = --version ] && echo "pg_restore (PostgreSQL) 17.6" && exit\n{script}\n'
+        )
+        (folder / "pg_restore").write_text(said)
+        (folder / "pg_restore").chmod(0o755)
+        monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+
+    return put
+
+
+def beginning_with(statement: str) -> str:
+    """Write a script as `pg_restore` does, with one more setting; asked to connect it ends at that."""
+    return (
+        f'case "$*" in *--file=-*) echo "{statement}"; exec $REAL "$@";; esac\n'
+        "echo 'pg_restore: error: could not execute query: ERROR:  unrecognized configuration parameter' >&2; exit 1"
+    )
+
+
+def test_a_newer_pg_restore_than_the_server_puts_it_back(
+    whole: Path, elsewhere: Elsewhere, pg_restore: Callable[[str], None]
+) -> None:
+    assert elsewhere.manage("migrate")[0] == 0
+    pg_restore(beginning_with("SET transaction_timeout = 0;"))
+    assert "no drift" in elsewhere.restore(whole)
+    assert elsewhere.ask("Generation.objects.count()") == 1
+
+
+def test_one_that_does_not_go_with_the_server_is_named_before(
+    whole: Path, elsewhere: Elsewhere, pg_restore: Callable[[str], None]
+) -> None:
+    pg_restore(beginning_with("SET a_setting_of_later = 0;"))
+    for asked in ([whole], ["--check", whole]):
+        said = elsewhere.refuses(*asked)
+        assert 'do not go together (unrecognized configuration parameter "a_setting_of_later")' in said
+    assert not (elsewhere.folder / "restoring.json").exists()
+
+
+@pytest.mark.parametrize("end", ["head -c 60000; echo 'pg_restore: error: it broke' >&2; exit 1", "cat; echo 'broke;'"])
+def test_one_that_breaks_off_changes_nothing_of_the_database_and_is_begun_anew(
+    whole: Path, elsewhere: Elsewhere, pg_restore: Callable[[str], None], end: str
+) -> None:
+    assert elsewhere.manage("migrate")[0] == 0
+    pg_restore(f'case "$*" in *--file=-*--exit-on-error*) $REAL "$@" | {{ {end}; }};; *) exec $REAL "$@";; esac')
+    status, said = elsewhere.manage("restore", whole)
+    assert (status, said.count("\n")) == (1, 1), said
+    assert "could not put the database back: " in said
+    assert "broke" in said
+    assert elsewhere.ask("[Generation.objects.count(), Wallet.objects.count()]") == [0, 0]
+    pg_restore('exec $REAL "$@"')
+    assert "no drift" in elsewhere.restore(whole)
+
+
+def test_only_what_a_script_begins_with_is_left_out() -> None:
+    setting = b"SET transaction_timeout = 0;\n"
+    script = b"--\n\n\\restrict x\n" + setting + b"SET lock_timeout = 0;\nCREATE TABLE a ();\n" + setting
+    for major, kept in ((16, script.replace(setting, b"", 1)), (17, script)):
+        file = io.BytesIO(script)
+        assert b"".join(replaying._beginning(file, major)) + file.read() == kept
 
 
 def test_a_fingerprint_tells_secrets_apart_and_is_never_twice_the_same() -> None:
