@@ -212,7 +212,14 @@ class _Handler(BaseHTTPRequestHandler):
             folder, found, _ = key.removeprefix(prefix).partition(delimiter) if delimiter else (key, "", "")
             folders.add(prefix + folder + delimiter) if found else keys.append(key)
         parts = "".join(f"<CommonPrefixes><Prefix>{escape(one)}</Prefix></CommonPrefixes>" for one in sorted(folders))
-        parts += "".join(f"<Contents><Key>{escape(one)}</Key><Size>1</Size></Contents>" for one in keys)
+        objects, told = (
+            self.server.objects,
+            "<ETag>&quot;{}&quot;</ETag><LastModified>2026-01-01T00:00:00.000Z</LastModified>",
+        )
+        parts += "".join(
+            f"<Contents><Key>{escape(one)}</Key><Size>1</Size>{told.format(md5(objects[one]).hexdigest())}</Contents>"
+            for one in keys
+        )
         self._answer(200, f"<ListBucketResult><IsTruncated>false</IsTruncated>{parts}</ListBucketResult>".encode())
 
     def _refuse(self, status: int, code: str) -> None:

@@ -17,9 +17,11 @@ from django.utils import timezone
 
 from billing import identity
 from generator.files import images
+from kit.storage import StorageAway
 from kit.threads import let_go
 from reveweb.backup import archive, database, fingerprint
 from reveweb.backup.archive import Archive
+from reveweb.backup.bucket import LISTINGS, Listing
 from reveweb.backup.errors import BackupFailed, Unable
 from reveweb.backup.places import Place
 from reveweb.version import VERSION
@@ -38,7 +40,7 @@ Progress = Callable[[str], None]
 class Images:
     """What was kept of the images. `missing` are files that a row names and that are not in storage."""
 
-    kind: str  # "folder" with the files themselves, "bucket" with a listing, or "left out"
+    kind: str  # "folder" with the files themselves, "bucket" with listings, of uploads too, or "left out"
     files: int = 0
     bytes: int = 0
     missing: int = 0
@@ -94,7 +96,7 @@ def make(place: Place, *, with_images: bool = True, progress: Progress = lambda 
 def _keep_images(tar: Archive, copy: database.Copy, files: Iterator[tuple[str, str]], progress: Progress) -> Images:
     if isinstance(storages["default"], FileSystemStorage):
         return _keep_folder(tar, copy, files, progress)
-    return _keep_listing(tar, progress)
+    return _keep_listings(tar, progress)
 
 
 def _keep_folder(tar: Archive, copy: database.Copy, files: Iterator[tuple[str, str]], progress: Progress) -> Images:
@@ -114,20 +116,28 @@ def _keep_folder(tar: Archive, copy: database.Copy, files: Iterator[tuple[str, s
     return kept
 
 
-def _keep_listing(tar: Archive, progress: Progress) -> Images:
+def _keep_listings(tar: Archive, progress: Progress) -> Images:
     """Keep what the bucket has: its own versions or copies of it are the backup of its objects."""
-    storage: Any = storages["default"]
     kept = Images("bucket")
-    listing = tar.folder / "bucket.csv"
-    with listing.open("w", newline="") as file:
+    try:
+        for listing in LISTINGS:
+            if listing.is_of_a_bucket:
+                _keep_listing(tar, listing, kept, progress)
+    except StorageAway as error:
+        raise BackupFailed(f"The images' bucket cannot be listed: {error}.") from error
+    return kept
+
+
+def _keep_listing(tar: Archive, listing: Listing, kept: Images, progress: Progress) -> None:
+    path = tar.folder / listing.name
+    with path.open("w", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(["key", "bytes", "etag", "modified"])
-        for each in storage.bucket.objects.filter(Prefix=f"{storage.location.strip('/')}/"):
+        for each in listing.objects():
             rows.writerow([each.key, each.size, each.e_tag.strip('"'), each.last_modified.isoformat()])
             kept.files, kept.bytes = kept.files + 1, kept.bytes + each.size
             progress(f"{kept.files:,} files listed")
-    tar.add(listing.name, listing)
-    return kept
+    tar.add(path.name, path)
 
 
 def _keep_tree(tar: Archive, name: str) -> None:

@@ -1,6 +1,5 @@
 """One restore, step by step: nothing is changed before everything was read and checked."""
 
-import csv
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from generator.files import images
 from generator.models import Generation
 from kit import storage
 from reveweb.backup import making, putting, reading, settling, unfinished
+from reveweb.backup.bucket import LISTINGS
 from reveweb.backup.errors import RestoreFailed
 from reveweb.backup.places import Place
 from reveweb.backup.reading import Backup, Progress
@@ -35,7 +35,8 @@ _STORED = {"images": ("default", ""), "private/uploads": ("private", "uploads")}
 class Report:
     """What a restore came to. `drifts` are sentences; `missing` are images whose file is not in storage.
 
-    `gone` are objects that the bucket had when the backup was made, and has not now.
+    `gone` are objects that the bucket had when the backup was made, and has not now. `uncompared` is why books and
+    files were not, or not all, compared.
     """
 
     backup: Backup
@@ -47,11 +48,17 @@ class Report:
     missing: int = 0
     first_missing: list[str] = field(default_factory=list)
     gone: int = 0
+    uncompared: str = ""
 
     @property
     def is_clean(self) -> bool:
         """Tell whether the books are as they should be, and no file is missing that was there."""
-        return not self.drifts and self.missing <= self.backup.manifest["images"]["missing"] and not self.gone
+        return (
+            not self.uncompared
+            and not self.drifts
+            and self.missing <= self.backup.manifest["images"]["missing"]
+            and not self.gone
+        )
 
 
 def restore(place: Place, *, any_secret: bool = False, progress: Progress = lambda words: None) -> Report:
@@ -62,7 +69,8 @@ def restore(place: Place, *, any_secret: bool = False, progress: Progress = lamb
     2. The installation is marked: unless all that follows is done, nothing of it starts (`unfinished`).
     3. The files, and then the database in one step.
     4. What this version's migrations do to it; and what must not be done a second time is ended (`settling`).
-    5. The mark goes. The books are audited, and the files compared with the rows.
+    5. The mark goes. The books are audited, and the files compared with the rows: where that fails it was restored all
+       the same.
 
     Raises RestoreFailed.
     """
@@ -80,10 +88,9 @@ def restore(place: Place, *, any_secret: bool = False, progress: Progress = lamb
             report = Report(backup, files, settling.settle())
             unfinished.unmark()
             progress("Auditing …")
-            _compare(report)
+            _compare_if_possible(report)
     except OSError as error:
-        words = storage.words_of(error) if isinstance(error, storage.StorageAway) else error.strerror or str(error)
-        raise RestoreFailed(f"{words}: {_what_now(begun)}") from error
+        raise RestoreFailed(f"{_words(error)}: {_what_now(begun)}") from error
     except (sqlite3.Error, psycopg.Error, DatabaseError) as error:
         raise RestoreFailed(f"The database refused ({str(error).splitlines()[0]}): {_what_now(begun)}") from error
     return report
@@ -100,6 +107,10 @@ def check(place: Place, *, any_secret: bool = False, progress: Progress = lambda
         raise RestoreFailed(f"Its copy of the database cannot be read ({error}): {_what_now(False)}") from error
     except psycopg.Error as error:
         raise RestoreFailed(f"The database refused ({str(error).splitlines()[0]}): {_what_now(False)}") from error
+
+
+def _words(error: OSError) -> str:
+    return error.strerror or str(error)
 
 
 def _what_now(begun: bool) -> str:
@@ -165,12 +176,23 @@ def _move(path: Path, target: Path) -> None:
 # --- What came of it
 
 
+def _compare_if_possible(report: Report) -> None:
+    try:
+        _compare(report)
+    except OSError as error:
+        report.uncompared = _words(error)
+    except (psycopg.Error, DatabaseError) as error:
+        report.uncompared = f"the database refused: {str(error).splitlines()[0]}"
+
+
 def _compare(report: Report) -> None:
     """Compare figures with entries, images with their files, and the bucket with what it had. Raises OSError."""
     report.drifts = list(audit.drifts())
     report.wallets = Wallet.objects.count()
-    if (listing := report.backup.folder / "bucket.csv").is_file():
-        report.gone = sum(1 for _ in _gone(listing))
+    for listing in LISTINGS:
+        kept = report.backup.folder / listing.name
+        if kept.is_file() and listing.is_of_a_bucket:  # versions before had none of uploads
+            report.gone += sum(1 for _ in listing.gone(kept))
     for token, extension in _kept():
         report.images += 1
         path = images.path_of(f"{token}.{extension}")
@@ -190,18 +212,3 @@ def _kept() -> Iterator[tuple[str, str]]:
 def _is_there(path: str) -> bool:
     with storage.asked():
         return storages["default"].exists(path)
-
-
-def _gone(listing: Path) -> Iterator[str]:
-    """Yield the objects of a listing that the bucket has no more. Both are in the order of their names' bytes."""
-    target: Any = storages["default"]
-    if isinstance(target, FileSystemStorage):
-        return
-    with storage.asked(), listing.open(newline="") as file:
-        there = (each.key for each in target.bucket.objects.filter(Prefix=f"{target.location.strip('/')}/"))
-        key = next(there, None)
-        for row in csv.DictReader(file):
-            while key is not None and key.encode() < row["key"].encode():
-                key = next(there, None)
-            if key != row["key"]:
-                yield row["key"]

@@ -16,6 +16,8 @@ from billing import identity
 from generator.models import Generation
 from reveweb.backup import making, nightly, nights, standing
 from reveweb.backup.models import NightlyBackup
+from tests import bucket
+from tests.bucket import Trouble
 from tests.installation import wait_until
 from tests.processes import database_url
 
@@ -125,6 +127,19 @@ def test_what_fails_is_tried_again_then_given_up_and_removes_nothing(
     assert not nights.begin()
     assert [path.name for path in shelf.iterdir()] == [older.name]
     assert "Last night's backup failed: No space left on device" in (standing.trouble() or "")
+
+
+def test_one_whose_images_cannot_be_listed_pauses_like_any_other(
+    alice: User, shelf: Path, begun: list[list[str]], settings: Any
+) -> None:
+    with bucket.running() as running:
+        bucket.use(settings, running)
+        running.trouble = Trouble.DENIED
+        assert nights.begin()
+        assert not make(begun[0])
+    [row] = NightlyBackup.objects.all()
+    assert "The images' bucket cannot be listed: the key may not do that" in row.last_error
+    assert (row.claim, row.due_at > timezone.now() + nights.PAUSES[0] - timedelta(minutes=1)) == ("", True)
 
 
 def test_each_process_that_dies_is_counted(alice: User, shelf: Path, begun: list[list[str]]) -> None:

@@ -1,6 +1,10 @@
 """Backups in a bucket: sent in parts, seen whole or not at all, and restored from there."""
 
+import csv
+import json
+import tarfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,7 +12,8 @@ from django.core.management import CommandError
 
 from accounts.models import User
 from generator.models import Generation
-from reveweb.backup import making, places, s3
+from reveweb.backup import making, places, reading, restoring, s3
+from reveweb.backup.settling import Settled
 from tests import bucket as stand_in
 from tests.backup.conftest import Elsewhere, backup
 from tests.bucket import Bucket, Trouble
@@ -16,6 +21,18 @@ from tests.bucket import Bucket, Trouble
 pytestmark = pytest.mark.services
 
 TARGET = "s3://pictures/backups/site.tar"
+
+
+@pytest.fixture
+def images_bucket(settings: Any) -> Iterator[Bucket]:
+    """A bucket that has the site's images, and what people brought."""
+    with stand_in.running() as running:
+        stand_in.use(settings, running)
+        running.objects |= {
+            f"images{key}": b"1"
+            for key in ("/ab/a.png", "/ab/b.png", "-private/exports/1.zip", "-private/uploads/cd/c.png")
+        }
+        yield running
 
 
 @pytest.fixture
@@ -112,6 +129,66 @@ def test_a_shelf_knows_its_own_folder_and_drops_what_died(bucket: Bucket) -> Non
     assert bucket.parts == {}
     shelf.remove("a.tar")
     assert "backups/a.tar" not in bucket.objects
+
+
+# --- The images' own bucket
+
+
+def test_all_that_a_backup_on_a_disk_has_is_listed_and_compared(
+    images_bucket: Bucket, alice: User, target: Path, settings: Any
+) -> None:
+    assert "the list of the bucket's 3 files" in backup(target)
+    with tarfile.open(target) as tar:
+        tar.extractall(target.parent, filter="data")
+    kept = reading.Backup(target.parent, json.loads((target.parent / "manifest.json").read_text()))
+    listed = {name: [row["key"] for row in rows(target.with_name(name))] for name in ("bucket.csv", "uploads.csv")}
+    assert listed == {
+        "bucket.csv": ["images/ab/a.png", "images/ab/b.png"],
+        "uploads.csv": ["images-private/uploads/cd/c.png"],
+    }
+
+    def gone() -> int:
+        report = restoring.Report(kept, 0, Settled(0, 0, 0, 0, 0))
+        restoring._compare(report)
+        return report.gone
+
+    assert gone() == 0
+    for key in ("images/ab/a.png", "images-private/uploads/cd/c.png"):
+        del images_bucket.objects[key]
+    assert gone() == 2
+    target.with_name("uploads.csv").unlink()  # as in archives of versions before
+    assert gone() == 1
+
+
+@pytest.mark.parametrize(
+    ("trouble", "said"), [(Trouble.DENIED, "the key may not do that"), (Trouble.BREAKS_OFF, "it cannot be reached")]
+)
+def test_one_that_cannot_be_listed_is_named(
+    images_bucket: Bucket, alice: User, target: Path, trouble: Trouble, said: str
+) -> None:
+    images_bucket.trouble = trouble
+    with pytest.raises(CommandError, match=rf"^The images' bucket cannot be listed: {said}.*\.$"):
+        backup(target)
+    assert list(target.parent.iterdir()) == []
+
+
+def test_one_that_is_silent_after_a_restore_does_not_undo_it(
+    images_bucket: Bucket, alice: User, target: Path, elsewhere: Elsewhere
+) -> None:
+    backup(target)
+    images_bucket.trouble = Trouble.BREAKS_OFF
+    status, said = elsewhere.manage("restore", target, **images_bucket.environment())
+    assert status == 1, said
+    assert "It was restored, but could not be compared (it cannot be reached" in said
+    assert "manage.py check_storage" in said
+    assert "half done" not in said
+    assert "not done again: 0 images" in said
+    assert not (elsewhere.folder / "restoring.json").exists()
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
 
 
 @pytest.mark.parametrize("text", ["s3://", "s3://pictures", "s3://pictures/"])

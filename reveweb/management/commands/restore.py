@@ -39,6 +39,11 @@ class Command(BaseCommand):
             self.stdout.write(f"{source}: whole, {_made(found)}. It can be restored here. Nothing was changed.")
             return
         self._tell(source, found)
+        if found.uncompared:
+            raise CommandError(
+                f"It was restored, but could not be compared ({found.uncompared}). Run manage.py audit_ledger and "
+                "manage.py check_storage."
+            )
         if not found.is_clean:
             raise CommandError("It was restored, and not all is as it should be: see above.")
 
@@ -53,8 +58,9 @@ class Command(BaseCommand):
         )
         for drift in report.drifts:
             say(f"  {drift}")
-        say(f"  books: {report.wallets:,} accounts, {len(report.drifts) or 'no'} drift")
-        say(f"  files: {_of_files(report)}")
+        if not report.uncompared:
+            say(f"  books: {report.wallets:,} accounts, {len(report.drifts) or 'no'} drift")
+            say(f"  files: {_of_files(report)}")
         for path in report.first_missing:
             say(f"    {path} is missing")
         say("Next: empty Redis unless it is new, run manage.py collectstatic, start the processes, and run")
