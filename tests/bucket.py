@@ -29,6 +29,7 @@ class Trouble(Enum):
     NO_BUCKET = auto()
     READ_ONLY = auto()
     NO_DELETE = auto()
+    NO_LIST_OF_PARTS = auto()  # of uploads that have not ended
     DENIED = auto()
     UNKNOWN_KEY = auto()
     BUSY = auto()  # 503 SlowDown
@@ -129,7 +130,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(404, "NoSuchBucket")
         elif trouble is Trouble.REFUSES_CHECKSUMS and self._has_checksums():
             self._refuse(501, "NotImplemented")
-        elif self.command in _FORBIDDEN.get(trouble, ()):
+        elif self.command in _FORBIDDEN.get(trouble, ()) or (
+            trouble is Trouble.NO_LIST_OF_PARTS and self.command == "GET" and "uploads" in query
+        ):
             self._refuse(403, "AccessDenied")
         elif "uploads" in query or "uploadId" in query:
             self._upload_in_parts(key, query, body)

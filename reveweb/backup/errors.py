@@ -2,6 +2,7 @@
 
 Unable
 ├── BackupFailed
+│   └── MayNotRemove
 └── RestoreFailed
 """
 
@@ -12,6 +13,10 @@ class Unable(Exception):
 
 class BackupFailed(Unable):
     """There is no backup."""
+
+
+class MayNotRemove(BackupFailed):
+    """The key may not delete old backups: the bucket is to expire them."""
 
 
 class RestoreFailed(Unable):

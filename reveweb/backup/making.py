@@ -19,7 +19,7 @@ from billing import identity
 from generator.files import images
 from kit.storage import StorageAway
 from kit.threads import let_go
-from reveweb.backup import archive, database, fingerprint
+from reveweb.backup import archive, database, drafts, fingerprint
 from reveweb.backup.archive import Archive
 from reveweb.backup.bucket import LISTINGS, Listing
 from reveweb.backup.errors import BackupFailed, Unable
@@ -65,9 +65,10 @@ def make(place: Place, *, with_images: bool = True, progress: Progress = lambda 
     3. The files that its rows name: every one of them was there by then, and what came later is nobody's.
     4. What it is made of, and of each file its digest.
 
-    Raises BackupFailed.
+    What backups and restores left in VAR_DIR that were killed goes first. Raises BackupFailed.
     """
     try:
+        drafts.sweep_own()
         with archive.writing(place) as tar:
             at = timezone.now()
             name = identity.installation()

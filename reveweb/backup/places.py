@@ -3,16 +3,13 @@
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import IO, Protocol
 
-from reveweb.backup import s3
+from reveweb.backup import drafts, s3
 from reveweb.backup.errors import BackupFailed, RestoreFailed
-
-_DEAD_SECONDS = 86_400  # after which a draft is nobody's
 
 
 class Place(Protocol):
@@ -129,9 +126,7 @@ class Folder:
 
     def sweep(self, prefix: str) -> None:
         """Delete the drafts of backups that were killed."""
-        for draft in self._path.glob(f".{prefix}*"):
-            if draft.is_dir() and draft.stat().st_mtime < time.time() - _DEAD_SECONDS:
-                shutil.rmtree(draft, ignore_errors=True)
+        drafts.sweep(self._path, f".{prefix}*")
 
 
 def named(text: str) -> Place:

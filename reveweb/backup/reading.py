@@ -13,7 +13,7 @@ from django.conf import settings
 from django.db import connection
 from django.template.defaultfilters import filesizeformat
 
-from reveweb.backup import archive, fingerprint, making, putting
+from reveweb.backup import archive, drafts, fingerprint, making, putting
 from reveweb.backup.errors import RestoreFailed
 from reveweb.backup.places import Place
 
@@ -56,7 +56,7 @@ def unpacked(place: Place, *, any_secret: bool, progress: Progress) -> Iterator[
     Raises RestoreFailed, OSError.
     """
     _refuse_without_room(place.size())
-    folder = Path(tempfile.mkdtemp(prefix=".restore-", dir=settings.VAR_DIR))
+    folder = Path(tempfile.mkdtemp(prefix=drafts.OF_RESTORES, dir=settings.VAR_DIR))
     try:
         with archive.unpacking(place, folder) as tar:
             for number, name in enumerate(tar.files(), start=1):

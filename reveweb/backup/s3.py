@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import lru_cache
+from http import HTTPStatus
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -17,7 +18,8 @@ from django.conf import settings
 from django.utils import timezone
 
 from kit import storage
-from reveweb.backup.errors import BackupFailed, RestoreFailed, Unable
+from reveweb.backup import drafts
+from reveweb.backup.errors import BackupFailed, MayNotRemove, RestoreFailed, Unable
 
 SCHEME = "s3://"
 PART_BYTES = 64 * 1024**2  # of which a bucket takes 10,000: 640 GB
@@ -57,7 +59,7 @@ class Object:
     @contextmanager
     def writing(self) -> Iterator[tuple[IO[bytes], Path]]:
         """Send it in parts while it is written; ended early, nothing of it is there. Raises BackupFailed."""
-        folder = Path(tempfile.mkdtemp(prefix=".backup-", dir=settings.VAR_DIR))
+        folder = Path(tempfile.mkdtemp(prefix=drafts.OF_BACKUPS, dir=settings.VAR_DIR))
         try:
             with _asked(BackupFailed, self):
                 self._refuse()
@@ -80,7 +82,7 @@ class Object:
         try:
             self._head()
         except ClientError as error:
-            if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") != 404:
+            if _status_of(error) != HTTPStatus.NOT_FOUND:
                 raise
         else:
             raise BackupFailed(f"{self} is there already, and is not overwritten. Name another.")
@@ -105,9 +107,14 @@ class Shelf:
         return [name for name in found if "/" not in name]
 
     def remove(self, name: str) -> None:
-        """Delete an archive. Raises BackupFailed."""
+        """Delete an archive. Raises MayNotRemove, BackupFailed."""
         with _asked(BackupFailed, self):
-            client().delete_object(Bucket=self._bucket, Key=self._folder + name)
+            try:
+                client().delete_object(Bucket=self._bucket, Key=self._folder + name)
+            except ClientError as error:
+                if _status_of(error) == HTTPStatus.FORBIDDEN:
+                    raise MayNotRemove(f"{self}: the key may not delete.") from error
+                raise
 
     def sweep(self, prefix: str) -> None:
         """Drop the parts of uploads that died; they are not to be seen, and cost. Raises BackupFailed."""
@@ -155,6 +162,10 @@ def _asked(failed: type[Unable], where: object) -> Iterator[None]:
         yield
     except _ERRORS as error:
         raise failed(f"{where}: {_words(error)}.") from error
+
+
+def _status_of(error: ClientError) -> int:
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
 def _words(error: Exception) -> str:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tarfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -200,6 +201,22 @@ def test_of_a_bucket_it_keeps_the_list(target: Path, alice: Any, monkeypatch: py
     [head, row] = csv.reader((unpacked(target) / "bucket.csv").read_text().splitlines())
     assert (head[:3], row[:3]) == (["key", "bytes", "etag"], ["images/ab/abc.png", "7", "abc"])
     assert asked == ["images/"]
+
+
+def test_what_was_killed_long_ago_goes(target: Path, alice: Any, tmp_path: Path, pictures: Path, settings: Any) -> None:
+    """Whatever still writes into its draft, or began less than a day ago, is left alone; and what is not ours."""
+    settings.VAR_DIR = tmp_path / "var"
+    names = [".backup-dead", ".restore-dead", ".backup-alive", ".restore-new", ".another"]
+    long_ago = time.time() - 90_000
+    for name in names:
+        (settings.VAR_DIR / name).mkdir(parents=True)
+        for path in (settings.VAR_DIR / name / "database.dump", settings.VAR_DIR / name):
+            path.touch()
+            if name != ".restore-new":
+                os.utime(path, (long_ago, long_ago))
+    os.utime(settings.VAR_DIR / ".backup-alive" / "database.dump")
+    backup(target)
+    assert {path.name for path in settings.VAR_DIR.glob(".*")} == {*names[2:]}
 
 
 # --- What is refused

@@ -11,8 +11,10 @@ import pytest
 from django.core.management import CommandError
 
 from accounts.models import User
+from billing import identity
 from generator.models import Generation
-from reveweb.backup import making, places, reading, restoring, s3
+from reveweb.backup import making, nightly, nights, places, reading, restoring, s3
+from reveweb.backup.models import NightlyBackup
 from reveweb.backup.settling import Settled
 from tests import bucket as stand_in
 from tests.backup.conftest import Elsewhere, backup
@@ -129,6 +131,23 @@ def test_a_shelf_knows_its_own_folder_and_drops_what_died(bucket: Bucket) -> Non
     assert bucket.parts == {}
     shelf.remove("a.tar")
     assert "backups/a.tar" not in bucket.objects
+
+
+@pytest.mark.parametrize("trouble", [Trouble.NO_LIST_OF_PARTS, Trouble.NO_DELETE])
+def test_a_key_that_may_only_add_and_list_is_enough(
+    bucket: Bucket, alice: User, pictures: Any, settings: Any, trouble: Trouble, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.BACKUP_TO, settings.BACKUP_KEEP = "s3://pictures/backups", 1
+    older = f"backups/{nights.prefix_of(identity.installation())}20251110T021700Z.tar"
+    bucket.objects[older] = b"older"
+    row = NightlyBackup.objects.create(night=nights.tonight(), claim="ours", attempts=1)
+    bucket.trouble = trouble
+    assert nightly.make(row.pk, "ours")
+    row.refresh_from_db()
+    assert row.done_at
+    assert (older in bucket.objects) == (trouble is Trouble.NO_DELETE)
+    said = [record for record in caplog.records if record.name == nightly.__name__]
+    assert [record.levelname for record in said] == ["INFO" if trouble is Trouble.NO_DELETE else "WARNING"]
 
 
 # --- The images' own bucket
