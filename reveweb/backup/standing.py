@@ -1,6 +1,6 @@
 """How the nightly backups stand, for whoever looks after the site."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from django.conf import settings
 from django.utils import timezone
@@ -14,6 +14,20 @@ OLD = timedelta(days=2)
 def last() -> NightlyBackup | None:
     """Return the last backup that was made well."""
     return NightlyBackup.objects.filter(done_at__isnull=False).order_by("-night").first()
+
+
+def age() -> timedelta | None:
+    """Return how old the last backup is that was made well; where none ever was, how long ago the first was due.
+
+    None where no backups are asked for, or the first night is still to come.
+    """
+    if not settings.BACKUP_TO:
+        return None
+    made, now = last(), timezone.now()
+    if made is not None and made.done_at is not None:
+        return now - made.done_at
+    first = NightlyBackup.objects.order_by("night").values_list("night", flat=True).first()
+    return None if first is None else now - datetime.combine(first, settings.BACKUP_AT, tzinfo=UTC)
 
 
 def trouble() -> str | None:

@@ -48,7 +48,9 @@ gauge("reveweb_disputes_open", "Disputed payments that no bank has decided on.")
 gauge("reveweb_welcomes_held_today", "People who got no welcome credits today (UTC), by why.", "reason")
 gauge("reveweb_welcome_credits_held_today", "Welcome credits held back today (UTC), by why.", "reason")
 gauge(
-    "reveweb_backup_age_seconds", "The age of the last nightly backup that was made well; missing where none ever was."
+    "reveweb_backup_age_seconds",
+    "The age of the last nightly backup that was made well, or of the first that was due where none was; missing where "
+    "none is asked for.",
 )
 gauge("reveweb_doctor_findings", "What the doctor found when it last looked, by how bad it is.", "level")
 gauge("reveweb_doctor_age_seconds", "How long ago the doctor last looked; no scrape has it look.")

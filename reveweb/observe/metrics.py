@@ -252,9 +252,9 @@ def _ledger() -> Iterator[Sample]:
 
 
 def _backups() -> Iterator[Sample]:
-    made = standing.last()
-    if made is not None and made.done_at is not None:
-        yield _one("reveweb_backup_age_seconds", (timezone.now() - made.done_at).total_seconds())
+    age = standing.age()
+    if age is not None:
+        yield _one("reveweb_backup_age_seconds", age.total_seconds())
 
 
 def _doctor() -> Iterator[Sample]:

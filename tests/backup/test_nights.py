@@ -159,6 +159,22 @@ def test_one_that_is_days_old_is_said(alice: User, shelf: Path) -> None:
     assert standing.trouble() is None
 
 
+def test_its_age_is_told_only_where_backups_are_asked_for_and_from_the_first_night_on(alice: User, shelf: Path) -> None:
+    assert standing.age() is None
+    today = timezone.now().date()
+    for days in (3, 1):
+        NightlyBackup.objects.create(night=today - timedelta(days=days), failed_at=timezone.now())
+    assert timedelta(days=3) <= (standing.age() or timedelta()) < timedelta(days=4)
+    NightlyBackup.objects.create(night=today, done_at=timezone.now() - timedelta(hours=1))
+    assert timedelta(hours=1) <= (standing.age() or timedelta()) < timedelta(hours=2)
+
+
+def test_what_was_made_before_is_of_no_age_once_none_are_asked_for(alice: User, settings: Any) -> None:
+    settings.BACKUP_TO = ""
+    NightlyBackup.objects.create(night=date(2026, 1, 1), done_at=timezone.now())
+    assert standing.age() is None
+
+
 def test_the_night_is_the_last_that_has_begun(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.BACKUP_AT = time(2, 17)
     at = timezone.now().replace(year=2026, month=11, day=28, hour=2, minute=16)

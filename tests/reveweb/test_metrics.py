@@ -320,8 +320,9 @@ def test_the_page_of_all_series_is_the_registry() -> None:
 @pytest.mark.django_db
 @pytest.mark.services
 def test_nothing_is_read_that_is_not_declared_and_all_that_is_declared_is_read(
-    on: None, generation: Generation
+    on: None, generation: Generation, settings: Any
 ) -> None:
+    settings.BACKUP_TO = "/srv/backups"
     NightlyBackup.objects.create(night=date(2026, 1, 1), done_at=timezone.now())
     comparing.run(comparing.begin() or 0)
     cache.set("doctor-last", {"at": timezone.now().isoformat(), "total": 0, "examined": []})
