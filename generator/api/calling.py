@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 from typing import Any, cast
@@ -41,6 +42,7 @@ class ApiRequest(HttpRequest):
     is_remembered: bool
     needs: KeyScope | None  # what the address needs of a key
     told: bytes  # what the request log may keep of a body that was given up, for it has pictures in it
+    about: list[str]  # the ids of the images that the call made or is about, for the request log (`is_about`)
 
 
 class KeyAuth(HttpBearer):
@@ -115,17 +117,29 @@ async def fulfil(request: ApiRequest, wanted: ImageRequest, *, is_dry: bool = Fa
         return await _quoted(request, wanted)
     preference = prefer.of(request)
     seconds = preference.seconds(settings.SYNC_WAIT_SECONDS if wanted.wait else 0)
-    admitted = await admission.admit_soon(
-        caller=request.caller,
-        look_up=partial(known, request),
-        request=replace(wanted, is_awaited=seconds > 0),
-        idempotency_key=key,
-    )
+    admitted = await admit(request, replace(wanted, is_awaited=seconds > 0), key)
     generations, has_waited = await wait_for(admitted.generations, seconds)
     response = _generated(request, generations)
     await note_standing(request, response, admitted, generations)
     note_preference(response, preference, has_waited=has_waited)
     return response
+
+
+async def admit(request: ApiRequest, wanted: ImageRequest, idempotency_key: str | None) -> Admission:
+    """Admit what a call asks for, as `admission.admit_soon`, and note which images the call came to."""
+    admitted = await admission.admit_soon(
+        caller=request.caller, look_up=partial(known, request), request=wanted, idempotency_key=idempotency_key
+    )
+    is_about(request, admitted.generations)
+    return admitted
+
+
+def is_about(request: HttpRequest, generations: Iterable[Generation]) -> None:
+    """Note which images a call is about, so that its row in the request log is found by them and goes with them.
+
+    Answers do not always name them: they may be pictures, streams, or nothing where the caller has hung up.
+    """
+    vars(request).setdefault("about", []).extend(one.public_id for one in generations)
 
 
 async def note_standing(

@@ -6,7 +6,7 @@ from django.http import HttpResponse
 from ninja import P, PathEx, Router
 
 from generator.api import prefer
-from generator.api.calling import ApiRequest, answer, fulfil, known, reading, wait_for
+from generator.api.calling import ApiRequest, answer, fulfil, is_about, known, reading, wait_for
 from generator.api.drawing import image_request, makes_images
 from generator.api.prefer import PREFER_HEADER
 from generator.ask import limits, one_statement, prices
@@ -75,6 +75,7 @@ async def look(request: ApiRequest, image_id: str) -> HttpResponse:
 
     if found is None:
         found = await in_thread(find)
+    is_about(request, (found,))
     preference = prefer.of(request)
     [found], has_waited = await wait_for((found,), preference.wait or 0)
     response = answer(await describe_soon(found, site_of(request)))

@@ -7,7 +7,7 @@ from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
 from ninja import P, PathEx, Query, Router
 
 from generator.api import events, images
-from generator.api.calling import ApiRequest, answer, auth, known, reading
+from generator.api.calling import ApiRequest, answer, auth, is_about, known, reading
 from generator.api.prefer import PREFER_HEADER
 from generator.ask import limits, prices
 from generator.ask.answers import Image
@@ -146,4 +146,5 @@ def _own(request: ApiRequest, image_id: str) -> Generation:
     found = known(request).generations().filter(public_id=image_id).first() if PUBLIC_ID.fullmatch(image_id) else None
     if found is None:
         raise GenerationNotFound
+    is_about(request, (found,))
     return found

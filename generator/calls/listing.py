@@ -11,6 +11,7 @@ from django.utils.dateparse import parse_date, parse_datetime
 
 from billing import ledger
 from billing.models import Wallet
+from generator.calls import subjects
 from generator.calls.writing import route_of
 from generator.models import ApiCall, Generation
 from kit.http.requests import without_nul
@@ -187,12 +188,10 @@ def _calls(wallet: Wallet) -> QuerySet[ApiCall]:
 
 
 def _about(wallet: Wallet, image_id: str) -> Q:
-    """What calls about an image have to be: most come within a day, so that no index is kept for this alone."""
-    asked_at = wallet.generations.filter(public_id=image_id).values_list("created_at", flat=True).first()
-    if asked_at is None:
+    generation = wallet.generations.filter(public_id=image_id).first()
+    if generation is None:
         return Q(pk=None)
-    begins, ends = asked_at - timedelta(minutes=5), asked_at + timedelta(days=1)
-    return Q(image_id=image_id, created_at__gte=begins, created_at__lt=ends)
+    return Q(pk__in=ApiCall.objects.filter(subjects.about(generation)).values("pk"))
 
 
 def _words(query: Mapping[str, str], name: str, most: int) -> str:

@@ -8,6 +8,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from billing.models import Wallet
+from generator.calls import subjects
 from generator.models import ApiCall, Generation
 from kit.pages import BREATH_SECONDS, delete_by_pages
 
@@ -39,15 +40,9 @@ def of_account(wallet: Wallet) -> int:
 
 
 def words_about(generation: Generation) -> None:
-    """Forget what was said of an image in the bodies of the calls about it, which come within a day of its making."""
-    begins = generation.created_at - timedelta(minutes=5)
-    about = ApiCall.objects.filter(
-        wallet=generation.wallet_id,
-        created_at__gte=begins,
-        created_at__lt=begins + timedelta(days=1),
-        image_id=generation.public_id,
-    )
-    about.update(request_body="", answer_body="", is_whole=False)
+    """Forget what was said of an image in the bodies of the calls about it, whenever they came."""
+    calls = ApiCall.objects.filter(subjects.about(generation))
+    calls.update(request_body="", answer_body="", is_whole=False)
 
 
 def _delete(rows: QuerySet[ApiCall]) -> int:

@@ -32,6 +32,7 @@ class Seen:
     request_body: bytes = b""
     request_bytes: int = 0
     answer_body: bytes = b""
+    about: list[str] = field(default_factory=list)  # ids of images, as far as views name them
     count: int = 1
     last_at: datetime | None = None
 

@@ -22,6 +22,7 @@ from kit.threads import Pool, let_go
 log = logging.getLogger(__name__)
 
 MOST_COUNTED = 2**31 - 1  # what the database's whole numbers take
+_PROMPT = b'"prompt"'  # a look-up that tells prompts and is about no one image is a list
 _NAMED = re.compile(r"(?<=/)[a-z]+(?:_[a-z]+)?_[0-9A-Za-z]{8,}(?:_…)?(?=/|$)")  # an id in a path, or a cut secret
 _ODD = (IntegrityError, DataError, OverflowError, ValueError)  # what a database says of a row that it does not take
 
@@ -103,9 +104,10 @@ def _row_of(call: Seen, wallet_id: int) -> ApiCall | None:
 
 def _row(call: Seen, wallet_id: int) -> ApiCall:
     asked, is_whole = words.kept(call.request_body, words.REQUEST_LENGTH)
-    answered, _ = words.kept(call.answer_body, words.ANSWER_LENGTH)
     told = _told(call.answer_body)
-    images = _images(told)
+    images = list(dict.fromkeys(call.about)) or _images(told, call)
+    is_list = call.is_look_up and not images and _PROMPT in call.answer_body
+    answered, _ = words.kept(b"" if is_list else call.answer_body, words.ANSWER_LENGTH)
     path = words.scrubbed(call.path)[:200]
     return ApiCall(
         request_id=call.request_id,
@@ -152,9 +154,11 @@ def _code(told: dict[str, Any]) -> str:
     return found if isinstance(found, str) else ""
 
 
-def _images(told: dict[str, Any]) -> list[str]:
-    """Return the ids of the images that an answer describes."""
+def _images(told: dict[str, Any], call: Seen) -> list[str]:
+    """Return the ids of the images that an answer describes; a list, which was looked up, is about none of them."""
     several = told.get("images") or told.get("data")  # as OpenAI's clients read them
+    if isinstance(several, list) and call.is_look_up:
+        return []
     named = several if isinstance(several, list) else [told]
     ids = [one.get("id") or one.get("image_id") for one in named if isinstance(one, dict)]
     error = told.get("error")

@@ -59,6 +59,7 @@ class ApiCall(models.Model):
             ),
             models.Index(fields=["wallet", "route", "-created_at"], name="apicall_route"),
             models.Index(fields=["api_key", "-created_at"], name="apicall_key"),
+            models.Index(fields=["image_id"], name="apicall_image"),
         ]
 
     def __str__(self) -> str:

@@ -102,7 +102,7 @@ async def serve(scope: Scope, receive: Receive, send: Send) -> None:
     work = machine.serve({**scope, CALL: call}, _replay(body, gone), _with(headers, send), in_events=in_events)
     await _unless_gone(work, receive, gone)
     if method == "tools/call":
-        told = call.came_to[0].data if call.came_to else {}
+        told = call.came_to[0].data if call.came_to and not call.came_to[0].is_list else {}
         _note(request, JsonResponse(told, headers={"X-Credits-Charged": told.get("credits_charged", 0)}), began)
 
 

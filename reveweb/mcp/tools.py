@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from accounts.models import KeyScope
 from billing import ledger
 from generator import live
-from generator.api.calling import ApiRequest, known
+from generator.api.calling import ApiRequest, admit, is_about, known
 from generator.api.drawing import image_request
 from generator.api.forms import mask_of
 from generator.api.models import described
@@ -63,11 +63,15 @@ class Call:
 
 @dataclass(frozen=True)
 class Told:
-    """What a call came to: in a sentence, as data, and with a small picture (WebP) where one was asked for."""
+    """What a call came to: in a sentence, as data, and with a small picture (WebP) where one was asked for.
+
+    What `is_list` tells of images that the call is not about: the request log keeps none of that.
+    """
 
     words: str
     data: Json
     preview: bytes | None = None
+    is_list: bool = False
 
 
 class Arguments(BaseModel):
@@ -275,12 +279,7 @@ async def _admit(asked: Call, wanted: ImageRequest, key: str | None) -> tuple[Ad
             raise
         price = 0  # it was charged before
     try:
-        admitted = await admission.admit_soon(
-            caller=asked.request.caller,
-            look_up=partial(known, asked.request),
-            request=wanted,
-            idempotency_key=key,
-        )
+        admitted = await admit(asked.request, wanted, key)
     except GeneratorError:
         await asked.session.note(counted=price)
         raise
@@ -312,6 +311,7 @@ async def _status(asked: Call, arguments: StatusArguments) -> Told:
         return found
 
     generation = await in_thread(find)
+    is_about(asked.request, (generation,))
     if arguments.wait_seconds and not generation.is_final:
         generation = await _wait(asked, generation, min(arguments.wait_seconds, settings.MCP_WAIT_SECONDS))
     if generation.status == Generation.Status.FAILED:
@@ -341,7 +341,7 @@ async def _list(asked: Call, arguments: ListArguments) -> Told:
         "\n".join(f"- {_line(one, row)}" for one, row in zip(shown, rows, strict=True)) or "There are no images yet."
     )
     more = f"\nOlder ones: call this again with before={data['next']}." if data["next"] else ""
-    return Told(words + more, data)
+    return Told(words + more, data, is_list=True)
 
 
 # --- The account -------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import pytest
 from generator.calls.writing import BUFFER, write
 from generator.models import ApiCall
 from tests.api.conftest import serve as serve
+from tests.pages.conftest import browser as browser
 
 Logged = Callable[[], list[ApiCall]]
 

@@ -18,10 +18,12 @@ from generator.api.calling import (
     ApiRequest,
     accounting,
     add_standing,
+    admit,
     answer,
     any_key,
     auth,
     idempotency_key,
+    is_about,
     known,
     rate_of,
 )
@@ -37,7 +39,7 @@ from generator.api.closed_reve.fields import (
 )
 from generator.api.forms import is_small
 from generator.api.pictures import faults, parsed
-from generator.ask import admission, inputs, limits, prices
+from generator.ask import inputs, limits, prices
 from generator.ask.admission import ImageRequest
 from generator.ask.inputs import Brought, Given
 from generator.errors import GenerationNotFound, InvalidRequest, NotOffered
@@ -177,11 +179,10 @@ async def _fulfil(request: ApiRequest, body: Options, wanted: ImageRequest) -> H
         await limits.take_status_soon(request.caller)  # refused, it is still owed
         generation = await _owed(request, wanted)
     if generation is not None:
+        is_about(request, (generation,))
         used, charged = generation.credits, 0
     else:
-        admitted = await admission.admit_soon(
-            caller=request.caller, look_up=partial(known, request), request=wanted, idempotency_key=key
-        )
+        admitted = await admit(request, wanted, key)
         generation, rate = admitted.generation, await rate_of(request, admitted)
         used = charged = admitted.credits_charged
     is_answered = False

@@ -12,12 +12,12 @@ from ninja import Router
 from generator.api import models
 from generator.api.calling import (
     ApiRequest,
+    admit,
     answer,
     any_key,
     auth,
     describe_standing,
     idempotency_key,
-    known,
     note_standing,
     wait_for,
 )
@@ -27,7 +27,7 @@ from generator.api.openai.bodies import Call
 from generator.api.openai.choices import Choice
 from generator.api.openai.errors import OpenAIError, Told, invalid, no_such_model
 from generator.api.openai.fields import Asked
-from generator.ask import admission, limits, prices, retried
+from generator.ask import limits, prices, retried
 from generator.ask.admission import Admission, ImageRequest
 from generator.errors import BadImage
 from generator.models import Generation, ImageModel, Operation, Upload
@@ -158,9 +158,7 @@ async def _fulfil(request: ApiRequest, asked: Asked, wanted: ImageRequest) -> Ht
     """Admit what is asked for, wait for it, and give it as OpenAI's clients read it."""
     named = idempotency_key(request)
     key, ended = await _key(request, wanted)
-    admitted = await admission.admit_soon(
-        caller=request.caller, look_up=partial(known, request), request=wanted, idempotency_key=named or key
-    )
+    admitted = await admit(request, wanted, named or key)
     response: HttpResponseBase
     if asked.stream:
         response = _stream(admitted, asked, is_named=named is not None, ended=ended)
