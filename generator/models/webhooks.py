@@ -73,7 +73,10 @@ class WebhookEndpoint(Signing):
     events = models.JSONField(default=all_events)
     state = models.CharField(max_length=8, choices=State, default=State.ACTIVE)
     off_because = models.CharField(max_length=8, choices=Reason, blank=True, default="")
-    failing_since = models.DateTimeField(null=True, blank=True, help_text="The first failure since the last success.")
+    failing_since = models.DateTimeField(
+        null=True, blank=True, help_text="The first failure since the last success, or since it was quiet."
+    )
+    last_failure_at = models.DateTimeField(null=True, blank=True)
     last_success_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
 

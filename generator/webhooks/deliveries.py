@@ -29,7 +29,7 @@ from kit.pages import delete_by_pages
 
 LEASE = timedelta(seconds=60)  # longer than any try takes
 KEPT = timedelta(days=30)
-RECENTLY = timedelta(minutes=1)  # how exactly it is known when an endpoint last answered
+RECENTLY = timedelta(minutes=1)  # how exactly it is known when an endpoint last answered, or failed
 RESENT_AT_ONCE = 10_000
 
 SENT = Counter("reveweb_webhooks_total", "Webhook messages that were tried.", "outcome")
@@ -169,8 +169,12 @@ def _note_answers(pks: set[int], now: datetime) -> None:
 def _note_failures(pks: set[int], now: datetime) -> None:
     if not pks:
         return
-    WebhookEndpoint.objects.filter(pk__in=pks, failing_since=None).update(failing_since=now)
-    lost = WebhookEndpoint.objects.filter(pk__in=pks, failing_since__lte=now - endpoints.FAILING)
+    failing = WebhookEndpoint.objects.filter(pk__in=pks)
+    # Days on which nothing was tried are no days of failure: after them a row of failures begins anew.
+    quiet = Q(last_failure_at=None) | Q(last_failure_at__lt=now - endpoints.QUIET)
+    failing.filter(Q(failing_since=None) | quiet).update(failing_since=now, last_failure_at=now)
+    failing.filter(last_failure_at__lt=now - RECENTLY).update(last_failure_at=now)
+    lost = failing.filter(failing_since__lte=now - endpoints.FAILING)
     for endpoint in lost.select_related("wallet__user").order_by("pk"):
         endpoints.switch_off(endpoint, WebhookEndpoint.Reason.FAILING)
 

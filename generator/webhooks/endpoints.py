@@ -24,6 +24,7 @@ from kit.pages import delete_by_pages
 
 MOST_ENDPOINTS = 10  # of an account
 FAILING = timedelta(days=3)  # without one success, after which an endpoint is switched off
+QUIET = timedelta(hours=24)  # without a try, after which it is not known any more that an endpoint fails
 SWITCHED_OFF = "The endpoint was switched off."
 DELETED = "The endpoint was deleted."
 

@@ -255,6 +255,24 @@ def test_days_of_failure_switch_an_endpoint_off(ask: Ask, wallet: Wallet, receiv
     assert deliveries.resend_failed(wallet) == 1
 
 
+def test_a_blip_after_quiet_days_switches_nothing_off(ask: Ask, wallet: Wallet, receivers: Receivers) -> None:
+    endpoint = endpoints.add(wallet, url=receivers.url("/always500/"))
+    ask()
+    deliver()
+    long_ago = timezone.now() - timedelta(days=4)
+    # The message ended without a success; nothing was tried since.
+    WebhookDelivery.objects.update(state=State.FAILED, ended_at=long_ago)
+    for last in (long_ago, None):  # None: it failed before that was noted
+        WebhookEndpoint.objects.update(failing_since=long_ago, last_failure_at=last)
+        ask()
+        deliver()
+        endpoint.refresh_from_db()
+        assert endpoint.is_active
+        assert endpoint.failing_since
+        assert timezone.now() - endpoint.failing_since < timedelta(minutes=5)
+    assert OutgoingMail.objects.filter(template="webhook_off").count() == 0
+
+
 def test_one_success_ends_a_row_of_failures(ask: Ask, wallet: Wallet, receivers: Receivers) -> None:
     endpoint = endpoints.add(wallet, url=receivers.url("/ok/"))
     WebhookEndpoint.objects.update(failing_since=timezone.now() - timedelta(days=9))
