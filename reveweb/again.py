@@ -6,7 +6,7 @@ Idempotency-Key of the form's own, so that a double click makes one image.
 
 import json
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, cast
@@ -68,7 +68,9 @@ def again_of(call: ApiCall, user: User) -> Again | None:
     body = body_of(call)
     if key is None or KeyScope.GENERATE not in key.scopes or not body or body.get("dry_run"):
         return None
-    return Again(call, Caller(key, ledger.wallet_of(key)), body, 0 if key.is_test else _price(body, door[0]))
+    return Again(
+        call, Caller(key, ledger.wallet_of(key)), body, 0 if key.is_test else _price(body, door[0], key.image_models)
+    )
 
 
 def run(again: Again, page: HttpRequest, nonce: str) -> tuple[int, dict[str, Any]]:
@@ -135,12 +137,13 @@ def _request(again: Again, page: HttpRequest, nonce: str) -> ApiRequest:
     return request
 
 
-def _price(body: dict[str, Any], operation: Operation) -> int:
+def _price(body: dict[str, Any], operation: Operation, only: Sequence[str]) -> int:
     """Return what the call costs now; what it names and is not offered any more is refused when it is sent."""
-    size, quality, count = (body.get(name) for name in ("size", "quality", "n"))
+    size, quality = (str(body.get(name) or "") for name in ("size", "quality"))
+    count = body.get("n")
     named = prices.model_called(str(body.get("model") or ""))
     if named is None:
-        one = prices.unasked(operation)
+        one = prices.unasked(operation, size, quality, only)
     else:
-        one = prices.price_of(named, operation, str(size or ""), str(quality or ""))
+        one = prices.price_of(named, operation, size, quality)
     return one * (count if isinstance(count, int) and count > 0 else 1)

@@ -155,8 +155,7 @@ async def named_soon(slug: str) -> ImageModel | None:
 def ratios_of(model: ImageModel | None, operation: Operation, only: Sequence[str] = ()) -> list[str]:
     """Return the shapes that a model draws, or the first one on offer for that, of those in `only` if any are."""
     if model is None:
-        allowed = [one for one in offered() if not only or one.slug in only]
-        model = next((one for one in allowed if operation in operations_of(one)), None)
+        model = _first_able(current(), operation, only)
     return list(model.aspect_ratios) if model and model.aspect_ratios else list(ASPECT_RATIOS)
 
 
@@ -181,10 +180,12 @@ async def quote_soon(wanted: Wanted, only: Sequence[str] = ()) -> Quote:
     return _quoted(catalogue, wanted, only)
 
 
-def unasked(operation: Operation = Operation.CREATE) -> int:
-    """Return what an image costs with the model, size and quality that are used unasked."""
-    model = next((one for one in offered() if operation in operations_of(one)), None)
-    return price_of(model, operation) if model else UNPRICED
+def unasked(
+    operation: Operation = Operation.CREATE, size: str = "", quality: str = "", only: Sequence[str] = ()
+) -> int:
+    """Return what an image costs with the model that is used unasked, the first of those in `only` if any are."""
+    model = _first_able(current(), operation, only)
+    return price_of(model, operation, size, quality) if model else UNPRICED
 
 
 def an_image_costs() -> str:
@@ -323,10 +324,9 @@ def _model_for(catalogue: Catalogue, wanted: Wanted, only: Sequence[str]) -> Ima
     if wanted.model is None:
         if not catalogue.offered:
             raise UpstreamPaused
-        able = [one for one in catalogue.offered if wanted.operation in catalogue.operations_of(one)]
-        if not able:
+        if _first_able(catalogue, wanted.operation) is None:
             raise NotOffered("model", f"there is none that can {does}")
-        model = next((one for one in able if not only or one.slug in only), None)
+        model = _first_able(catalogue, wanted.operation, only)
         if model is None:
             raise ModelNotAllowed("model", f"this API key may use {', '.join(only)} only, which cannot {does}")
         return model
@@ -336,6 +336,12 @@ def _model_for(catalogue: Catalogue, wanted: Wanted, only: Sequence[str]) -> Ima
     if wanted.operation not in catalogue.operations_of(model):
         raise NotOffered("model", f"{model.slug} does not {does}")
     return model
+
+
+def _first_able(catalogue: Catalogue, operation: Operation, only: Sequence[str] = ()) -> ImageModel | None:
+    """Return the model that does something where none is named."""
+    allowed = (one for one in catalogue.offered if not only or one.slug in only)
+    return next((one for one in allowed if operation in catalogue.operations_of(one)), None)
 
 
 def _choose(model: ImageModel, choices: list[str]) -> str:

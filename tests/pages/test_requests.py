@@ -15,7 +15,8 @@ from accounts import keys
 from accounts.models import ApiKey, User
 from billing import ledger
 from billing.models import Wallet
-from generator.models import ApiCall, Generation
+from generator.ask import prices
+from generator.models import ApiCall, Generation, ImageModel, Price, Route, Upstream
 from tests.billing.books import audit
 from tests.conftest import Api
 from tests.pages.conftest import Draw
@@ -163,6 +164,32 @@ def test_a_page_tells_all_about_a_call(note: Note, browser: Client) -> None:
     for language in ("bash", "python", "javascript"):
         assert f'id="code-call-{language}"' in text
     assert "<script>alert" not in text
+
+
+def test_its_price_is_what_it_costs_when_it_is_sent(note: Note, browser: Client, api: Api, give: Any) -> None:
+    give(100)
+    first = ImageModel.objects.get()
+    first.sizes, first.qualities = ["1K", "4K"], ["medium", "high"]
+    first.save()
+    fine = ImageModel.objects.create(slug="fine", name="Fine", operations=["create"], order=99)
+    Route.objects.create(model=fine, operation="create", upstream=Upstream.objects.get(slug="reve"))
+    for model, size, quality, credits in ((first, "4K", "", 4), (first, "4K", "high", 7), (fine, "", "", 9)):
+        Price.objects.create(model=model, operation="create", size=size, quality=quality, credits=credits)
+    prices.forget()
+    for body, only, credits in (
+        ({}, [], 1),
+        ({"size": "4K"}, [], 4),
+        ({"size": "4K", "quality": "high", "n": 2}, [], 14),
+        ({}, ["fine"], 9),
+        ({"model": "fine"}, [], 9),
+    ):
+        ApiKey.objects.filter(pk=api.key.pk).update(image_models=only)
+        call = note(request_body=json.dumps({**BODY, **body}))
+        assert f"Run again for {credits} credit" in browser.get(f"{PAGE}{call.request_id}/").text
+        before = Generation.objects.count()
+        again(browser, call)
+        made = Generation.objects.order_by("pk")[before:]
+        assert sum(one.credits for one in made) == credits
 
 
 def again(browser: Client, call: ApiCall, nonce: Any = None) -> Any:
