@@ -16,6 +16,7 @@ GeneratorError
 │  ├─ InputGone            a picture that it was to be made from is not there any more
 │  └─ PictureRefused       a picture that it was to be made from is none, or is not to be had
 ├─ BrokenForm              a body that says it is a form with files is none
+├─ FormTooWordy            a form has more in its text fields than is taken beside files
 ├─ IdempotencyConflict     the same Idempotency-Key came with another body
 ├─ UploadNotFound          no such upload of this account
 ├─ NotFinished             an image that is on its way cannot be deleted
@@ -173,6 +174,10 @@ class TooManyParts(Exception):
 
 class BrokenForm(GeneratorError):
     """The body says that it is multipart/form-data, and cannot be read as that."""
+
+
+class FormTooWordy(GeneratorError):
+    """The text fields of a form are larger than forms may be beside their files, as one with a picture in base64."""
 
 
 class IdempotencyConflict(GeneratorError):

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from django.conf import settings
 from django.core.exceptions import DisallowedHost, RequestDataTooBig
 from django.http import Http404, HttpRequest
 
@@ -22,6 +23,7 @@ from generator.ask.callers import Caller
 from generator.errors import (
     BrokenForm,
     CapPeriod,
+    FormTooWordy,
     GenerationNotFound,
     IdempotencyConflict,
     InputGone,
@@ -141,7 +143,18 @@ ANSWERS: dict[type[Exception], Answer] = {
         "uploads_full",
         "Your account keeps as many files as it may. Delete what you do not need; the others go after a while.",
     ),
-    BrokenForm: Answer(400, "invalid_form", "The body must be multipart/form-data, and complete."),
+    BrokenForm: Answer(
+        400,
+        "invalid_form",
+        "The body must be multipart/form-data, and complete, with at most "
+        f"{settings.DATA_UPLOAD_MAX_NUMBER_FIELDS:,} fields and {settings.DATA_UPLOAD_MAX_NUMBER_FILES} files.",
+    ),
+    FormTooWordy: Answer(
+        413,
+        "body_too_large",
+        f"The text fields of a form may have at most {settings.DATA_UPLOAD_MAX_MEMORY_SIZE / MIB:.1f} MB together. "
+        "Send a picture as a file of the form, not as text.",
+    ),
     StorageAway: Answer(503, "unavailable", "Files cannot be kept just now. Nothing was charged; try again shortly."),
     IdempotencyConflict: Answer(
         409,

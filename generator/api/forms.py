@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from django.core.exceptions import TooManyFilesSent
+from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent, TooManyFilesSent
 from django.core.files.uploadhandler import TemporaryFileUploadHandler
 from django.http import HttpRequest, QueryDict
 from django.http.multipartparser import MultiPartParserError
@@ -12,7 +12,7 @@ from django.utils.datastructures import MultiValueDict
 
 from generator.api.calling import ApiRequest
 from generator.calls import words as words_kept
-from generator.errors import BrokenForm, PictureRefused
+from generator.errors import BrokenForm, FormTooWordy, PictureRefused
 from generator.models import Generation, Upload
 
 SMALL = 64 * 1024  # bytes of a body that takes no turn to be read
@@ -37,11 +37,13 @@ def is_small(request: HttpRequest) -> bool:
 
 
 def form(request: ApiRequest, kept: ExitStack) -> tuple[QueryDict, MultiValueDict[str, Any]]:
-    """Return a form's words and files, which wait on the disk. Raises BrokenForm."""
+    """Return a form's words and files, which wait on the disk. Raises BrokenForm, FormTooWordy."""
     request.upload_handlers = [TemporaryFileUploadHandler(request)]
     try:
         words, files = request.POST, request.FILES
-    except (MultiPartParserError, TooManyFilesSent, ValueError) as error:
+    except RequestDataTooBig as error:  # of what waits in memory, so not of files
+        raise FormTooWordy from error
+    except (MultiPartParserError, TooManyFieldsSent, TooManyFilesSent, ValueError) as error:
         raise BrokenForm from error
     brought: dict[str, Any] = dict(words.lists())
     for name in files:

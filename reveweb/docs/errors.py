@@ -19,6 +19,7 @@ from accounts.errors import (
 )
 from generator.errors import (
     BrokenForm,
+    FormTooWordy,
     GenerationNotFound,
     IdempotencyConflict,
     InputGone,
@@ -165,6 +166,10 @@ GUIDANCE: dict[type[Exception], tuple[str, str]] = {
     BrokenForm: (
         "The body says that it is `multipart/form-data` and cannot be read as that, or it should be and isn’t.",
         "Let a library write the form, and its `Content-Type` with the boundary.",
+    ),
+    FormTooWordy: (
+        "The text fields of a form are too large, as with a picture in base64 among them.",
+        "Send the picture as a file of the form. In JSON it may be base64.",
     ),
     StorageAway: (
         "Files cannot be kept just now. The request was not accepted.",

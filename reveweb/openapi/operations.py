@@ -21,6 +21,7 @@ from accounts.errors import (
 from generator.ask.inputs import NO_PICTURE
 from generator.errors import (
     BrokenForm,
+    FormTooWordy,
     GenerationNotFound,
     InputGone,
     LimiterUnavailable,
@@ -67,7 +68,7 @@ OF_KEYS: Errors = frozenset({MissingApiKey, InvalidApiKey, CutApiKey, IpNotAllow
 OF_ALL: Errors = frozenset({NeedsHttps, DisallowedHost, RateLimited})
 OF_TOKENS: Errors = frozenset({NotForTokens, TooManyTokens})
 OF_NOTHING: Errors = frozenset({Http404})  # of addresses that are not in the document
-OF_PICTURES: Errors = frozenset({InputGone, PictureRefused, UploadsFull, BrokenForm, StorageAway})
+OF_PICTURES: Errors = frozenset({InputGone, PictureRefused, UploadsFull, BrokenForm, FormTooWordy, StorageAway})
 OF_A_BODY: Errors = frozenset({BodyTooLarge, BodyTooSlow, BrokenBody, RequestDataTooBig})
 OF_JSON: Errors = OF_A_BODY | {NotJson, Encoded, NotAnObject, InvalidJson}
 OF_LOOKS: Errors = frozenset({GenerationNotFound, NotFinished, UploadNotFound, TokenNotFound})
@@ -151,7 +152,7 @@ OPERATIONS: Mapping[str, Operation] = {
         parameters=_AN_IMAGE,
     ),
     "upload_file": Operation(
-        OF_A_BODY | {BrokenForm, UploadsFull, StorageAway, LimiterUnavailable, ScopeMissing},
+        OF_A_BODY | {BrokenForm, FormTooWordy, UploadsFull, StorageAway, LimiterUnavailable, ScopeMissing},
         invalid=_A_BAD_FILE,
         request="UploadRequest",
         is_json=False,

@@ -245,6 +245,24 @@ def test_forms_that_are_none_are_refused(serve: Serve) -> None:
     assert_error(serve("POST", EDIT, content=b"x", headers=headers), 415, "unsupported_media_type")
 
 
+@pytest.mark.parametrize("path", [EDIT, REMIX, FILES, "/v1/images/edits"])
+def test_forms_of_very_many_fields_are_refused(form: Serve, path: str) -> None:
+    response = form(path, {"image": ("a.png", WIDE)}, **{f"field_{number}": "x" for number in range(1_001)})
+    assert (response.status_code, response.headers["Content-Type"]) == (400, "application/json")
+    assert response.json()["error"]["code"] in ("invalid_form", "invalid_multipart_form")
+    assert "1,000 fields" in response.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("path", [EDIT, "/v1/images/edits"])
+def test_a_picture_that_is_too_large_for_a_forms_words_is_told_so(form: Serve, path: str) -> None:
+    spelled = in_base64(bytes(2 * 1024 * 1024))
+    response = form(path, {"other": ("a.png", WIDE)}, prompt="x", image=spelled)
+    assert (response.status_code, response.json()["error"]["code"]) == (413, "body_too_large")
+    message = response.json()["error"]["message"]
+    assert "2.5 MB" in message
+    assert "as a file of the form" in message
+
+
 def test_without_a_key_nothing_is_read(serve: Serve) -> None:
     for path in (EDIT, REMIX, FILES):
         response = serve("POST", path, files={"image": ("a.png", WIDE)}, headers={"Authorization": "Bearer rv_x"})
