@@ -74,7 +74,7 @@ async def upload_file(request: ApiRequest) -> HttpResponse:
         if (file := files.get("file")) is None:
             raise PictureRefused("file", "there is no file of this name in the form")
         await limits.take_uploads_soon(request.caller.wallet, 1, request.caller.token)
-        upload = await inputs.bring(request.caller.wallet, cast(IO[bytes], file), "file")
+        upload = await inputs.bring(request.caller.wallet, cast(IO[bytes], file), "file", request.caller.token)
     return answer(describe_file(upload, uploads.media_type_of(upload)))
 
 
@@ -93,7 +93,7 @@ _FileId = PathEx[str, P(description="The file's id.")]
 async def get_file(request: ApiRequest, file_id: _FileId) -> HttpResponse:
     """Tell what is known of a file of yours."""
     await limits.take_status_soon(request.caller)
-    upload = await in_thread(partial(uploads.find, request.caller.wallet, file_id))
+    upload = await in_thread(partial(uploads.find, request.caller.wallet, file_id, request.caller.token))
     if upload is None:
         raise UploadNotFound
     return answer(describe_file(upload, uploads.media_type_of(upload)))

@@ -101,12 +101,13 @@ async def resolve(
 ) -> list[Generation | Upload]:
     """Return the rows of pictures, each with the field that it is in, in their order.
 
-    Test keys make samples of samples and nobody else does; what was uploaded is there for all keys.
+    Test keys make samples of samples and nobody else does; what was uploaded is there for all keys. A browser token has
+    what it made or brought itself.
     Raises PictureRefused for the first that cannot be used, RateLimited, LimiterUnavailable, UploadsFull, StorageAway.
     """
     # What costs nothing to refuse is refused first.
     known = {
-        param: await in_thread(partial(_own, wallet, one.id, param, is_test))
+        param: await in_thread(partial(_own, wallet, one.id, param, is_test, token))
         for param, one in given
         if isinstance(one, Named)
     }
@@ -123,20 +124,26 @@ async def resolve(
                 raise file
             files[param] = file
         for param, file in files.items():
-            known[param] = await bring(wallet, file, param)
+            known[param] = await bring(wallet, file, param, token)
     return [known[param] for param, _ in given]
 
 
-async def bring(wallet: Wallet, file: IO[bytes], param: str) -> Upload:
-    """Keep a picture that somebody brought. Raises PictureRefused, UploadsFull, StorageAway."""
+async def bring(wallet: Wallet, file: IO[bytes], param: str, token: BrowserToken | None = None) -> Upload:
+    """Keep a picture that somebody brought, with a browser token or not.
+
+    Raises PictureRefused, UploadsFull, StorageAway.
+    """
     async with turn():
         data = await in_thread(partial(_read, file), Pool.FILES)
         try:
-            return await uploads.take_soon(wallet, data)
+            upload = await uploads.take_soon(wallet, data)
         except OddSize as error:
             raise PictureRefused(param, str(error)) from error
         except BadImage as error:
             raise PictureRefused(param, NO_PICTURE) from error
+    if token is not None:
+        await in_thread(partial(uploads.came_with, token, upload))
+    return upload
 
 
 @asynccontextmanager
@@ -156,13 +163,14 @@ def nearest_ratio(width: int, height: int, ratios: Sequence[str]) -> str:
     return min(ratios, key=distance)
 
 
-def _own(wallet: Wallet, id: str, param: str, is_test: bool) -> Generation | Upload:
+def _own(wallet: Wallet, id: str, param: str, is_test: bool, token: BrowserToken | None) -> Generation | Upload:
     found: Generation | Upload | None
     if FILE_ID.fullmatch(id):
-        found = uploads.use(wallet, id)
+        found = uploads.use(wallet, id, token)
         words = "there is no file with this id in your account; files are deleted after a while"
     else:
-        found = wallet.generations.completed().filter(public_id=id, is_test=is_test).first()
+        mine = wallet.generations.completed().filter(is_test=is_test)
+        found = (mine if token is None else mine.filter(browser_token=token)).filter(public_id=id).first()
         words = "there is no finished image with this id in your account"
     if found is None:
         raise PictureRefused(param, words)

@@ -23,10 +23,11 @@ from django.db.models import Exists, OuterRef, Q, QuerySet, Sum
 from django.db.models.functions import Greatest
 from django.utils import timezone
 
+from accounts.models import BrowserToken
 from billing.models import Wallet
 from generator.errors import OddSize, UploadsFull
 from generator.files import bare, images
-from generator.models import FILE_ID, Generation, Group, Input, Operation, Picture, Upload, new_file_token
+from generator.models import FILE_ID, Generation, Group, Input, Operation, Picture, TokenUpload, Upload, new_file_token
 from kit import storage
 from kit.threads import Pool, in_thread, let_go
 
@@ -138,23 +139,31 @@ def _expiry() -> datetime:
 # --- Using them ---------------------------------------------------------------------------------------------------
 
 
-def find(wallet: Wallet, public_id: str) -> Upload | None:
-    """Return an upload that the account keeps."""
-    return _kept(wallet, public_id).first()
+def came_with(token: BrowserToken, upload: Upload) -> None:
+    """Note that a browser token brought an upload, which it may look at and use from now on."""
+    TokenUpload.objects.bulk_create([TokenUpload(browser_token=token, upload=upload)], ignore_conflicts=True)
 
 
-def use(wallet: Wallet, public_id: str) -> Upload | None:
-    """Return an upload that the account keeps, which will be there for a day at least."""
-    kept = _kept(wallet, public_id)
+def find(wallet: Wallet, public_id: str, token: BrowserToken | None = None) -> Upload | None:
+    """Return an upload that the account keeps; with `token` only one that came with it."""
+    return _kept(wallet, public_id, token).first()
+
+
+def use(wallet: Wallet, public_id: str, token: BrowserToken | None = None) -> Upload | None:
+    """Do as `find`; the upload will be there for a day at least."""
+    kept = _kept(wallet, public_id, token)
     if not kept.update(expires_at=Greatest("expires_at", timezone.now() + USED_FOR)):
         return None
     return kept.first()
 
 
-def _kept(wallet: Wallet, public_id: str) -> QuerySet[Upload]:
+def _kept(wallet: Wallet, public_id: str, token: BrowserToken | None = None) -> QuerySet[Upload]:
     if not FILE_ID.fullmatch(public_id):
         return Upload.objects.none()
-    return Upload.objects.filter(wallet=wallet, public_id=public_id, deleted_at=None)
+    kept = Upload.objects.filter(wallet=wallet, public_id=public_id, deleted_at=None)
+    if token is None:
+        return kept
+    return kept.filter(Exists(TokenUpload.objects.filter(upload=OuterRef("pk"), browser_token=token)))
 
 
 @dataclass(frozen=True)

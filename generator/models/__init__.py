@@ -2,7 +2,7 @@
 
 from generator.models.calls import ApiCall
 from generator.models.generation import CANCELLED, PROMPT_REFUSED, Generation, GenerationQuerySet, KeyMonth
-from generator.models.groups import Group, Input, Upload
+from generator.models.groups import Group, Input, TokenUpload, Upload
 from generator.models.moderation import PromptRule, Report
 from generator.models.pauses import Pause
 from generator.models.shapes import ASPECT_RATIOS, PROMPT_MAX_LENGTH, REMIX_MOST_INPUTS, Operation, Picture
@@ -55,6 +55,7 @@ __all__ = [
     "Report",
     "Route",
     "Signing",
+    "TokenUpload",
     "Upload",
     "Upstream",
     "UpstreamTrouble",

@@ -4,7 +4,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
-from accounts.models import ApiKey
+from accounts.models import ApiKey, BrowserToken
 from billing.models import Wallet
 from generator.models.shapes import Operation
 from generator.models.tokens import new_file_id, new_file_token
@@ -75,6 +75,19 @@ class Upload(models.Model):
     @property
     def file_name(self) -> str:
         return f"{self.token}.{self.extension}"
+
+
+class TokenUpload(models.Model):
+    """An upload that came with a browser token. Equal pictures of an account are one upload, so it may have several."""
+
+    browser_token = models.ForeignKey(BrowserToken, on_delete=models.CASCADE, related_name="brought", db_index=False)
+    upload = models.ForeignKey(Upload, on_delete=models.CASCADE, related_name="came_with")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["browser_token", "upload"], name="token_upload_once")]
+
+    def __str__(self) -> str:
+        return f"{self.upload_id} of {self.browser_token_id}"
 
 
 class Input(models.Model):

@@ -24,7 +24,7 @@ from generator.ask import admission, callers, retried
 from generator.ask.admission import ImageRequest
 from generator.errors import KeyLimitReached, OutOfCredits, RateLimit
 from generator.jobs import lifecycle
-from generator.models import Generation
+from generator.models import Generation, TokenUpload, Upload
 from reveweb.mcp import errors as mcp_errors
 from tests.api.answers import GENERATE, STATUS, assert_error, assert_json
 from tests.conftest import Api
@@ -36,10 +36,10 @@ ASK = {"prompt": "a lighthouse", "async": True}
 Serve = Callable[..., httpx.Response]
 
 
-def picture() -> str:
+def picture(color: str = "red") -> str:
     """A PNG in base64."""
     file = io.BytesIO()
-    Image.new("RGB", (64, 64), "red").save(file, "PNG")
+    Image.new("RGB", (64, 64), color).save(file, "PNG")
     return b64encode(file.getvalue()).decode()
 
 
@@ -276,6 +276,44 @@ def test_a_token_brings_a_few_pictures(api: Api, wallet: Wallet, serve: Serve, t
     assert bring().status_code == 200
     other = tokens.mint(api.key, origin=SITE, seconds=600, credit_cap=100)[1]
     assert [bring(using(other)).status_code for _ in range(9)] == [200] * 8 + [429]
+
+
+@pytest.mark.usefixtures("images")
+def test_a_token_reaches_only_files_that_it_brought(api: Api, wallet: Wallet, serve: Serve, token: str) -> None:
+    other = tokens.mint(api.key, origin=SITE, seconds=600, credit_cap=2)[1]
+
+    def bring(data: bytes, headers: Any) -> str:
+        return str(assert_json(serve("POST", "/v1/files", files={"file": data}, headers=headers))["id"])
+
+    def look(id: str, headers: Any) -> int:
+        return serve("GET", f"/v1/files/{id}", headers=headers).status_code
+
+    def edit(id: str, headers: Any) -> Any:
+        answer = serve("POST", "/v1/reve-image/edit", json={**ASK, "image": id}, headers=headers)
+        assert answer.status_code == 422  # no model here edits: a picture that may be used is not at fault
+        return answer.json()["error"]["param"]
+
+    id = bring(b64decode(PICTURE), using(token))
+    assert [look(id, one) for one in (using(token), {}, using(other))] == [200, 200, 404]
+    assert [edit(id, one) for one in (using(token), {}, using(other))] == ["model", "model", "image"]
+    assert bring(b64decode(PICTURE), using(other)) == bring(b64decode(PICTURE), {}) == id
+    assert [look(id, one) for one in (using(token), {}, using(other))] == [200, 200, 200]
+    accounts_own = bring(b64decode(picture("navy")), {})
+    assert [look(accounts_own, one) for one in ({}, using(token))] == [200, 404]
+    assert edit(accounts_own, using(token)) == "image"
+    assert (Upload.objects.count(), TokenUpload.objects.count()) == (2, 2)
+    BrowserToken.objects.update(expires_at=timezone.now() - timedelta(days=90))
+    assert tokens.purge() == 2
+    assert (Upload.objects.count(), TokenUpload.objects.count()) == (2, 0)
+
+
+def test_a_token_makes_images_from_its_own_alone(api: Api, wallet: Wallet, serve: Serve, token: str) -> None:
+    mine = serve("POST", GENERATE[0], json=ASK, headers=using(token)).json()["id"]
+    accounts_own = serve("POST", GENERATE[0], json=ASK).json()["id"]
+    Generation.objects.update(status="completed", file_extension="png", width=96, height=64, finished_at=timezone.now())
+    for id, param in ((mine, "model"), (accounts_own, "image")):
+        answer = serve("POST", "/v1/reve-image/edit", json={**ASK, "image": id}, headers=using(token))
+        assert_error(answer, 422, "invalid_request", param)
 
 
 # --- What it calls its calls -----------------------------------------------------------------------------------
