@@ -19,7 +19,7 @@ from whitenoise.responders import StaticFile
 from kit import request_id, storage
 from kit.http import parts, signed
 from reveweb.lanes import Lane, lane_of
-from reveweb.voices import speaks_openai
+from reveweb.voices import is_read_by_openais, speaks_openai
 
 GetResponse = Callable[[HttpRequest], Any]
 
@@ -67,16 +67,17 @@ def as_openai_says_it(get_response: GetResponse) -> GetResponse:
     """Tells OpenAI's clients in their words what our headers say: limits, when to come again, how long it took."""
 
     async def asynchronous(request: HttpRequest) -> HttpResponseBase:
-        if not speaks_openai(request):
+        if not is_read_by_openais(request):
             told: HttpResponseBase = await get_response(request)
             return told
         began = time.monotonic()
         response: HttpResponseBase = await get_response(request)
-        response["openai-processing-ms"] = str(round((time.monotonic() - began) * 1000))
-        response["openai-version"] = "2020-10-01"
-        for ours, theirs in _OPENAIS.items():
-            if value := response.get(ours):
-                response[theirs] = f"{value}s" if ours == "RateLimit-Reset" else value
+        if speaks_openai(request):
+            response["openai-processing-ms"] = str(round((time.monotonic() - began) * 1000))
+            response["openai-version"] = "2020-10-01"
+            for ours, theirs in _OPENAIS.items():
+                if value := response.get(ours):
+                    response[theirs] = f"{value}s" if ours == "RateLimit-Reset" else value
         if (seconds := response.get("Retry-After", "")).isdigit():
             response["retry-after-ms"] = str(int(seconds) * 1000)
         return response

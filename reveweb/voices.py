@@ -19,8 +19,11 @@ Json = dict[str, Any]
 ERRORS = Counter("reveweb_api_errors_total", "Calls of the API that were answered with an error.", "code", "status")
 MCP = "/mcp"
 _SERVER_ERROR = -32000  # JSON-RPC leaves it to who serves
-# What OpenAI's clients call, and nobody else: `GET /v1/models` is our own.
+# What OpenAI's clients call, and nobody else.
 _OPENAIS = re.compile(r"/v1/(images/(generations|edits|variations)|models/[^/]+)/?")
+_MODELS = re.compile(
+    r"/v1/models/?"
+)  # is our own, and theirs: it has our statuses and codes, and what they read beside
 
 
 def error_response(request: HttpRequest, answer: Answer, *, image_id: str | None = None) -> JsonResponse:
@@ -34,7 +37,7 @@ def error_response(request: HttpRequest, answer: Answer, *, image_id: str | None
     elif request.path_info.rstrip("/") == MCP:
         response = JsonResponse(_json_rpc(answer), status=answer.status)
     else:
-        response = JsonResponse(_plain(request, answer, image_id), status=answer.status)
+        response = _ours(request, answer, image_id)
     response["Cache-Control"] = "no-store"
     if response.status_code == 401:
         response["WWW-Authenticate"] = 'Bearer realm="api"'
@@ -44,6 +47,20 @@ def error_response(request: HttpRequest, answer: Answer, *, image_id: str | None
 def speaks_openai(request: HttpRequest) -> bool:
     """Tell whether a request is for an address that OpenAI's clients call."""
     return _OPENAIS.fullmatch(request.path_info) is not None
+
+
+def is_read_by_openais(request: HttpRequest) -> bool:
+    """Tell whether a request is for an address that OpenAI's clients call, be it one of ours as well."""
+    return speaks_openai(request) or _MODELS.fullmatch(request.path_info) is not None
+
+
+def _ours(request: HttpRequest, answer: Answer, image_id: str | None) -> JsonResponse:
+    body, headers = _plain(request, answer, image_id), {}
+    if is_read_by_openais(request):
+        theirs = translated(answer.status, answer.code, answer.message, answer.param)
+        body["error"]["type"] = theirs.type  # no `param`, which is read as none: in our shape nothing is null
+        headers = theirs.headers
+    return JsonResponse(body, status=answer.status, headers=headers)
 
 
 def _openais(request: HttpRequest, answer: Answer, image_id: str | None) -> JsonResponse:

@@ -43,7 +43,18 @@ from reveweb.openapi.examples import (
     WORDS,
 )
 from reveweb.openapi.headers import HEADERS, headers
-from reveweb.openapi.operations import A_FIELD, DRAWS, EVENTS, FAILED_CALLS, LOOKS, OPERATIONS, STATUS, answers, by_code
+from reveweb.openapi.operations import (
+    A_FIELD,
+    DRAWS,
+    EVENTS,
+    FAILED_CALLS,
+    LOOKS,
+    MODELS,
+    OPERATIONS,
+    STATUS,
+    answers,
+    by_code,
+)
 
 Json = dict[str, Any]
 
@@ -244,6 +255,8 @@ def _error(code: str, same: list[Answer], image_id: Json) -> Json:
     if named:
         fields["param"] = {"type": "string", "description": "The field or header at fault.", "examples": named}
         required += ["param"] * (len(named) == len(same))
+    if code in {answer.code for answer in answers(MODELS)}:
+        fields["type"] = {"type": "string", "description": "For OpenAI's clients, of `GET /v1/models` alone."}
     if code == ANSWERS[IdempotencyConflict].code:
         fields["image_id"] = {**image_id, "description": "The image that is in the way."}
         required.append("image_id")

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from reveweb.openapi.operations import DRAWS, STATUS
+from reveweb.openapi.operations import DRAWS, MODELS, STATUS
 
 Json = dict[str, Any]
 
@@ -48,6 +48,7 @@ HEADERS = {
         _count(),
         always=True,
     ),
+    "retry-after-ms": _header("The same in milliseconds, for OpenAI's clients.", _count(), always=True),
     "WWW-Authenticate": _header("How to send a key.", {"type": "string", "const": 'Bearer realm="api"'}, always=True),
     "Allow": _header("The methods that the address takes.", {"type": "string"}, always=True),
 }
@@ -83,3 +84,5 @@ def headers(operation: str, status: int) -> Iterator[str]:
         yield own[status]
     if status == 202 and operation in DRAWS:
         yield "Retry-After"
+    if own.get(status) == "Retry-After" and operation == MODELS:
+        yield "retry-after-ms"

@@ -119,6 +119,7 @@ GENERATE, STATUS, EVENTS = "generate_image", "image_status", "image_events"
 LOOKS = (STATUS, "get_image", "cancel_image")  # answered with an image, whatever became of it
 _AN_IMAGE = {"image_id": ("PendingImage.id", IMAGE_ID)}
 _A_FILE = {"file_id": ("File.id", FILE_ID)}
+MODELS = "list_models"
 OPERATIONS: Mapping[str, Operation] = {
     GENERATE: Operation(
         OF_DRAWING | {ScopeMissing}, draws=True, invalid=A_FIELD, request="GenerateRequest", requests=_requests()
@@ -166,7 +167,7 @@ OPERATIONS: Mapping[str, Operation] = {
         answer={"id": FILE_ID, "deleted": True},
         parameters=_A_FILE,
     ),
-    "list_models": Operation(answer={"object": "list", "data": [A_MODEL]}),
+    MODELS: Operation(answer={"object": "list", "data": [A_MODEL]}),
     "get_key": Operation(answer=A_KEY),
     "get_account": Operation(frozenset({ScopeMissing, NotForTokens}), answer=AN_ACCOUNT),
     "get_usage": Operation(

@@ -299,6 +299,8 @@ def test_what_pictures_are_brought_to_answers_as_the_document_has_it(
         serve("GET", "/v1/models")
     ask("POST", files, 429, files={"file": picture})
     ask("GET", "/v1/models", 429)
+    ask("GET", "/v1/models", 401, headers={"Authorization": ""})
+    ask("GET", "/v1/models", 429)
     ask("GET", one, 429, at=f"{files}/{kept}")
 
 

@@ -464,6 +464,19 @@ def test_a_wrong_key(serve: Serve, path: str) -> None:
     assert response.headers["WWW-Authenticate"]
 
 
+@pytest.mark.parametrize("path", [MODELS, MODELS + "/"])
+def test_the_list_of_models_tells_its_errors_to_these_clients_too(serve: Serve, settings: Any, path: str) -> None:
+    response = serve("GET", path, headers={"Authorization": "Bearer rv_nothing"})
+    assert (response.status_code, response.json()["error"]["type"]) == (401, "invalid_request_error")
+    assert response.json()["error"]["code"] == "invalid_api_key"
+    assert "type" not in serve("GET", "/v1/account", headers={"Authorization": ""}).json()["error"]
+    settings.STATUS_RATE_LIMIT_PER_MINUTE = 1
+    [*_, late] = [serve("GET", path) for _ in range(3)]
+    error = late.json()["error"]
+    assert (late.status_code, error["code"], error["type"]) == (429, "rate_limited", "requests")  # the code is ours
+    assert late.headers["retry-after-ms"] == late.headers["Retry-After"] + "000"
+
+
 def test_no_key(serve: Serve) -> None:
     assert_openai(serve("POST", GENERATIONS, headers={"Authorization": ""}), 401, None, "invalid_request_error")
 
