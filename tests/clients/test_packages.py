@@ -190,6 +190,28 @@ def test_the_wheel_sends_again_what_is_worth_it(venv: Path, developer: Developer
     assert len(set(bumpy.keys)) == 1
 
 
+def test_the_wheel_refuses_what_is_not_answered_with_one_image(
+    venv: Path, developer: Developer, bumpy: Bumpy, tmp_path: Path
+) -> None:
+    program = """
+import sys
+from reveweb_client import Reveweb
+
+with Reveweb(*sys.argv[1:]) as reveweb:
+    calls = (reveweb.generate, ()), (reveweb.start, ()), (reveweb.edit, ("none",)), (reveweb.remix, (["none"],))
+    for call, pictures in calls:
+        for options in ({"n": 2}, {"dry_run": True}):
+            try:
+                call(*pictures, prompt="a fox", **options)
+            except ValueError as error:
+                print(str(error).partition(":")[0])
+    print(reveweb.generate("a fox", n=1, dry_run=False).status)
+"""
+    told = run(tmp_path, str(venv / "python"), "-c", program, bumpy.url, developer.key).splitlines()
+    assert told == ["n", "dry_run"] * 4 + ["completed"]
+    assert len(bumpy.keys) == 3  # of the last one, which is sent again twice
+
+
 @pytest.mark.parametrize("language", ["bash", "python", "javascript"])
 def test_what_the_documentation_shows(
     venv: Path, project: Path, developer: Developer, tmp_path: Path, language: str

@@ -62,7 +62,9 @@ class Reveweb:
     """A site's API. Methods raise what `reveweb_client.errors` draws; all are blocking and may share an object.
 
     `timeout` is how long one image may take, in seconds, with all that is sent again. What is asked for as
-    `**options` is what the API takes: `negative_prompt`, `aspect_ratio`, `model`, `size`, `quality`, …
+    `**options` is what the API takes: `negative_prompt`, `aspect_ratio`, `model`, `size`, `quality`, … Each call is
+    for one image: several at once (`n`) and `dry_run` are answered otherwise, and raise ValueError before anything is
+    sent.
     """
 
     def __init__(
@@ -94,6 +96,7 @@ class Reveweb:
 
     def start(self, prompt: str, *, idempotency_key: str | None = None, **options: Any) -> Image:
         """Begin to draw, and return at once; `wait` and `status` follow it."""
+        _check(options, generate_image)
         body = GenerateRequest.from_dict({**options, "prompt": prompt, "async": True})
         return self._begin(generate_image, body, idempotency_key)
 
@@ -110,6 +113,7 @@ class Reveweb:
 
         A picture is an Image, an id, an https address, or the path of a file, which is uploaded.
         """
+        _check(options, edit_image)
         named = {"image": self._named(image)} | ({"mask": self._named(mask)} if mask is not None else {})
         body = EditRequest.from_dict({**options, **named, "prompt": prompt, "async": True})
         return self.wait(self._begin(edit_image, body, idempotency_key))
@@ -118,6 +122,7 @@ class Reveweb:
         self, images: Sequence[Picture], prompt: str, *, idempotency_key: str | None = None, **options: Any
     ) -> Image:
         """Draw a new image that goes by one to six pictures, as `edit` takes them."""
+        _check(options, remix_images)
         named = [self._named(one) for one in images]
         body = RemixRequest.from_dict({**options, "images": named, "prompt": prompt, "async": True})
         return self.wait(self._begin(remix_images, body, idempotency_key))
@@ -209,6 +214,15 @@ class Reveweb:
                 raise failed
             time.sleep(wait)
             pause = min(LONGEST_PAUSE, pause * 2)
+
+
+def _check(options: Mapping[str, Any], endpoint: Any) -> None:
+    """Raise ValueError for what is not answered with one image."""
+    instead = f"use {endpoint.__name__}.sync_detailed(client=reveweb.raw, body=…)"
+    if options.get("n", 1) != 1:
+        raise ValueError(f"n: one image is made at a time here. Call this several times, or {instead}")
+    if options.get("dry_run"):
+        raise ValueError(f"dry_run: an image is made here. To ask what it costs, {instead}")
 
 
 def _json(response: httpx.Response) -> dict[str, Any]:
