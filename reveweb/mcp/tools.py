@@ -27,7 +27,7 @@ from generator.ask.admission import Admission, ImageRequest
 from generator.ask.answers import describe
 from generator.ask.inputs import Brought, Given
 from generator.ask.schemas import AspectRatio, EditRequest, GenerateRequest
-from generator.errors import GenerationNotFound, GeneratorError, InvalidIdempotencyKey
+from generator.errors import GenerationNotFound, GeneratorError, InvalidIdempotencyKey, PromptNotAllowed
 from generator.files import downloads, images
 from generator.models import PUBLIC_ID, REMIX_MOST_INPUTS, Generation, Operation, Upload
 from kit import storage
@@ -271,13 +271,7 @@ async def _admit(asked: Call, wanted: ImageRequest, key: str | None) -> tuple[Ad
 
     Where it is not known what happened, as when the database went away, the price stays counted.
     """
-    price = (await prices.quote_soon(wanted, only=asked.request.caller.api_key.image_models)).credits * wanted.count
-    try:
-        await asked.session.take(price)
-    except SessionSpent:
-        if key is None or not await _is_known(asked, key):
-            raise
-        price = 0  # it was charged before
+    price = await _counted(asked, wanted, key)
     try:
         admitted = await admit(asked.request, wanted, key)
     except GeneratorError:
@@ -287,6 +281,27 @@ async def _admit(asked: Call, wanted: ImageRequest, key: str | None) -> tuple[Ad
         counted=price, image=admitted.generation.public_id, charged=admitted.credits_charged
     )
     return admitted, spent
+
+
+async def _counted(asked: Call, wanted: ImageRequest, key: str | None) -> int:
+    """Count what a request will be charged in its session, and return it: nothing for what was charged before.
+
+    Nothing either for a prompt that breaks a rule: admission refuses it, and counts that somebody tried.
+    """
+    if key is not None and await _is_known(asked, key):
+        return 0  # whatever it would cost now, and whether or not it could be asked for
+    try:
+        quote = await prices.quote_soon(wanted, only=asked.request.caller.api_key.image_models)
+    except PromptNotAllowed:
+        return 0
+    price = quote.credits * wanted.count
+    try:
+        await asked.session.take(price)
+    except SessionSpent:
+        if key is None or not await _is_known(asked, key):  # the same call, sent twice at once, may have taken it
+            raise
+        return 0
+    return price
 
 
 async def _take_status(asked: Call) -> None:

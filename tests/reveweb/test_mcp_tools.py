@@ -6,13 +6,17 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.test import RequestFactory
 from PIL import Image
 
 from billing.models import Wallet
-from generator.ask import prices
+from generator.ask import limits, pausing, prices
+from generator.ask.callers import Caller
+from generator.errors import IntakePaused, PromptNotAllowed
 from generator.files import images as pictures
-from generator.models import Generation, ImageModel, Route, Upstream
-from reveweb.mcp import tools
+from generator.models import Generation, ImageModel, PromptRule, Route, Upstream
+from reveweb.mcp import sessions, tools
+from tests.billing.books import audit
 from tests.conftest import Api
 
 
@@ -68,3 +72,50 @@ def test_a_key_is_told_of_the_models_that_it_may_choose(api: Api, wallet: Wallet
 
     assert told([]) == [first.slug, "other"]
     assert told(["other"]) == ["other"]
+
+
+# --- What is drawn ------------------------------------------------------------------------------------------------
+
+
+def drawn(api: Api, wallet: Wallet, *, cap: int = 0, **arguments: Any) -> tools.Told:
+    """Call `generate_image` without waiting, with a key of Alice's, in a session that may spend `cap` credits."""
+    request: Any = RequestFactory().post("/mcp")
+    request.caller, request.is_remembered, request.needs = Caller(api.key, wallet), False, None
+    session = sessions.Session(f"key:{api.key.pk}", sessions.PAUSE_SECONDS, cap)
+    tool = next(one for one in tools.TOOLS if one.name == "generate_image")
+    asked = {"prompt": "a lighthouse", "wait": False, **arguments}
+    return asyncio.run(tools.call(tool, tools.Call(request, session), asked))
+
+
+@pytest.mark.parametrize("what", ["pause", "rule", "retire"])
+def test_what_was_drawn_before_is_given_again_whatever_is_refused_now(
+    api: Api, wallet: Wallet, transactional_db: None, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prices, "CACHE_SECONDS", -1.0)
+    first = drawn(api, wallet, idempotency_key="one").data
+    if what == "pause":
+        pausing.pause(actor=None, model=None, message="", until=None, reason="a test")
+        with pytest.raises(IntakePaused):
+            drawn(api, wallet, idempotency_key="two")
+    elif what == "rule":
+        PromptRule.objects.create(kind=PromptRule.Kind.WORDS, text="lighthouse")
+    else:
+        ImageModel.objects.update(is_active=False)
+    again = drawn(api, wallet, idempotency_key="one").data
+    assert (again["id"], first["credits_charged"], again["credits_charged"]) == (first["id"], 1, 0)
+    assert (again["session"]["credits_spent"], audit(wallet)) == (1, 2)
+
+
+def test_a_prompt_that_breaks_a_rule_counts_as_anywhere(
+    api: Api, wallet: Wallet, transactional_db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prices, "CACHE_SECONDS", -1.0)
+    rule = PromptRule.objects.create(kind=PromptRule.Kind.WORDS, text="dragon")
+    for _ in range(2):
+        with pytest.raises(PromptNotAllowed):
+            drawn(api, wallet, cap=3, prompt="a dragon")
+    rule.refresh_from_db()
+    assert rule.hits == 2
+    assert limits.peek(limits.generate_window(wallet, api.key)).remaining == 100_000 - 2
+    assert drawn(api, wallet, cap=3).data["session"]["credits_spent"] == 1
+    assert audit(wallet) == 2
