@@ -18,6 +18,7 @@ GeneratorError
 ├─ BrokenForm              a body that says it is a form with files is none
 ├─ FormTooWordy            a form has more in its text fields than is taken beside files
 ├─ IdempotencyConflict     the same Idempotency-Key came with another body
+├─ ImageDeleted            what the same Idempotency-Key made before was deleted
 ├─ UploadNotFound          no such upload of this account
 ├─ NotFinished             an image that is on its way cannot be deleted
 └─ GenerationNotFound      no such generation of this account
@@ -187,6 +188,14 @@ class IdempotencyConflict(GeneratorError):
     """
 
     def __init__(self, public_id: str = "") -> None:
+        super().__init__(public_id)
+        self.public_id = public_id
+
+
+class ImageDeleted(GeneratorError):
+    """An earlier request with this Idempotency-Key made the image `public_id`, and it was deleted."""
+
+    def __init__(self, public_id: str) -> None:
         super().__init__(public_id)
         self.public_id = public_id
 

@@ -26,6 +26,7 @@ from generator.errors import (
     FormTooWordy,
     GenerationNotFound,
     IdempotencyConflict,
+    ImageDeleted,
     InputGone,
     IntakePaused,
     InvalidIdempotencyKey,
@@ -189,6 +190,9 @@ ANSWERS: dict[type[Exception], Answer] = {
         "No new images are taken on for now. Nothing was charged; try again when Retry-After has passed.",
     ),
     GenerationNotFound: Answer(404, "not_found", "There is no image with this id in your account."),
+    ImageDeleted: Answer(
+        404, "image_not_found", "An earlier call with this Idempotency-Key made the image, and it was deleted."
+    ),
     NotFinished: Answer(409, "not_finished", "This image is not finished. Cancel it first, or wait for it."),
     UploadNotFound: Answer(404, "not_found", "There is no file with this id in your account."),
     NeedsHttps: Answer(

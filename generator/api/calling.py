@@ -117,7 +117,12 @@ async def fulfil(request: ApiRequest, wanted: ImageRequest, *, is_dry: bool = Fa
         return await _quoted(request, wanted)
     preference = prefer.of(request)
     seconds = preference.seconds(settings.SYNC_WAIT_SECONDS if wanted.wait else 0)
-    admitted = await admit(request, replace(wanted, is_awaited=seconds > 0), key)
+    admitted = await admit(
+        request,
+        replace(wanted, is_awaited=seconds > 0),
+        key,
+        deleted_too=True,  # a repeat is promised the first answer, with an address that no longer works
+    )
     generations, has_waited = await wait_for(admitted.generations, seconds)
     response = _generated(request, generations)
     await note_standing(request, response, admitted, generations)
@@ -125,10 +130,16 @@ async def fulfil(request: ApiRequest, wanted: ImageRequest, *, is_dry: bool = Fa
     return response
 
 
-async def admit(request: ApiRequest, wanted: ImageRequest, idempotency_key: str | None) -> Admission:
+async def admit(
+    request: ApiRequest, wanted: ImageRequest, idempotency_key: str | None, *, deleted_too: bool = False
+) -> Admission:
     """Admit what a call asks for, as `admission.admit_soon`, and note which images the call came to."""
     admitted = await admission.admit_soon(
-        caller=request.caller, look_up=partial(known, request), request=wanted, idempotency_key=idempotency_key
+        caller=request.caller,
+        look_up=partial(known, request),
+        request=wanted,
+        idempotency_key=idempotency_key,
+        deleted_too=deleted_too,
     )
     is_about(request, admitted.generations)
     return admitted

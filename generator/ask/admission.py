@@ -22,6 +22,7 @@ from generator.ask.callers import Caller
 from generator.ask.prices import Quote
 from generator.errors import (
     IdempotencyConflict,
+    ImageDeleted,
     InputGone,
     IntakePaused,
     InvalidRequest,
@@ -209,13 +210,19 @@ def admit(
 
 
 async def admit_soon(
-    *, caller: Caller, look_up: Callable[[], Caller], request: ImageRequest, idempotency_key: str | None
+    *,
+    caller: Caller,
+    look_up: Callable[[], Caller],
+    request: ImageRequest,
+    idempotency_key: str | None,
+    deleted_too: bool = False,
 ) -> Admission:
     """Do as `admit` for a caller of the API, on an event loop: in one statement where that can be, or else in a thread.
 
     `caller` may be as it was a moment ago; `look_up` tells how it is, and is called before anything is refused. Whoever
     does not see all of the account's images is not shown one of them for its Idempotency-Key: that one is taken. A
-    replay counts as a status look-up.
+    replay counts as a status look-up. Raises ImageDeleted for a replay one of whose images was deleted, unless its
+    caller can tell of those as well (`deleted_too`).
     """
     try:
         admitted = await _admit_soon(caller, look_up, request, idempotency_key)
@@ -228,6 +235,8 @@ async def admit_soon(
         raise IdempotencyConflict
     if admitted.replayed:  # which costs no credits, and is work all the same where images are read or converted
         await limits.take_status_soon(caller)
+        if not deleted_too and any(one.was_deleted for one in admitted.generations):
+            raise ImageDeleted(admitted.generation.public_id)
     if caller.token is not None:
         return replace(admitted, credits_remaining=await in_thread(caller.left))
     return admitted

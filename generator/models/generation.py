@@ -254,6 +254,11 @@ class Generation(models.Model):
         return self.status in (self.Status.COMPLETED, self.Status.FAILED)
 
     @property
+    def was_deleted(self) -> bool:
+        """Whether there was an image that its owner deleted; it may be in the trash still."""
+        return self.status == self.Status.COMPLETED and (self.deleted_at or self.purged_at) is not None
+
+    @property
     def is_refused(self) -> bool:
         """Whether the model refuses its prompt: other words are the way on, not another try."""
         return self.error_code == PROMPT_REFUSED

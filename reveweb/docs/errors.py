@@ -22,6 +22,7 @@ from generator.errors import (
     FormTooWordy,
     GenerationNotFound,
     IdempotencyConflict,
+    ImageDeleted,
     InputGone,
     IntakePaused,
     InvalidIdempotencyKey,
@@ -204,6 +205,10 @@ GUIDANCE: dict[type[Exception], tuple[str, str]] = {
     GenerationNotFound: (
         "No image of your account has this id. Images of others are not found either.",
         "Check the id, and that the key belongs to the account that made the image.",
+    ),
+    ImageDeleted: (
+        "Tools for agents and addresses of other APIs: the `Idempotency-Key` made an image before, which was deleted.",
+        "Use a new key to have it made again.",
     ),
     NotFinished: (
         "The image that you would delete is still on its way.",

@@ -26,6 +26,7 @@ _ADVICE = {
     "prompt_not_allowed": "Change the prompt, or ask the person you work for; the same one will be refused again.",
     "invalid_request": "Mend that argument and call again. Nothing was charged.",
     "not_found": "list_images tells which images there are.",
+    "image_not_found": "Use another idempotency_key to have it made again.",
     "idempotency_conflict": "Use another idempotency_key for another image.",
 }
 

@@ -23,6 +23,7 @@ from generator.errors import (
     BrokenForm,
     FormTooWordy,
     GenerationNotFound,
+    ImageDeleted,
     InputGone,
     LimiterUnavailable,
     NotFinished,
@@ -72,8 +73,9 @@ OF_PICTURES: Errors = frozenset({InputGone, PictureRefused, UploadsFull, BrokenF
 OF_A_BODY: Errors = frozenset({BodyTooLarge, BodyTooSlow, BrokenBody, RequestDataTooBig})
 OF_JSON: Errors = OF_A_BODY | {NotJson, Encoded, NotAnObject, InvalidJson}
 OF_LOOKS: Errors = frozenset({GenerationNotFound, NotFinished, UploadNotFound, TokenNotFound})
+OF_OTHERS: Errors = frozenset({ImageDeleted})  # of protocols that are not in the document
 # Of asking for an image: all that others are not about.
-OF_DRAWING: Errors = frozenset(ANSWERS) - OF_ALL - OF_KEYS - OF_LOOKS - OF_NOTHING - OF_PICTURES - OF_TOKENS
+OF_DRAWING: Errors = frozenset(ANSWERS) - OF_ALL - OF_KEYS - OF_LOOKS - OF_NOTHING - OF_PICTURES - OF_TOKENS - OF_OTHERS
 _WHATEVER_HAPPENS = (METHOD_NOT_ALLOWED, DATABASE_AWAY, INTERNAL_ERROR)
 A_FIELD = Answer(422, "invalid_request", "prompt: must not be blank", "prompt")  # one of many
 _A_BAD_LIMIT = Answer(422, "invalid_request", "limit: Input should be less than or equal to 100", "limit")  # likewise

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 from django.db import connections
+from django.utils import timezone
 from PIL import Image
 
 from accounts import keys
@@ -350,6 +351,19 @@ def test_an_idempotency_key_is_honoured(post: Post, wallet: Wallet) -> None:
     conflict = post({"prompt": "other"}, CREATE, **{"Idempotency-Key": "once"})
     assert_refused(conflict, 409, "IDEMPOTENCY_CONFLICT")
     assert conflict.json()["params"]["image_id"] == Generation.objects.get().public_id
+    assert audit(wallet) == 2
+
+
+@pytest.mark.parametrize("accept", ["application/json", "image/png"])
+@pytest.mark.parametrize("column", ["deleted_at", "purged_at"])
+def test_what_was_deleted_is_not_given_again(post: Post, wallet: Wallet, accept: str, column: str) -> None:
+    headers = {"Idempotency-Key": "once", "Accept": accept}
+    with working():
+        assert post(PROMPT, CREATE, **headers).status_code == 200
+    Generation.objects.update(**{column: timezone.now()})
+    gone = post(PROMPT, CREATE, **headers)
+    assert_refused(gone, 404, "IMAGE_NOT_FOUND")
+    assert gone.json()["params"]["image_id"] == Generation.objects.get().public_id
     assert audit(wallet) == 2
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.db import connections
 from django.test import Client
+from django.utils import timezone
 
 from accounts import keys
 from accounts.models import User
@@ -37,6 +38,15 @@ def test_the_same_key_and_body_return_the_first_generation(api: Api, wallet: Wal
     assert (again["X-Credits-Charged"], again["X-Credits-Remaining"]) == ("0", "2")
     assert Generation.objects.count() == 1
     assert audit(wallet) == 2
+
+
+def test_what_was_deleted_is_told_again_and_not_charged(api: Api, wallet: Wallet) -> None:
+    """As best-practices.md promises; OpenAI's clients, reve.com's and agents are told that it is gone."""
+    first = post(api, "order-1").json()
+    Generation.objects.update(status=Generation.Status.COMPLETED, deleted_at=timezone.now())
+    again = post(api, "order-1")
+    assert (again.status_code, again["Idempotent-Replayed"], again.json()["id"]) == (200, "true", first["id"])
+    assert (again["X-Credits-Charged"], Generation.objects.count()) == ("0", 1)
 
 
 def test_the_same_body_in_other_clothes_is_the_same(api: Api) -> None:

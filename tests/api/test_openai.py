@@ -606,6 +606,25 @@ def test_a_picture_that_was_thrown_away_is_not_given_again(draw: Serve) -> None:
     assert_openai(draw(headers=key), 404, "image_not_found", "invalid_request_error")
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_some_of_several_that_were_thrown_away_are_not_given_again(draw: Serve, wallet: Wallet, stream: bool) -> None:
+    key = {"Idempotency-Key": "mine"}
+    draw(headers=key, n=2, stream=stream)
+    Generation.objects.filter(position=2).update(deleted_at="2026-01-01T00:00Z")
+    assert_openai(draw(headers=key, n=2, stream=stream), 404, "image_not_found", "invalid_request_error")
+    assert audit(wallet) == 1
+
+
+def test_a_call_that_is_tried_again_for_what_was_thrown_away_is_over(draw: Serve, serve: Serve, settings: Any) -> None:
+    settings.SYNC_WAIT_SECONDS = 0.1
+    serve("POST", GENERATIONS, json={"prompt": "a lighthouse"}, headers={"x-stainless-retry-count": "0"})
+    Generation.objects.update(status="completed", deleted_at="2026-01-01T00:00Z")
+    settings.SYNC_WAIT_SECONDS = 20
+    again = {"x-stainless-retry-count": "1"}
+    assert draw(headers=again).status_code == 404
+    assert (draw(headers=again).status_code, Generation.objects.count()) == (200, 2)
+
+
 def test_a_picture_that_cannot_be_read_now_is_kept(
     draw: Serve, wallet: Wallet, monkeypatch: pytest.MonkeyPatch
 ) -> None:

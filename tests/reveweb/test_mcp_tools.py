@@ -7,15 +7,16 @@ from typing import Any
 
 import pytest
 from django.test import RequestFactory
+from django.utils import timezone
 from PIL import Image
 
 from billing.models import Wallet
 from generator.ask import limits, pausing, prices
 from generator.ask.callers import Caller
-from generator.errors import IntakePaused, PromptNotAllowed
+from generator.errors import ImageDeleted, IntakePaused, PromptNotAllowed
 from generator.files import images as pictures
 from generator.models import Generation, ImageModel, PromptRule, Route, Upstream
-from reveweb.mcp import sessions, tools
+from reveweb.mcp import errors, sessions, tools
 from tests.billing.books import audit
 from tests.conftest import Api
 
@@ -119,3 +120,13 @@ def test_a_prompt_that_breaks_a_rule_counts_as_anywhere(
     assert limits.peek(limits.generate_window(wallet, api.key)).remaining == 100_000 - 2
     assert drawn(api, wallet, cap=3).data["session"]["credits_spent"] == 1
     assert audit(wallet) == 2
+
+
+def test_what_was_deleted_is_not_given_again(api: Api, wallet: Wallet, transactional_db: None) -> None:
+    first = drawn(api, wallet, idempotency_key="one").data
+    Generation.objects.update(status=Generation.Status.COMPLETED, deleted_at=timezone.now())
+    with pytest.raises(ImageDeleted) as told:
+        drawn(api, wallet, idempotency_key="one")
+    assert told.value.public_id == first["id"]
+    data = errors.tell(RequestFactory().post("/mcp"), told.value).data["error"]
+    assert (data["code"], data["image_id"]) == ("image_not_found", first["id"])

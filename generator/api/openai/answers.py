@@ -74,7 +74,7 @@ def unless_done(outcome: Outcome, *, is_named: bool) -> None:
         raise Told(NOT_FINISHED)
     if not outcome.done:
         raise Told(failure(outcome.failed[0], is_named=is_named))
-    if any(one.purged_at or one.deleted_at for one in outcome.done):
+    if any(one.was_deleted for one in outcome.done):
         raise Told(THROWN_AWAY)
 
 

@@ -29,7 +29,7 @@ from generator.api.openai.errors import OpenAIError, Told, invalid, no_such_mode
 from generator.api.openai.fields import Asked
 from generator.ask import limits, prices, retried
 from generator.ask.admission import Admission, ImageRequest
-from generator.errors import BadImage
+from generator.errors import BadImage, ImageDeleted
 from generator.models import Generation, ImageModel, Operation, Upload
 from kit.http.requests import site_of
 from kit.storage import StorageAway
@@ -158,7 +158,11 @@ async def _fulfil(request: ApiRequest, asked: Asked, wanted: ImageRequest) -> Ht
     """Admit what is asked for, wait for it, and give it as OpenAI's clients read it."""
     named = idempotency_key(request)
     key, ended = await _key(request, wanted)
-    admitted = await admit(request, wanted, named or key)
+    try:
+        admitted = await admit(request, wanted, named or key)
+    except ImageDeleted:
+        await ended()
+        raise
     response: HttpResponseBase
     if asked.stream:
         response = _stream(admitted, asked, is_named=named is not None, ended=ended)
