@@ -1,11 +1,14 @@
-"""Calls that a client sends again by itself, and says so, but by no name: each gets the one that it had before.
+"""Calls that a client sends again by itself, but by no name: each gets the one that it had before.
 
 OpenAI's clients count their tries (`x-stainless-retry-count`) and send no Idempotency-Key. So the first try of a call
 is given a key here, and a later one of the same call takes it up: what was drawn, and charged, for a try that nobody
 could wait for is what the next one gets. Of several same calls that are tried again at once each takes up another key.
 
-A list for each caller and body: keys, by the number of the try that may take them up. While the server that has it
-cannot be reached nothing is admitted either (`limits`).
+Clients of reve.com's API do not even count. So the images that somebody was charged for and did not get are owed to
+the next who send that very call, one to each.
+
+A list of either for each caller and body: keys, by the number of the try that may take them up, and images, the oldest
+first. While the server that has them cannot be reached nothing is admitted either (`limits`).
 """
 
 import hashlib
@@ -47,7 +50,7 @@ async def key_of(caller: Caller, digest: str, tries: int) -> str:
     """Return the Idempotency-Key of a call with that body, before which there were `tries` of it."""
     new = f"retried_{secrets.token_hex(16)}"
     try:
-        found: Any = await _asked(_name(caller, digest), tries, new)
+        found: Any = await _asked(await _name(caller, digest), tries, new)
     except _AWAY as error:
         log.warning("It is not known which calls are tried again: %s", error)
         return new
@@ -57,14 +60,45 @@ async def key_of(caller: Caller, digest: str, tries: int) -> str:
 async def done(caller: Caller, digest: str, key: str) -> None:
     """Let no other try take `key` up: its caller has the answer."""
     try:
-        await _clients.get().zrem(_name(caller, digest), key)
+        await _clients.get().zrem(await _name(caller, digest), key)
     except _AWAY as error:
         log.warning("It is not noted that a call was answered: %s", error)
 
 
-def _name(caller: Caller, digest: str) -> str:
+async def owe(caller: Caller, digest: str, public_id: str) -> None:
+    """Note that a call with that body was charged for an image, which its caller did not get."""
+    client: Any = _clients.get()
+    try:
+        name = await _name(caller, digest, "owed")
+        async with client.pipeline() as both:
+            await both.rpush(name, public_id).expire(name, KEPT_SECONDS).execute()
+    except _AWAY as error:
+        log.warning("It is not noted that %s is owed: %s", public_id, error)
+
+
+async def is_owed(caller: Caller, digest: str) -> bool:
+    """Tell whether there is an image that `owed` would return."""
+    try:
+        return bool(await _clients.get().exists(await _name(caller, digest, "owed")))
+    except _AWAY as error:
+        log.warning("It is not known what is owed: %s", error)
+        return False
+
+
+async def owed(caller: Caller, digest: str) -> str | None:
+    """Return the image that has been owed longest for a call with that body, to the first who asks."""
+    client: Any = _clients.get()
+    try:
+        found = await client.lpop(await _name(caller, digest, "owed"))
+    except _AWAY as error:
+        log.warning("It is not known what is owed: %s", error)
+        return None
+    return None if found is None else str(found.decode())
+
+
+async def _name(caller: Caller, digest: str, kind: str = "retried") -> str:
     token = f"-{caller.token.pk}" if caller.token else ""
-    return f"reveweb:retried:{site.name()}:{caller.api_key.pk}{token}:{digest}"
+    return f"reveweb:{kind}:{await site.soon()}:{caller.api_key.pk}{token}:{digest}"
 
 
 async def _asked(name: str, tries: int, new: str) -> Any:

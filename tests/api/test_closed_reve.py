@@ -6,6 +6,7 @@ import io
 import json
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -222,6 +223,31 @@ def test_who_is_told_to_come_again_gets_that_image_and_pays_once(post: Post, wal
         assert told(post(PROMPT, CREATE))[1:] == ("false", "1", "1")  # that debt is paid: this is another one
     assert Generation.objects.count() == 2
     assert audit(wallet) == 1
+
+
+@pytest.mark.services
+def test_same_calls_at_once_are_owed_an_image_each(post: Post, wallet: Wallet, settings: Any) -> None:
+    settings.SYNC_WAIT_SECONDS = 0
+    with ThreadPoolExecutor(3) as pool:
+        late = [one.result() for one in [pool.submit(post, PROMPT, CREATE) for _ in range(3)]]
+    assert {one.status_code for one in late} == {429}
+    settings.SYNC_WAIT_SECONDS = 30
+    with working():
+        owed = [post(PROMPT, CREATE) for _ in range(3)]
+    assert [(one.status_code, one.headers["X-Credits-Charged"]) for one in owed] == [(200, "0")] * 3
+    assert len({one.json()["image"] for one in owed}) == Generation.objects.count() == 3
+    assert audit(wallet) == 0
+
+
+def test_what_failed_is_passed_over_for_what_is_owed_beside_it(post: Post, wallet: Wallet, settings: Any) -> None:
+    settings.SYNC_WAIT_SECONDS = 0
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda _: post(PROMPT, CREATE), range(2)))
+    lifecycle.fail(Generation.objects.earliest("pk"), code="timed_out", message="No image.")
+    settings.SYNC_WAIT_SECONDS = 30
+    with working():
+        owed = post(PROMPT, CREATE)
+    assert (owed.status_code, owed.headers["X-Credits-Charged"], audit(wallet)) == (200, "0", 2)
 
 
 def test_an_image_stays_owed_while_its_caller_asks_too_often(post: Post, wallet: Wallet, settings: Any) -> None:

@@ -6,7 +6,6 @@ from functools import partial
 from typing import TypeVar
 
 from django.conf import settings
-from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
 from django.utils.crypto import salted_hmac
 from ninja import Router
@@ -39,7 +38,7 @@ from generator.api.closed_reve.fields import (
 )
 from generator.api.forms import is_small
 from generator.api.pictures import faults, parsed
-from generator.ask import inputs, limits, prices
+from generator.ask import inputs, limits, prices, retried
 from generator.ask.admission import ImageRequest
 from generator.ask.inputs import Brought, Given
 from generator.errors import GenerationNotFound, InvalidRequest, NotOffered
@@ -55,7 +54,6 @@ Body = TypeVar("Body", EditRequest, RemixRequest)
 TYPES = {"application/json": "json", "image/png": "png", "image/jpeg": "jpeg", "image/webp": "webp"}
 UNASKED = "3:2"  # the shape of an image that is drawn from words alone
 RETRY_SECONDS = 5
-OWED_SECONDS = 3600  # so long the same request gets the image that its caller did not wait for
 
 
 @router.post("/image/create", auth=auth, include_in_schema=False)
@@ -175,7 +173,7 @@ async def _fulfil(request: ApiRequest, body: Options, wanted: ImageRequest) -> H
     """
     key = idempotency_key(request)
     generation, rate = None, None
-    if key is None and await in_thread(partial(cache.get, _place(request, wanted))) is not None:
+    if key is None and await retried.is_owed(request.caller, wanted.digest):
         await limits.take_status_soon(request.caller)  # refused, it is still owed
         generation = await _owed(request, wanted)
     if generation is not None:
@@ -199,7 +197,7 @@ async def _fulfil(request: ApiRequest, body: Options, wanted: ImageRequest) -> H
         raise
     finally:
         if key is None and not is_answered and generation.status != Generation.Status.FAILED:
-            await asyncio.shield(in_thread(partial(_owe, request, wanted, generation)))
+            await asyncio.shield(retried.owe(request.caller, wanted.digest, generation.public_id))
     add_standing(response, rate, 0 if is_failed else charged, left)
     return response
 
@@ -235,25 +233,21 @@ def _come_again(generation: Generation, words: str) -> HttpResponse:
 # --- What is owed --------------------------------------------------------------------------------------------------
 
 
-def _place(request: ApiRequest, wanted: ImageRequest) -> str:
-    caller = request.caller
-    return f"closed-reve:{caller.api_key.pk}:{caller.token.pk if caller.token else ''}:{wanted.digest}"
-
-
-def _owe(request: ApiRequest, wanted: ImageRequest, generation: Generation) -> None:
-    cache.set(_place(request, wanted), generation.public_id, OWED_SECONDS)
-
-
 async def _owed(request: ApiRequest, wanted: ImageRequest) -> Generation | None:
-    """Return the image that this very request was charged for and did not get, to the first who asks."""
-    place = _place(request, wanted)
+    """Return an image that this very request was charged for and did not get, to the first who asks."""
+    of = request.caller, wanted.digest
+    while (public_id := await retried.owed(*of)) is not None:
+        try:
+            found = await in_thread(partial(_kept, request, public_id))
+        except BaseException:  # whoever hung up just now is owed it still
+            await asyncio.shield(retried.owe(*of, public_id))
+            raise
+        if found is not None:
+            return found
+    return None
 
-    def taken() -> Generation | None:
-        public_id = cache.get(place)
-        if public_id is None or not cache.delete(place):
-            return None
-        mine = known(request).generations().exclude(status=Generation.Status.FAILED)
-        found: Generation | None = mine.filter(public_id=public_id).first()
-        return found
 
-    return await in_thread(taken)
+def _kept(request: ApiRequest, public_id: str) -> Generation | None:
+    mine = known(request).generations().exclude(status=Generation.Status.FAILED)
+    found: Generation | None = mine.filter(public_id=public_id).first()
+    return found
