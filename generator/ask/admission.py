@@ -177,6 +177,7 @@ def admit(
     if not is_test and not routing.is_open(quote.model, request.operation):
         raise UpstreamPaused
     window = limits.generate_window(wallet, api_key)
+    check_count(wallet, api_key, request)
     if token is not None and not is_test and (spent := caps.of_token(token)).lacks(quote.credits * request.count):
         # Refused before it is counted: a token that has nothing left must not keep others of its account out.
         if idempotency_key and (earlier := _replay(wallet, request, idempotency_key)):
@@ -430,6 +431,22 @@ def _drafts(
         for position in range(1, request.count + 1)
     ]
     return group, generations
+
+
+def check_count(wallet: Wallet, api_key: ApiKey | None, request: ImageRequest) -> None:
+    """Raise InvalidRequest for more images at once than limits ever have room for: no waiting helps there.
+
+    One image may always be asked for.
+    """
+    plan = wallet.plan if api_key is None or not api_key.is_test else None
+    at_once = plan.max_in_flight if plan is not None else None
+    a_minute = limits.generate_window(wallet, api_key).per_minute
+    most = max(1, a_minute if at_once is None else min(at_once, a_minute))
+    if request.count > most:
+        which = "unfinished images at a time" if most == at_once else "images a minute"
+        raise InvalidRequest(
+            "n", f"must be at most {most} now, for your limit is {most} {which}; ask for fewer at once"
+        )
 
 
 def check_pictures(request: ImageRequest) -> None:

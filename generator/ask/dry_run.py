@@ -31,6 +31,7 @@ def estimate(caller: Caller, request: ImageRequest) -> Estimate:
     quote = prices.quote(request, only=caller.api_key.image_models)
     if not is_test and not routing.is_open(quote.model, request.operation):
         raise UpstreamPaused
+    admission.check_count(caller.wallet, caller.api_key, request)
     admission.check_pictures(request)
     credits = quote.credits * request.count
     balance = ledger.write_off_expired(caller.wallet)

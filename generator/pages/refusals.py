@@ -21,6 +21,7 @@ _FIELDS = {
     "aspect_ratio": "shape",
     "image": "picture",
     "images": "pictures",
+    "n": "number",
 }  # what the studio calls a field that it does not call by its name
 
 

@@ -518,13 +518,22 @@ def test_no_credits_is_a_quota_that_no_retry_mends(serve: Serve, wallet: Wallet)
     assert audit(wallet) == 3
 
 
-def test_a_limit_says_when_to_come_again(serve: Serve, api: Api) -> None:
-    api.key.rate_limit = 1
+def test_a_limit_says_when_to_come_again(serve: Serve, api: Api, settings: Any) -> None:
+    settings.SYNC_WAIT_SECONDS = 0
+    api.key.rate_limit = 3
     api.key.save()
+    serve("POST", GENERATIONS, json={"prompt": "x", "n": 2})
     response = serve("POST", GENERATIONS, json={"prompt": "x", "n": 2})
     assert_openai(response, 429, "rate_limit_exceeded", "requests")
     assert response.headers["retry-after-ms"] == response.headers["Retry-After"] + "000"
     assert "x-should-retry" not in response.headers
+
+
+def test_more_than_a_limit_has_room_for_is_no_limit_to_wait_for(serve: Serve, alice: User) -> None:
+    _, secret = keys.mint(user=alice, name="slow", rate_limit=1)
+    headers = {"Authorization": f"Bearer {secret}"}
+    response = serve("POST", GENERATIONS, json={"prompt": "a lighthouse", "n": 2}, headers=headers)
+    assert_openai(response, 400, "invalid_value", "invalid_request_error", "n")
 
 
 def test_a_refused_prompt(draw: Serve, wallet: Wallet) -> None:

@@ -71,13 +71,26 @@ def test_all_are_taken_on_or_none(api: Api, wallet: Wallet) -> None:
     ApiKey.objects.update(monthly_credit_cap=1)
     assert_error(api.post({**ASYNC, "n": 2}), 402, "key_limit_reached")
     ApiKey.objects.update(monthly_credit_cap=None, rate_limit=2)
-    assert_error(api.post({**ASYNC, "n": 3}), 429, "rate_limited")
+    for dry in ({}, {"dry_run": True}):
+        assert "at most 2 " in assert_error(api.post({**ASYNC, "n": 3, **dry}), 422, "invalid_request", "n")
     Wallet.objects.update(
         plan=Plan.objects.create(slug="p", name="P", credits=10, price=0, interval="", max_in_flight=1)
     )
-    assert_error(api.post({**ASYNC, "n": 2}), 429, "too_many_unfinished")
+    for dry in ({}, {"dry_run": True}):
+        assert "at most 1 " in assert_error(api.post({**ASYNC, "n": 2, **dry}), 422, "invalid_request", "n")
     assert not Generation.objects.exists()
     assert audit(wallet) == 3
+
+
+def test_more_than_there_is_room_for_now_may_be_asked_for_again(api: Api, wallet: Wallet) -> None:
+    ApiKey.objects.update(rate_limit=3)
+    Wallet.objects.update(
+        plan=Plan.objects.create(slug="p", name="P", credits=10, price=0, interval="", max_in_flight=2)
+    )
+    assert api.post({**ASYNC, "n": 1}).status_code == 202
+    assert_error(api.post({**ASYNC, "n": 2}), 429, "too_many_unfinished")
+    assert_error(api.post({**ASYNC, "n": 2}), 429, "rate_limited")
+    assert audit(wallet) == 2
 
 
 @pytest.mark.usefixtures("images", "sandbox")
