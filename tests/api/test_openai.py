@@ -8,16 +8,19 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
 from django.db import connections
+from django.utils import timezone
 from PIL import Image
 
 from accounts import keys
 from accounts.models import User
 from billing.models import Wallet
+from generator import live
 from generator.api.openai import choices, fields
 from generator.ask import pausing, prices
 from generator.files import images, marks, uploads
@@ -446,11 +449,68 @@ def test_a_stream_tells_of_a_failure(draw: Serve, wallet: Wallet) -> None:
     assert audit(wallet) == 3
 
 
-def test_a_stream_that_may_wait_no_longer_says_so(serve: Serve, settings: Any) -> None:
-    settings.SYNC_WAIT_SECONDS = 0.2
-    response = serve("POST", GENERATIONS, json={"prompt": "a lighthouse", "stream": True})
+def test_a_stream_goes_on_for_as_long_as_its_image_may_take(draw: Serve, settings: Any) -> None:
+    settings.SYNC_WAIT_SECONDS = 0
+    assert [name for name, _ in events_of(draw(stream=True).text)] == ["image_generation.completed"]
+
+
+@pytest.mark.parametrize("is_named", [False, True])
+def test_a_stream_that_may_wait_no_longer_says_where_its_images_are(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, is_named: bool
+) -> None:
+    monkeypatch.setattr(live, "WAITING_FOR_ONE", 0)  # as where the process ends
+    headers = {"Idempotency-Key": "mine"} if is_named else {"x-stainless-retry-count": "0"}
+    response = serve("POST", GENERATIONS, json={"prompt": "a lighthouse", "stream": True, "n": 2}, headers=headers)
     [(name, data)] = events_of(response.text)
     assert (name, data["error"]["code"]) == ("error", "image_not_finished")
+    ids = set(Generation.objects.values_list("public_id", flat=True))
+    assert (len(ids), set(data["error"]["ids"])) == (2, ids)
+    assert ("is not charged again" in data["error"]["message"]) == is_named
+    assert any(f"/v1/reve-image/status/{one}" in data["error"]["message"] for one in ids) != is_named
+
+
+def test_a_stream_whose_picture_cannot_be_read_says_where_it_is(draw: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "read", lambda name: (_ for _ in ()).throw(FileNotFoundError))
+    [(_, data)] = events_of(draw(stream=True, output_format="jpeg").text)
+    made = Generation.objects.get().public_id
+    assert (data["error"]["code"], data["error"]["ids"]) == ("service_unavailable", [made])
+    assert f"/v1/reve-image/status/{made}" in data["error"]["message"]
+    assert "not charged again" not in data["error"]["message"]
+
+
+@pytest.mark.parametrize("fails_first", [True, False])
+def test_a_stream_tells_of_those_that_failed_beside_what_was_drawn(
+    serve: Serve, sandbox: str, wallet: Wallet, fails_first: bool
+) -> None:
+    def fail_one() -> None:
+        lifecycle.fail(Generation.objects.latest("pk"), code="upstream_failed", message="It was not drawn.")
+
+    with ThreadPoolExecutor(1) as pool:
+        body = {"prompt": "a lighthouse", "n": 2, "stream": True}
+        asking = pool.submit(serve, "POST", GENERATIONS, json=body)
+        while Generation.objects.count() < 2:
+            time.sleep(0.02)
+        last = Generation.objects.latest("pk")
+        if fails_first:
+            fail_one()
+            with working():
+                response = asking.result()
+        else:
+            Generation.objects.filter(pk=last.pk).update(due_at=timezone.now() + timedelta(seconds=60))
+            with working():
+                while not Generation.objects.filter(status="completed").exists():
+                    time.sleep(0.02)
+            time.sleep(0.5)  # its event is told
+            fail_one()
+            response = asking.result()
+    told = list(events_of(response.text))
+    last_but = (
+        ["image_generation.completed"] if fails_first else ["image_generation.completed", "image_generation.failed"]
+    )
+    assert [name for name, _ in told] == last_but
+    [failed] = told[-1][1]["failed"]
+    assert (failed["id"], failed["error"]["code"]) == (last.public_id, "image_generation_failed")
+    assert audit(wallet) == 2
 
 
 # --- Errors -------------------------------------------------------------------------------------------------------
@@ -592,6 +652,16 @@ def test_a_client_that_counts_its_tries_is_charged_once(
     assert draw(headers=tries[1]).status_code == 200
     assert draw(headers=tries[0]).status_code == 200
     assert (Generation.objects.count(), audit(wallet)) == (3, 0)
+
+
+def test_a_call_that_no_other_one_takes_up_is_not_to_be_tried_again(serve: Serve, settings: Any) -> None:
+    settings.SYNC_WAIT_SECONDS = 0
+    late = serve("POST", GENERATIONS, json={"prompt": "a lighthouse"})
+    message = assert_openai(late, 503, "image_not_finished", "server_error")
+    made = Generation.objects.get().public_id
+    assert (late.headers["x-should-retry"], late.json()["error"]["ids"]) == ("false", [made])
+    assert f"/v1/reve-image/status/{made}" in message
+    assert "not charged again" not in message
 
 
 def test_two_same_calls_that_are_tried_again_get_a_picture_each(serve: Serve, draw: Serve, settings: Any) -> None:

@@ -19,23 +19,8 @@ from kit.threads import Pool, in_thread
 TURNS = 4  # pictures that a process reads, converts and spells at a time
 PREVIEW_SIDE = 480  # pixels of a partial image's longer side
 
-NOT_FINISHED = OpenAIError(
-    503,
-    SERVER,
-    "image_not_finished",
-    "The image is not finished yet, and is being drawn. Send the same request again: with the same Idempotency-Key, or "
-    "as these clients do by themselves, it gets this image and is not charged again.",
-    retry=True,
-    retry_after=1,
-)
-
 THROWN_AWAY = OpenAIError(
     404, INVALID, "image_not_found", "An earlier call with this Idempotency-Key made the image, and it was deleted."
-)
-UNREADABLE = translated(
-    503,
-    "unavailable",
-    "The image is drawn, and cannot be read just now. Send the same request again: it is not charged again.",
 )
 
 
@@ -58,6 +43,42 @@ def outcome_of(generations: Sequence[Generation]) -> Outcome:
     )
 
 
+def not_finished(images: Sequence[Generation], site: str, *, is_taken_up: bool) -> OpenAIError:
+    """Return that images are not finished. `is_taken_up`: the same call, sent again, gets these and is not charged."""
+    if is_taken_up:
+        words = (
+            "The image is not finished yet, and is being drawn. Send the same request again: with the same "
+            "Idempotency-Key, or as these clients do by themselves, it gets this image and is not charged again."
+        )
+        return _late("image_not_finished", words, images, retry=True, retry_after=1)
+    words = f"The image is not finished yet, and is being drawn. It is charged once. {_where(images, site)}"
+    return _late("image_not_finished", words, images, retry=False)
+
+
+def unreadable(images: Sequence[Generation], site: str, *, is_taken_up: bool) -> OpenAIError:
+    """Return that images are there, or on their way, and cannot be given. `is_taken_up`: as in `not_finished`."""
+    if is_taken_up:
+        words = "The image is drawn, and cannot be read just now. Send the same request again: it is not charged again."
+        return _late("service_unavailable", words, images)
+    words = f"The image cannot be read just now. It is charged once. {_where(images, site)}"
+    return _late("service_unavailable", words, images, retry=False)
+
+
+def _late(code: str, words: str, images: Sequence[Generation], **retry: Any) -> OpenAIError:
+    ids = tuple(one.public_id for one in images if one.status != Generation.Status.FAILED)
+    return OpenAIError(503, SERVER, code, words, ids=ids, **retry)
+
+
+def _where(images: Sequence[Generation], site: str) -> str:
+    """Say where images are to be looked for, by whom no other call gets them."""
+    found = next(one for one in images if one.status != Generation.Status.FAILED)
+    return (
+        f"Look for it at {site}/v1/reve-image/status/{found.public_id}, with your key, or in your gallery; 'ids' names "
+        "all that there are. The same request again, without an Idempotency-Key, is another image with a price of its "
+        "own."
+    )
+
+
 def failure(generation: Generation, *, is_named: bool) -> OpenAIError:
     """Return why an image could not be made. `is_named`: the call has an Idempotency-Key, so that a retry is no try."""
     message = f"{generation.error_message} {generation.returned}".lstrip()
@@ -69,9 +90,7 @@ def failure(generation: Generation, *, is_named: bool) -> OpenAIError:
 
 
 def unless_done(outcome: Outcome, *, is_named: bool) -> None:
-    """Raise Told where there is nothing to give: all failed, or some are not finished."""
-    if outcome.pending:
-        raise Told(NOT_FINISHED)
+    """Raise Told where there is nothing to give of what is finished: all failed, or something was deleted."""
     if not outcome.done:
         raise Told(failure(outcome.failed[0], is_named=is_named))
     if any(one.was_deleted for one in outcome.done):
@@ -95,10 +114,15 @@ async def response_of(outcome: Outcome, asked: Asked, site: str) -> dict[str, An
         body["quality"] = quality
     body["usage"] = usage(outcome.done)
     if outcome.failed:
-        body["failed"] = [{"id": one.public_id, **failure(one, is_named=False).body} for one in outcome.failed]
+        body["failed"] = failures(outcome.failed)
     if first.is_test:
         body["test"] = True
     return body
+
+
+def failures(generations: Sequence[Generation]) -> list[dict[str, Any]]:
+    """Return what is told of those of several that failed."""
+    return [{"id": one.public_id, **failure(one, is_named=False).body} for one in generations]
 
 
 def created(generations: Sequence[Generation]) -> int:

@@ -17,7 +17,10 @@ RATE = "requests"  # the kind of limit
 
 @dataclass(frozen=True)
 class OpenAIError:
-    """What a caller gets to see. `retry`: whether a client is to try again; None: as it does for that status."""
+    """What a caller gets to see. `retry`: whether a client is to try again; None: as it does for that status.
+
+    `ids` are those of images that are charged, and that there is no answer about yet.
+    """
 
     status: int
     type: str
@@ -26,11 +29,14 @@ class OpenAIError:
     param: str | None = None
     retry: bool | None = None
     retry_after: int | None = None  # seconds
+    ids: tuple[str, ...] = ()
 
     @property
     def body(self) -> dict[str, Any]:
         """It as JSON."""
-        fields = {"message": self.message, "type": self.type, "param": self.param, "code": self.code}
+        fields: dict[str, Any] = {"message": self.message, "type": self.type, "param": self.param, "code": self.code}
+        if self.ids:
+            fields["ids"] = list(self.ids)
         return {"error": fields}
 
     @property

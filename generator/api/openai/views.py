@@ -165,11 +165,11 @@ async def _fulfil(request: ApiRequest, asked: Asked, wanted: ImageRequest) -> Ht
         raise
     response: HttpResponseBase
     if asked.stream:
-        response = _stream(admitted, asked, is_named=named is not None, ended=ended)
+        response = _stream(request, admitted, asked, is_named=named is not None, ended=ended)
         await note_standing(request, response, admitted, admitted.generations)
     else:
         made, _ = await wait_for(admitted.generations, settings.SYNC_WAIT_SECONDS)
-        response = await _whole(request, made, asked, is_named=named is not None)
+        response = await _whole(request, made, asked, is_named=named is not None, is_taken_up=bool(named or key))
         await note_standing(request, response, admitted, made)
         if response.status_code != 503:
             await ended()
@@ -178,31 +178,34 @@ async def _fulfil(request: ApiRequest, asked: Asked, wanted: ImageRequest) -> Ht
 
 
 async def _whole(
-    request: ApiRequest, made: tuple[Generation, ...], asked: Asked, *, is_named: bool
+    request: ApiRequest, made: tuple[Generation, ...], asked: Asked, *, is_named: bool, is_taken_up: bool
 ) -> HttpResponseBase:
-    outcome = answers.outcome_of(made)
+    outcome, site = answers.outcome_of(made), site_of(request)
+    if outcome.pending:
+        return _refusal(answers.not_finished(made, site, is_taken_up=is_taken_up))
     try:
         answers.unless_done(outcome, is_named=is_named)
     except Told as told:
         return _refusal(told.error)
     try:
-        body = await answers.response_of(outcome, asked, site_of(request))
+        body = await answers.response_of(outcome, asked, site)
     except (StorageAway, FileNotFoundError, BadImage):
         log.exception("An image that was just drawn cannot be read")
-        return _refusal(answers.UNREADABLE)
+        return _refusal(answers.unreadable(made, site, is_taken_up=is_taken_up))
     # Some megabytes of JSON are no work for the loop.
     return await in_thread(lambda: answer(body), Pool.PROCESSOR)
 
 
-def _stream(admitted: Admission, asked: Asked, *, is_named: bool, ended: Ended) -> HttpResponseBase:
+def _stream(
+    request: ApiRequest, admitted: Admission, asked: Asked, *, is_named: bool, ended: Ended
+) -> HttpResponseBase:
     outcome = answers.outcome_of(admitted.generations)
-    if outcome.done or outcome.failed:  # of an earlier call with this key
+    if not outcome.pending:  # of an earlier call with this key
         try:
             answers.unless_done(outcome, is_named=is_named)
         except Told as told:
-            if told.error is not answers.NOT_FINISHED:
-                return _refusal(told.error)
-    told_as = streaming.events(admitted.generations, asked, is_named=is_named, ended=ended)
+            return _refusal(told.error)
+    told_as = streaming.events(admitted.generations, asked, site=site_of(request), is_named=is_named, ended=ended)
     response = StreamingHttpResponse(told_as, content_type="text/event-stream")
     response["Cache-Control"] = "no-store"
     response["X-Accel-Buffering"] = "no"
