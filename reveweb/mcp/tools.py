@@ -27,7 +27,13 @@ from generator.ask.admission import Admission, ImageRequest
 from generator.ask.answers import describe
 from generator.ask.inputs import Brought, Given
 from generator.ask.schemas import AspectRatio, EditRequest, GenerateRequest
-from generator.errors import GenerationNotFound, GeneratorError, InvalidIdempotencyKey, PromptNotAllowed
+from generator.errors import (
+    GenerationNotFound,
+    GeneratorError,
+    InvalidIdempotencyKey,
+    LimiterUnavailable,
+    PromptNotAllowed,
+)
 from generator.files import downloads, images
 from generator.models import PUBLIC_ID, REMIX_MOST_INPUTS, Generation, Operation, Upload
 from kit import storage
@@ -255,7 +261,7 @@ async def _draw(asked: Call, wanted: ImageRequest, arguments: GenerateArguments 
         generation = await _wait(asked, generation, settings.MCP_WAIT_SECONDS)
     charged, remaining = admitted.credits_charged, admitted.credits_remaining
     if generation.status == Generation.Status.FAILED:
-        charged, spent = 0, await asked.session.give_back(generation.public_id)
+        charged, spent = 0, await _given_back(asked, generation)
         remaining = await _balance(asked)
     data = describe(generation, site_of(asked.request), asked_of=await prices.slug_soon(generation.image_model_id))
     data |= {"credits_charged": charged, "credits_remaining": remaining, "session": _standing(asked, spent)}
@@ -263,45 +269,64 @@ async def _draw(asked: Call, wanted: ImageRequest, arguments: GenerateArguments 
     return Told(f"{_sentence(generation, data)} {cost}", data, await _preview(generation, arguments.preview))
 
 
-_admitting: set[asyncio.Task[tuple[Admission, int]]] = set()
+_admitting: set[asyncio.Task[tuple[Admission, int | None]]] = set()
 
 
-async def _admit(asked: Call, wanted: ImageRequest, key: str | None) -> tuple[Admission, int]:
+async def _admit(asked: Call, wanted: ImageRequest, key: str | None) -> tuple[Admission, int | None]:
     """Admit a request and count what it is charged; what is refused counts nothing.
 
-    Where it is not known what happened, as when the database went away, the price stays counted.
+    Return what the session has spent as well, None where that is not known. Where it is not known what happened, as
+    when the database went away, the price stays counted.
     """
-    price = await _counted(asked, wanted, key)
+    price, spent = await _counted(asked, wanted, key)
     try:
         admitted = await admit(asked.request, wanted, key)
     except GeneratorError:
-        await asked.session.note(counted=price)
+        with suppress(LimiterUnavailable):
+            await asked.session.note(counted=price)
         raise
-    spent = await asked.session.note(
-        counted=price, image=admitted.generation.public_id, charged=admitted.credits_charged
-    )
+    try:
+        spent = await asked.session.note(
+            counted=price, image=admitted.generation.public_id, charged=admitted.credits_charged
+        )
+    except LimiterUnavailable as error:  # the image is charged all the same, and nobody is to try again
+        log.warning(
+            "What %s was charged stays counted as %s: %s", admitted.generation.public_id, price, error.__cause__
+        )
     return admitted, spent
 
 
-async def _counted(asked: Call, wanted: ImageRequest, key: str | None) -> int:
-    """Count what a request will be charged in its session, and return it: nothing for what was charged before.
+async def _counted(asked: Call, wanted: ImageRequest, key: str | None) -> tuple[int, int | None]:
+    """Count what a request will be charged in its session, and return it and what is spent then, where that is known.
 
-    Nothing either for a prompt that breaks a rule: admission refuses it, and counts that somebody tried.
+    Nothing is counted for what was charged before, nor for a prompt that breaks a rule: admission refuses that, and
+    counts that somebody tried.
     """
     if key is not None and await _is_known(asked, key):
-        return 0  # whatever it would cost now, and whether or not it could be asked for
+        return 0, None  # whatever it would cost now, and whether or not it could be asked for
     try:
         quote = await prices.quote_soon(wanted, only=asked.request.caller.api_key.image_models)
     except PromptNotAllowed:
-        return 0
+        return 0, None
     price = quote.credits * wanted.count
     try:
-        await asked.session.take(price)
+        return price, await asked.session.take(price)
     except SessionSpent:
         if key is None or not await _is_known(asked, key):  # the same call, sent twice at once, may have taken it
             raise
-        return 0
-    return price
+        return 0, None
+
+
+async def _given_back(asked: Call, generation: Generation) -> int | None:
+    """Give back to the session what a failed image was charged, and return what is spent then; None: it is not known.
+
+    While that cannot be noted it stays counted, until the session lacks it (`Session.take`).
+    """
+    try:
+        return await asked.session.give_back(generation.public_id)
+    except LimiterUnavailable as error:
+        log.warning("What %s was charged is not given back yet: %s", generation.public_id, error.__cause__)
+        return None
 
 
 async def _take_status(asked: Call) -> None:
@@ -330,7 +355,7 @@ async def _status(asked: Call, arguments: StatusArguments) -> Told:
     if arguments.wait_seconds and not generation.is_final:
         generation = await _wait(asked, generation, min(arguments.wait_seconds, settings.MCP_WAIT_SECONDS))
     if generation.status == Generation.Status.FAILED:
-        await asked.session.give_back(generation.public_id)
+        await _given_back(asked, generation)
     data = describe(generation, site_of(asked.request), asked_of=await prices.slug_soon(generation.image_model_id))
     return Told(_sentence(generation, data), data, await _preview(generation, arguments.preview))
 
@@ -430,7 +455,7 @@ def _line(generation: Generation, data: Json) -> str:
     return f"{data['id']} {data['status']}: “{short}” {data.get('url', '')}".rstrip()
 
 
-def _standing(asked: Call, spent: int) -> Json:
+def _standing(asked: Call, spent: int | None) -> Json:
     return {"credits_spent": spent, "credits_limit": asked.session.cap or None}
 
 

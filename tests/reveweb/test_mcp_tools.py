@@ -13,7 +13,7 @@ from PIL import Image
 from billing.models import Wallet
 from generator.ask import limits, pausing, prices
 from generator.ask.callers import Caller
-from generator.errors import ImageDeleted, IntakePaused, PromptNotAllowed
+from generator.errors import ImageDeleted, IntakePaused, LimiterUnavailable, PromptNotAllowed
 from generator.files import images as pictures
 from generator.models import Generation, ImageModel, PromptRule, Route, Upstream
 from reveweb.mcp import errors, sessions, tools
@@ -130,3 +130,21 @@ def test_what_was_deleted_is_not_given_again(api: Api, wallet: Wallet, transacti
     assert told.value.public_id == first["id"]
     data = errors.tell(RequestFactory().post("/mcp"), told.value).data["error"]
     assert (data["code"], data["image_id"]) == ("image_not_found", first["id"])
+
+
+def test_what_was_charged_is_told_though_the_session_cannot_be_noted(
+    api: Api, wallet: Wallet, transactional_db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: Any, **named: Any) -> int:
+        raise LimiterUnavailable
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sessions.Session, "note", away)
+        told = drawn(api, wallet, cap=2).data
+        assert (told["credits_charged"], told["session"]["credits_spent"]) == (1, 1)
+        PromptRule.objects.create(kind=PromptRule.Kind.WORDS, text="dragon")
+        prices.forget()
+        with pytest.raises(PromptNotAllowed):
+            drawn(api, wallet, cap=2, prompt="a dragon")
+    assert drawn(api, wallet, cap=2).data["session"]["credits_spent"] == 2
+    assert audit(wallet) == 1
