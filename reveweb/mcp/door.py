@@ -100,13 +100,15 @@ async def serve(scope: Scope, receive: Receive, send: Send) -> None:
     in_events = _wants_progress(message) and EVENTS in request.headers.get("Accept", "")
     gone = asyncio.Event()
     work = machine.serve({**scope, CALL: call}, _replay(body, gone), _with(headers, send), in_events=in_events)
-    await _unless_gone(work, receive, gone)
-    if method == "tools/call":
+    is_answered = await _unless_gone(work, receive, gone)
+    if method == "tools/call" and not is_answered and not call.came_to:
+        _note(request, None, began)
+    elif method == "tools/call":
         told = call.came_to[0].data if call.came_to and not call.came_to[0].is_list else {}
         _note(request, JsonResponse(told, headers={"X-Credits-Charged": told.get("credits_charged", 0)}), began)
 
 
-def _note(request: HttpRequest, response: HttpResponse, began: float) -> None:
+def _note(request: HttpRequest, response: HttpResponse | None, began: float) -> None:
     if noting.is_kept(request):
         noting.note(request, response, began)
 
@@ -205,14 +207,16 @@ def _replay(body: bytes, gone: asyncio.Event) -> Receive:
     return receive
 
 
-async def _unless_gone(work: Awaitable[None], receive: Receive, gone: asyncio.Event) -> None:
-    """Do `work` until it is done or the caller has hung up."""
+async def _unless_gone(work: Awaitable[None], receive: Receive, gone: asyncio.Event) -> bool:
+    """Do `work` until it is done or the caller has hung up; tell whether it was done."""
     answering = asyncio.ensure_future(work)
     listening = asyncio.create_task(disconnection(receive))
     try:
         await asyncio.wait({answering, listening}, return_when=asyncio.FIRST_COMPLETED)
         if answering.done():
             answering.result()
+            return True
+        return False
     finally:
         gone.set()
         for task in (answering, listening):

@@ -14,9 +14,10 @@ from accounts.models import ApiKey, User
 from billing.models import Wallet
 from generator.calls import buffer, words
 from generator.calls.writing import BUFFER
-from generator.models import ApiCall
+from generator.models import ApiCall, Generation
 from tests.api.answers import GENERATE, STATUS
 from tests.api.test_lean import ask, with_key
+from tests.api.test_lean import lean as lean
 from tests.calls.conftest import Logged
 from tests.conftest import Api
 
@@ -139,13 +140,14 @@ def test_fifty_at_once_are_all_there(api: Api, wallet: Wallet, handler: Handler,
     assert sum(call.credits for call in calls) == sum(answer.status_code == 202 for answer in answers)
 
 
-def test_who_hangs_up_finds_that_too(api: Api, wallet: Wallet, handler: Handler, logged: Logged) -> None:
+def hang_up(handler: Handler, api: Api, path: str, body: Any, *, after: float = 0.05) -> None:
+    """Send a call, and be gone so many seconds later."""
+
     async def call() -> None:
-        body = json.dumps({"prompt": "a lighthouse"}).encode()
-        messages = iter([{"type": "http.request", "body": body}, {"type": "http.disconnect"}])
+        messages = iter([{"type": "http.request", "body": json.dumps(body).encode()}, {"type": "http.disconnect"}])
 
         async def receive() -> Any:
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(after)
             return next(messages)
 
         async def send(message: Any) -> None:
@@ -153,12 +155,28 @@ def test_who_hangs_up_finds_that_too(api: Api, wallet: Wallet, handler: Handler,
 
         headers = [(b"host", b"testserver"), (b"authorization", f"Bearer {api.secret}".encode())]
         headers.append((b"content-type", b"application/json"))
-        scope = {"type": "http", "method": "POST", "path": GENERATE[0], "query_string": b"", "headers": headers}
+        headers.append((b"accept", b"application/json, text/event-stream"))
+        scope = {"type": "http", "method": "POST", "path": path, "query_string": b"", "headers": headers}
         async with asyncio.timeout(10):
             await handler(scope, receive, send)
 
     asyncio.run(call())
+
+
+def test_who_hangs_up_finds_that_too(api: Api, wallet: Wallet, handler: Handler, logged: Logged) -> None:
+    hang_up(handler, api, GENERATE[0], {"prompt": "a lighthouse"})
     assert [call.status for call in logged()] == [499]
+
+
+@pytest.mark.parametrize(("wait", "status", "credits"), [(True, 499, 0), (False, 200, 1)])
+def test_an_agent_that_hangs_up_finds_that_too(
+    api: Api, wallet: Wallet, lean: Handler, logged: Logged, wait: bool, status: int, credits: int
+) -> None:
+    arguments = {"prompt": "a lighthouse", "wait": wait}
+    body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call"}
+    hang_up(lean, api, "/mcp", {**body, "params": {"name": "generate_image", "arguments": arguments}}, after=2)
+    assert [(call.status, call.credits) for call in logged()] == [(status, credits)]
+    assert Generation.objects.count() == 1
 
 
 # --- What is never kept ----------------------------------------------------------------------------------------
