@@ -177,7 +177,7 @@ async def hang_up(secret: str, path: str) -> None:
         "query_string": b"",
         "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
     }
-    serving = asyncio.create_task(application(scope, receive, send))  # type: ignore[arg-type]
+    serving = asyncio.create_task(application(scope, receive, send))
     while not await asyncio.to_thread(is_asked):
         await asyncio.sleep(0.05)
     left.set()

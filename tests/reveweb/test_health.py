@@ -102,7 +102,7 @@ def test_without_redis_nobody_is_said_to_be_dead(client: Client, monkeypatch: py
     def away() -> Any:
         raise RedisAway
 
-    monkeypatch.setattr(health.pulse, "heard", away)
+    monkeypatch.setattr(pulse, "heard", away)
     put(monkeypatch, "broker", away)
     assert missing(client) == ["broker", "redis"]
     assert [trouble.name for trouble in troubles.processes()] == ["redis"]  # one server
