@@ -29,15 +29,18 @@ def links(public_id: str) -> dict[str, str]:
     }
 
 
-def assert_error(response: Any, status: int, code: str, param: str | None = None) -> str:
-    """Check that an answer is this very error, in the shape that all errors have, and return its message."""
+def assert_error(response: Any, status: int, code: str, param: str | None = None, *, has_type: bool = False) -> str:
+    """Check that an answer is this very error, in the shape that all errors have, and return its message.
+
+    One of `/v1/models` alone `has_type`.
+    """
     body = assert_json(response)
     assert response.status_code == status, response.content
     assert set(body) == {"error"}
     named = {"param"} if param else {"image_id"} if code == "idempotency_conflict" else set()
     if url := body["error"].pop("request_url", None):  # where it is known who calls
         assert url.endswith(f"/dashboard/requests/{response.headers['X-Request-Id']}/")
-    assert set(body["error"]) == {"code", "message"} | named
+    assert set(body["error"]) == {"code", "message"} | named | ({"type"} if has_type else set())
     assert body["error"]["code"] == code
     assert body["error"].get("param") == param
     message = body["error"]["message"]
