@@ -78,7 +78,7 @@ DESCRIPTIONS: dict[Mode, str] = {
     Mode.BOMB: "The image is a tiny PNG file that claims 30000 × 30000 pixels.",
     Mode.PRIVATE_REDIRECT: "The image url redirects to http://127.0.0.1:1/.",
     Mode.WRONG_TYPE: "The image is a GIF, served as image/png.",
-    Mode.SLOW_IMAGE: "The image's bytes trickle in over 10 s.",
+    Mode.SLOW_IMAGE: "The image's bytes trickle in over 10 s (SANDBOX_SLOW_SECONDS).",
     Mode.STALLED_IMAGE: "The first fetch of the image stops halfway and hangs for 60 s; then normal.",
     Mode.JPEG: "The image is a real JPEG, served as image/jpeg.",
     Mode.WEBP: "The image is a real WebP, served as image/webp.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import time
 from dataclasses import dataclass
+from functools import partial
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -163,7 +164,8 @@ class Jobs:
         mode = job.mode
         if mode is Mode.STALLED_IMAGE and not self._first_calls.among_first(1, kind="image", prompt=job.prompt):
             mode = None
-        return await run_in_threadpool(spoiled.serve, png, mode, self.pauses)
+        serve = partial(spoiled.serve, slow_seconds=self.settings.slow_seconds)
+        return await run_in_threadpool(serve, png, mode, self.pauses)
 
 
 def answer(body: dict[str, object], mode: Mode | None, status: int = 200) -> Response:

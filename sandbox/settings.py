@@ -22,10 +22,11 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """One process's settings. `seconds` is how long a generation takes."""
+    """One process's settings. `seconds` is how long a generation takes, `slow_seconds` an image of `slow-image`."""
 
     port: int = 8002
     seconds: float = 3.0
+    slow_seconds: float = 10.0
     fail: Mode | None = None
     directory: Path = Path("var/sandbox")
     api_key: str = ""
@@ -34,11 +35,15 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Settings:
-        """Read `SANDBOX_PORT`, `_SECONDS`, `_FAIL`, `_DIR`, `_API_KEY` and `_PICTURES`. Raises SettingsError."""
+        """Read `SANDBOX_PORT`, `_SECONDS`, `_SLOW_SECONDS`, `_FAIL`, `_DIR`, `_API_KEY`, `_PICTURES`.
+
+        Raises SettingsError.
+        """
         source = os.environ if environ is None else environ
         return cls(
             port=_port(source.get("SANDBOX_PORT", "").strip() or "8002"),
-            seconds=_seconds(source.get("SANDBOX_SECONDS", "").strip() or "3"),
+            seconds=_seconds("SANDBOX_SECONDS", source.get("SANDBOX_SECONDS", "").strip() or "3"),
+            slow_seconds=_seconds("SANDBOX_SLOW_SECONDS", source.get("SANDBOX_SLOW_SECONDS", "").strip() or "10"),
             fail=_mode(source.get("SANDBOX_FAIL", "").strip()),
             directory=Path(source.get("SANDBOX_DIR", "").strip() or "var/sandbox"),
             api_key=source.get("SANDBOX_API_KEY", "").strip(),
@@ -53,13 +58,13 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _seconds(text: str) -> float:
+def _seconds(name: str, text: str) -> float:
     try:
         seconds = float(text)
     except ValueError:
         seconds = math.nan
     if not 0 <= seconds <= 86_400:
-        raise SettingsError(f"SANDBOX_SECONDS must be a number of seconds, 0 or more, not {text!r}")
+        raise SettingsError(f"{name} must be a number of seconds, 0 or more, not {text!r}")
     return seconds
 
 

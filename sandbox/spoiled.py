@@ -14,18 +14,17 @@ from sandbox.failures import Mode
 from sandbox.pauses import Pauses
 
 HUGE_BYTES = 64 * 1024 * 1024
-SLOW_SECONDS = 10.0
 STALL_SECONDS = 60.0
 BOMB_SIDE = 30_000
 NOWHERE = "http://127.0.0.1:1/"
 
 
-def serve(png: bytes, mode: Mode | None, pauses: Pauses) -> Response:
-    """Return the response for an image whose healthy bytes are `png`."""
+def serve(png: bytes, mode: Mode | None, pauses: Pauses, *, slow_seconds: float) -> Response:
+    """Return the response for an image whose healthy bytes are `png`; a slow one takes `slow_seconds`."""
     if mode is Mode.HUGE:
         return StreamingResponse(_endless(png), media_type="image/png")
     if mode in (Mode.SLOW_IMAGE, Mode.STALLED_IMAGE):
-        pieces = _trickle(png, pauses) if mode is Mode.SLOW_IMAGE else _stall(png, pauses)
+        pieces = _trickle(png, pauses, slow_seconds) if mode is Mode.SLOW_IMAGE else _stall(png, pauses)
         return StreamingResponse(pieces, media_type="image/png", headers={"Content-Length": str(len(png))})
     if mode is Mode.HTML:
         return HTMLResponse("<!doctype html><title>Image</title><p>This is not the image you are looking for.")
@@ -84,14 +83,14 @@ async def _endless(png: bytes) -> AsyncIterator[bytes]:
         yield padding
 
 
-async def _trickle(png: bytes, pauses: Pauses) -> AsyncIterator[bytes]:
+async def _trickle(png: bytes, pauses: Pauses, seconds: float) -> AsyncIterator[bytes]:
     pieces = 40
     size = -(-len(png) // pieces)
     for start in range(0, len(png), size):
         if pauses.closing:
             return
         yield png[start : start + size]
-        await pauses.sleep(SLOW_SECONDS / pieces)
+        await pauses.sleep(seconds / pieces)
 
 
 async def _stall(png: bytes, pauses: Pauses) -> AsyncIterator[bytes]:

@@ -15,16 +15,19 @@ from PIL import Image
 from tests.conformance.clients import CLIENTS, Client, environment
 from tests.installation import Stack
 
-# So that nobody is given anything, images are there soon, and one that takes ten seconds takes too long.
+# So that nobody is given anything, and images are there soon: on a machine that is busy with other tests within the
+# wait, for which only one that is sent slowly takes too long.
 SETTINGS = {
     "WELCOME_CREDITS": "0",
     "SANDBOX_SECONDS": "0.2",
     "SANDBOX_PICTURES": "plain",
-    "SYNC_WAIT_SECONDS": "9",
+    "SANDBOX_SLOW_SECONDS": "25",
+    "SYNC_WAIT_SECONDS": "20",
     "UPLOAD_RATE_LIMIT_PER_MINUTE": "1000",
     "STATUS_RATE_LIMIT_PER_MINUTE": "100000",
 }
-SECONDS = 150
+SECONDS = 240
+AT_ONCE = 3  # clients: what all of them ask for at once would wait longer than that on a busy machine
 
 Name = tuple[str, str]  # the call and the case
 
@@ -39,8 +42,8 @@ class Told:
 
 
 def drive(stack: Stack) -> dict[str, Told]:
-    """Drive all clients at once, each with people of its own, and return what they tell, by the client's slug."""
-    with _folder() as folder, ThreadPoolExecutor(len(CLIENTS)) as pool:
+    """Drive all clients, some at once, each with people of its own, and return what they tell, by the client's slug."""
+    with _folder() as folder, ThreadPoolExecutor(AT_ONCE) as pool:
         known = {client.slug: _facts(stack, client, folder / client.slug) for client in CLIENTS}
         told = list(pool.map(lambda client: _driven(client, known[client.slug]), CLIENTS))
     return {client.slug: one for client, one in zip(CLIENTS, told, strict=True)}

@@ -84,6 +84,7 @@ def test_it_listens_on_loopback_only(sandbox: Sandbox) -> None:
         {"SANDBOX_SECONDS": "-1"},
         {"SANDBOX_SECONDS": "soon"},
         {"SANDBOX_SECONDS": "nan"},
+        {"SANDBOX_SLOW_SECONDS": "-1"},
         {"SANDBOX_PICTURES": "large"},
         {"SANDBOX_STRIPE_WEBHOOK_URL": "localhost:8000/stripe/webhook/"},
         {"SANDBOX_STRIPE_PUBLIC_URL": "ftp://localhost"},
