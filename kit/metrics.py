@@ -181,7 +181,7 @@ def counted() -> list[Any]:
     forget_the_dead()
     fold(where)
     with _alone(where):
-        return list(multiprocess.MultiProcessCollector(CollectorRegistry(), str(where)).collect())  # type: ignore[no-untyped-call]
+        return list(multiprocess.MultiProcessCollector(CollectorRegistry(), str(where)).collect())  # type: ignore[no-untyped-call]  # theirs
 
 
 def _add_up(files: list[Path], sums: Path) -> None:
@@ -189,14 +189,14 @@ def _add_up(files: list[Path], sums: Path) -> None:
 
     values: defaultdict[str, float] = defaultdict(float)
     for file in files:
-        for key, value, _, _ in MmapedDict.read_all_values_from_file(str(file)):  # type: ignore[no-untyped-call]
+        for key, value, _, _ in MmapedDict.read_all_values_from_file(str(file)):  # type: ignore[no-untyped-call]  # theirs
             values[key] += value
     draft = sums.with_suffix(".draft")
     draft.unlink(missing_ok=True)
-    written = MmapedDict(str(draft))  # type: ignore[no-untyped-call]
+    written = MmapedDict(str(draft))  # type: ignore[no-untyped-call]  # theirs
     for key, value in values.items():
-        written.write_value(key, value, 0.0)  # type: ignore[no-untyped-call]
-    written.close()  # type: ignore[no-untyped-call]
+        written.write_value(key, value, 0.0)  # type: ignore[no-untyped-call]  # theirs
+    written.close()  # type: ignore[no-untyped-call]  # theirs
     draft.replace(sums)
     for file in files:
         if file != sums:

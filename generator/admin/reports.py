@@ -197,7 +197,7 @@ class ReportAdmin(ReadOnlyAdmin):
         if report.closed_at is None:
             ways.insert(0, ("report_keep", "Keep …"))
         links = [link(reverse(f"admin:{name}", args=[report.pk]), words) for name, words in ways]
-        if report.of_image > 1:  # type: ignore[attr-defined]
+        if report.of_image > 1:  # type: ignore[attr-defined]  # the list adds it
             links.insert(0, self.others(report))
         links.append(link(reverse("admin:person_suspend", args=[one.wallet.user_id]), "Suspend its owner …"))
         return SafeString(" · ".join(links))

@@ -80,11 +80,13 @@ class AlertAdmin(ReadOnlyAdmin):
     def mails(self, alert: Alert) -> SafeString | str:
         if alert.name.startswith(alerts.MAILED):
             return "By whoever found it"
-        return _lines((str(one.to or one.wallet), _outcome(one)) for one in alert.told_by_mail)  # type: ignore[attr-defined]
+        mails = alert.told_by_mail  # type: ignore[attr-defined]  # `_told` adds it
+        return _lines((str(one.to or one.wallet), _outcome(one)) for one in mails)
 
     @display(description="Webhook")
     def webhook(self, alert: Alert) -> SafeString | str:
-        return _lines((one.get_kind_display(), _outcome(one)) for one in alert.told_by_call)  # type: ignore[attr-defined]
+        calls = alert.told_by_call  # type: ignore[attr-defined]  # `_told` adds it
+        return _lines((one.get_kind_display(), _outcome(one)) for one in calls)
 
 
 def _told(found: Iterable[Alert]) -> list[Alert]:
@@ -101,7 +103,8 @@ def _told(found: Iterable[Alert]) -> list[Alert]:
     for call in AlertCall.objects.filter(alert__in=[row.pk for row in rows]).order_by("pk"):
         calls.setdefault(call.alert_id, []).append(call)
     for row in rows:
-        row.told_by_mail, row.told_by_call = mails.get(row.pk, []), calls.get(row.pk, [])  # type: ignore[attr-defined]
+        row.told_by_mail = mails.get(row.pk, [])  # type: ignore[attr-defined]  # for whoever shows it
+        row.told_by_call = calls.get(row.pk, [])  # type: ignore[attr-defined]  # the same
     return rows
 
 

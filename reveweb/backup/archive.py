@@ -77,6 +77,7 @@ def writing(place: Place) -> Iterator[Archive]:
     with place.writing() as (file, folder):
         sums = folder / SUMS
         with (
+            # The mode is known as it runs, and typed by what it says.
             tarfile.open(fileobj=file, mode=mode, format=tarfile.PAX_FORMAT, **options) as tar,  # type: ignore[call-overload]
             sums.open("w+") as lines,
         ):

@@ -32,7 +32,8 @@ _counted = {"refused": 0}
 
 def _pool() -> Any:
     """Return the pool of this process that the ORM borrows from, None where there is none, or not yet."""
-    return getattr(type(connection._connections[DEFAULT_DB_ALIAS]), "_connection_pools", {}).get(DEFAULT_DB_ALIAS)  # type: ignore[attr-defined]
+    wrapper = connection._connections[DEFAULT_DB_ALIAS]  # type: ignore[attr-defined]  # Django has no public name for it
+    return getattr(type(wrapper), "_connection_pools", {}).get(DEFAULT_DB_ALIAS)
 
 
 def _connections() -> Told:

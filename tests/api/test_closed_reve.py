@@ -11,7 +11,6 @@ from typing import Any
 
 import httpx
 import pytest
-from django.db import connections
 from django.utils import timezone
 from PIL import Image
 
@@ -27,6 +26,7 @@ from tests.billing.books import audit
 from tests.conftest import Api
 from tests.driver import working
 from tests.generator.test_bare import file
+from tests.hanging_up import hang_up
 
 CREATE, EDIT, REMIX = "/v1/image/create", "/v1/image/edit", "/v1/image/remix"
 BALANCE = "/api/misc/balance"
@@ -304,56 +304,13 @@ def test_a_failed_image_is_not_owed(post: Post, wallet: Wallet, settings: Any) -
 @pytest.mark.services
 def test_who_hangs_up_is_owed_the_image(post: Post, api: Api, wallet: Wallet, settings: Any) -> None:
     """A program that gives up sooner than the image is there, and sends the same request again."""
-    asyncio.run(_hang_up(api.secret))
+    asyncio.run(hang_up(api.secret, CREATE, PROMPT))
     assert Generation.objects.count() == 1
     with working():
         response = post(PROMPT, CREATE)
     assert (response.status_code, response.headers["X-Reve-Credits-Used"]) == (200, "1")
     assert Generation.objects.count() == 1
     assert audit(wallet) == 2
-
-
-async def _hang_up(secret: str) -> None:
-    """Send a request, and leave once it is an image that is being drawn."""
-    from reveweb.asgi import application  # only now: it wants the static files to be there
-
-    messages = iter([{"type": "http.request", "body": json.dumps(PROMPT).encode(), "more_body": False}])
-    left = asyncio.Event()
-
-    async def receive() -> Any:
-        if (message := next(messages, None)) is not None:
-            return message
-        await left.wait()
-        return {"type": "http.disconnect"}
-
-    async def send(message: Any) -> None:
-        raise AssertionError(message)
-
-    headers = {"host": "testserver", "authorization": f"Bearer {secret}", "content-type": "application/json"}
-    scope = {
-        "type": "http",
-        "http_version": "1.1",
-        "method": "POST",
-        "scheme": "http",
-        "path": CREATE,
-        "raw_path": CREATE.encode(),
-        "query_string": b"",
-        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
-        "client": ("127.0.0.1", 50_000),
-        "server": ("testserver", 80),
-    }
-    serving = asyncio.create_task(application(scope, receive, send))
-    while not await asyncio.to_thread(_is_asked):
-        await asyncio.sleep(0.05)
-    left.set()
-    await serving
-
-
-def _is_asked() -> bool:
-    try:
-        return Generation.objects.exists()
-    finally:
-        connections.close_all()
 
 
 def test_an_image_that_cannot_be_read_just_now_is_owed(

@@ -1,14 +1,13 @@
 """Which calls are about an image: they are found by its id, and keep none of its words once it is purged."""
 
 import asyncio
-import json
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
-from django.db import connection, connections
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
@@ -20,6 +19,7 @@ from tests.api.answers import GENERATE, STATUS
 from tests.calls.conftest import Logged
 from tests.conftest import Api
 from tests.driver import working
+from tests.hanging_up import hang_up
 
 pytestmark = [pytest.mark.services, pytest.mark.usefixtures("images", "sandbox")]
 
@@ -95,7 +95,7 @@ def test_one_of_several_takes_the_words_with_it(serve: Serve, wallet: Wallet, lo
 
 
 def test_a_call_that_nobody_waited_for_is_about_its_image(api: Api, wallet: Wallet, logged: Logged) -> None:
-    asyncio.run(hang_up(api.secret, "/v1/image/create"))
+    asyncio.run(hang_up(api.secret, "/v1/image/create", {"prompt": WORDS}))
     [call] = logged()
     assert (call.status, call.image_id) == (499, Generation.objects.get().public_id)
     assert kept()
@@ -150,42 +150,3 @@ def test_they_are_found_by_indexes(generation: Generation) -> None:
     if connection.vendor == "sqlite":
         assert "apicall_image" in plan
         assert "SCAN" not in plan
-
-
-async def hang_up(secret: str, path: str) -> None:
-    """Send a request, and leave once it is an image that is being drawn."""
-    from reveweb.asgi import application  # only now: it wants the static files to be there
-
-    body = json.dumps({"prompt": WORDS}).encode()
-    messages = iter([{"type": "http.request", "body": body, "more_body": False}])
-    left = asyncio.Event()
-
-    async def receive() -> Any:
-        if (message := next(messages, None)) is not None:
-            return message
-        await left.wait()
-        return {"type": "http.disconnect"}
-
-    async def send(message: Any) -> None:
-        raise AssertionError(message)
-
-    headers = {"host": "testserver", "authorization": f"Bearer {secret}", "content-type": "application/json"}
-    scope = {
-        "type": "http",
-        "method": "POST",
-        "path": path,
-        "query_string": b"",
-        "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
-    }
-    serving = asyncio.create_task(application(scope, receive, send))
-    while not await asyncio.to_thread(is_asked):
-        await asyncio.sleep(0.05)
-    left.set()
-    await serving
-
-
-def is_asked() -> bool:
-    try:
-        return Generation.objects.exists()
-    finally:
-        connections.close_all()
