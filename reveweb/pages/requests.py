@@ -1,6 +1,7 @@
 """Dashboard → Requests: each call of the API with one's keys, what was answered, and running it again."""
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -31,6 +32,8 @@ from reveweb.noting import HUNG_UP
 
 KEYS_LISTED = 100
 PROMPT_IN_ADDRESS = 1500  # characters
+ID = re.compile("req_[0-9a-f]{24}")
+LOOKS = 6  # at a call that is not there yet, a second apart: whoever answers calls writes them down each second
 
 
 @dataclass(frozen=True)
@@ -81,8 +84,15 @@ def requests(request: HttpRequest) -> HttpResponse:
 @require_safe
 @never_cache
 def request(request: HttpRequest, request_id: str) -> HttpResponse:
-    """One call: what was asked, what was answered, what it cost and what it means."""
-    return _page(request, _own_call(request, request_id))
+    """One call: what was asked, what was answered, what it cost and what it means; one just made may be on its way."""
+    if call := listing.find(wallet_of(request), request_id):
+        return _page(request, call)
+    looks = request.GET.get("looks", "0")
+    if ID.fullmatch(request_id) is None or looks not in map(str, range(LOOKS)):
+        raise Http404
+    response = render(request, "dashboard/request_coming.html", {"request_id": request_id}, status=202)
+    response["Refresh"] = f"1; url=?looks={int(looks) + 1}"
+    return response
 
 
 @login_required

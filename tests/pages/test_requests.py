@@ -17,6 +17,7 @@ from billing import ledger
 from billing.models import Wallet
 from generator.ask import prices
 from generator.models import ApiCall, Generation, ImageModel, Price, Route, Upstream
+from reveweb.pages import requests
 from tests.billing.books import audit
 from tests.conftest import Api
 from tests.pages.conftest import Draw
@@ -66,9 +67,25 @@ def test_whoever_never_called_learns_how(browser: Client) -> None:
 def test_a_stranger_sees_nothing(note: Note, strangers_browser: Client, client: Client) -> None:
     call = note()
     assert listed(strangers_browser) == []
-    assert strangers_browser.get(f"{PAGE}{call.request_id}/").status_code == 404
+    theirs, nobodys = (strangers_browser.get(f"{PAGE}{one}/") for one in (call.request_id, f"req_{'f' * 24}"))
+    assert theirs.status_code == nobodys.status_code == 202  # one's own may be on its way: all are told the same
+    assert strangers_browser.get(f"{PAGE}{call.request_id}/?looks={requests.LOOKS}").status_code == 404
     assert strangers_browser.post(f"{PAGE}{call.request_id}/again/", {"nonce": uuid4()}).status_code == 404
     assert client.get(PAGE).status_code == 302
+
+
+def test_a_call_that_is_not_written_down_yet_is_waited_for(note: Note, browser: Client) -> None:
+    page = browser.get(f"{PAGE}req_{0:024d}/")
+    assert (page.status_code, page["Refresh"]) == (202, "1; url=?looks=1")
+    assert "looks again by itself" in page.text
+    last = browser.get(f"{PAGE}req_{0:024d}/?looks={requests.LOOKS - 1}")
+    assert browser.get(f"{PAGE}req_{0:024d}/{last['Refresh'].partition('url=')[2]}").status_code == 404
+    for looks in ("x", "-1", "99", "٣"):
+        assert browser.get(f"{PAGE}req_{0:024d}/?looks={looks}").status_code == 404
+    assert browser.get(f"{PAGE}no-such-id/").status_code == 404
+    call = note()
+    page = browser.get(f"{PAGE}{call.request_id}/?looks=3")
+    assert (page.status_code, "Refresh" in page) == (200, False)
 
 
 def test_look_ups_are_shown_when_somebody_asks(note: Note, browser: Client) -> None:
