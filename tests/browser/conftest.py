@@ -19,7 +19,8 @@ from tests.browser.furnish import Furnished, furnish, stock
 from tests.installation import Stack
 
 PASSWORD = "correct horse battery"
-expect.set_options(timeout=20_000)  # a page waits for workers, and the machine may be busy
+PATIENCE = 90_000  # ms; a page waits for workers, and the machine may be busy
+expect.set_options(timeout=PATIENCE)
 DESKTOP: dict[str, Any] = {"viewport": {"width": 1280, "height": 860}}
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 
@@ -141,7 +142,7 @@ class Windows:
         context = self._browser.new_context(
             **(PHONE if phone else DESKTOP), base_url=self._url, java_script_enabled=js, accept_downloads=True
         )
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(PATIENCE)
         return context
 
     def give_back(self, context: BrowserContext, *, phone: bool, js: bool) -> None:
@@ -215,7 +216,7 @@ def visit(request: pytest.FixtureRequest, site: Stack, crowd: Crowd, windows: Wi
     assert problems == []
 
 
-def until(act: Callable[[], None], seconds: float = 20) -> None:
+def until(act: Callable[[], None], seconds: float = PATIENCE / 1000) -> None:
     """Do `act` again until its expectations hold: a key or a click before the page's scripts are there does nothing."""
     deadline = time.monotonic() + seconds
     while True:

@@ -163,7 +163,7 @@ def test_an_account_is_deleted_and_its_address_free_again(visit: Visit) -> None:
     expect(page.locator("#id_email-error")).to_contain_text("not the address of this account")
     page.fill("#id_email", visitor.email)
     page.get_by_role("button", name="Delete my account").click()
-    expect(page.get_by_role("heading", name="Your account is deleted")).to_be_visible(timeout=15_000)
+    expect(page.get_by_role("heading", name="Your account is deleted")).to_be_visible()
 
     page.goto("/accounts/signup/")
     page.fill("#id_email", visitor.email)

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, BrowserType, Page, expect
 
 from tests.browser import chromium
-from tests.browser.conftest import DESKTOP, Crowd
+from tests.browser.conftest import DESKTOP, PATIENCE, Crowd
 from tests.browser.furnish import stock
 from tests.installation import Stack
 
@@ -29,7 +29,7 @@ def keeper(browser_type: BrowserType, browser_type_launch_args: dict[str, Any]) 
 @pytest.fixture
 def context(keeper: Browser, site: Stack) -> Iterator[BrowserContext]:
     context = keeper.new_context(**DESKTOP, base_url=site.url)
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(PATIENCE)
     yield context
     context.close()
 

@@ -117,5 +117,5 @@ def test_a_copied_sample_runs_for_somebody_who_is_signed_in(visit: Visit) -> Non
     expect(page.get_by_text("Copied")).to_be_visible()
     copied = page.evaluate("navigator.clipboard.readText()")
     environment = {"PATH": os.environ["PATH"], "REVEWEB_API_KEY": secret}
-    ran = subprocess.run(["bash", "-c", copied], env=environment, capture_output=True, text=True, timeout=30)
+    ran = subprocess.run(["bash", "-c", copied], env=environment, capture_output=True, text=True, timeout=120)
     assert json.loads(ran.stdout)["status"] == "completed", ran.stdout

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import BrowserType, Locator, Page, Route, expect
 
 from tests.browser.chromium import launch_options, whole
-from tests.browser.conftest import Crowd, Visit, Visitor, until
+from tests.browser.conftest import PATIENCE, Crowd, Visit, Visitor, until
 from tests.browser.furnish import stock
 from tests.installation import Stack
 
@@ -292,7 +292,6 @@ def scroll_to_the_end(page: Page, last: str) -> None:
           return document.querySelector(`[data-tile] img[alt="${last}"]`);
         }""",
         arg=last,
-        timeout=30_000,
     )
     page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
     expect(link(page, last)).to_be_in_viewport()
@@ -324,7 +323,7 @@ def test_back_leads_to_where_one_was(owner: Owner) -> None:
     assert address
     page.goto(address)
     page.go_back()
-    expect(link(page, "picture 30")).to_be_in_viewport(timeout=15_000)
+    expect(link(page, "picture 30")).to_be_in_viewport()
 
 
 @pytest.fixture(params=[True, False], ids=["with its cache", "without its cache"])
@@ -339,6 +338,7 @@ def page_of_many(
         options |= {"executable_path": found, "ignore_default_args": ["--disable-back-forward-cache"]}
     browser = browser_type.launch(**options)
     context = browser.new_context(viewport={"width": 1280, "height": 860}, base_url=site.url)
+    context.set_default_timeout(PATIENCE)
     email, cookies = crowd.next()
     stock(site, "pictures", email, numbered(60 if request.param else 760))
     context.add_cookies([{"name": name, "value": value, "url": site.url} for name, value in cookies.items()])
@@ -357,7 +357,7 @@ def test_the_place_survives_a_reload_and_a_visit_at_760_images(page_of_many: Pag
     page.wait_for_function("() => history.state?.y === Math.round(scrollY)")  # the place is kept a moment later
     top = top_of(page, here)
     page.reload()
-    page.wait_for_function("() => document.querySelectorAll('[data-tile]').length >= 60", timeout=30_000)
+    page.wait_for_function("() => document.querySelectorAll('[data-tile]').length >= 60")
     expect(page.locator("[data-tile]")).to_have_count(60 if is_kept else 760)
     expect(link(page, here)).to_be_in_viewport()
     assert abs(top_of(page, here) - top) < 3
@@ -366,13 +366,13 @@ def test_the_place_survives_a_reload_and_a_visit_at_760_images(page_of_many: Pag
     expect(page.get_by_role("heading", name=beside)).to_be_attached()
     go_back(page)
     expect(page).to_have_url(re.compile("/gallery/$"))
-    expect(link(page, beside)).to_be_in_viewport(timeout=30_000)
+    expect(link(page, beside)).to_be_in_viewport()
     expect(page.get_by_role("dialog")).to_be_hidden()
     page.locator("a[href='/dashboard/']:visible").first.click()
     expect(page).to_have_url(re.compile("/dashboard/$"))
     go_back(page)
     expect(page).to_have_url(re.compile("/gallery/$"))
-    expect(link(page, beside)).to_be_in_viewport(timeout=30_000)
+    expect(link(page, beside)).to_be_in_viewport()
     assert page.evaluate("window.kept") is is_kept
     # What is deleted on its own page, and what in another tab, is not there after Back.
     page.goto(link(page, here).get_attribute("href") or "")
@@ -387,7 +387,7 @@ def test_the_place_survives_a_reload_and_a_visit_at_760_images(page_of_many: Pag
     expect(other.get_by_text("Image deleted.").last).to_be_visible()  # it may still say so of the first one too
     other.close()
     go_back(page, 2)
-    expect(link(page, beside)).to_be_in_viewport(timeout=30_000)
+    expect(link(page, beside)).to_be_in_viewport()
     expect(tile(page, here)).to_be_hidden()
     expect(tile(page, newest)).to_be_hidden()
 

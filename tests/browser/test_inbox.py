@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, FrameLocator, Page, expect
 
-from tests.browser.conftest import PASSWORD, Watch
+from tests.browser.conftest import PASSWORD, PATIENCE, Watch
 from tests.installation import Stack
 
 WITHIN_SECONDS = 60
@@ -36,7 +36,7 @@ def strict_site(start_stack: Callable[..., Stack]) -> Stack:
 def page(browser: Browser, strict_site: Stack) -> Iterator[Page]:
     """A stranger's browser in front of it; what goes wrong on a page fails the test."""
     context = browser.new_context(viewport={"width": 1280, "height": 860}, base_url=strict_site.url)
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(PATIENCE)
     watch = Watch()
     context.on("page", watch.follow)
     yield context.new_page()
@@ -112,7 +112,7 @@ def copied(page: Page, section: str) -> str:
 def in_a_shell(command: str, folder: Path) -> str:
     """Run what somebody pastes into a terminal and return what it prints."""
     return subprocess.run(
-        ["bash", "-c", command], cwd=folder, capture_output=True, text=True, timeout=60, check=True
+        ["bash", "-c", command], cwd=folder, capture_output=True, text=True, timeout=120, check=True
     ).stdout
 
 

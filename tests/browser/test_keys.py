@@ -31,7 +31,7 @@ def test_the_shown_call_works_as_it_is_and_the_page_knows_of_it(visit: Visit) ->
     page = visit(signed_in=True).page
     create_key(page)
     command = page.locator("#curl").inner_text()
-    answer = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=30, check=True).stdout
+    answer = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=120, check=True).stdout
     image = json.loads(answer)
     assert image["status"] == "completed"
     page.goto(KEYS)

@@ -31,7 +31,7 @@ def test_a_visitors_words_become_an_image_by_way_of_signing_up(visit: Visit, pho
     expect(page.locator("[data-generation]")).to_have_count(1)
     expect(page.locator("[data-generation]")).to_be_in_viewport()
     image = page.locator("[data-generation] img").first
-    expect(image).to_be_visible(timeout=60_000)
+    expect(image).to_be_visible()
     expect(image).to_have_js_property("complete", True)
 
 
