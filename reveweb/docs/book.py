@@ -29,7 +29,7 @@ from generator.models import ASPECT_RATIOS, PROMPT_MAX_LENGTH
 from generator.webhooks import deliveries, endpoints, post, retries
 from reveweb.docs import code, conformance, errors, forcing, reference, rendering
 from reveweb.lanes import API_BODY_BYTES, MIB, PICTURE_FORM_BYTES, PICTURE_JSON_BYTES
-from reveweb.mcp import tools
+from reveweb.mcp import telling, tools
 
 SOURCES = Path(__file__).parent / "pages"
 CLIENTS = Path(__file__).parent / "clients"  # templates as well
@@ -229,7 +229,7 @@ def facts(base: str) -> dict[str, Any]:
         "failures": errors.failures(),
         "mcp_name": re.sub(r"[^a-z0-9]+", "-", settings.SITE_NAME.lower()).strip("-") or "images",
         "mcp_tools": tools.TOOLS,
-        "mcp_preview": tools.PREVIEW_SIDE,
+        "mcp_preview": telling.PREVIEW_SIDE,
         "mcp_wait": _duration(settings.MCP_WAIT_SECONDS),
         "mcp_credits": settings.MCP_SESSION_CREDITS,
         "operations": reference.operations(),

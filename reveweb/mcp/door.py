@@ -35,8 +35,8 @@ from reveweb.api import api
 from reveweb.held import Receive, Scope, Send, Utf8Request
 from reveweb.lean import disconnection, read_body, send_response
 from reveweb.mcp import sessions
+from reveweb.mcp.calls import CALL, Call
 from reveweb.mcp.sessions import Session, SessionUnknown
-from reveweb.mcp.tools import CALL, Call
 from reveweb.voices import MCP, error_response
 
 METHODS = ("POST", "DELETE")

@@ -10,8 +10,8 @@ from kit.http.requests import site_of
 from kit.postgresql.outage import RETRY_SECONDS, is_outage
 from kit.text import counted
 from reveweb.answers import ANSWERS, DATABASE_AWAY, INTERNAL_ERROR, Answer, answer_of, retry_seconds, told
+from reveweb.mcp.calls import Told
 from reveweb.mcp.sessions import SessionSpent
-from reveweb.mcp.tools import Told
 
 log = logging.getLogger(__name__)
 

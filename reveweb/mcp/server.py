@@ -32,7 +32,8 @@ from reveweb import version
 from reveweb.held import Receive, Scope, Send
 from reveweb.lanes import most_bytes
 from reveweb.mcp import errors, tools
-from reveweb.mcp.tools import CALL, TOOLS, Call, Told, Tool
+from reveweb.mcp.calls import CALL, Call, Told, Tool
+from reveweb.mcp.tools import TOOLS
 from reveweb.voices import MCP
 
 INSTRUCTIONS = (

@@ -16,7 +16,8 @@ from generator.ask.callers import Caller
 from generator.errors import ImageDeleted, IntakePaused, LimiterUnavailable, PromptNotAllowed
 from generator.files import images as pictures
 from generator.models import Generation, ImageModel, PromptRule, Route, Upstream
-from reveweb.mcp import errors, sessions, tools
+from reveweb.mcp import errors, sessions, telling, tools
+from reveweb.mcp.calls import Call, Told
 from tests.billing.books import audit
 from tests.conftest import Api
 
@@ -33,7 +34,7 @@ def completed(generation: Generation, images: None) -> Generation:
 
 
 def preview_of(generation: Generation) -> bytes:
-    found = asyncio.run(tools._preview(generation, True))
+    found = asyncio.run(telling.preview(generation, True))
     assert found is not None
     return found
 
@@ -46,7 +47,7 @@ def test_a_preview_is_the_thumbnail_that_is_there(completed: Generation, monkeyp
         raise AssertionError("Nothing is to be decoded.")
 
     monkeypatch.setattr(Image, "open", decoded)
-    assert preview_of(completed) == made[tools.PREVIEW_SIDE]
+    assert preview_of(completed) == made[telling.PREVIEW_SIDE]
 
 
 def test_a_preview_is_made_while_there_is_no_thumbnail(completed: Generation, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,7 +65,7 @@ def test_a_key_is_told_of_the_models_that_it_may_choose(api: Api, wallet: Wallet
     def told(image_models: list[str]) -> list[str]:
         api.key.image_models = image_models
         caller = SimpleNamespace(api_key=api.key, wallet=wallet, token=None, require=lambda scope: None)
-        asked: Any = tools.Call(SimpleNamespace(caller=caller), None)  # type: ignore[arg-type]
+        asked: Any = Call(SimpleNamespace(caller=caller), None)  # type: ignore[arg-type]
         tool = next(one for one in tools.TOOLS if one.name == "list_models")
         said = asyncio.run(tools.call(tool, asked, {}))
         rows = [row["id"] for row in said.data["models"]]
@@ -78,14 +79,14 @@ def test_a_key_is_told_of_the_models_that_it_may_choose(api: Api, wallet: Wallet
 # --- What is drawn ------------------------------------------------------------------------------------------------
 
 
-def drawn(api: Api, wallet: Wallet, *, cap: int = 0, **arguments: Any) -> tools.Told:
+def drawn(api: Api, wallet: Wallet, *, cap: int = 0, **arguments: Any) -> Told:
     """Call `generate_image` without waiting, with a key of Alice's, in a session that may spend `cap` credits."""
     request: Any = RequestFactory().post("/mcp")
     request.caller, request.is_remembered, request.needs = Caller(api.key, wallet), False, None
     session = sessions.Session(f"key:{api.key.pk}", sessions.PAUSE_SECONDS, cap)
     tool = next(one for one in tools.TOOLS if one.name == "generate_image")
     asked = {"prompt": "a lighthouse", "wait": False, **arguments}
-    return asyncio.run(tools.call(tool, tools.Call(request, session), asked))
+    return asyncio.run(tools.call(tool, Call(request, session), asked))
 
 
 @pytest.mark.parametrize("what", ["pause", "rule", "retire"])
