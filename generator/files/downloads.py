@@ -76,8 +76,9 @@ async def download_of(
     if is_conversion(generation, format) or not _fits(generation, within):
         data = await in_thread(partial(images.convert, data, FORMATS[format], mark, within=within), Pool.PROCESSOR)
     else:
-        change = marks.told if prompt else marks.carried
-        data = await in_thread(partial(change, data, mark), Pool.PROCESSOR)
+        # One that leaves as it is waits for no conversion: it is only looked for its mark.
+        change, pool = (marks.told, Pool.PROCESSOR) if prompt else (marks.carried, Pool.FILES)
+        data = await in_thread(partial(change, data, mark), pool)
     return Download(data, disposition(generation, format), images.CONTENT_TYPES[_EXTENSIONS[format]])
 
 

@@ -330,7 +330,7 @@ class Easel:
     def convert(self, data: bytes, format: str, mark: marks.Mark, **how: Any) -> bytes:
         self.running += 1
         self.most = max(self.most, self.running)
-        self.go.wait(20)
+        self.go.wait(200)
         self.running -= 1
         return data
 
@@ -352,7 +352,7 @@ async def opened(user: User) -> AsyncClient:
 
 
 async def until(true: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not true():
             await asyncio.sleep(0.01)
 
