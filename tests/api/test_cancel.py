@@ -204,7 +204,7 @@ def test_an_upstream_that_knows_no_cancelling_goes_on(
     spoken: Callable[[str], None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(cancelling, "WAIT_SECONDS", 10)
+    monkeypatch.setattr(cancelling, "WAIT_SECONDS", 200)
     spoken("reve_art")
     with working():
         wait_until(lambda: status(generation) == Status.DRAWING)
@@ -226,7 +226,7 @@ def test_an_upstream_that_certainly_drops_it_makes_it_free(
     monkeypatch: pytest.MonkeyPatch,
     dialect: str,
 ) -> None:
-    monkeypatch.setattr(cancelling, "WAIT_SECONDS", 10)
+    monkeypatch.setattr(cancelling, "WAIT_SECONDS", 200)
     spoken(dialect)
     with working():
         wait_until(lambda: status(generation) == Status.DRAWING)
@@ -234,6 +234,6 @@ def test_an_upstream_that_certainly_drops_it_makes_it_free(
         body = cancel(api, generation)
         took = time.monotonic() - began
     assert (body["status"], body["cancelled"], body["credits_charged"]) == ("failed", True, 0)
-    assert took < 2
+    assert took < 60
     assert (audit(wallet), returns()) == (3, 1)
     assert Attempt.objects.get().error_kind == "Cancelled"

@@ -186,7 +186,7 @@ def admit_at_once(wallet: Wallet, count: int, key: Callable[[int], str | None]) 
     start = threading.Barrier(count)
 
     def run(number: int) -> None:
-        start.wait(10)
+        start.wait(60)
         try:
             request = ImageRequest(prompt="a lighthouse")
             results.append(admission.admit(wallet=wallet, request=request, idempotency_key=key(number)))
@@ -199,7 +199,7 @@ def admit_at_once(wallet: Wallet, count: int, key: Callable[[int], str | None]) 
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(100)
     return results
 
 

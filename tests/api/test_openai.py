@@ -500,7 +500,8 @@ def test_a_stream_tells_of_those_that_failed_beside_what_was_drawn(
             with working():
                 while not Generation.objects.filter(status="completed").exists():
                     time.sleep(0.02)
-            time.sleep(0.5)  # its event is told
+            while live.waiting() > 1:  # its event is told, before anybody can see that the other has ended
+                time.sleep(0.02)
             fail_one()
             response = asking.result()
     told = list(events_of(response.text))

@@ -55,9 +55,10 @@ def test_it_is_read_as_the_rfc_has_it(told: str, settings: Any) -> None:
 
 
 def test_the_worst_header_costs_no_time() -> None:
-    began = time.monotonic()
-    prefer.of(RequestFactory().get("/", headers={"Prefer": '"\\' * 499}))
-    assert time.monotonic() - began < 0.5
+    request = RequestFactory().get("/", headers={"Prefer": '"\\' * 499})
+    began = time.thread_time()
+    prefer.of(request)
+    assert time.thread_time() - began < 2
 
 
 @pytest.fixture(params=["lean", "django"])
@@ -86,13 +87,14 @@ def send(request: pytest.FixtureRequest, serve: Serve, api: Api) -> Callable[...
     ],
 )
 def test_a_call_waits_as_long_as_it_prefers(
-    send: Callable[..., Any], told: str, is_async: bool, seconds: int, applied: str | None
+    send: Callable[..., Any], settings: Any, told: str, is_async: bool, seconds: int, applied: str | None
 ) -> None:
+    settings.SYNC_WAIT_SECONDS = 200  # whoever is not heard waits so long, or not at all
     status, headers, body, took = send(
         "POST", GENERATE[0], json={**PROMPT, "async": is_async}, headers={"Prefer": told}
     )
     assert (status, body["status"]) == (202, "pending")
-    assert seconds <= took < seconds + 0.9
+    assert seconds <= took < 60
     assert headers.get("Preference-Applied") == applied
     assert headers["Retry-After"] == "1"
     assert body["status_url"] == f"http://testserver{STATUS[0]}{body['id']}"
@@ -113,16 +115,17 @@ def test_it_is_answered_with_the_image_that_comes_in_time(send: Callable[..., An
 
 @pytest.mark.services
 @pytest.mark.usefixtures("images", "sandbox")
-def test_a_status_look_up_waits_too(send: Callable[..., Any], generation: Generation) -> None:
+def test_a_status_look_up_waits_too(send: Callable[..., Any], generation: Generation, settings: Any) -> None:
+    settings.SYNC_WAIT_SECONDS = 200
     address = STATUS[0] + generation.public_id
     status, headers, body, took = send("GET", address, headers={"Prefer": "wait=1"})
     assert (status, body["status"], headers["Preference-Applied"]) == (200, "pending", "wait=1")
-    assert took >= 1
+    assert 1 <= took < 60
     with working():
-        _, _, body, _ = send("GET", address, headers={"Prefer": "wait=20"})
+        _, _, body, _ = send("GET", address, headers={"Prefer": "wait=100"})
     assert body["status"] == "completed"
     _, headers, _, took = send("GET", address, headers={"Prefer": "respond-async"})
-    assert took < 0.9
+    assert took < 60
     assert "Preference-Applied" not in headers
 
 
@@ -140,26 +143,28 @@ def test_fifty_wait_for_one_image_and_hold_up_nobody(
     api: Api, generation: Generation, bob: User, settings: Any
 ) -> None:
     """As many wait as may for one image; the others are told at once that they did not, and a neighbour is served."""
-    settings.STATUS_RATE_LIMIT_PER_MINUTE = 1000
+    settings.STATUS_RATE_LIMIT_PER_MINUTE, settings.SYNC_WAIT_SECONDS = 1000, 200
     from reveweb.asgi import application  # only now: it wants the static files to be there
 
     _, theirs = keys.mint(user=bob, name="test")
     address = STATUS[0] + generation.public_id
 
-    async def ask() -> tuple[list[httpx.Response], float]:
+    async def ask() -> list[httpx.Response]:
         transport = httpx.ASGITransport(app=application)  # type: ignore[arg-type]  # Django insists on a dict
         async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as client:
-            mine = {"Authorization": f"Bearer {api.secret}", "Prefer": "wait=2"}
+            mine = {"Authorization": f"Bearer {api.secret}", "Prefer": "wait=200"}
             waiting = [asyncio.ensure_future(client.get(address, headers=mine)) for _ in range(50)]
-            await asyncio.sleep(0.5)
-            began = time.monotonic()
-            theirs_too = {"Authorization": f"Bearer {theirs}", "Prefer": "respond-async"}
-            neighbour = await client.post(GENERATE[0], json=PROMPT, headers=theirs_too)
-            took = time.monotonic() - began
+            async with asyncio.timeout(60):  # far less than those wait
+                while sum(one.done() for one in waiting) < 50 - live.WAITING_FOR_ONE:
+                    await asyncio.sleep(0.01)
+                theirs_too = {"Authorization": f"Bearer {theirs}", "Prefer": "respond-async"}
+                neighbour = await client.post(GENERATE[0], json=PROMPT, headers=theirs_too)
             assert neighbour.status_code == 202
-            return await asyncio.gather(*waiting), took
+            await asyncio.sleep(0.5)
+            assert sum(one.done() for one in waiting) == 50 - live.WAITING_FOR_ONE
+            live.answer_held()
+            return await asyncio.gather(*waiting)
 
-    answers, took = asyncio.run(ask())
-    assert took < 1.0
+    answers = asyncio.run(ask())
     assert {(one.status_code, one.json()["status"]) for one in answers} == {(200, "pending")}
     assert sum("Preference-Applied" in one.headers for one in answers) == live.WAITING_FOR_ONE

@@ -68,7 +68,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.requests.append((self.command, self.path, headers, self.rfile.read(length)))
         reply = self.server.replies.get(self.path, self.server.default)
         if reply.silent:
-            self.server.closing.wait(30)
+            self.server.closing.wait(250)
             self.close_connection = True
             return
         self.send_response(reply.status)
@@ -104,7 +104,7 @@ def server() -> Iterator[CannedServer]:
     yield server
     server.closing.set()
     server.shutdown()
-    thread.join(5)
+    thread.join(60)
     server.server_close()
 
 

@@ -74,7 +74,7 @@ def grown(program: str, argument: str) -> dict[str, tuple[int, str]]:
     """Return by how many MiB each step of `program` made its process grow, and what it said."""
     environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "reveweb.settings"}
     command = [sys.executable, "-c", program, argument]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True, timeout=250)
     lines = [line.split("|", 2) for line in done.stdout.splitlines()]
     return {name: (int(mib), said) for name, mib, said in lines}
 

@@ -3,7 +3,6 @@
 import asyncio
 import socket
 import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -264,30 +263,32 @@ def test_names_that_nobody_answers_for_hold_up_no_others(
 
     def getaddrinfo(host: Any, port: Any, *more: Any, **options: Any) -> Any:
         if "dead" in host:
-            patient.wait(20)
+            patient.wait(200)
             raise socket.gaierror("nobody answered")
         return real("127.0.0.1" if "well" in host else host, port, *more, **options)
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-    monkeypatch.setattr(network, "LOOK_UP_SECONDS", 2.0)
     port = httpx.URL(server.url).port
 
     async def get(host: str) -> httpx.Response:
         transport = GuardedTransport(trusted=None, limits=LIMITS)
-        async with httpx.AsyncClient(transport=transport, trust_env=False, timeout=5) as client:
+        async with httpx.AsyncClient(transport=transport, trust_env=False, timeout=150) as client:
             return await client.get(f"http://{host}:{port}/")
 
-    async def beside() -> float:
+    async def beside() -> None:
+        monkeypatch.setattr(network, "LOOK_UP_SECONDS", 150.0)
         dead = [asyncio.create_task(get(f"a{number}.{domains[number % len(domains)]}")) for number in range(300)]
         await asyncio.sleep(0.1)
-        began = time.monotonic()
-        await get(well)
-        took = time.monotonic() - began
-        assert {type(one) for one in await asyncio.gather(*dead, return_exceptions=True)} == {httpx.ConnectTimeout}
-        return took
+        await asyncio.wait_for(get(well), 60)
+        assert not any(one.done() for one in dead)
+        monkeypatch.setattr(network, "LOOK_UP_SECONDS", 0.5)
+        with pytest.raises(httpx.ConnectTimeout):  # in its time, and not when those before it have had theirs
+            await asyncio.wait_for(get(f"late.{domains[0]}"), 60)
+        patient.set()
+        assert {type(one) for one in await asyncio.gather(*dead, return_exceptions=True)} == {httpx.ConnectError}
 
     try:
-        assert asyncio.run(beside()) < 1.5  # less than the dead ones take
+        asyncio.run(beside())
     finally:
         patient.set()
 

@@ -140,9 +140,9 @@ def test_what_cannot_be_a_rule(kind: str, text: str, wrong: str) -> None:
 
 def test_no_pattern_takes_long() -> None:
     rule(r"(a+)+$", "pattern")
-    found, began = rules.read(), time.perf_counter()
+    found, began = rules.read(), time.thread_time()
     assert not any(found.breaking("a" * 2000 + "!", "", "m"))
-    assert time.perf_counter() - began < 1
+    assert time.thread_time() - began < 3  # what tries all ways takes for ever
 
 
 @pytest.mark.parametrize(

@@ -104,12 +104,12 @@ def test_people_write_while_it_is_built(migrated: str) -> None:
             other.execute("LOCK TABLE generator_generation IN ROW EXCLUSIVE MODE")  # somebody writes
             building = pool.submit(build_on_a_thread)
             wait_until(lambda: third.execute(UNDER_WAY).fetchone())
-            third.execute("SET lock_timeout = '2s'")
+            third.execute("SET lock_timeout = '60s'")
             third.execute("UPDATE generator_generation SET prompt = prompt")
             assert not building.done()
         finally:
             other.execute("COMMIT")
-        assert "is there now" in building.result(30)
+        assert "is there now" in building.result(100)
     assert definition() == migrated
 
 

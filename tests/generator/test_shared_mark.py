@@ -2,6 +2,7 @@
 
 import logging
 import os
+import threading
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -162,14 +163,24 @@ def test_nobody_waits_for_a_storage_that_hangs(
     worker: Watch, on: On, monkeypatch: pytest.MonkeyPatch, watching: Callable[[Watch], None]
 ) -> None:
     hangs = Watch("web@one", writes=False)
-    monkeypatch.setattr(storages["default"], "exists", lambda name: time.sleep(2))
+    asked, go_on = threading.Event(), threading.Event()
+
+    def hang(name: str) -> bool:
+        asked.set()
+        return not go_on.wait(200)
+
+    monkeypatch.setattr(storages["default"], "exists", hang)
     watching(hangs)
-    began = time.monotonic()
     hangs.start()
-    wait_until(lambda: hangs._thread.is_alive())
-    assert not shared_mark.unshared()
-    hangs.stop(0.05)
-    assert time.monotonic() - began < 1.5
+    try:
+        assert asked.wait(60)
+        began = time.monotonic()
+        assert not shared_mark.unshared()
+        hangs.stop(0.05)
+        assert time.monotonic() - began < 60
+        assert hangs._thread.is_alive()
+    finally:
+        go_on.set()
     hangs._thread.join()
 
 

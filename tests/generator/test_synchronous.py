@@ -240,7 +240,7 @@ def test_a_job_that_is_refused_at_once_has_no_name_and_needs_none(wallet: Wallet
 
 
 def test_a_claim_outlives_a_long_submission(wallet: Wallet, upstream: AtOnce, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lifecycle, "LEASE", timedelta(seconds=0.6))
+    monkeypatch.setattr(lifecycle, "LEASE", timedelta(seconds=1.4))
     submit = AtOnce.submit
 
     async def slow(self: AtOnce, order: Order) -> Job:

@@ -377,11 +377,11 @@ def test_asking_for_trouble_waits_for_nobody(monkeypatch: pytest.MonkeyPatch) ->
 
     def stalls(*_: Any) -> None:
         asked.set()
-        go_on.wait(10)
+        go_on.wait(200)
 
     monkeypatch.setattr(standing, "cache", SimpleNamespace(get=stalls))
     began = time.monotonic()
     assert [images.storage_trouble() for _ in range(100)] == [None] * 100
-    assert time.monotonic() - began < 5
-    assert asked.wait(10)
+    assert time.monotonic() - began < 60
+    assert asked.wait(60)
     go_on.set()

@@ -114,7 +114,7 @@ def test_the_same_bytes_twice_at_once_are_one_upload(wallet: Wallet, monkeypatch
 
     def store(*arguments: Any) -> None:
         real(*arguments)
-        both.wait(5)
+        both.wait(60)
 
     monkeypatch.setattr(uploads, "_store", store)
 
@@ -128,7 +128,7 @@ def test_the_same_bytes_twice_at_once_are_one_upload(wallet: Wallet, monkeypatch
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(100)
     assert len(set(found)) == 1
     assert len(found) == 2
     assert [upload.file_name for upload in Upload.objects.all()] == kept_files()

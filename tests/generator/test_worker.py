@@ -148,8 +148,8 @@ def test_a_negative_prompt_and_any_unicode_reach_the_upstream(wallet: Wallet, sa
 
 
 def test_a_sent_generation_is_looked_at_when_it_is_usually_ready(ask: Callable[..., Generation], settings: Any) -> None:
-    settings.UPSTREAM_TYPICAL_SECONDS = 3.0
-    assert 2 < in_seconds(step(ask())) <= 3
+    settings.UPSTREAM_TYPICAL_SECONDS = 30.0
+    assert 20 < in_seconds(step(ask())) <= 30
 
 
 # --- The submission goes wrong ---------------------------------------------------------------------------------
@@ -233,9 +233,10 @@ def test_a_job_whose_acceptance_got_no_answer_is_never_sent_again(
 def test_an_upstream_that_asks_us_to_wait_is_asked_again_after_that(
     ask: Callable[..., Generation], sandbox: str, mode: str
 ) -> None:
+    began = timezone.now()
     generation = step(ask(mode))
     assert generation.status == Status.QUEUED
-    assert 0.5 < in_seconds(generation) <= 1.0
+    assert in_seconds(generation) <= 1.0 <= (generation.due_at - began).total_seconds()
     generation = finish(generation)
     assert_completed(generation)
     assert generation.submits == 3
@@ -292,18 +293,22 @@ def test_a_drawing_that_fails_upstream_fails_with_its_words(ask: Callable[..., G
 
 @pytest.mark.parametrize("mode", ["status500", "status-garbage"])
 def test_a_look_without_an_answer_is_repeated(ask: Callable[..., Generation], mode: str) -> None:
-    generation = step(step(ask(mode)))
+    generation = step(ask(mode))
+    began = timezone.now()
+    generation = step(generation)
     assert generation.status == Status.DRAWING
-    assert 0 < in_seconds(generation) < 5
+    assert began < generation.due_at < timezone.now() + timedelta(seconds=5)
     generation = finish(generation)
     assert_completed(generation)
     assert generation.failed_polls == 0
 
 
 def test_an_upstream_too_busy_for_a_look_is_asked_again_when_it_says(ask: Callable[..., Generation]) -> None:
-    generation = step(step(ask("status-busy")))
+    generation = step(ask("status-busy"))
+    began = timezone.now()
+    generation = step(generation)
     assert generation.status == Status.DRAWING
-    assert 0.5 < in_seconds(generation) <= 1.0
+    assert in_seconds(generation) <= 1.0 <= (generation.due_at - began).total_seconds()
     assert_completed(finish(generation))
 
 

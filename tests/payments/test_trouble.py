@@ -1,5 +1,6 @@
 """Stripe in trouble: errors that it keeps, answers that are lost, and no answer at all."""
 
+import contextlib
 import json
 import socket
 import sys
@@ -44,14 +45,14 @@ def known(customer: Customer, basic: Plan, pack: Pack) -> Customer:
 
 
 @pytest.fixture
-def silent(settings: Any, known: Customer, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def silent(settings: Any, known: Customer, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
     """A Stripe that takes connections and never answers, and tries that are short."""
     monkeypatch.setattr(patience, "CLICK_TRY_SECONDS", 0.2)
     monkeypatch.setattr(patience, "TRY_SECONDS", 0.4)
     with socket.create_server(("127.0.0.1", 0), backlog=100) as mute:
         settings.STRIPE_API_BASE = f"http://127.0.0.1:{mute.getsockname()[1]}"
         gateway._client.cache_clear()
-        yield
+        yield mute
     gateway._client.cache_clear()
 
 
@@ -224,19 +225,30 @@ def test_a_process_that_dies_between_any_two_lines_leaves_one_order_and_one_sess
 # --- No answer at all ------------------------------------------------------------------------------------------------
 
 
-def test_a_click_ends_though_stripe_never_answers_and_the_next_ones_at_once(silent: None, customer: Customer) -> None:
-    basic, times = Plan.objects.get(slug="basic"), []
+def calls_at(mute: socket.socket) -> int:
+    """Return how many connections came since this was asked last, and end them."""
+    mute.setblocking(False)
+    count = 0
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            mute.accept()[0].close()
+            count += 1
+    return count
+
+
+def test_a_click_ends_though_stripe_never_answers_and_the_next_ones_at_once(
+    silent: socket.socket, customer: Customer
+) -> None:
+    basic, calls = Plan.objects.get(slug="basic"), []
     for _ in range(3):
-        began = time.monotonic()
         with pytest.raises(gateway.PaymentUnavailable):
             start(customer, basic)
-        times.append(time.monotonic() - began)
-    assert times[0] < 3
-    assert max(times[1:]) < 0.3
+        calls.append(calls_at(silent))
+    assert calls == [patience.STRIPE.failures, 0, 0]
 
 
 def test_one_trial_finds_that_stripe_is_back(
-    silent: None, customer: Customer, desk: Desk, settings: Any, monkeypatch: pytest.MonkeyPatch
+    silent: socket.socket, customer: Customer, desk: Desk, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     basic = Plan.objects.get(slug="basic")
     for _ in range(2):
@@ -246,7 +258,7 @@ def test_one_trial_finds_that_stripe_is_back(
     gateway._client.cache_clear()
     with pytest.raises(gateway.PaymentUnavailable, match="not answered lately"):
         start(customer, basic)
-    monkeypatch.setattr(patience, "CLICK_TRY_SECONDS", 4.0)
+    monkeypatch.setattr(patience, "CLICK_TRY_SECONDS", 60.0)
     monkeypatch.setattr(patience.STRIPE, "_trial_at", 0.0)
     assert start(customer, basic)
 
@@ -260,14 +272,24 @@ def test_a_click_is_one_deadline_for_all_its_calls(
     known: Customer, basic: Plan, desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     desk("api/fail", times=100, status=503, seconds=1)
-    began = time.monotonic()
-    with patience.within(2.5), pytest.raises(gateway.PaymentUnavailable):
-        start(known, basic)
-    assert time.monotonic() - began < 3.5
+    real, ends = patience._try_seconds, []
+
+    def watched() -> float:
+        now = time.monotonic()
+        ends.append(now + (seconds := real()))
+        return seconds
+
+    monkeypatch.setattr(patience, "_try_seconds", watched)
+    with patience.within(2.5):
+        until = time.monotonic() + 2.5
+        with pytest.raises(gateway.PaymentUnavailable):
+            start(known, basic)
+    assert all(end <= until for end in ends)  # each try is given what the ones before it have left
+    assert time.monotonic() < until + 60
 
 
 @pytest.mark.services
-def test_twenty_who_press_buy_at_once_are_all_answered(silent: None, customer: Customer) -> None:
+def test_twenty_who_press_buy_at_once_are_all_answered(silent: socket.socket, customer: Customer) -> None:
     pack = Pack.objects.get(slug="pack-50")
 
     def press(_: int) -> float:
@@ -280,7 +302,7 @@ def test_twenty_who_press_buy_at_once_are_all_answered(silent: None, customer: C
         return time.monotonic() - began
 
     with ThreadPoolExecutor(20) as pool:
-        assert max(pool.map(press, range(20))) < 4
+        assert max(pool.map(press, range(20))) < 60
 
 
 # --- What is said ----------------------------------------------------------------------------------------------------

@@ -30,7 +30,7 @@ class Sandbox:
         found = re.search(r"http://127\.0\.0\.1:\d+", line)
         assert found, f"the sandbox did not start: {line!r} {self._process.communicate()}"
         self.url = found[0]
-        self.client = httpx.Client(base_url=self.url, headers=KEY, timeout=20)
+        self.client = httpx.Client(base_url=self.url, headers=KEY, timeout=100)
 
     def stop(self) -> int:
         """End the process with SIGTERM; return its exit status."""
@@ -40,7 +40,7 @@ class Sandbox:
         """End the process by a signal; return its exit status and what it printed since it started."""
         self.client.close()
         self._process.send_signal(number)
-        out, self.errors = self._process.communicate(timeout=10)
+        out, self.errors = self._process.communicate(timeout=100)
         return self._process.returncode, out, self.errors
 
     def generate(self, prompt: str, *, ratio: str = "1:1", family: str = "images", **body: Any) -> httpx.Response:
@@ -56,7 +56,7 @@ class Sandbox:
     def finished(self, prompt: str, **body: Any) -> dict[str, Any]:
         """Submit a prompt and poll until it is completed or failed; return the last status."""
         job_id = self.generate(prompt, **body).json()["id"]
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + 100
         while time.monotonic() < deadline:
             answer: dict[str, Any] = self.status(job_id).json()
             if answer["status"] in ("completed", "failed"):

@@ -27,16 +27,16 @@ def test_it_ends_cleanly_when_asked_to_and_remembers_its_jobs(start: Start) -> N
     answer = second.status(job_id).json()
     while answer["status"] != "completed":
         answer = second.status(job_id).json()
-    assert httpx.get(answer["url"]).status_code == 200
+    assert httpx.get(answer["url"], timeout=100).status_code == 200
     assert second.end(signal.SIGINT) == (0, "", "")
 
 
 def test_it_draws_a_pruned_image_again(painter: Sandbox) -> None:
     url = painter.finished("a cabin in the snow")["url"]
-    before = httpx.get(url).content
+    before = httpx.get(url, timeout=100).content
     for path in (painter.directory / "images").glob("*.png"):
         path.unlink()
-    assert httpx.get(url).content == before
+    assert httpx.get(url, timeout=100).content == before
 
 
 def test_it_keeps_only_the_newest_images(tmp_path: Path) -> None:
@@ -53,7 +53,7 @@ def test_it_says_in_one_line_that_its_port_is_taken() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         process = launch(SANDBOX_PORT=str(taken.getsockname()[1]))
-        out, errors = process.communicate(timeout=20)
+        out, errors = process.communicate(timeout=100)
     assert process.returncode == 1
     assert out == ""
     assert errors.count("\n") == 1
@@ -62,7 +62,7 @@ def test_it_says_in_one_line_that_its_port_is_taken() -> None:
 
 def test_it_says_in_one_line_that_a_setting_is_wrong() -> None:
     process = launch(SANDBOX_FAIL="sometimes")
-    _, errors = process.communicate(timeout=20)
+    _, errors = process.communicate(timeout=100)
     assert process.returncode == 2
     assert errors.count("\n") == 1
     assert "SANDBOX_FAIL" in errors

@@ -42,7 +42,7 @@ def opened(data: bytes) -> Image.Image:
 
 
 def until(look: Callable[[], Any], done: Callable[[Any], bool]) -> Any:
-    end = time.monotonic() + 15
+    end = time.monotonic() + 100
     while time.monotonic() < end:
         if done(found := look()):
             return found

@@ -187,7 +187,7 @@ class Shop:
         return self.stand.v1.invoices.list({"customer": self.customer}).data
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 10) -> None:
+def eventually(condition: Callable[[], bool], seconds: float = 60) -> None:
     """Return once the condition holds. Raises TimeoutError."""
     end = time.monotonic() + seconds
     while not condition():

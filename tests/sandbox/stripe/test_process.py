@@ -25,7 +25,7 @@ def test_state_and_undelivered_events_survive_a_kill(tmp_path: Path) -> None:
         receiver.events.clear()
         stand.kill()
         stand.start()
-        assert 0 <= stand.now - before < 10
+        assert 0 <= stand.now - before < 3600  # by days otherwise
         assert shop.subscription(subscription.id).status == "active"
         assert receiver.events == []
         stand.desk("deliveries/release")
@@ -66,7 +66,7 @@ def test_it_refuses_to_start_beside_a_live_key(tmp_path: Path, key: str) -> None
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=100,
         check=False,
     )
     assert ended.returncode == 1
