@@ -41,7 +41,7 @@ def free_port() -> int:
     return int(held.getsockname()[1])
 
 
-def wait_for_port(port: int, seconds: float = 15) -> None:
+def wait_for_port(port: int, seconds: float = 60) -> None:
     """Return once something listens on loopback `port`. Raises TimeoutError."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -52,7 +52,7 @@ def wait_for_port(port: int, seconds: float = 15) -> None:
     raise TimeoutError(f"nothing listens on port {port}")
 
 
-def stop(process: subprocess.Popen[bytes], seconds: float = 15) -> None:
+def stop(process: subprocess.Popen[bytes], seconds: float = 60) -> None:
     """End a process that the tests started."""
     process.terminate()
     try:

@@ -39,13 +39,14 @@ async def hang_up(secret: str, path: str, body: dict[str, Any]) -> None:
         "server": ("testserver", 80),
     }
     serving = asyncio.create_task(application(scope, receive, send))
-    while not await asyncio.to_thread(_is_asked):
+    while not await asyncio.to_thread(is_asked):
         await asyncio.sleep(0.05)
     left.set()
     await serving
 
 
-def _is_asked() -> bool:
+def is_asked() -> bool:
+    """Tell, on a thread beside an event loop, whether there is an image to wait for."""
     try:
         return Generation.objects.exists()
     finally:

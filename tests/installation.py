@@ -63,9 +63,9 @@ class Stack:
 
     def stop(self) -> None:
         if self._operator is not None:
-            self._operator.communicate(timeout=30)  # it ends with its input
+            self._operator.communicate(timeout=120)  # it ends with its input
             self._operator = None
-        stop(self.process, 30)
+        stop(self.process, 120)
         assert self.process.stdout is not None
         self.process.stdout.close()
 
@@ -125,7 +125,7 @@ class Stack:
 
     def upstream(self) -> dict[str, Any]:
         """Return what the sandbox upstream was asked for: its counts and the jobs that it took."""
-        report: dict[str, Any] = httpx.get(f"{self.sandbox}/sandbox/jobs").json()
+        report: dict[str, Any] = httpx.get(f"{self.sandbox}/sandbox/jobs", timeout=60).json()
         return report
 
     def jobs(self) -> list[dict[str, Any]]:
@@ -212,7 +212,7 @@ def stack(start_stack: Callable[..., Stack]) -> Stack:
     return start_stack(SANDBOX_SECONDS="0.2", SANDBOX_PICTURES="plain")
 
 
-def wait_until(check: Callable[[], T | None], seconds: float = 30) -> T:
+def wait_until(check: Callable[[], T | None], seconds: float = 90) -> T:
     """Return the first truthy answer of `check`. Fails the test after `seconds`."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

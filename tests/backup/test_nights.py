@@ -93,7 +93,7 @@ def test_a_real_process_makes_it(alice: User, shelf: Path, settings: Any, monkey
     monkeypatch.setenv("DATABASE_URL", database_url())
     monkeypatch.setenv("BACKUP_TO", str(shelf))
     assert nights.begin()
-    wait_until(lambda: NightlyBackup.objects.filter(done_at__isnull=False).exists(), 60)
+    wait_until(lambda: NightlyBackup.objects.filter(done_at__isnull=False).exists(), 200)
     assert len(list(shelf.iterdir())) == 1
 
 

@@ -71,14 +71,14 @@ def test_a_site_is_there_again(
     kept_by = {"VAR_DIR": str(elsewhere.folder), "DATABASE_URL": elsewhere.url, "SECRET_KEY": settings.SECRET_KEY}
     with web(elsewhere.folder, **kept_by) as url:
         session = {settings.SESSION_COOKIE_NAME: browser.cookies[settings.SESSION_COOKIE_NAME].value}
-        page = httpx.get(f"{url}/gallery/", cookies=session)
+        page = httpx.get(f"{url}/gallery/", cookies=session, timeout=60)
         assert page.status_code == 200
         assert before[0].public_id in page.text
-        one = httpx.get(f"{url}/images/{before[0].file_name}")
+        one = httpx.get(f"{url}/images/{before[0].file_name}", timeout=60)
         assert one.content == (pictures / f"{before[0].file_name[:2]}/{before[0].file_name}").read_bytes()
         asked = {"prompt": "a lighthouse", "async": True}
         authorization = {"Authorization": f"Bearer {api.secret}"}
-        accepted = httpx.post(f"{url}/v1/reve-image/generate", json=asked, headers=authorization)
+        accepted = httpx.post(f"{url}/v1/reve-image/generate", json=asked, headers=authorization, timeout=60)
         assert accepted.status_code == 202, accepted.text
     assert elsewhere.ask("Generation.objects.latest('pk').pk") > max(made) + 900_000  # no number is given out twice
 

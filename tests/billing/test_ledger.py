@@ -534,7 +534,7 @@ def at_once(count: int, work: Callable[[int], Any]) -> list[Any]:
 
     def run(number: int) -> None:
         try:
-            start.wait(10)
+            start.wait(60)
             results.append(work(number))
         except Exception as error:
             results.append(error)
@@ -545,7 +545,7 @@ def at_once(count: int, work: Callable[[int], Any]) -> list[Any]:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(120)
     assert len(results) == count
     for result in results:
         if isinstance(result, Exception):

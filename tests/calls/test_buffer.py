@@ -31,7 +31,6 @@ def call(number: int, *, method: str = "POST", path: str = "/v1/reve-image/gener
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(buffer, "PACE_SECONDS", 0.02)
-    monkeypatch.setattr(buffer, "PATIENCE_SECONDS", 0.3)
 
 
 Written = list[list[Seen]]
@@ -46,18 +45,18 @@ def test_all_is_written_once_in_its_order_and_at_most_so_many_together(quick: No
     log = Buffer(gathering(written))
     for number in range(450):
         log.put(call(number))
-    assert log.flush(5)
+    assert log.flush(60)
     assert [one.request_id for batch in written for one in batch] == [f"req_{number}" for number in range(450)]
     assert max(map(len, written)) <= buffer.AT_ONCE
 
 
 def test_many_are_written_without_waiting_for_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(buffer, "PACE_SECONDS", 60.0)
+    monkeypatch.setattr(buffer, "PACE_SECONDS", 600.0)
     came = threading.Event()
     log = Buffer(lambda calls: came.set())
     for number in range(buffer.AT_ONCE):
         log.put(call(number))
-    assert came.wait(5)
+    assert came.wait(60)
 
 
 def test_what_there_is_no_room_for_is_dropped_and_counted(
@@ -72,7 +71,7 @@ def test_what_there_is_no_room_for_is_dropped_and_counted(
     monkeypatch.undo()
     log._start()
     with caplog.at_level(logging.WARNING):
-        assert log.flush(5)
+        assert log.flush(60)
     assert sum(map(len, written)) == 5
     assert "7 API calls are missing" in caplog.text
 
@@ -97,20 +96,27 @@ def test_calls_wait_while_the_database_is_away(quick: None, caplog: pytest.LogCa
 
     log = Buffer(away)
     log.put(call(1))
-    assert log.flush(5)
+    assert log.flush(60)
     assert [one.request_id for batch in written for one in batch] == ["req_1"]
     assert not caplog.text
 
 
-def test_they_are_given_up_after_a_while_with_one_warning(quick: None, caplog: pytest.LogCaptureFixture) -> None:
+def test_they_are_given_up_after_a_while_with_one_warning(
+    quick: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(buffer, "PATIENCE_SECONDS", 0.3)
+
     def away(calls: list[Seen]) -> None:
         raise DatabaseAway("away")
 
     log = Buffer(away)
-    for number in range(500):
-        log.put(call(number))
+    with monkeypatch.context() as not_yet:
+        not_yet.setattr(log, "_start", lambda: None)  # all of them are there when the time begins
+        for number in range(500):
+            log.put(call(number))
+    log._start()
     with caplog.at_level(logging.WARNING):
-        assert log.flush(5)
+        assert log.flush(60)
     assert [record.getMessage()[:30] for record in caplog.records] == ["500 API calls are missing in t"]
     assert log.forget() == 0
 
@@ -119,13 +125,13 @@ def test_putting_never_waits_for_a_database_that_hangs(quick: None) -> None:
     hangs = threading.Event()
 
     def hang(calls: list[Seen]) -> None:
-        hangs.wait(10)
+        hangs.wait(120)
 
     log = Buffer(hang)
     began = time.perf_counter()
     for number in range(buffer.MOST + 1000):
         log.put(call(number))
-    assert time.perf_counter() - began < 2
+    assert time.perf_counter() - began < 30
     assert not log.flush(0.1)
     hangs.set()
 
@@ -137,11 +143,11 @@ def test_look_ups_wait_for_their_window_and_go_at_the_end(quick: None, monkeypat
         log.put(call(number, method="GET", path=f"/v1/reve-image/status/{number % 3}", status=200))
     time.sleep(0.1)
     assert written == []
-    assert log.flush(5)
+    assert log.flush(60)
     assert sorted(one.count for batch in written for one in batch) == [333, 333, 334]
     monkeypatch.setattr(buffer, "WINDOW_SECONDS", 0.05)
     log.put(call(1, method="GET", status=200))
-    until = time.monotonic() + 5
+    until = time.monotonic() + 60
     while len(written) < 2 and time.monotonic() < until:
         time.sleep(0.01)
     assert len(written) == 2
@@ -152,7 +158,7 @@ def test_refused_look_ups_have_rows_of_their_own(quick: None) -> None:
     log = Buffer(gathering(written))
     for number in range(4):
         log.put(call(number, method="GET", status=404))
-    assert log.flush(5)
+    assert log.flush(60)
     assert [one.count for batch in written for one in batch] == [1] * 4
 
 
@@ -166,7 +172,7 @@ def test_refusals_beyond_some_in_a_minute_are_counted_by_their_status(quick: Non
     other = call(5000, status=404)
     other.api_key_id = 2
     log.put(other)
-    assert log.flush(5)
+    assert log.flush(60)
     *rows, last = sorted((one for batch in written for one in batch), key=lambda one: one.api_key_id or 0)
     assert len(rows) == buffer.MOST_REFUSALS + 4
     assert sum(one.count for one in rows) == 5000
@@ -179,14 +185,13 @@ def test_refusals_beyond_some_in_a_minute_are_counted_by_their_status(quick: Non
 
 def test_refusals_have_rows_of_their_own_again_a_minute_later(quick: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(buffer, "MOST_REFUSALS", 2)
-    monkeypatch.setattr(buffer, "REFUSALS_SECONDS", 0.2)
     written: Written = []
     log = Buffer(gathering(written))
     for round in range(2):
         for number in range(5):
             log.put(call(round * 5 + number, status=422))
-        assert log.flush(5)
-        time.sleep(0.25)
+        assert log.flush(60)
+        log._refusals_since -= buffer.REFUSALS_SECONDS
     assert [one.count for batch in written for one in batch] == [1, 1, 3] * 2
 
 
@@ -194,11 +199,11 @@ def test_a_fork_begins_anew() -> None:
     written: Written = []
     log = Buffer(gathering(written))
     log.put(call(1))
-    assert log.flush(5)
+    assert log.flush(60)
     child = os.fork()
     if child == 0:  # its parent's thread is not there
         log.put(call(2))
-        os._exit(0 if log.flush(5) and len(written) == 2 else 1)
+        os._exit(0 if log.flush(60) and len(written) == 2 else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 

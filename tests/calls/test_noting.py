@@ -20,6 +20,7 @@ from tests.api.test_lean import ask, with_key
 from tests.api.test_lean import lean as lean
 from tests.calls.conftest import Logged
 from tests.conftest import Api
+from tests.hanging_up import is_asked
 
 pytestmark = pytest.mark.services
 
@@ -140,24 +141,31 @@ def test_fifty_at_once_are_all_there(api: Api, wallet: Wallet, handler: Handler,
     assert sum(call.credits for call in calls) == sum(answer.status_code == 202 for answer in answers)
 
 
-def hang_up(handler: Handler, api: Api, path: str, body: Any, *, after: float = 0.05) -> None:
-    """Send a call, and be gone so many seconds later."""
+def hang_up(handler: Handler, api: Api, path: str, body: Any, *, answered: bool = False) -> None:
+    """Send a call, and be gone once there is an image to wait for, or an answer."""
 
     async def call() -> None:
-        messages = iter([{"type": "http.request", "body": json.dumps(body).encode()}, {"type": "http.disconnect"}])
+        messages = iter([{"type": "http.request", "body": json.dumps(body).encode()}])
+        has_answer = asyncio.Event()
 
         async def receive() -> Any:
-            await asyncio.sleep(after)
-            return next(messages)
+            if (message := next(messages, None)) is not None:
+                return message
+            if answered:
+                await has_answer.wait()
+            while not await asyncio.to_thread(is_asked):
+                await asyncio.sleep(0.05)
+            return {"type": "http.disconnect"}
 
         async def send(message: Any) -> None:
-            pass
+            if message["type"] == "http.response.body" and not message.get("more_body"):
+                has_answer.set()
 
         headers = [(b"host", b"testserver"), (b"authorization", f"Bearer {api.secret}".encode())]
         headers.append((b"content-type", b"application/json"))
         headers.append((b"accept", b"application/json, text/event-stream"))
         scope = {"type": "http", "method": "POST", "path": path, "query_string": b"", "headers": headers}
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(100):
             await handler(scope, receive, send)
 
     asyncio.run(call())
@@ -174,7 +182,9 @@ def test_an_agent_that_hangs_up_finds_that_too(
 ) -> None:
     arguments = {"prompt": "a lighthouse", "wait": wait}
     body = {"jsonrpc": "2.0", "id": 1, "method": "tools/call"}
-    hang_up(lean, api, "/mcp", {**body, "params": {"name": "generate_image", "arguments": arguments}}, after=2)
+    hang_up(
+        lean, api, "/mcp", {**body, "params": {"name": "generate_image", "arguments": arguments}}, answered=not wait
+    )
     assert [(call.status, call.credits) for call in logged()] == [(status, credits)]
     assert Generation.objects.count() == 1
 

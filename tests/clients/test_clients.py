@@ -54,7 +54,7 @@ def tools() -> None:
 @pytest.fixture
 def folder(tmp_path: Path, tools: None, stack: Stack) -> Path:
     """A project of its own with the running site's document in it."""
-    answer = httpx.get(f"{stack.url}/v1/openapi.json")
+    answer = httpx.get(f"{stack.url}/v1/openapi.json", timeout=60)
     (tmp_path / "openapi.json").write_bytes(answer.content)
     (tmp_path / "node_modules").symlink_to(TOOLS)
     (tmp_path / "package.json").write_text('{"type": "module"}')
@@ -64,7 +64,7 @@ def folder(tmp_path: Path, tools: None, stack: Stack) -> Path:
 
 @pytest.fixture
 def document(stack: Stack) -> Any:
-    return httpx.get(f"{stack.url}/v1/openapi.json").json()
+    return httpx.get(f"{stack.url}/v1/openapi.json", timeout=60).json()
 
 
 def run(folder: Path, *command: str, seconds: float = 300) -> str:

@@ -41,7 +41,7 @@ MET = {
 
 @pytest.fixture(scope="module")
 def described(stack: Stack) -> dict[str, Any]:
-    return cast(dict[str, Any], httpx.get(f"{stack.url}/v1/openapi.json").json())
+    return cast(dict[str, Any], httpx.get(f"{stack.url}/v1/openapi.json", timeout=60).json())
 
 
 @pytest.fixture(scope="module")

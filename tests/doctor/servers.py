@@ -32,7 +32,7 @@ def site() -> Iterator[int]:
         yield port
     finally:
         server.should_exit = True
-        thread.join(5)
+        thread.join(60)
 
 
 @contextmanager
@@ -44,7 +44,7 @@ def _serving(server: socketserver.BaseServer) -> Iterator[int]:
         yield int(server.server_address[1])
     finally:
         server.shutdown()
-        thread.join(5)
+        thread.join(60)
         server.server_close()
 
 

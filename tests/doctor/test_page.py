@@ -24,7 +24,7 @@ def looked(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
 
     def waits() -> Iterator[Finding]:
         count["begun"] += 1
-        may_end.wait(5)
+        may_end.wait(120)
         yield fault("disk-full", "/var has no room: <b>", "Make some.")
 
     checks = {
@@ -34,10 +34,11 @@ def looked(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
         ),
         "machine": (
             Check("folder", lambda: [warning("folder-open", "Others may read it.", "chmod 700")], ""),
-            Check("disk", waits, ""),
+            Check("disk", waits, "", seconds=150),
         ),
     }
     monkeypatch.setattr(table, "CHECKS", checks)
+    monkeypatch.setattr(kept, "LEASE_SECONDS", 200)  # longer than that check may take
     cache.clear()
     yield {"may_end": may_end, "count": count}
     may_end.set()
@@ -46,9 +47,9 @@ def looked(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
 
 def ended() -> kept.Examination:
     """Wait until nobody looks any more."""
-    for _ in range(500):
+    for _ in range(6000):
         known = kept.latest()
-        if known and not known.is_running:
+        if known and not known.is_running and cache.get(kept._LOCK) is None:
             return known
         time.sleep(0.01)
     raise AssertionError("it does not end")
@@ -67,7 +68,7 @@ def test_a_first_look_begins_by_itself_and_shows_how_far_it_is(boss: Client, loo
     assert reverse("admin:doctor") == URL
     began = time.monotonic()
     page = boss.get(URL).content.decode()
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < 30
     assert "of 4 checks" in page
     assert 'hx-trigger="every' in page
     looked["may_end"].set()
@@ -110,7 +111,6 @@ def test_a_press_looks_again_and_the_last_result_has_its_time(boss: Client, look
     first = ended().at
     answer = boss.post(URL)
     assert (answer.status_code, answer["Location"]) == (302, URL)
-    time.sleep(0.05)
     assert ended().at > first
     assert looked["count"] == {"begun": 2}
 

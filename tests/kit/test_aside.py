@@ -95,14 +95,14 @@ aside.put(b"parent ")
 aside.flush(10)
 if os.fork() == 0:
     aside.put(b"child ")
-    os._exit(0 if aside.flush(10) else 1)
+    os._exit(0 if aside.flush(60) else 1)
 assert os.wait()[1] == 0
 aside.put(b"end")  # and nothing waits for it: the process ends now
 """
 
 
 def test_it_lives_on_in_a_forked_child_and_sends_what_is_left_when_a_process_ends() -> None:
-    done = subprocess.run([sys.executable, "-c", IN_A_CHILD], capture_output=True, timeout=30, cwd=os.getcwd())
+    done = subprocess.run([sys.executable, "-c", IN_A_CHILD], capture_output=True, timeout=120, cwd=os.getcwd())
     assert (done.returncode, done.stdout, done.stderr) == (0, b"parent child end", b"")
 
 
@@ -131,7 +131,7 @@ def test_a_server_that_is_away_costs_whoever_publishes_nothing(
     for _ in range(100):
         wakeups.publish("account:1")
     broker.tell("tests.nothing", 1)
-    assert time.monotonic() - began < wakeups.ANSWER_SECONDS
-    assert wakeups.flush(10)
+    assert time.monotonic() - began < 30 * wakeups.ANSWER_SECONDS  # not the hundred that as many answers may take
+    assert wakeups.flush(60)
     assert callers  # the server was called, and not by whoever publishes
     assert threading.current_thread() not in callers

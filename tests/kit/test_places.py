@@ -3,10 +3,12 @@
 import asyncio
 import resource
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 
 import httpx
 import pytest
 
+from kit.http import places
 from kit.http.places import Places, make_room
 
 
@@ -69,18 +71,21 @@ def test_a_connection_is_used_again_and_never_by_two_at_once() -> None:
     assert all(each.is_closed for each in made)
 
 
-def test_a_connection_is_left_whose_server_may_be_about_to_end_it() -> None:
+def test_a_connection_is_left_whose_server_may_be_about_to_end_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """The server counts from when it answered, which may be long before its answer is read here."""
     made: list[Connection] = []
-    transport = Places(lambda: Connection(made), most=3, kept=3, seconds=0.2)
+    transport = Places(lambda: Connection(made), most=3, kept=3, seconds=10)
+    now = [0.0]
+    monkeypatch.setattr(places, "time", SimpleNamespace(monotonic=lambda: now[0]))
 
     async def run() -> None:
         async with httpx.AsyncClient(transport=transport, base_url="http://upstream", timeout=5) as asking:
             await asking.get("/")
+            now[0] += 9
             await asking.get("/")
             assert len(made) == 1
             async with asking.stream("GET", "/"):
-                await asyncio.sleep(0.25)
+                now[0] += 11
             await asking.get("/")
 
     asyncio.run(run())

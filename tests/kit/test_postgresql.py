@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -16,6 +17,7 @@ from generator.models import Generation
 from kit import postgres
 from kit.postgresql import outage
 from reveweb.pages import errors
+from tests.installation import wait_until
 
 POSTGRES = os.environ.get("DATABASE_URL", "").startswith("postgres")
 pytestmark = [
@@ -32,24 +34,29 @@ def end_connections(name: str) -> int:
 
     with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as server:
         ended = server.execute(
-            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = %s", [name]
-        ).fetchone()
-    time.sleep(0.1)  # what it says goodbye with is on its way
-    return int(ended[0]) if ended else 0
+            "SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name]
+        ).fetchall()
+        pids = [pid for pid, _ in ended]
+        left = "SELECT FROM pg_stat_activity WHERE datname = %s AND pid = ANY(%s)"
+        wait_until(lambda: not server.execute(left, [name, pids]).fetchall(), 60)
+    time.sleep(0.1)  # what they said goodbye with is on its way
+    return len(pids)
 
 
-def look(_: Any) -> int:
-    """Use a connection from the pool and give it back, as a task or a request does."""
+def look(all_here: threading.Barrier) -> int:
+    """Use a connection from the pool and give it back, as a task or a request does, beside others."""
     try:
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_sleep(0.05)")
+            cursor.execute("SELECT 1")
+            all_here.wait(60)
         return 1
     finally:
         close_old_connections()
 
 
 def fill_the_pool(threads: ThreadPoolExecutor) -> None:
-    assert sum(threads.map(look, range(THREADS))) == THREADS
+    all_here = threading.Barrier(THREADS)
+    assert sum(threads.map(look, [all_here] * THREADS)) == THREADS
 
 
 def test_idle_connections_of_the_pool_that_the_server_ended_fail_nobody() -> None:

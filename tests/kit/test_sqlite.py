@@ -21,17 +21,18 @@ WRITE = """
 import json, sys, threading, time
 from django.conf import settings
 path, seconds = sys.argv[1], float(sys.argv[2])
-options = {"transaction_mode": "IMMEDIATE", "timeout": 2, "init_command": "PRAGMA journal_mode=WAL"}
+options = {"transaction_mode": "IMMEDIATE", "timeout": 60, "init_command": "PRAGMA journal_mode=WAL"}
 settings.configure(DATABASES={"default": {"ENGINE": sys.argv[3], "NAME": path, "OPTIONS": options}})
 from django.db import OperationalError, connection, transaction
-written, refused = [], []
+written, refused, waited = [], [], []
 
 def write():
     end = time.monotonic() + seconds
-    while time.monotonic() < end:
+    while (began := time.monotonic()) < end:
         try:
             with transaction.atomic(), connection.cursor() as cursor:
                 cursor.execute("UPDATE counts SET count = count + 1")
+                waited.append(time.monotonic() - began)
                 time.sleep(0.001)
             with connection.cursor() as cursor:
                 cursor.execute("UPDATE counts SET count = count + 1")
@@ -48,21 +49,27 @@ for thread in threads:
     thread.start()
 for thread in threads:
     thread.join()
-print(json.dumps([sum(written), refused]))
+print(json.dumps([sum(written), refused, max(waited)]))
 """
 
 
 def hammered(path: Path, engine: str, seconds: float, processes: int = 3) -> list[Any]:
     command = [sys.executable, "-W", "ignore", "-c", WRITE, str(path), str(seconds), engine]
     running = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) for _ in range(processes)]
-    return [json.loads(process.communicate(timeout=60)[0]) for process in running]
+    return [json.loads(process.communicate(timeout=200)[0]) for process in running]
 
 
 def test_of_thirty_six_who_only_write_none_waits_for_long(tmp_path: Path) -> None:
-    """Django's own backend refuses some within these seconds: they found it locked each time they looked."""
-    answers = hammered(tmp_path / "db.sqlite3", "kit.sqlite3", 4)
-    assert [refused for _, refused in answers] == [[]] * 3
-    assert all(written > 0 for written, _ in answers)
+    """With Django's own backend some wait for all of these seconds: they found it locked each time they looked.
+
+    How long a round of all takes is the machine's: here nobody waits for two, there some do for thirty and more.
+    """
+    seconds = 4
+    answers = hammered(tmp_path / "db.sqlite3", "kit.sqlite3", seconds)
+    assert [refused for _, refused, _ in answers] == [[]] * 3
+    assert all(written > 0 for written, _, _ in answers)
+    round_of_all = 36 * seconds / (sum(written for written, _, _ in answers) / 2)
+    assert max(longest for _, _, longest in answers) < 8 * round_of_all
 
 
 def test_turns_come_in_order_and_one_that_was_given_up_is_skipped() -> None:

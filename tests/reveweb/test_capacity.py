@@ -63,12 +63,12 @@ def test_what_a_clock_asks_for_takes_one_thread() -> None:
     @one_at_a_time
     def slow() -> None:
         begun.set()
-        released.wait(10)
+        released.wait(100)
         done.append(1)
 
     first = threading.Thread(target=slow)
     first.start()
-    begun.wait(10)
+    begun.wait(100)
     slow()
     assert done == []
     released.set()

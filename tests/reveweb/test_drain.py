@@ -39,7 +39,9 @@ def test_a_busy_loop_loses_no_signal() -> None:
         for _ in range(2000):  # more than the loop's pipe holds
             loop.call_soon_threadsafe(lambda: None)
         os.kill(os.getpid(), signal.SIGTERM)
-        await asyncio.sleep(0.1)
+        async with asyncio.timeout(60):
+            while not drain.is_on():
+                await asyncio.sleep(0.01)
         assert drain.is_on()
         assert DRAINING.is_set()
         loop.remove_signal_handler(signal.SIGINT)

@@ -20,7 +20,7 @@ from generator.models import Generation
 from reveweb.run.ending import STOPPED_SECONDS
 from tests.processes import running
 
-pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True), pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.services, pytest.mark.django_db(transaction=True)]
 
 SLACK_SECONDS = 25.0  # of a busy machine; what hangs would be waited for longer
 

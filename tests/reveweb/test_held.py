@@ -98,7 +98,7 @@ def test_a_stream_opens_without_a_shared_thread(alice: User, client: Client, hop
         stream = asyncio.create_task(held(scope, receive, sent.put))
         heard = b""
         while b"event: balance" not in heard:
-            heard += (await asyncio.wait_for(sent.get(), 10)).get("body", b"")
+            heard += (await asyncio.wait_for(sent.get(), 60)).get("body", b"")
         stream.cancel()
         await asyncio.wait({stream})
         return heard
@@ -112,10 +112,11 @@ def test_storage_that_stalls_holds_up_only_files(
 ) -> None:
     from reveweb.asgi import application
 
-    back = threading.Event()
+    back, stalling = threading.Event(), threading.Event()
 
     def stall(*_: Any) -> None:
-        back.wait(20)
+        stalling.set()
+        back.wait(120)
         raise FileNotFoundError
 
     monkeypatch.setattr(default_storage, "open", stall)
@@ -125,8 +126,9 @@ def test_storage_that_stalls_holds_up_only_files(
         transport = httpx.ASGITransport(app=application)  # type: ignore[arg-type]  # Django insists on a dict
         async with httpx.AsyncClient(transport=transport, base_url="http://testserver", headers=headers) as client:
             files = [asyncio.create_task(client.get(f"/images/{number:032}.png")) for number in range(50)]
-            await asyncio.sleep(0.1)
-            async with asyncio.timeout(5):
+            assert await asyncio.to_thread(stalling.wait, 60)
+            await asyncio.sleep(0.1)  # the others follow
+            async with asyncio.timeout(60):
                 answers = [
                     await client.get(f"/v1/reve-image/status/{generation.public_id}"),
                     await client.get("/healthz"),

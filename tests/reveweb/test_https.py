@@ -158,7 +158,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path
             [sys.executable, "manage.py", "serve"], cwd=ROOT, env=environment, stdout=file, stderr=file
         )
     try:
-        end = time.monotonic() + 30
+        end = time.monotonic() + 120
         while True:
             try:
                 socket.create_connection(("127.0.0.1", port), 1).close()
@@ -170,7 +170,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path
         yield f"http://127.0.0.1:{port}", log
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
 
 
 def through(server: str, path: str, *, forwarded: str, proto: str, host: str = "images.example.com") -> tuple[int, Any]:
@@ -181,7 +181,7 @@ def through(server: str, path: str, *, forwarded: str, proto: str, host: str = "
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), Stay)
     headers = {"Host": host, "X-Forwarded-For": forwarded, "X-Forwarded-Proto": proto}
     try:
-        with opener.open(urllib.request.Request(f"{server}{path}", headers=headers), timeout=10) as answer:
+        with opener.open(urllib.request.Request(f"{server}{path}", headers=headers), timeout=60) as answer:
             return answer.status, answer
     except urllib.error.HTTPError as error:
         return error.code, error

@@ -49,7 +49,7 @@ endings.ENDED.add(status="completed", code="", model="m")
 requests.REQUESTS.add(endpoint="/x", method="GET", status="200")
 if len(sys.argv) > 1:
     threading.Thread(target=door.serve, daemon=True).start()
-    for _ in range(100):
+    for _ in range(1000):
         time.sleep(0.05)
         try:
             print(urllib.request.urlopen(f"http://127.0.0.1:{settings.METRICS_PORT}/metrics").read().decode())
@@ -125,22 +125,25 @@ def test_what_cannot_be_read_is_missing_and_counted(client: Client, on: None, mo
 
 @pytest.mark.django_db
 def test_nobody_waits_for_what_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
-    released, begun = threading.Event(), []
+    released, hanging, begun = threading.Event(), threading.Event(), []
 
     def hangs() -> Iterator[metrics.Sample]:
         begun.append(1)
-        released.wait(30)
+        hanging.set()
+        released.wait(120)
         yield metrics._one("reveweb_accounts", 1)
 
-    monkeypatch.setattr(metrics, "READ_SECONDS", 0.05)
     monkeypatch.setattr(metrics, "FRESH_SECONDS", 0.0)
     monkeypatch.setattr(metrics, "PARTS", (well, hangs, well))
+    metrics._kept[:] = [metrics._Reading()]
+    assert hanging.wait(60)
+    monkeypatch.setattr(metrics, "READ_SECONDS", 0.05)
     for _ in range(3):
         said = read()
         assert (said["reveweb_storage_up"], said["reveweb_scrape_errors"]) == ([1.0], [2.0])
         assert "reveweb_check_up" in said
     released.set()
-    assert metrics._kept[0].done.wait(10)
+    assert metrics._kept[0].done.wait(60)
     assert metrics._kept[0].missing == 1  # what came after it was not begun
     assert len(begun) == 1  # and nobody else hung meanwhile
 

@@ -44,7 +44,7 @@ found = {
 cache.set("k", "mine")
 wakeups.publish("account:1")
 broker.tell("billing.tasks.send_mail", 1)
-assert broker.flush(10) and wakeups.flush(10)
+assert broker.flush(60) and wakeups.flush(60)
 sleep(0.5)  # for a worker that would take what is not its own
 found["waiting"] = broker.Line(app).waiting(app.amqp.queues["rest"])
 found["cached_then"] = cache.get("k")
@@ -73,7 +73,7 @@ class Site:
     def ask(self, code: str) -> dict[str, Any]:
         done = subprocess.run(
             [sys.executable, "manage.py", "shell", "-v0", "-c", code],
-            cwd=ROOT, env={**os.environ, **self.environment}, capture_output=True, text=True, timeout=60,
+            cwd=ROOT, env={**os.environ, **self.environment}, capture_output=True, text=True, timeout=120,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         found: dict[str, Any] = json.loads(done.stdout)
@@ -117,7 +117,7 @@ def test_two_installations_do_not_meet(tmp_path: Path, heard_on: Callable[[], se
         with running("work", "--rest", folder=tmp_path, **ours.environment):
             first = ours.ask(MEET)
             names.append(first["name"])
-            wait_until(lambda: "rest" in heard_of(first["name"]), 30)
+            wait_until(lambda: "rest" in heard_of(first["name"]), 120)
             other = theirs.ask(MEET)
             names.append(other["name"])
         assert first["name"] != other["name"]
@@ -141,10 +141,10 @@ def test_a_process_that_comes_before_the_tables_waits_for_them(tmp_path: Path) -
     early = Site(tmp_path / "early")
     log = tmp_path / "schedule.log"
     with running("schedule", folder=tmp_path, **early.environment) as process:
-        wait_until(lambda: "Waiting for the database" in log.read_text(), 30)
+        wait_until(lambda: "Waiting for the database" in log.read_text(), 120)
         early.migrate()
         server: Any = redis.Redis.from_url(settings.REDIS_URL)
-        (key,) = wait_until(lambda: server.keys("reveweb:pulse:*"), 30)
+        (key,) = wait_until(lambda: server.keys("reveweb:pulse:*"), 120)
         assert heard_of(key.decode().rpartition(":")[2]) == ["scheduler"]
         assert process.poll() is None
 

@@ -44,13 +44,13 @@ class Life:
 
     def listed(self, path: str) -> list[dict[str, Any]]:
         """Ask the stand-in's API, newest first."""
-        answer = httpx.get(f"{self.stripe}/v1/{path}", headers={"Authorization": "Bearer sk_test_sandbox"})
+        answer = httpx.get(f"{self.stripe}/v1/{path}", headers={"Authorization": "Bearer sk_test_sandbox"}, timeout=60)
         data: list[dict[str, Any]] = answer.json()["data"]
         return data
 
     def has(self, credits: int) -> None:
         """Wait until the books say so."""
-        wait_until(lambda: self.stack.balance(EMAIL) == credits, 40)
+        wait_until(lambda: self.stack.balance(EMAIL) == credits, 100)
 
     def page(self) -> str:
         """The billing page as plain words."""

@@ -61,7 +61,7 @@ def test_a_new_user_signs_up_makes_a_key_and_spends_their_three_credits(stack: S
         done = wait_until(lambda: (body := api.get(path).json())["status"] != "pending" and body)
         assert done["status"] == "completed"
         assert "sandbox" in done["metadata"]["model"]
-        assert httpx.get(done["url"]).headers["Content-Type"] == "image/png"
+        assert httpx.get(done["url"], timeout=60).headers["Content-Type"] == "image/png"
 
         assert api.post("/v1/reve-image/generate", json={"prompt": "a third"}).status_code == 200
         out = api.post("/v1/reve-image/generate", json={"prompt": "a fourth"})
@@ -72,7 +72,7 @@ def test_a_new_user_signs_up_makes_a_key_and_spends_their_three_credits(stack: S
 def test_the_eleventh_request_in_a_minute_is_told_when_to_come_back(stack: Stack) -> None:
     with contextlib.closing(sign_up(stack, "eager@example.com")) as browser:
         secret = create_key(browser, "eager")
-    with httpx.Client(base_url=stack.url, headers={"Authorization": f"Bearer {secret}"}) as api:
+    with httpx.Client(base_url=stack.url, headers={"Authorization": f"Bearer {secret}"}, timeout=60) as api:
         ask = {"prompt": "x", "async": True}
         codes = [api.post("/v1/reve-image/generate", json=ask).status_code for _ in range(10)]
         limited = api.post("/v1/reve-image/generate", json=ask)
@@ -90,6 +90,6 @@ def test_many_wait_at_once_without_a_thread_each(stack: Stack) -> None:
 
 
 def test_it_is_ready_only_with_a_live_worker(stack: Stack) -> None:
-    assert httpx.get(f"{stack.url}/healthz").json() == {"status": "ok", "version": VERSION}
-    ready = httpx.get(f"{stack.url}/readyz")
+    assert httpx.get(f"{stack.url}/healthz", timeout=60).json() == {"status": "ok", "version": VERSION}
+    ready = httpx.get(f"{stack.url}/readyz", timeout=60)
     assert (ready.status_code, ready.json()["checks"]["worker"]) == (200, "ok")

@@ -423,7 +423,7 @@ def test_the_operator_logs_in_and_sees_every_process_at_work(site: Site) -> None
         post(browser, "/accounts/login/", login=OPERATOR, password=PASSWORD)
         page = browser.get("/admin/")
         assert (page.url.path, page.status_code) == ("/admin/", 200)
-        wait_until(lambda: "never heard" not in browser.get("/admin/").text, 60)
+        wait_until(lambda: "never heard" not in browser.get("/admin/").text, 120)
         assert all(cookie.secure for cookie in browser.cookies.jar)
 
 
@@ -523,9 +523,9 @@ def test_a_second_machine_without_the_images_is_found_out(site: Site, tmp_path: 
     port = free_port()
     serve = [str(site.home / ".venv" / "bin" / "python"), "manage.py", "serve"]
     site.start("second", serve, site.home, VAR_DIR=str(tmp_path), PORT=str(port))
-    wait_until(lambda: "are not to be seen by web@" in site.log("second"), 60)
+    wait_until(lambda: "are not to be seen by web@" in site.log("second"), 120)
     assert "S3_BUCKET" in site.log("second")
-    assert httpx.get(f"http://localhost:{port}/healthz").status_code == 200  # it goes on
+    assert httpx.get(f"http://localhost:{port}/healthz", timeout=60).status_code == 200  # it goes on
     assert "are not to be seen" not in site.log("reveweb-web")
     with site.browser() as browser:
         post(browser, "/accounts/login/", login=OPERATOR, password=PASSWORD)

@@ -87,7 +87,7 @@ def _proxy(config: Path, port: int) -> subprocess.Popen[bytes]:
 def _is_up(port: int, proxy: subprocess.Popen[bytes]) -> bool:
     assert proxy.poll() is None
     try:
-        return httpx.get(f"http://127.0.0.1:{port}/health/liveliness", timeout=2).status_code == 200
+        return httpx.get(f"http://127.0.0.1:{port}/health/liveliness", timeout=20).status_code == 200
     except httpx.HTTPError:
         return False
 

@@ -19,8 +19,8 @@ OWN = ("valkey-server", "-m sandbox", "manage.py work", "manage.py schedule", "g
 
 @pytest.fixture(scope="module")
 def mortal(start_stack: Callable[..., Stack]) -> Stack:
-    """An installation whose upstream may hang for a minute, and whose last test ends it."""
-    return start_stack(SANDBOX_SECONDS="0.2", SANDBOX_PICTURES="plain", UPSTREAM_TIMEOUT_SECONDS="60")
+    """An installation whose upstream may hang for nearly two minutes, and whose last test ends it."""
+    return start_stack(SANDBOX_SECONDS="0.2", SANDBOX_PICTURES="plain", UPSTREAM_TIMEOUT_SECONDS="110")
 
 
 def test_whatever_is_killed_alone_comes_back(mortal: Stack) -> None:
@@ -30,7 +30,7 @@ def test_whatever_is_killed_alone_comes_back(mortal: Stack) -> None:
         mortal.kill(needle)
         wait_until(lambda needle=needle, before=before: set(mortal.pids(needle)) - set(before))  # type: ignore[misc]
     # The broker was killed while the workers were idle: whether Celery lived through that or not, they work again.
-    wait_until(lambda: httpx.get(f"{mortal.url}/readyz").status_code == 200)
+    wait_until(lambda: httpx.get(f"{mortal.url}/readyz", timeout=60).status_code == 200)
     with mortal.developer("phoenix@example.com") as api:
         assert api.post("/v1/reve-image/generate", json={"prompt": "a phoenix"}).status_code == 200
 
@@ -47,7 +47,7 @@ def test_a_payment_waits_for_no_upstream_that_hangs(mortal: Stack) -> None:
         began = time.monotonic()
         Life(mortal, browser).buy("pack", "pack-50")
         wait_until(lambda: mortal.balance("pays@example.com") == 53)
-        assert time.monotonic() - began < 10  # a second on an idle machine; one thread for all took a minute
+        assert time.monotonic() - began < 80  # some seconds on an idle machine; one thread for all is stuck for 110
 
 
 def test_nothing_outlives_a_killed_supervisor(mortal: Stack) -> None:
@@ -55,4 +55,4 @@ def test_nothing_outlives_a_killed_supervisor(mortal: Stack) -> None:
     assert len(pids) >= 7
     mortal.process.kill()
     mortal.stop()
-    wait_until(lambda: not any(map(is_running, pids)), 5)
+    wait_until(lambda: not any(map(is_running, pids)), 60)

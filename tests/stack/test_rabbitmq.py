@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.stack, rabbit.needed]
 
 CUT_SECONDS = 10.0  # longer than Celery itself would need to find a broker again that was away for a moment
 AT_ONCE = 50
-SILENCE_SECONDS = 2.5  # what beats was heard lately
+SILENCE_SECONDS = 5.0  # what beats was heard lately, and not since before it was cut off
 
 HEARD = "from kit import pulse, site; print(site.name(), *(f'{k}={v}' for k, v in pulse.heard().items()))"
 UNSENT = "from billing.models import OutgoingMail; print(OutgoingMail.objects.filter(sent_at=None).count())"
@@ -41,7 +41,7 @@ def test_images_and_mails_go_on_after_rabbitmq_was_away(start_stack: Callable[..
         ending.callback(stack.discard)
         ending.callback(rabbit.forget, heard(stack)[0])
         api = ending.enter_context(stack.developer("rabbit@example.com", credits=500))
-        wait_until(lambda: all_are_heard(stack), 30)
+        wait_until(lambda: all_are_heard(stack), 100)
 
         def draw(_: int = 0) -> tuple[int, float]:
             began = time.monotonic()
@@ -56,11 +56,11 @@ def test_images_and_mails_go_on_after_rabbitmq_was_away(start_stack: Callable[..
             answers = list(threads.map(draw, range(AT_ONCE)))
         assert {code for code, _ in answers} == {200}
         assert max(seconds for _, seconds in answers) < CUT_SECONDS + 10  # as on any day, on a machine that is busy
-        assert httpx.get(f"{stack.url}/healthz", timeout=5).status_code == 200
+        assert httpx.get(f"{stack.url}/healthz", timeout=60).status_code == 200
         time.sleep(max(0.0, until - time.monotonic()))
         way.mend()
-        wait_until(lambda: all_are_heard(stack), 15)
-        wait_until(lambda: stack.manage("shell", "-v", "0", "-c", UNSENT) == "0", 15)
+        wait_until(lambda: all_are_heard(stack), 100)
+        wait_until(lambda: stack.manage("shell", "-v", "0", "-c", UNSENT) == "0", 100)
         assert draw()[0] == 200
         way.stall()
         assert draw()[0] == 200

@@ -127,10 +127,10 @@ class Balancer:
         self._loop.close()
 
     def _run(self, work: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(100)
 
     async def _watch(self) -> None:
-        async with httpx.AsyncClient(trust_env=False, timeout=2) as client:
+        async with httpx.AsyncClient(trust_env=False, timeout=20) as client:
             while True:
                 for port in list(self.servers):
                     try:
@@ -140,7 +140,7 @@ class Balancer:
                         self.servers[port] = answer.status_code == 200
                     except httpx.HTTPError:
                         self.servers[port] = False
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(0.05)  # a small part of the time for which a server drains
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         ready = [port for port, is_ready in self.servers.items() if is_ready]
@@ -239,7 +239,7 @@ class Load:
 
     def _stream_once(self) -> None:
         headers = {**self._cookies, "Connection": "close", "Accept": "text/event-stream"}
-        with httpx.stream("GET", f"{self.url}/events/", headers=headers, timeout=40, trust_env=False) as answer:
+        with httpx.stream("GET", f"{self.url}/events/", headers=headers, timeout=100, trust_env=False) as answer:
             assert answer.status_code == 200, answer.status_code
             until = time.monotonic() + 1
             for _ in answer.iter_raw():

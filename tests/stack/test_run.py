@@ -22,7 +22,7 @@ pytestmark = pytest.mark.stack
 
 def run(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "manage.py", "run"]
-    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=30)
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
 
 
 def is_running(pid: int) -> bool:
@@ -53,7 +53,7 @@ def test_from_nothing_to_a_real_image_and_once_more(tmp_path: Path) -> None:
     assert len(pids) >= 6
     assert first.pids("valkey-server")
     first.stop()
-    wait_until(lambda: not any(is_running(pid) for pid in pids), 5)
+    wait_until(lambda: not any(is_running(pid) for pid in pids), 60)
 
     provided = os.environ["REDIS_URL"]
     redis.Redis.from_url(provided).ping()  # this process's own server starts with the first who asks here
@@ -69,10 +69,10 @@ def test_from_nothing_to_a_real_image_and_once_more(tmp_path: Path) -> None:
 def draw_as_printed(greeting: str) -> Image.Image:
     """Run the greeting's command and return the image that it makes."""
     command = greeting[greeting.index("curl ") : greeting.index("Images are drawn")].strip()
-    answer = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
+    answer = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=120)
     url = re.search(r'"url": "([^"]+)"', answer.stdout)
     assert url, answer
-    return Image.open(io.BytesIO(httpx.get(url[1]).content))
+    return Image.open(io.BytesIO(httpx.get(url[1], timeout=60).content))
 
 
 def test_a_taken_port_is_one_clear_line(tmp_path: Path) -> None:

@@ -129,7 +129,7 @@ def test_twenty_buy_while_stripe_hangs_and_nothing_else_waits(shop: Stack, reque
     print(f"bought in {max(well)[0]:.1f} s and {max(hanging)[0]:.1f} s; images in {before} and {meanwhile}")
     assert {address for _, address in hanging} == {"/dashboard/billing/"}
     # Less than 10 seconds, and on a machine that is busy with other things no more than what it takes there anyway.
-    assert max(hanging)[0] < patience.CLICK_SECONDS + 2 + max(well)[0]
+    assert max(hanging)[0] < patience.CLICK_SECONDS + 2 + 2 * max(well)[0]
     assert statistics.median(meanwhile.images) < 1.5 * statistics.median(before.images) + 1
     assert statistics.median(meanwhile.admissions) < 1.5 * statistics.median(before.admissions) + 0.5
     assert "Nothing was charged" in shoppers[0].browser.get("/dashboard/billing/").text

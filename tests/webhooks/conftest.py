@@ -18,7 +18,8 @@ from generator.webhooks.retries import Retries
 from tests.webhooks.receivers import Receivers, receiving
 
 IMAGE = StoredImage(extension="png", size=1234, width=1024, height=768, colour="#336699")
-SOON = Retries(steps=(timedelta(milliseconds=20),) * 6, patience=timedelta(seconds=60))
+# Each try waits for `bring_forward`: with less of a pause a busy machine would make several in one round.
+SOON = Retries(steps=(timedelta(minutes=1),) * 6, patience=timedelta(hours=1))
 
 
 @pytest.fixture
@@ -54,7 +55,7 @@ def end(generation: Generation, ends: str = "completed") -> None:
         assert lifecycle.complete(Generation.objects.get(pk=generation.pk), image=IMAGE, model="reve-1")
 
 
-def deliver(retries: Retries = SOON, *, seconds: float = 5.0, rounds: int = 1) -> None:
+def deliver(retries: Retries = SOON, *, seconds: float = 60.0, rounds: int = 1) -> None:
     """Send what is due, so many times, with what has to wait brought forward."""
     for round in range(rounds):
         if round:

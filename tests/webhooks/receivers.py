@@ -133,10 +133,10 @@ def receiving(host: str = "127.0.0.1") -> Iterator[Receivers]:
 
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
-    started.wait(5)
+    started.wait(60)
     try:
         yield receivers
     finally:
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(5)
+        thread.join(60)
         loop.close()

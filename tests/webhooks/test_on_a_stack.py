@@ -27,7 +27,7 @@ def test_an_image_is_told_of_a_moment_after_it_is_there(stack: Stack) -> None:
         def told() -> Call | None:
             return next((call for call in receivers.calls if call.json["data"]["id"] == image["id"]), None)
 
-        call = wait_until(told, 20)
+        call = wait_until(told, 60)
         secret = stack.manage("shell", "-v", "0", "-c", SECRET.format(email=email)).strip()
         message = Webhook(secret).verify(call.body, call.headers)
         assert message["type"] == "image.completed"

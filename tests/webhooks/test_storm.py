@@ -111,7 +111,7 @@ def test_none_is_lost_and_none_sent_after_it_was_taken(own_database: None, every
             next_kill = time.monotonic() + KILL_EVERY
     seconds = time.monotonic() - began
     sender.send_signal(signal.SIGTERM)
-    assert sender.wait(20) == 0
+    assert sender.wait(60) == 0
     found = count(everywhere, killed)
     with capsys.disabled():
         print(
