@@ -219,8 +219,10 @@ def change_rate_limit(*, actor: Actor, wallet: Wallet, per_minute: int | None, r
 
 @transaction.atomic
 def suspend(*, actor: Actor, user: User, reason: str) -> None:
-    """Stop the user's sessions and API keys from the next request on, until `restore`."""
-    _set_active(actor, user, False, Act.SUSPEND, reason)
+    """Stop the user's sessions and API keys from the next request on, until `restore`, and mail them that it is so."""
+    if _set_active(actor, user, False, Act.SUSPEND, reason):
+        reference = f"suspended:{user.pk}:{int(timezone.now().timestamp())}"
+        mails.queue(_of(user), "account_suspended", reference=reference)
 
 
 @transaction.atomic
@@ -363,16 +365,18 @@ def permitted(actor: Actor, permission: str, user: User | None, reason: str) -> 
     return _checked(reason)
 
 
-def _set_active(actor: Actor, user: User, active: bool, act: Act, reason: str) -> None:
+def _set_active(actor: Actor, user: User, active: bool, act: Act, reason: str) -> bool:
     _require(actor, "suspend_user", user)
     _not_oneself(actor, user)
     reason = _checked(reason)
     wallet = _of(user)
     # A deleted account is closed for good; a session that outlived a suspension would come back with the person.
-    if User.objects.filter(pk=user.pk, is_active=not active, deleted_at=None).update(is_active=active):
-        sessions.end_all(user)
-        _record(actor, act, reason, wallet=wallet, before={"active": not active}, after={"active": active})
-        wakeups.publish_on_commit(wakeups.wallet_topic(wallet.pk))  # open pages notice at once
+    if not User.objects.filter(pk=user.pk, is_active=not active, deleted_at=None).update(is_active=active):
+        return False
+    sessions.end_all(user)
+    _record(actor, act, reason, wallet=wallet, before={"active": not active}, after={"active": active})
+    wakeups.publish_on_commit(wakeups.wallet_topic(wallet.pk))  # open pages notice at once
+    return True
 
 
 def _record(

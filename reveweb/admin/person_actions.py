@@ -307,7 +307,10 @@ class ChangeRateLimit(Act):
 
 class Suspend(Act):
     title, button, permissions, danger = "Suspend", "Suspend", ("suspend_user",), True
-    note = "Their sessions and API keys stop with the next request. Images that are being drawn are finished."
+    note = (
+        "Their sessions and API keys stop with the next request. Images that are being drawn are finished. They are "
+        "mailed that they are suspended, without your reason."
+    )
 
     def obstacle(self) -> str:
         if self.user.pk == self.actor.pk:

@@ -11,6 +11,7 @@ from accounts import keys
 from accounts.errors import InvalidApiKey
 from accounts.models import ApiKey, User
 from billing.models import AuditRecord, Payment, Plan, Subscription, Wallet
+from billing.outbox import mail
 from billing.staff import acts
 from reveweb.admin import person_actions
 from tests.admin.conftest import REASON, Staff
@@ -81,6 +82,19 @@ def test_suspending_stops_the_running_session_and_the_api_keys_at_once(
     browser.post("/accounts/login/", {"login": alice.email, "password": PASSWORD})
     assert browser.get("/create/").status_code == 302
     assert records() == [("Suspended", {"active": True}, {"active": False})]
+
+
+def test_whoever_is_suspended_is_told_once_and_not_why(
+    admin: Staff, alice: User, wallet: Wallet, mailoutbox: list[Any], django_capture_on_commit_callbacks: Any
+) -> None:
+    with django_capture_on_commit_callbacks(execute=True):
+        admin.act("person_suspend", alice.pk, reason="Sells stolen keys")
+        admin.act("person_suspend", alice.pk, reason="Sells stolen keys")
+    mail.send_due()
+    [message] = mailoutbox
+    assert (message.to, "is suspended" in message.subject) == ([alice.email], True)
+    assert "your API keys have stopped" in message.body
+    assert "stolen" not in message.body + message.alternatives[0][0]
 
 
 def test_restoring_lets_them_in_again(admin: Staff, alice: User, wallet: Wallet, api: Api) -> None:
