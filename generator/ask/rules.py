@@ -22,7 +22,7 @@ from kit.text import folded, without_unseen
 
 HITS = Counter("reveweb_prompt_rule_hits_total", "Prompts that a rule of the operator's refused.")
 UNSAID = "it breaks the rules of this site"
-_WORD = re.compile(r"\w+")
+_WORD = re.compile(r"[^\W_]+")  # many write prompts as tags_like_this
 _BETWEEN = re.compile(r"[,;\n]+")
 _UNLIKE = (
     "a",

@@ -44,7 +44,7 @@ def ask(wallet: Wallet, prompt: str, **more: Any) -> Generation:
         (
             "words",
             "gun",
-            ["a GUN", "gun.", "a—gun!", "ｇｕｎ", "g\u200bu\u00adn", "a\u200bgun"],
+            ["a GUN", "gun.", "a—gun!", "a_gun", "__gun__", "ｇｕｎ", "g\u200bu\u00adn", "a\u200bgun"],
             ["a gunship", "begun", "guns"],
         ),
         ("words", "real person, guns", ["a Real\n person here", "guns"], ["a real, tall person", "person"]),
@@ -176,6 +176,19 @@ def test_the_studio_says_so(client: Client, alice: User, wallet: Wallet) -> None
     )
     assert answer.status_code == 422
     assert "No weapons. Nothing was charged." in answer.content.decode()
+
+
+def test_asking_for_the_price_is_no_way_to_try_out_the_rules(client: Client, alice: User, wallet: Wallet) -> None:
+    made = rule("gun")
+    wallet.rate_limit = 2
+    wallet.save()
+    _, secret = keys.mint(user=alice, name="a program")
+    send = {"content_type": "application/json", "headers": {"Authorization": f"Bearer {secret}"}}
+    body = {"prompt": "a gun", "dry_run": True}
+    statuses = [client.post("/v1/reve-image/generate", body, **send).status_code for _ in range(3)]
+    assert statuses == [422, 422, 429]
+    made.refresh_from_db()
+    assert made.hits == 3
 
 
 def test_it_is_tried_on_the_latest_prompts(wallet: Wallet, give: Callable[[int], None]) -> None:
