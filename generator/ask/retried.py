@@ -1,19 +1,21 @@
 """Calls that a client sends again by itself, but by no name: each gets the one that it had before.
 
 OpenAI's clients count their tries (`x-stainless-retry-count`) and send no Idempotency-Key. So the first try of a call
-is given a key here, and a later one of the same call takes it up: what was drawn, and charged, for a try that nobody
-could wait for is what the next one gets. Of several same calls that are tried again at once each takes up another key.
+is given a key here, and a try that ends without its image leaves one for the next: its own, by which the next gets what
+was drawn, and charged, for it, or which nobody was charged for yet. So each of several same calls that are tried again
+takes up another key, and none that a sibling still waits with, unless nothing is left: a process may have died.
 
 Clients of reve.com's API do not even count. So the images that somebody was charged for and did not get are owed to
 the next who send that very call, one to each.
 
-A list of either for each caller and body: keys, by the number of the try that may take them up, and images, the oldest
-first. While the server that has them cannot be reached nothing is admitted either (`limits`).
+A list of either for each caller and body: keys, by what is known of them and since when, and images, the oldest first.
+While the server that has them cannot be reached nothing is admitted either (`limits`).
 """
 
 import hashlib
 import logging
 import secrets
+from functools import cache
 from typing import Any
 
 import redis
@@ -31,38 +33,85 @@ log = logging.getLogger(__name__)
 KEPT_SECONDS = 3600
 ANSWER_SECONDS = 1.0
 
-# Of a list: this try's number, a new key. What an earlier try left is taken up, the latest first.
+FREE_SECONDS = 180  # for which a key is left that nobody was charged for: clients try again within seconds
+MOST = 100  # keys of one list
+
+# Scores are the second in which a key was put there, above the beginning of its kind: a try waits with it (from 0), it
+# was left and nobody was charged, it was left and somebody may have been.
+_FREE, _PAID = 10**11, 2 * 10**11
+
+# Of a list: whether this is a first try, a new key. Returns the key of this try, and whether it may have been charged.
 _SCRIPT = f"""
-local tries, key = tonumber(ARGV[1]), ARGV[2]
-if tries > 0 then
-  local left = redis.call('zrevrangebyscore', KEYS[1], tries, 1, 'limit', 0, 1)
-  key = left[1] or key
+local list, key, now = KEYS[1], ARGV[2], tonumber(redis.call('time')[1])
+redis.call('zremrangebyscore', list, 0, now - {KEPT_SECONDS})
+redis.call('zremrangebyscore', list, {_FREE}, {_FREE} + now - {FREE_SECONDS})
+redis.call('zremrangebyscore', list, {_PAID}, {_PAID} + now - {KEPT_SECONDS})
+local paid = 0
+if ARGV[1] == '0' then
+  local left = redis.call('zrevrangebyscore', list, '+inf', {_PAID}, 'limit', 0, 1)[1]
+  local free = redis.call('zrevrangebyscore', list, '(' .. {_PAID}, {_FREE}, 'limit', 0, 1)[1]
+  local held = redis.call('zrangebyscore', list, 0, '(' .. {_FREE}, 'limit', 0, 1)[1]
+  if left or (held and not free) then paid = 1 end
+  key = left or free or held or key
 end
-redis.call('zadd', KEYS[1], tries + 1, key)
-redis.call('expire', KEYS[1], {KEPT_SECONDS})
-return key
+redis.call('zadd', list, now, key)
+redis.call('zremrangebyrank', list, 0, -{MOST + 1})
+redis.call('expire', list, {KEPT_SECONDS})
+return {{key, paid}}
 """
-_SHA = hashlib.sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()
+# Of a list: a key that is left, the beginning of its kind.
+_LEAVE = f"""
+redis.call('zadd', KEYS[1], tonumber(ARGV[2]) + tonumber(redis.call('time')[1]), ARGV[1])
+redis.call('zremrangebyrank', KEYS[1], 0, -{MOST + 1})
+redis.call('expire', KEYS[1], {KEPT_SECONDS})
+"""
 _AWAY = (redis.RedisError, OSError, TimeoutError)
 
 
-async def key_of(caller: Caller, digest: str, tries: int) -> str:
-    """Return the Idempotency-Key of a call with that body, before which there were `tries` of it."""
-    new = f"retried_{secrets.token_hex(16)}"
+class Try:
+    """One try of a call, and the Idempotency-Key that it goes by."""
+
+    def __init__(self, caller: Caller, digest: str, key: str, *, may_be_paid: bool) -> None:
+        self.key = key
+        self._of = caller, digest
+        self._may_be_paid = may_be_paid
+
+    async def ended(self) -> None:
+        """Let no other try take the key up: its caller has the answer, and does not try again."""
+        try:
+            await _clients.get().zrem(await _name(*self._of), self.key)
+        except _AWAY as error:
+            log.warning("It is not noted that a call was answered: %s", error)
+
+    async def refused(self) -> None:
+        """Leave the key to the next try: this one was refused, for now."""
+        await self._leave(self.key, _PAID if self._may_be_paid else _FREE)
+
+    async def hung_up(self) -> None:
+        """Leave the key to the next try, which gets what was or will be drawn for this one."""
+        await self._leave(self.key, _PAID)
+
+    async def failed(self) -> None:
+        """Leave the next try a key of its own: what this one was charged for failed, and is given back."""
+        await self.ended()
+        await self._leave(_new(), _FREE)
+
+    async def _leave(self, key: str, kind: int) -> None:
+        try:
+            await _run(_LEAVE, await _name(*self._of), key, kind)
+        except _AWAY as error:
+            log.warning("It is not noted that a call may be tried again: %s", error)
+
+
+async def begin(caller: Caller, digest: str, tries: int) -> Try:
+    """Return a try of a call with that body, before which there were `tries` of it."""
+    new = _new()
     try:
-        found: Any = await _asked(await _name(caller, digest), tries, new)
+        key, may_be_paid = await _run(_SCRIPT, await _name(caller, digest), int(tries == 0), new)
     except _AWAY as error:
         log.warning("It is not known which calls are tried again: %s", error)
-        return new
-    return found.decode() if isinstance(found, bytes) else str(found)
-
-
-async def done(caller: Caller, digest: str, key: str) -> None:
-    """Let no other try take `key` up: its caller has the answer."""
-    try:
-        await _clients.get().zrem(await _name(caller, digest), key)
-    except _AWAY as error:
-        log.warning("It is not noted that a call was answered: %s", error)
+        return Try(caller, digest, new, may_be_paid=False)
+    return Try(caller, digest, key.decode(), may_be_paid=bool(may_be_paid))
 
 
 async def owe(caller: Caller, digest: str, public_id: str) -> None:
@@ -101,12 +150,21 @@ async def _name(caller: Caller, digest: str, kind: str = "retried") -> str:
     return f"reveweb:{kind}:{await site.soon()}:{caller.api_key.pk}{token}:{digest}"
 
 
-async def _asked(name: str, tries: int, new: str) -> Any:
+def _new() -> str:
+    return f"retried_{secrets.token_hex(16)}"
+
+
+async def _run(script: str, name: str, *arguments: str | int) -> Any:
     client: Any = _clients.get()
     try:
-        return await client.evalsha(_SHA, 1, name, tries, new)
+        return await client.evalsha(_sha(script), 1, name, *arguments)
     except redis.exceptions.NoScriptError:
-        return await client.eval(_SCRIPT, 1, name, tries, new)
+        return await client.eval(script, 1, name, *arguments)
+
+
+@cache
+def _sha(script: str) -> str:
+    return hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
 
 
 def _new_client() -> "redis.asyncio.Redis":

@@ -345,8 +345,11 @@ def test_two_visitors_try_again_and_get_their_own(api: Api, wallet: Wallet, toke
     by_key = callers.Caller(api.key, wallet)
 
     async def tries() -> list[str]:
-        names = [await retried.key_of(caller, "same", 0) for caller in (first, second, by_key)]
-        return names + [await retried.key_of(caller, "same", 1) for caller in (first, second, by_key)]
+        begun = [await retried.begin(caller, "same", 0) for caller in (first, second, by_key)]
+        for one in begun:
+            await one.hung_up()
+        again = [await retried.begin(caller, "same", 1) for caller in (first, second, by_key)]
+        return [one.key for one in begun + again]
 
     names = asyncio.run(tries())
     assert names[:3] == names[3:]

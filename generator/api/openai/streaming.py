@@ -9,7 +9,7 @@ half drawn. An error is an event whose data has an `error`, which clients raise.
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from django.utils import timezone
@@ -18,6 +18,7 @@ from generator import live
 from generator.api.openai import answers, choices
 from generator.api.openai.errors import OpenAIError
 from generator.api.openai.fields import Asked
+from generator.ask.retried import Try
 from generator.models import Generation, Operation
 from kit.threads import Pool, in_thread
 
@@ -28,9 +29,9 @@ GRACE_SECONDS = 10.0  # so long after its deadline an image may take to be ended
 
 
 async def events(
-    generations: Sequence[Generation], asked: Asked, *, site: str, is_named: bool, ended: Callable[[], Any]
+    generations: Sequence[Generation], asked: Asked, *, site: str, is_named: bool, trying: Try | None
 ) -> AsyncIterator[bytes]:
-    """Yield the events of a call whose images are admitted, and await `ended()` when its caller has all there is.
+    """Yield the events of a call whose images are admitted, as which of its client's tries it may be.
 
     Whoever hangs up stops the waiting; the images go on. `is_named`: the call has an Idempotency-Key. Without one the
     same call is another one, whoever sends it: no client tries a stream again that has begun.
@@ -39,9 +40,9 @@ async def events(
     untold = {one.pk: one for one in generations}  # and not failed
     failed: list[Generation] = []
     late: list[Generation] = []
-    is_told = False
-    yield b": drawing\n\n"
+    is_told = has_all = False
     try:
+        yield b": drawing\n\n"
         while waiting:
             arrived, waiting = await asyncio.wait(
                 waiting, timeout=KEEP_ALIVE_SECONDS, return_when=asyncio.FIRST_COMPLETED
@@ -66,13 +67,15 @@ async def events(
             yield await _error(answers.failure(failed[0], is_named=is_named))
         elif failed and not is_told:
             yield await _event(f"{_kind(failed[0])}.failed", {"failed": answers.failures(failed)})
-        await ended()
+        has_all = True
     except Exception:
         log.exception("An image's events ended early")
         yield await _error(answers.unreadable(list(untold.values()) or generations, site, is_taken_up=is_named))
     finally:  # also where whoever listened has hung up
         for each in waiting:
             each.cancel()
+        if trying:
+            await asyncio.shield(trying.ended() if has_all else trying.hung_up())
 
 
 async def _end_of(generation: Generation) -> Generation:

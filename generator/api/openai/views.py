@@ -1,7 +1,9 @@
 """The endpoints that OpenAI's clients call: `images/generations`, `images/edits`, and one model by its name."""
 
+import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from functools import partial, wraps
 from typing import Any
 
@@ -29,7 +31,16 @@ from generator.api.openai.errors import OpenAIError, Told, invalid, no_such_mode
 from generator.api.openai.fields import Asked
 from generator.ask import limits, prices, retried
 from generator.ask.admission import Admission, ImageRequest
-from generator.errors import BadImage, ImageDeleted
+from generator.ask.retried import Try
+from generator.errors import (
+    BadImage,
+    GeneratorError,
+    IntakePaused,
+    LimiterUnavailable,
+    RateLimited,
+    TooManyAtOnce,
+    UpstreamPaused,
+)
 from generator.models import Generation, ImageModel, Operation, Upload
 from kit.http.requests import site_of
 from kit.storage import StorageAway
@@ -42,7 +53,7 @@ router = Router()
 _TRIES = "X-Stainless-Retry-Count"  # how OpenAI's clients say that they try again
 
 View = Callable[..., Awaitable[HttpResponseBase]]
-Ended = Callable[[], Awaitable[None]]
+_FOR_NOW = (RateLimited, TooManyAtOnce, LimiterUnavailable, UpstreamPaused, IntakePaused)
 
 
 def _telling(view: View) -> View:
@@ -157,24 +168,51 @@ def _wanted(
 async def _fulfil(request: ApiRequest, asked: Asked, wanted: ImageRequest) -> HttpResponseBase:
     """Admit what is asked for, wait for it, and give it as OpenAI's clients read it."""
     named = idempotency_key(request)
-    key, ended = await _key(request, wanted)
-    try:
-        admitted = await admit(request, wanted, named or key)
-    except ImageDeleted:
-        await ended()
-        raise
+    trying = await _try(request, wanted)
+    key = named or (trying.key if trying else None)
     response: HttpResponseBase
-    if asked.stream:
-        response = _stream(request, admitted, asked, is_named=named is not None, ended=ended)
-        await note_standing(request, response, admitted, admitted.generations)
-    else:
-        made, _ = await wait_for(admitted.generations, settings.SYNC_WAIT_SECONDS)
-        response = await _whole(request, made, asked, is_named=named is not None, is_taken_up=bool(named or key))
-        await note_standing(request, response, admitted, made)
-        if response.status_code != 503:
-            await ended()
-    response["X-Model"] = await prices.slug_soon(admitted.generation.image_model_id)
+    async with _seen_to(trying):
+        admitted = await admit(request, wanted, key)
+        if asked.stream:
+            response = _stream(request, admitted, asked, is_named=named is not None, trying=trying)
+            await note_standing(request, response, admitted, admitted.generations)
+        else:
+            made, _ = await wait_for(admitted.generations, settings.SYNC_WAIT_SECONDS)
+            response = await _whole(request, made, asked, is_named=named is not None, is_taken_up=key is not None)
+            await note_standing(request, response, admitted, made)
+        response["X-Model"] = await prices.slug_soon(admitted.generation.image_model_id)
+        if trying and not response.streaming:
+            await _end(trying, response.status_code)
     return response
+
+
+@asynccontextmanager
+async def _seen_to(trying: Try | None) -> AsyncIterator[None]:
+    """See to what the next try of a call finds where this one ends with an error, or its caller hangs up."""
+    try:
+        yield
+    except _FOR_NOW:
+        if trying:
+            await trying.refused()
+        raise
+    except GeneratorError:
+        if trying:
+            await trying.ended()
+        raise
+    except BaseException:  # it may have been charged
+        if trying:
+            await asyncio.shield(trying.hung_up())
+        raise
+
+
+async def _end(trying: Try, status: int) -> None:
+    """See to what the next try of a call finds where this one is answered with `status`."""
+    if status == 503:
+        await trying.hung_up()
+    elif status == 500:
+        await trying.failed()
+    else:
+        await trying.ended()
 
 
 async def _whole(
@@ -197,7 +235,7 @@ async def _whole(
 
 
 def _stream(
-    request: ApiRequest, admitted: Admission, asked: Asked, *, is_named: bool, ended: Ended
+    request: ApiRequest, admitted: Admission, asked: Asked, *, is_named: bool, trying: Try | None
 ) -> HttpResponseBase:
     outcome = answers.outcome_of(admitted.generations)
     if not outcome.pending:  # of an earlier call with this key
@@ -205,25 +243,19 @@ def _stream(
             answers.unless_done(outcome, is_named=is_named)
         except Told as told:
             return _refusal(told.error)
-    told_as = streaming.events(admitted.generations, asked, site=site_of(request), is_named=is_named, ended=ended)
+    told_as = streaming.events(admitted.generations, asked, site=site_of(request), is_named=is_named, trying=trying)
     response = StreamingHttpResponse(told_as, content_type="text/event-stream")
     response["Cache-Control"] = "no-store"
     response["X-Accel-Buffering"] = "no"
     return response
 
 
-async def _key(request: ApiRequest, wanted: ImageRequest) -> tuple[str | None, Ended]:
-    """Return the key of a call that its client may try again without one, and what is to be awaited at its end."""
-
-    async def nothing() -> None:
-        """No key was given out."""
-
+async def _try(request: ApiRequest, wanted: ImageRequest) -> Try | None:
+    """Return the try of a call that its client may try again by no name."""
     tries = request.headers.get(_TRIES, "")
     if not (tries.isascii() and tries.isdigit() and len(tries) < 4) or idempotency_key(request) is not None:
-        return None, nothing
-    of = request.caller, wanted.digest
-    key = await retried.key_of(*of, int(tries))
-    return key, partial(retried.done, *of, key)
+        return None
+    return await retried.begin(request.caller, wanted.digest, int(tries))
 
 
 def _refusal(error: OpenAIError) -> HttpResponse:
