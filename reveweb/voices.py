@@ -3,14 +3,11 @@
 import re
 from typing import Any
 
-from django.conf import settings
 from django.http import HttpRequest, JsonResponse
-from django.urls import reverse
 
+from generator.api.calling import request_url
 from generator.api.closed_reve import answers as closed_reve
 from generator.api.openai.errors import translated
-from kit import request_id
-from kit.http.requests import site_of
 from kit.metrics import Counter
 from reveweb.answers import Answer
 
@@ -71,13 +68,6 @@ def _openais(request: HttpRequest, answer: Answer, image_id: str | None) -> Json
     if url := request_url(request):
         body["error"]["request_url"] = url
     return JsonResponse(body, status=error.status, headers=error.headers)
-
-
-def request_url(request: HttpRequest) -> str:
-    """Return where the caller finds this call in their request log, "" where nobody knows who calls."""
-    if getattr(request, "caller", None) is None or not settings.REQUEST_LOG_DAYS:
-        return ""
-    return site_of(request) + reverse("request", args=[request_id.current.get()])
 
 
 def _plain(request: HttpRequest, answer: Answer, image_id: str | None) -> Json:

@@ -24,7 +24,7 @@ def step(generation: Generation) -> Generation:
     return Generation.objects.get(pk=generation.pk)
 
 
-def finish(generation: Generation, seconds: float = 20) -> Generation:
+def finish(generation: Generation, seconds: float = 90) -> Generation:
     """Take `generation` step by step to its end."""
     end = time.monotonic() + seconds
     generation = step(generation)

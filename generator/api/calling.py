@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.urls import reverse
 from ninja.security import HttpBearer
 
 from accounts import keys
@@ -28,6 +29,7 @@ from generator.ask.answers import (
 from generator.ask.callers import Caller
 from generator.errors import InvalidIdempotencyKey, LimiterUnavailable, RateLimit
 from generator.models import Generation
+from kit import request_id
 from kit.http.requests import client_ip, site_of
 from kit.threads import in_thread
 
@@ -266,6 +268,13 @@ def add_standing(response: HttpResponseBase, rate: RateLimit | None, charged: in
         response["RateLimit-Remaining"] = str(rate.remaining)
         response["RateLimit-Reset"] = str(rate.reset)
         response["RateLimit-Policy"] = f"{rate.limit};w=60"
+
+
+def request_url(request: HttpRequest) -> str:
+    """Return where the caller finds this call in their request log, "" where nobody knows who calls."""
+    if getattr(request, "caller", None) is None or not settings.REQUEST_LOG_DAYS:
+        return ""
+    return site_of(request) + reverse("request", args=[request_id.current.get()])
 
 
 def idempotency_key(request: HttpRequest) -> str | None:

@@ -676,6 +676,8 @@ def test_two_same_calls_that_are_tried_again_get_a_picture_each(serve: Serve, dr
 
 def test_a_failure_under_ones_own_key_is_not_to_be_tried_again(draw: Serve) -> None:
     response = draw(prompt="x [sandbox:fail]", headers={"Idempotency-Key": "mine"})
+    called = response.headers["X-Request-Id"]
+    assert response.json()["error"]["request_url"] == f"http://testserver/dashboard/requests/{called}/"
     assert response.headers["x-should-retry"] == "false"
 
 

@@ -8,7 +8,7 @@ from functools import partial, wraps
 from typing import Any
 
 from django.conf import settings
-from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from ninja import Router
 
 from generator.api import models
@@ -21,6 +21,7 @@ from generator.api.calling import (
     describe_standing,
     idempotency_key,
     note_standing,
+    request_url,
     wait_for,
 )
 from generator.api.forms import closing, mask_of
@@ -64,7 +65,7 @@ def _telling(view: View) -> View:
         try:
             return await view(request, *arguments, **named)
         except Told as told:
-            response = _refusal(told.error)
+            response = _refusal(request, told.error)
             describe_standing(request, response, None)
             return response
 
@@ -220,16 +221,16 @@ async def _whole(
 ) -> HttpResponseBase:
     outcome, site = answers.outcome_of(made), site_of(request)
     if outcome.pending:
-        return _refusal(answers.not_finished(made, site, is_taken_up=is_taken_up))
+        return _refusal(request, answers.not_finished(made, site, is_taken_up=is_taken_up))
     try:
         answers.unless_done(outcome, is_named=is_named)
     except Told as told:
-        return _refusal(told.error)
+        return _refusal(request, told.error)
     try:
         body = await answers.response_of(outcome, asked, site)
     except (StorageAway, FileNotFoundError, BadImage):
         log.exception("An image that was just drawn cannot be read")
-        return _refusal(answers.unreadable(made, site, is_taken_up=is_taken_up))
+        return _refusal(request, answers.unreadable(made, site, is_taken_up=is_taken_up))
     # Some megabytes of JSON are no work for the loop.
     return await in_thread(lambda: answer(body), Pool.PROCESSOR)
 
@@ -242,7 +243,7 @@ def _stream(
         try:
             answers.unless_done(outcome, is_named=is_named)
         except Told as told:
-            return _refusal(told.error)
+            return _refusal(request, told.error)
     told_as = streaming.events(admitted.generations, asked, site=site_of(request), is_named=is_named, trying=trying)
     response = StreamingHttpResponse(told_as, content_type="text/event-stream")
     response["Cache-Control"] = "no-store"
@@ -258,8 +259,11 @@ async def _try(request: ApiRequest, wanted: ImageRequest) -> Try | None:
     return await retried.begin(request.caller, wanted.digest, int(tries))
 
 
-def _refusal(error: OpenAIError) -> HttpResponse:
-    response = answer(error.body, status=error.status)
+def _refusal(request: HttpRequest, error: OpenAIError) -> HttpResponse:
+    body = error.body
+    if url := request_url(request):
+        body["error"]["request_url"] = url
+    response = answer(body, status=error.status)
     for name, value in error.headers.items():
         response[name] = value
     if error.retry_after is not None:
