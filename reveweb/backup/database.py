@@ -1,7 +1,7 @@
 """A copy of the database as it is at one moment, while others read and write it."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +21,11 @@ _ROWS_AT_ONCE = 10_000
 _IMAGES = f"FROM {Generation._meta.db_table} WHERE status = '{Generation.Status.COMPLETED}' AND purged_at IS NULL"
 _FILES = f"SELECT file_token, file_extension {_IMAGES}"
 _HOW_MANY = f"SELECT count(*) {_IMAGES}"
+# Not all of `tables()` are there while an upgrade has brought the code and not yet migrated, when a backup counts most.
+_THERE = {
+    "sqlite": "SELECT name FROM sqlite_master WHERE type = 'table'",
+    "postgresql": "SELECT tablename FROM pg_tables WHERE schemaname = ANY(current_schemas(false))",
+}
 
 
 @dataclass
@@ -31,7 +36,7 @@ class Copy:
     kind: str
     made_by: str
     images: int = 0
-    rows: dict[str, int] = field(default_factory=dict)  # by table
+    rows: dict[str, int] = field(default_factory=dict)  # by table, of those that are there
 
 
 @contextmanager
@@ -63,7 +68,8 @@ def _sqlite(folder: Path) -> Iterator[tuple[Copy, Iterator[tuple[str, str]]]]:
     with closing(sqlite3.connect(copy.path)) as database:
         if (said := database.execute("PRAGMA quick_check").fetchone()[0]) != "ok":
             raise BackupFailed(f"The database is damaged, and so is a copy of it: {said.splitlines()[0]}")
-        copy.rows = {table: database.execute(_counted(table)).fetchone()[0] for table in tables()}
+        there = _ours(database.execute(_THERE[copy.kind]))
+        copy.rows = {table: database.execute(_counted(table)).fetchone()[0] for table in there}
         [copy.images] = database.execute(_HOW_MANY).fetchone()
         yield copy, iter(database.execute(_FILES))
 
@@ -81,7 +87,7 @@ def _postgresql(folder: Path) -> Iterator[tuple[Copy, Iterator[tuple[str, str]]]
         # The very server that has the snapshot, where DATABASE_URL names several.
         server = {"PGHOST": database.info.host, "PGPORT": str(database.info.port), "PGHOSTADDR": ""}
         _dump(program, str(snapshot), copy.path, server)
-        for table in tables():
+        for table in _ours(database.execute(_THERE[copy.kind].encode())):
             [copy.rows[table]] = database.execute(_counted(table).encode()).fetchone() or [0]
         [copy.images] = database.execute(_HOW_MANY.encode()).fetchone() or [0]
         names = folder / "names"
@@ -107,6 +113,11 @@ def tables() -> list[str]:
     """Return the tables of this version of the site."""
     found: list[Any] = [model._meta for model in apps.get_models(include_auto_created=True)]
     return sorted({options.db_table for options in found if options.managed and not options.proxy})
+
+
+def _ours(there: Iterable[tuple[Any, ...]]) -> list[str]:
+    """Return the tables of this version that are there, by the names of all that are."""
+    return sorted(set(tables()) & {name for (name,) in there})
 
 
 def _counted(table: str) -> str:

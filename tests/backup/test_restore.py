@@ -15,14 +15,15 @@ from uuid import uuid4
 import httpx
 import pytest
 from django.conf import settings
+from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 
 from accounts.models import User
 from billing.models import Bulk, OutgoingMail, Payment, StaffRefund, Wallet
 from generator.ask import admission
-from generator.models import Generation, WebhookDelivery, WebhookEndpoint
-from reveweb.backup import fingerprint, places, reading, replaying, restoring
+from generator.models import Generation, TokenUpload, WebhookDelivery, WebhookEndpoint
+from reveweb.backup import database, fingerprint, making, places, reading, replaying, restoring
 from reveweb.backup.errors import RestoreFailed
 from tests import prepared
 from tests.backup.conftest import Elsewhere, backup
@@ -222,6 +223,24 @@ def test_a_backup_of_a_newer_version_is_named(
         finally:
             cursor.execute("DELETE FROM django_migrations WHERE name = '9999_later'")
     assert "generator.9999_later" in elsewhere.refuses(target)
+
+
+def test_one_made_between_new_code_and_its_migrations_is_whole(
+    target: Path, elsewhere: Elsewhere, draw: Callable[[], Generation]
+) -> None:
+    """An upgrade was begun: the code knows a table that is not there yet."""
+    draw()
+    call_command("migrate", "generator", "0066", verbosity=0)
+    try:
+        backup(target)
+    finally:
+        call_command("migrate", verbosity=0)
+    with tarfile.open(target) as tar:
+        rows = json.loads((tar.extractfile(making.MANIFEST) or io.BytesIO()).read())["database"]["rows"]
+    assert TokenUpload._meta.db_table in set(database.tables()) - set(rows)
+    assert rows[Generation._meta.db_table] == 1
+    assert "no drift" in elsewhere.restore(target)
+    assert elsewhere.ask("[Generation.objects.count(), TokenUpload.objects.count()]") == [1, 0]
 
 
 def test_a_disk_without_room_is_named_before(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,9 +65,12 @@ import os, sys, redis
 server = redis.Redis(port={port}, password=os.environ.get("REDISCLI_AUTH"), decode_responses=True)
 print(server.execute_command(*sys.argv[1:]))
 """
-NGINX = """pid nginx.pid;
+NGINX = """worker_processes 1;
+pid nginx.pid;
 error_log error.log;
-events {}
+events {
+	worker_connections 768;
+}
 http {
     access_log off;
     include conf.d/*.conf;
@@ -80,6 +83,7 @@ FIRST = (
     "REVE_API_KEY=your-key",
     "create_user you@example.com --staff --password 'a-password-of-yours'\n",
     "enable --now reveweb.target",
+    "worker_connections 16384",
     "sudo nginx -t",
 )
 LATER = (
@@ -90,7 +94,8 @@ LATER = (
     "manage.py restore --check",
     "enable --now reveweb-web@8001",
     "for port in",
-    "reveweb-before.tar",
+    "reveweb-before-",
+    "collectstatic --noinput\nsudo cp",
     "SECRET_KEY_FALLBACKS=$new",
     "SECRET_KEY_FALLBACKS=$old",
     "--reseal",
@@ -203,6 +208,7 @@ class Site:
             "/srv/backups": str(self.folder / "backups"),
             "/etc/systemd/system": str(self.units),
             "/etc/nginx/conf.d": str(self.folder / "nginx" / "conf.d"),
+            "/etc/nginx/nginx.conf": str(self.folder / "nginx" / "nginx.conf"),
             " -o reveweb": "",
             "ROLE reveweb": f"ROLE {self.role}",
             "--owner reveweb reveweb_restored": f"--owner {self.role} {self.role}_restored",
@@ -331,6 +337,7 @@ def place_code(home: Path) -> None:
 
 def prepare_nginx(machine: Site) -> None:
     """Make a certificate, and have the file that is copied listen where a test may; where nginx is installed."""
+    (machine.folder / "nginx" / "nginx.conf").write_text(NGINX)
     if shutil.which("nginx") is None:
         return
     folder = machine.folder / "letsencrypt"
@@ -339,7 +346,6 @@ def prepare_nginx(machine: Site) -> None:
     named = ["-subj", f"/CN={HOST}", "-addext", f"subjectAltName=DNS:{HOST}", "-days", "2"]
     output = ["-keyout", str(key), "-out", str(certificate)]
     subprocess.run([*made, *named, *output], check=True, capture_output=True)
-    (machine.folder / "nginx" / "nginx.conf").write_text(NGINX)
     shipped = machine.home / "deploy" / "nginx.conf"
     server = shipped.read_text()
     names = {
@@ -418,6 +424,29 @@ def test_each_block_is_run_here_or_named_with_the_reason() -> None:
     assert [block(words) for words in FIRST + LATER]
 
 
+def test_an_upgrade_makes_its_backup_before_anything_is_replaced() -> None:
+    """The version that made the tables copies them, and little lies between new code and the restart."""
+    steps = ("reveweb-before-", "git pull --ff-only\nsudo -u", "collectstatic --noinput\nsudo cp")
+    order = [next(n for n, one in enumerate(blocks()) if words in one) for words in steps]
+    assert order == list(range(order[0], order[0] + 3))
+
+
+@pytest.mark.parametrize("again", [1, 2])
+def test_nginx_has_room_for_thousands_however_often_it_is_told(tmp_path: Path, again: int) -> None:
+    """Of nginx.conf as Debian and as nginx's own package have it."""
+    file = tmp_path / "nginx.conf"
+    script = block("worker_connections 16384").replace("sudo ", "").replace("/etc/nginx/nginx.conf", str(file))
+    top, bottom = f"pid {tmp_path}/pid;\nerror_log {tmp_path}/log;\n", "http {\n}\n"
+    for processes, most in (("worker_processes auto;", 768), ("worker_processes  auto;", 1024)):
+        file.write_text(f"{processes}\n{top}events {{\n    worker_connections {most};\n}}\n{bottom}")
+        for _ in range(again):
+            subprocess.run(["bash", "-euc", script], check=True)
+        lines = [f"{processes}\nworker_rlimit_nofile 40000;\n", "events {\n    worker_connections 16384;\n}\n"]
+        assert file.read_text() == f"{lines[0]}{top}{lines[1]}{bottom}"
+        if nginx := shutil.which("nginx"):
+            subprocess.run([nginx, "-t", "-c", file], check=True)
+
+
 def test_the_operator_logs_in_and_sees_every_process_at_work(site: Site) -> None:
     with site.browser() as browser:
         post(browser, "/accounts/login/", login=OPERATOR, password=PASSWORD)
@@ -493,7 +522,8 @@ def test_nobody_notices_a_restart_of_one_after_the_other(site: Site, ada: httpx.
 
 
 def test_a_new_version_takes_the_place_of_the_old_one(site: Site, ada: httpx.Client) -> None:
-    site.do("reveweb-before.tar")
+    site.do("reveweb-before-")
+    site.do("collectstatic --noinput\nsudo cp")
     site.do("for port in")
     site.wait_until_ready()
     assert ada.get("/").status_code == 200
