@@ -2,7 +2,8 @@
 
 Such a list is in the order of a time that has an index. A page far behind the newest is reached by a filter, rows are
 counted up to a limit, a search looks at one index after the other, and what no index answers (a filter by a column
-without one, say) is asked of the newest rows only: the list says so then.
+without one, say) is asked of the newest rows only: the list says so then. An act on all that a filter finds asks
+all of them.
 """
 
 from collections.abc import Iterator
@@ -92,6 +93,11 @@ class ManyRowsList(ChangeList):  # type: ignore[misc]  # unfold has no types
         if bounded is not rows:
             self.looked_through = NEWEST
         return bounded
+
+    def all_found(self, request: HttpRequest) -> QuerySet[Any]:
+        """Return every row that is asked for, however old. What shows a page reads `get_queryset`."""
+        rows: QuerySet[Any] = super().get_queryset(request)
+        return rows
 
 
 class ManyRows:

@@ -101,7 +101,11 @@ class ListAdmin(ModelAdmin):
             raise IncorrectLookupParameters from error
 
     def response_action(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
-        """Act on the chosen rows. Raises BadRequest for an id that no row can have."""
+        """Act on the chosen rows, or on all that the filter finds.
+
+        Also on those that are older than the newest, to which the list may keep. Raises BadRequest for an id that no
+        row can have.
+        """
         key = self.model._meta.pk
         for chosen in request.POST.getlist(ACTION_CHECKBOX_NAME):
             try:
@@ -109,6 +113,9 @@ class ListAdmin(ModelAdmin):
                 ProhibitNullCharactersValidator()(chosen)
             except ValidationError as error:
                 raise BadRequest("An id that no row can have was chosen.") from error
+        changes = self.get_changelist_instance(request)
+        if isinstance(changes, ManyRowsList):
+            queryset = changes.all_found(request)
         return super().response_action(request, queryset)
 
     def filter_in_words(self, request: HttpRequest) -> str:

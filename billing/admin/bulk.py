@@ -19,6 +19,7 @@ from django_htmx.http import HttpResponseStopPolling
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminIntegerFieldWidget, UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
+from accounts.models import User
 from accounts.read_only import ReadOnlyAdmin, line
 from accounts.viewer import user_of
 from billing.bulk import drafts, files, kinds, working
@@ -90,8 +91,7 @@ class GrantForm(ReasonForm):
 
 def begin(request: HttpRequest, admin_of: Any, kind: str, rows: QuerySet[Any]) -> HttpResponse | None:
     """Take down what was chosen in a list, or all that its filter finds, and lead to the page where it is confirmed."""
-    is_all = request.POST.get("select_across") == "1"
-    source = admin_of.filter_in_words(request) if is_all else "Chosen in the list"
+    source = admin_of.filter_in_words(request) if _takes_all(request) else "Chosen in the list"
     try:
         bulk = drafts.of_rows(actor=user_of(request), kind=kinds.of(kind), rows=rows, source=source)
     except drafts.TooMany as error:
@@ -102,7 +102,12 @@ def begin(request: HttpRequest, admin_of: Any, kind: str, rows: QuerySet[Any]) -
 
 def is_for_worker(request: HttpRequest, rows: QuerySet[Any], most: int) -> bool:
     """Tell whether a worker is to act on what was chosen: on all that a filter finds, and on more than `most`."""
-    return request.POST.get("select_across") == "1" or rows.count() > most
+    return _takes_all(request) or rows.count() > most
+
+
+def _takes_all(request: HttpRequest) -> bool:
+    """Tell whether all that the filter finds is to be acted on, as Django reads it: of any word but "0" and "false"."""
+    return bool(forms.BooleanField(required=False).clean(request.POST.get("select_across")))
 
 
 @admin.register(Bulk)
@@ -188,7 +193,7 @@ class BulkAdmin(ReadOnlyAdmin):
             "twin": drafts.twin(bulk) if bulk.state == Bulk.State.READY else None,
             "is_file": bool(bulk.file_digest),
             "lines": lines.order_by("number")[:shown],
-            **_standing(bulk, kind),
+            **_standing(bulk, kind, user_of(request)),
         }
         return TemplateResponse(request, "admin/billing/bulk/page.html", context)
 
@@ -196,7 +201,7 @@ class BulkAdmin(ReadOnlyAdmin):
         """How far it is, asked for by its page until it has ended."""
         bulk = self._found(request, str(pk))
         kind = kinds.of(bulk.act)
-        context = {"bulk": bulk, "kind": kind, **_standing(bulk, kind)}
+        context = {"bulk": bulk, "kind": kind, **_standing(bulk, kind, user_of(request))}
         answer = TemplateResponse(request, "admin/billing/bulk/progress.html", context)
         if bulk.state not in Bulk.WORKED and request.headers.get("HX-Request"):
             answer["HX-Refresh"] = "true"  # what can be done with it now is another
@@ -227,8 +232,10 @@ def _form(bulk: Bulk, data: Any = None) -> ReasonForm | None:
     return GrantForm(data) if kinds.of(bulk.act).takes_credits else ReasonForm(data)
 
 
-def _standing(bulk: Bulk, kind: Kind) -> dict[str, Any]:
+def _standing(bulk: Bulk, kind: Kind, viewer: User) -> dict[str, Any]:
     counted = working.counts(bulk)
+    is_open = bulk.state not in ENDED
+    may_lead = is_open and working.may_lead(viewer, bulk)
     ended = sum(counted[state] for state in ("done", "skipped", "failed"))
     return {
         "counts": counted,
@@ -237,9 +244,10 @@ def _standing(bulk: Bulk, kind: Kind) -> dict[str, Any]:
         "sum": working.total_of(bulk, bulk.values) if kind.takes_credits and bulk.state == Bulk.State.READY else 0,
         "may": {
             "pause": bulk.state == Bulk.State.RUNNING,
-            "resume": bulk.state == Bulk.State.PAUSED,
-            "cancel": bulk.state not in ENDED,
+            "resume": bulk.state == Bulk.State.PAUSED and may_lead,
+            "cancel": may_lead,
         },
+        "is_others": is_open and not may_lead,
         "failures": bulk.lines.filter(state=BulkLine.State.FAILED)[:FIRST] if counted["failed"] else [],
     }
 

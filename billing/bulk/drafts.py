@@ -41,9 +41,12 @@ def of_rows(*, actor: User, kind: Kind, rows: QuerySet[Any], source: str) -> Bul
     """
     if not kind.may(actor):
         raise PermissionDenied
+    too_many = TooMany(f"The filter finds more than {kind.counted(MOST_LINES)}, the most of one act: narrow it.")
     if rows.order_by()[: MOST_LINES + 1].count() > MOST_LINES:
-        raise TooMany(f"More than {MOST_LINES:,}: narrow the filter.")
-    found = list(kinds.targets(kind, rows[:MOST_LINES].iterator(chunk_size=AT_ONCE)))
+        raise too_many
+    found = list(kinds.targets(kind, rows[: MOST_LINES + 1].iterator(chunk_size=AT_ONCE)))
+    if len(found) > MOST_LINES:  # some came since they were counted, and part of them is never taken for all
+        raise too_many
     unfinished = {"state": State.FAULTY, "last_error": "It was interrupted while its rows were taken down. Begin anew."}
     bulk = Bulk.objects.create(act=kind.name, source=source[:300], actor=actor, **unfinished)
     for at in range(0, len(found), AT_ONCE):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from django.db.models import Model
+from django.db.models import Model, Sum
 from django.template.defaultfilters import pluralize
 from django.utils import timezone
 
@@ -43,6 +43,7 @@ class Kind:
     do: Callable[[Bulk, BulkLine], str]
     note: str = ""  # what one should know before
     takes_credits: bool = False
+    brings: Callable[[Bulk], int] = lambda bulk: 0  # how many credits, to those whose turn is to come
     asks_others: bool = False
     is_dangerous: bool = False
 
@@ -119,6 +120,17 @@ def _grant(bulk: Bulk, line: BulkLine) -> str:
     return f"{entry.amount:,} credits, {entry.balance_after:,} now"
 
 
+def _granting(bulk: Bulk) -> int:
+    """Return what its waiting lines bring, of a draft one each at least; not of a file, where each has its own."""
+    return int(bulk.values.get("credits", 1)) * bulk.lines.filter(state=BulkLine.State.WAITING).count()
+
+
+def _welcoming(bulk: Bulk) -> int:
+    waiting = bulk.lines.filter(state=BulkLine.State.WAITING)
+    held = HeldWelcome.objects.filter(wallet__user__in=waiting.values("user"), given_at=None)
+    return int(held.aggregate(credits=Sum("credits"))["credits"] or 0)
+
+
 def _suspend(bulk: Bulk, line: BulkLine) -> str:
     user = User.objects.get(pk=int(line.target))
     if not user.is_active:
@@ -172,6 +184,7 @@ register(
         do=_grant,
         note="Each of them gets as many.",
         takes_credits=True,
+        brings=_granting,
     )
 )
 register(
@@ -195,6 +208,7 @@ register(
         target=lambda held: Target(str(held.pk), held.wallet.user.email, held.wallet.user_id),
         do=_welcome,
         note="Each of them gets what was held back; those who have it by now are left alone.",
+        brings=_welcoming,
     )
 )
 register(

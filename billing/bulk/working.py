@@ -72,7 +72,9 @@ def pause(*, actor: User, bulk: Bulk) -> bool:
 
 
 def resume(*, actor: User, bulk: Bulk) -> bool:
-    """Go on, still in the name of whoever confirmed it. Raises PermissionDenied."""
+    """Go on, still in the name of whoever confirmed it. Raises PermissionDenied, as for who may not lead it."""
+    if not may_lead(actor, bulk):
+        raise PermissionDenied
     now = timezone.now()
     return _step(actor, bulk, acts.Act.RESUME_BULK, (State.PAUSED,), state=State.RUNNING, due_at=now)
 
@@ -83,10 +85,27 @@ def pause_all() -> int:
 
 
 def cancel(*, actor: User, bulk: Bulk) -> bool:
-    """End it: what is done stays done. Raises PermissionDenied."""
+    """End it: what is done stays done. Raises PermissionDenied, as for who may not lead it."""
+    if not may_lead(actor, bulk):
+        raise PermissionDenied
     was = (State.CHECKING, State.FAULTY, State.READY, State.RUNNING, State.PAUSED)
     now = timezone.now()
     return _step(actor, bulk, acts.Act.CANCEL_BULK, was, state=State.CANCELLED, claim="", file=None, finished_at=now)
+
+
+def may_lead(actor: User, bulk: Bulk) -> bool:
+    """Tell whether `actor` may have it go on or end it: its maker, or who might have confirmed the rest of it.
+
+    It goes on in its maker's name and within their limits; so nobody lets more credits out than in an act of their own.
+    """
+    kind = kinds.of(bulk.act)
+    if not kind.may(actor):
+        return False
+    if actor.pk == bulk.actor_id or acts.may(actor, "grant_any"):
+        return True
+    if bulk.file_digest:  # only who may grant any number grants from a file
+        return False
+    return kind.brings(bulk) <= min(acts.grant_limit(actor), acts.left_today(actor))
 
 
 def counts(bulk: Bulk) -> dict[str, int]:

@@ -5,17 +5,30 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from django.contrib.admin import site
 from django.core.exceptions import PermissionDenied
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import CommandError, call_command
 from django.urls import reverse
 from django.utils import timezone
 
+from accounts import many_rows
+from accounts.many_rows import ManyRows
 from accounts.models import ApiKey, User
 from billing import ledger
 from billing.bulk import drafts, working
 from billing.errors import AccountClosed
-from billing.models import AuditRecord, Bulk, CreditEntry, CreditGrant, HeldWelcome, OutgoingMail, StripeEvent, Wallet
+from billing.models import (
+    AuditRecord,
+    Bulk,
+    CreditEntry,
+    CreditGrant,
+    HeldWelcome,
+    OutgoingMail,
+    Plan,
+    StripeEvent,
+    Wallet,
+)
 from billing.staff import acts, welcoming
 from generator.models import Generation, WebhookDelivery
 from tests.admin.conftest import REASON, Staff
@@ -286,6 +299,83 @@ def test_everybody_that_a_filter_finds_gets_credits(boss: Staff, alice: User, bo
     assert (balance(alice), balance(bob), balance(User.objects.get(email="late@example.com"))) == (8, 8, 3)
 
 
+def test_the_oldest_are_acted_on_too_where_no_index_answers_the_filter(
+    boss: Staff, basic: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The list keeps to the newest then; an act on all, or on who was chosen before others came, does not."""
+    users = User.objects.bulk_create(User(email=f"p{number}@example.com") for number in range(4))
+    Wallet.objects.bulk_create(Wallet(user=user, plan=basic) for user in users)
+    for number, user in enumerate(users):
+        User.objects.filter(pk=user.pk).update(date_joined=datetime(2024, 1, 1 + number, tzinfo=UTC))
+    monkeypatch.setattr(many_rows, "NEWEST", 2)
+    query = f"?wallet__plan__id__exact={basic.pk}"
+    page = boss.text("accounts_user_changelist", query=query)
+    assert "Only the newest 2 rows" in page
+    assert "p0@example.com" not in page
+    bulk = everything(boss, "accounts_user", "grant_to_selected", query)
+    assert (bulk.source, bulk.total) == ("plan: Basic", 4)
+    assert go(boss, bulk, credits="5", reason=REASON).counts == {"done": 4}
+    assert everything(boss, "accounts_user", "suspend_selected", query).total == 4
+    chosen = {"action": "suspend_selected", "_selected_action": [users[0].pk], "index": "0"}
+    boss.client.post(reverse("admin:accounts_user_changelist") + query, chosen)
+    assert [*Bulk.objects.latest("pk").lines.values_list("label", flat=True)] == ["p0@example.com"]
+
+
+LARGE = {
+    "accounts_user": "suspend_selected",
+    "accounts_apikey": "revoke_selected",
+    "billing_heldwelcome": "give_after_all",
+    "billing_outgoingmail": "send_again",
+    "billing_stripeevent": "try_again",
+    "generator_generation": "take_off_explore",
+    "generator_webhookdelivery": "resend_selected",
+}
+
+
+@pytest.mark.parametrize("table", LARGE)
+def test_no_large_list_bounds_what_an_act_on_all_is_done_to(
+    table: str, boss: Staff, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own: dict[str, Any] = {
+        f"{model._meta.app_label}_{model._meta.model_name}": each for model, each in site._registry.items()
+    }
+    assert {name for name, each in own.items() if each.actions and getattr(each, "many_rows", None)} == {*LARGE}
+    asked: list[str] = []
+
+    def newest(rows: Any, time: str) -> Any:
+        asked.append(time)
+        return rows.none()
+
+    def begin(request: Any, admin_of: Any, kind: str, rows: Any) -> None:
+        asked.append(str(rows.query.is_empty()))
+
+    monkeypatch.setattr(many_rows, "newest", newest)
+    monkeypatch.setattr(ManyRows, "indexed", lambda self, model_admin: set())
+    monkeypatch.setattr("billing.admin.bulk.begin", begin)
+    time = own[table].many_rows.time
+    boss.client.post(
+        reverse(f"admin:{table}_changelist") + f"?{time}__gte=2020-01-01%2000:00:00%2B00:00",
+        {"action": LARGE[table], "_selected_action": ["1"], "select_across": "1", "index": "0"},
+    )
+    assert (set(asked[:-1]), asked[-1]) == ({time}, "False")
+
+
+def test_a_filter_that_finds_more_than_one_act_takes_is_refused_in_words(
+    boss: Staff, alice: User, bob: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drafts, "MOST_LINES", 1)
+    everyone = {"action": "grant_to_selected", "_selected_action": ["1"], "select_across": "1", "index": "0"}
+    answer = boss.client.post(reverse("admin:accounts_user_changelist"), everyone, follow=True)
+    assert "The filter finds more than 1 person, the most of one act: narrow it." in answer.content.decode()
+    assert not Bulk.objects.exists()
+
+
+def test_all_are_told_as_all_however_the_form_says_so(boss: Staff, alice: User) -> None:
+    everyone = {"action": "grant_to_selected", "_selected_action": [alice.pk], "select_across": "on", "index": "0"}
+    boss.client.post(reverse("admin:accounts_user_changelist"), everyone)
+    assert Bulk.objects.get().source == "Everything"
+
+
 def test_a_filter_is_told_in_words(boss: Staff, alice: User) -> None:
     User.objects.filter(pk=alice.pk).update(is_active=False)
     bulk = everything(boss, "accounts_user", "grant_to_selected", "?state=suspended")
@@ -351,6 +441,36 @@ def test_nobody_confirms_what_somebody_else_began(boss: Staff, finance: Staff, a
     bulk = everything(boss, "accounts_user", "grant_to_selected")
     assert finance.post("billing_bulk_change", bulk.pk, credits="1", reason="x").status_code == 403
     assert "Only sam@example.com can confirm it" in page_of(finance, bulk)
+
+
+@pytest.mark.parametrize("state", ["ready", "running", "paused"])
+@pytest.mark.parametrize(("credits", "may"), [(5, True), (6, False)])
+def test_supports_pages_offer_to_lead_anothers_grants_as_far_as_they_may_grant(
+    state: str, credits: int, may: bool, finance: Staff, support: Staff, alice: User, bob: User
+) -> None:
+    """Four people; support may grant 20 at a time."""
+    bulk = everything(finance, "accounts_user", "grant_to_selected", "?q=example.com")
+    bulk.lines.filter(label__startswith="sam").delete()
+    Bulk.objects.filter(pk=bulk.pk).update(state=state, values={"credits": credits})
+    page = page_of(support, bulk)
+    assert bulk.lines.count() == 4
+    assert ('value="cancel"' in page) == may
+    assert ('value="resume"' in page) == (may and state == "paused")
+    assert ('value="pause"' in page) == (state == "running")
+    for step in ("resume", "cancel"):
+        assert support.post("billing_bulk_change", bulk.pk, step=step).status_code == (302 if may else 403)
+    assert ('value="cancel"' in page_of(finance, bulk)) is not may  # who began it, unless it was cancelled now
+
+
+def test_support_leads_nothing_that_came_from_a_file(finance: Staff, boss: Staff, support: Staff, alice: User) -> None:
+    bulk = preview(boss, HEAD + "alice@example.com,1,Contest,c-1\n")
+    for state in ("ready", "paused"):
+        Bulk.objects.filter(pk=bulk.pk).update(state=state)
+        assert 'value="cancel"' not in page_of(support, bulk)
+        assert support.post("billing_bulk_change", bulk.pk, step="cancel").status_code == 403
+    assert support.post("billing_bulk_change", bulk.pk, step="resume").status_code == 403
+    assert finance.post("billing_bulk_change", bulk.pk, step="resume").status_code == 302
+    assert Bulk.objects.get().state == "running"
 
 
 def test_the_page_of_what_runs_asks_how_far_it_is_until_it_has_ended(boss: Staff, alice: User) -> None:

@@ -22,6 +22,7 @@ from django.urls import URLPattern, URLResolver, reverse
 from django.utils import timezone
 
 from accounts.models import ApiKey, User
+from billing.admin import bulk
 from billing.bulk import drafts, kinds, working
 from billing.codes import making, redeeming
 from billing.models import (
@@ -144,7 +145,8 @@ statement_pdf                       -       -       x        x       x        x
 view_on_site                        -       -       -        -       -        -
 """
 
-# The first word is an address to which a form is sent, or an act on rows that are chosen in a list.
+# The first word is an address to which a form is sent, or an act on rows that are chosen in a list. `bulk_…` are steps
+# of somebody else's grants to many, of more credits than support may grant.
 ACTS = """
                                  stranger  user  support  finance  admin  superuser
 person_grant                        -       -       x        x       x        x
@@ -165,6 +167,9 @@ take_off_explore                    -       -       x        -       x        x
 try_again                           -       -       -        x       x        x
 suspend_selected                    -       -       -        -       x        x
 revoke_selected                     -       -       x        -       x        x
+bulk_pause                          -       -       x        x       x        x
+bulk_resume                         -       -       -        x       x        x
+bulk_cancel                         -       -       -        x       x        x
 resend_selected                     -       -       x        -       x        x
 billing_creditgrant_import          -       -       -        x       x        x
 code_promo                          -       -       -        x       x        x
@@ -304,7 +309,7 @@ def rows(
     redeeming.redeem(user=alice, typed="TABLE1")
     Alert.objects.create(name="disk", words="The disk is nearly full")
     held = HeldWelcome.objects.create(wallet=wallet, reason="network", credits=3)
-    bulk = drafts.of_rows(
+    grants = drafts.of_rows(
         actor=boss.user, kind=kinds.of(kinds.GRANT), rows=User.objects.filter(pk=alice.pk), source="Table"
     )
     return Rows(
@@ -322,7 +327,7 @@ def rows(
         held,
         Report.objects.create(generation=drawn, reason="other", reporter="x"),
         message,
-        bulk,
+        grants,
     )
 
 
@@ -397,7 +402,7 @@ def test_every_act_is_in_the_table() -> None:
         "generator_price_add",
         "generator_pause_add",
     }
-    others = {"billing_creditgrant_import", "pause_end", "books_repair"}
+    others = {"billing_creditgrant_import", "pause_end", "books_repair", *(f"bulk_{step}" for step in bulk.STEPS)}
     assert set(read(ACTS)) == on_rows | forms | editable | others
 
 
@@ -509,6 +514,16 @@ def _confirmed(client: Client, taken: Any) -> Any:
     return client.post(taken.headers["Location"], {"step": "confirm", "reason": REASON})
 
 
+def _step(step: str, state: str) -> Send:
+    """Take a step with grants of a superuser's."""
+
+    def send(client: Client, rows: Rows) -> Any:
+        Bulk.objects.filter(pk=rows.bulk.pk).update(state=state, values={"credits": 21})
+        return client.post(reverse("admin:billing_bulk_change", args=[rows.bulk.pk]), {"step": step})
+
+    return send
+
+
 def _allowed(client: Client, rows: Rows) -> Any:
     Generation.objects.filter(pk=rows.drawn.pk).update(taken_down_at=timezone.now())
     return _form("report_allow")(client, rows)
@@ -551,6 +566,9 @@ SENT: dict[str, Send] = {
     "suspend_selected": _many("suspend_selected", "accounts_user", lambda rows: rows.alice.pk),
     "revoke_selected": _many("revoke_selected", "accounts_apikey", lambda rows: rows.key.pk),
     "resend_selected": _many("resend_selected", "generator_webhookdelivery", lambda rows: rows.message.pk),
+    "bulk_pause": _step("pause", "running"),
+    "bulk_resume": _step("resume", "paused"),
+    "bulk_cancel": _step("cancel", "paused"),
     "billing_creditgrant_import": _import,
     "code_promo": _form("code_promo", code="SPRING24", most="5", credits="1"),
     "code_batch": _form("code_batch", name="Fair", count="2", credits="1"),

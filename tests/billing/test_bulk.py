@@ -10,11 +10,11 @@ from django.db import OperationalError, connections
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from accounts.models import User
+from accounts.models import ApiKey, User
 from billing import ledger
 from billing.bulk import drafts, kinds, working
 from billing.bulk.kinds import GRANT
-from billing.models import AuditRecord, Bulk, BulkLine, CreditEntry, CreditGrant, Wallet
+from billing.models import AuditRecord, Bulk, BulkLine, CreditEntry, CreditGrant, HeldWelcome, Wallet
 from billing.staff import acts, audit, forgetting, roles
 
 pytestmark = pytest.mark.services
@@ -234,10 +234,7 @@ def test_a_slice_puts_the_rest_back(bulk: Bulk, monkeypatch: pytest.MonkeyPatch)
 def test_the_daily_limit_of_whoever_confirmed_it_holds_line_by_line(
     sam: User, people: list[User], settings: Any
 ) -> None:
-    roles.sync()
-    ann = User.objects.create(email="ann@staff.example")
-    acts.set_role(actor=sam, user=ann, role="support", reason="Hired")
-    ann = User.objects.get(pk=ann.pk)
+    ann = _support(sam)
     settings.SUPPORT_GRANT_LIMIT, settings.SUPPORT_GRANT_DAILY_LIMIT = 100, 60
     rows = User.objects.filter(email__startswith="p").order_by("email")
     made = drafts.of_rows(actor=ann, kind=kinds.of(GRANT), rows=rows, source="Everybody")
@@ -252,6 +249,67 @@ def test_a_permission_that_is_lost_meanwhile_stops_the_rest(sam: User, bulk: Bul
     User.objects.filter(pk=sam.pk).update(is_superuser=False)
     assert again(bulk).counts == {"failed": 30}
     assert granted() == 0
+
+
+@pytest.mark.parametrize(("most", "left", "may"), [(150, 150, True), (149, 150, False), (150, 149, False)])
+def test_another_leads_a_grant_whose_rest_they_may_grant_themselves(
+    most: int, left: int, may: bool, sam: User, bulk: Bulk, settings: Any
+) -> None:
+    """Thirty times five credits."""
+    ann = _support(sam)
+    settings.SUPPORT_GRANT_LIMIT, settings.SUPPORT_GRANT_DAILY_LIMIT = most, left
+    assert working.pause(actor=ann, bulk=bulk)
+    bulk.refresh_from_db()
+    assert working.may_lead(ann, bulk) == may
+    for step in (working.resume, working.cancel):
+        if may:
+            assert step(actor=ann, bulk=bulk)
+        else:
+            with pytest.raises(PermissionDenied):
+                step(actor=ann, bulk=bulk)
+    assert Bulk.objects.get().state == ("cancelled" if may else "paused")
+
+
+def test_another_leads_what_is_left_and_whoever_grants_any_number_leads_all(
+    sam: User, bulk: Bulk, settings: Any
+) -> None:
+    ann = _support(sam)
+    settings.SUPPORT_GRANT_LIMIT = settings.SUPPORT_GRANT_DAILY_LIMIT = 20
+    bulk.lines.filter(number__gt=4).update(state="done")
+    assert working.may_lead(ann, bulk)
+    Bulk.objects.filter(pk=bulk.pk).update(file_digest="x")
+    assert not working.may_lead(ann, Bulk.objects.get())
+    acts.set_role(actor=sam, user=ann, role="finance", reason="Promoted")
+    assert working.may_lead(User.objects.get(pk=ann.pk), Bulk.objects.get())
+
+
+def test_welcome_credits_count_as_any_where_another_leads(sam: User, people: list[User], settings: Any) -> None:
+    ann = _support(sam)
+    for user in people[:3]:
+        HeldWelcome.objects.create(wallet=ledger.wallet_of(user.pk), reason="network", credits=7)
+    rows = HeldWelcome.objects.select_related("wallet__user").order_by("pk")
+    made = drafts.of_rows(actor=sam, kind=kinds.of("give_welcome"), rows=rows, source="Everything")
+    settings.SUPPORT_GRANT_LIMIT = 20
+    assert not working.may_lead(ann, made)
+    settings.SUPPORT_GRANT_LIMIT = 21
+    assert working.may_lead(ann, made)
+
+
+def test_an_act_that_brings_no_credits_is_led_by_who_may_do_it(sam: User, people: list[User]) -> None:
+    ann = _support(sam)
+    key = ApiKey.objects.create(user=people[0], name="k", prefix="rv_1", digest="x")
+    made = drafts.of_rows(actor=sam, kind=kinds.of("revoke_keys"), rows=ApiKey.objects.filter(pk=key.pk), source="All")
+    assert working.may_lead(ann, made)
+    rows = User.objects.filter(pk=people[0].pk)
+    made = drafts.of_rows(actor=sam, kind=kinds.of("suspend"), rows=rows, source="All")
+    assert not working.may_lead(ann, made)
+
+
+def _support(sam: User) -> User:
+    roles.sync()
+    ann = User.objects.create(email="ann@staff.example")
+    acts.set_role(actor=sam, user=ann, role="support", reason="Hired")
+    return User.objects.get(pk=ann.pk)
 
 
 def test_who_may_not_act_takes_nothing_down(alice: User) -> None:
@@ -329,6 +387,24 @@ def test_more_rows_than_one_act_may_have_are_refused_before_one_is_taken_down(
     monkeypatch.setattr(drafts, "MOST_LINES", 29)
     with pytest.raises(drafts.TooMany):
         drafts.of_rows(actor=sam, kind=kinds.of(GRANT), rows=User.objects.order_by("pk"), source="Everybody")
+    assert not Bulk.objects.exists()
+
+
+def test_rows_that_come_while_others_are_counted_are_no_reason_to_leave_some_out(
+    sam: User, people: list[User], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drafts, "MOST_LINES", 30)
+    real = QuerySet.count
+
+    def count(rows: QuerySet[Any]) -> int:
+        found = real(rows)
+        User.objects.create(email="p999@example.com")
+        return found
+
+    monkeypatch.setattr(QuerySet, "count", count)
+    rows = User.objects.filter(email__startswith="p").order_by("email")
+    with pytest.raises(drafts.TooMany):
+        drafts.of_rows(actor=sam, kind=kinds.of(GRANT), rows=rows, source="Everybody")
     assert not Bulk.objects.exists()
 
 
