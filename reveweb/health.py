@@ -24,6 +24,7 @@ from django.utils import timezone
 from billing.outbox import mail
 from generator.files import images, shared_mark
 from generator.models import Generation, UpstreamTrouble
+from generator.upstreams import health as upstreams
 from generator.webhooks import courier
 from kit import pulse
 from kit.broker import Line
@@ -39,8 +40,6 @@ FRESH_FOR_A_PERSON_SECONDS = 5.0  # … that is for somebody who takes minutes
 SCHEDULER_SECONDS = 15.0  # since it was last heard
 WORKER_SECONDS = 10.0
 STALLED_SECONDS = 30.0  # that something is due while nothing gets done
-UPSTREAM_SECONDS = 120.0  # for how long it counts that the upstream could not be reached
-PULSE_STEP = 2.0  # seconds; where both were noted at about the same time, there were answers
 MAIL_LATE = timedelta(minutes=15)
 
 # Set by a web process that stops: it still answers, and has the balancer send people elsewhere.
@@ -191,13 +190,8 @@ def _stalled() -> str | None:
 def _upstream() -> str | None:
     if trouble := UpstreamTrouble.objects.first():
         return f"{trouble.upstream} refuses this site: {trouble.get_kind_display()}"
-    try:
-        heard = pulse.heard()
-    except redis.RedisError:
-        return None
-    failed, answered = heard.get("upstream-away", float("inf")), heard.get("upstream", float("inf"))
-    is_away = failed < UPSTREAM_SECONDS and answered > failed + PULSE_STEP
-    return f"it could not be reached {failed:.0f} seconds ago, and did not answer since" if is_away else None
+    names = ", ".join(upstream.slug for upstream in upstreams.down())
+    return f"{names} failed {upstreams.FAILURES} times, and did not answer since" if names else None
 
 
 def _storage() -> str | None:

@@ -34,9 +34,12 @@ LEASE = timedelta(minutes=5)  # longer than EMAIL_TIMEOUT lets any attempt take
 PAUSES = [timedelta(minutes=minutes) for minutes in (1, 5, 20, 60, 180, 360, 720)]
 MOST_ATTEMPTS = len(PAUSES) + 1
 AWAY_SECONDS = 30  # how long a mail server that did not answer is left alone
+LATELY = timedelta(days=7)  # for which a mail that was given up asks for somebody
 KEPT = timedelta(days=30)  # how long a mail without a business reference is on record
 ONCE = "once:"
 UNSENT = Q(sent_at=None, failed_at=None)
+# Given up before its last attempt, for nobody has the address: nothing that is mended here would bring it there.
+REFUSED = Q(attempts__lt=MOST_ATTEMPTS, last_error__startswith=smtplib.SMTPRecipientsRefused.__name__)
 FORGOTTEN: dict[str, Any] = {"to": "", "context": {}, "last_error": ""}
 
 # The process's hint that the mail server does not answer; else every sign-up would hold one of the worker's threads.
@@ -112,6 +115,11 @@ def give_up_all(words: str) -> int:
 def failed() -> QuerySet[OutgoingMail]:
     """The mails that were given up."""
     return OutgoingMail.objects.filter(failed_at__isnull=False)
+
+
+def failed_lately() -> QuerySet[OutgoingMail]:
+    """Those of them that somebody can do something about: of the last days, but for addresses that nobody has."""
+    return failed().filter(failed_at__gte=timezone.now() - LATELY).exclude(REFUSED)
 
 
 def forget(wallet: Wallet, email: str) -> None:

@@ -3,6 +3,7 @@
 On a large installation it takes minutes: it is a task with its progress in a row, and pages read that.
 """
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from django.db import IntegrityError, transaction
@@ -18,6 +19,7 @@ WORDS = 200  # of what was found that are kept
 WALLETS = 500  # that can be repaired at once
 SILENT = timedelta(minutes=15)  # after which one that was interrupted makes room
 KEPT = timedelta(days=90)
+OLD = timedelta(days=2)  # since when the last good one is no news: one is made each night
 
 
 def start(*, actor: Actor) -> bool:
@@ -41,8 +43,11 @@ def begin(*, actor: Actor = None) -> int | None:
         return None
 
 
-def run(pk: int) -> Comparison:
-    """Look at everything, step by step, and keep what is found. Raises nothing but what the database does."""
+def run(pk: int, *, tell: Callable[[str], object] | None = None) -> Comparison:
+    """Look at everything, step by step, and keep what is found; `tell` hears all of it as it is found.
+
+    Raises nothing but what the database does.
+    """
     found = 0
     words: list[str] = []
     row = Comparison.objects.filter(pk=pk)
@@ -50,6 +55,8 @@ def run(pk: int) -> Comparison:
         row.filter(is_running=True).update(step=step, done=number, found=found, words=words, heard_at=timezone.now())
         for drift in look():
             found += 1
+            if tell is not None:
+                tell(drift)
             if len(words) < WORDS:
                 words.append(drift)
     row.update(
@@ -84,9 +91,27 @@ def trouble() -> str | None:
     return f"{one.found:,} {things} not follow from the ledger's entries, as of {_said(one.ended_at or one.started_at)}"
 
 
+def silence() -> str | None:
+    """Say that no comparison came to its end for days; None where one did, and where none was ever begun till lately.
+
+    One that fails or is killed says nothing by itself, and what the last good one found would count for ever.
+    """
+    now, one = timezone.now(), last()
+    if one is not None:
+        at = one.ended_at or one.started_at
+        return f"The ledger was last compared on {_said(at)}" if now - at > OLD else None
+    first = Comparison.objects.order_by("pk").first()
+    if first is None or now - first.started_at <= OLD:
+        return None
+    return f"The ledger was never compared to the end, though it is tried since {_said(first.started_at)}"
+
+
 def tidy() -> None:
-    """Drop old comparisons."""
-    Comparison.objects.filter(started_at__lt=timezone.now() - KEPT).delete()
+    """Drop old comparisons, but for the last good one: how old that is has to be known."""
+    old = Comparison.objects.filter(started_at__lt=timezone.now() - KEPT)
+    if (one := last()) is not None:
+        old = old.exclude(pk=one.pk)
+    old.delete()
 
 
 def _wallets() -> list[int]:

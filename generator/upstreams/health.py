@@ -6,7 +6,8 @@
                                     └── it fails: a longer pause ──────┘
 
 The circuits are shared by all workers on the Redis or Valkey; while that is away each process goes by what it has seen
-itself. What attempts came to is read from their rows, which everybody sees anyway.
+itself. One is down from when its circuit opens until it answers, also while it is half open: without traffic nobody
+sends the probe. What attempts came to is read from their rows, which everybody sees anyway.
 """
 
 import json
@@ -34,11 +35,13 @@ from kit.aside import Aside
 log = logging.getLogger(__name__)
 
 FAILURES = 5  # in a row
+BUSY_PAUSES = 4  # after which one that only ever says that it is busy is down, too: for 15 seconds at least
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 15.0  # seconds; each is twice the one before
 REFRESH_SECONDS = 0.5
 AWAY_SECONDS = 5.0  # for which a server that did not answer is left alone
 ANSWER_SECONDS = 0.5
 KEPT_SECONDS = 86_400
+DOWN_KEPT_SECONDS = 30 * KEPT_SECONDS  # one that is down stays so while nobody sends there, however long that is
 BALANCE_SECONDS = 300.0  # between two questions for what is left
 LOOKED_BACK = timedelta(hours=1)
 MOST_LOOKED_AT = 500  # attempts
@@ -68,6 +71,15 @@ class Circuit:
         if self.failures < FAILURES:
             return State.CLOSED
         return State.OPEN if time.time() < self.until else State.HALF_OPEN
+
+    @property
+    def is_down(self) -> bool:
+        """Whether it failed FAILURES times and has not answered since.
+
+        One that is asked for more than it takes says so by 429 in between its answers, which is no outage; one that is
+        away may say so by 503, of which there is no end.
+        """
+        return self.failures >= FAILURES and (self.error != Busy.__name__ or self.pauses >= BUSY_PAUSES)
 
     def after(self, error: str | None, least: float = 0.0) -> "Circuit":
         """Return it after an answer (None), or an error after which the upstream wants `least` seconds of rest."""
@@ -119,6 +131,13 @@ def state_of(upstream: int) -> State:
     return _circuits.get(upstream, Circuit()).state
 
 
+def down() -> list[Upstream]:
+    """Return the active upstreams that are down, whichever process met it. A query, and a question for the server."""
+    upstreams = list(Upstream.objects.filter(is_active=True))
+    _learn(upstream.pk for upstream in upstreams)
+    return [upstream for upstream in upstreams if _circuits.get(upstream.pk, Circuit()).is_down]
+
+
 def take_probe(upstream: Upstream) -> bool:
     """Take leave to send one job to find out how an upstream is: given to one of all workers while it is half open."""
     if state_of(upstream.pk) is not State.HALF_OPEN:
@@ -165,6 +184,12 @@ def refresh(upstreams: Iterable[int]) -> None:
         _circuits[upstream] = _read(value)
 
 
+def _learn(upstreams: Iterable[int]) -> None:
+    """Refresh now, also where somebody just did so of other upstreams."""
+    _asked["at"] = float("-inf")
+    refresh(upstreams)
+
+
 def forget() -> None:
     """Know nothing."""
     _circuits.clear()
@@ -197,7 +222,8 @@ def _tell(batch: list[_Noted]) -> None:
         for noted in batch:
             circuit = circuit.after(noted.error, noted.least)
         pipe.multi()
-        pipe.set(key, json.dumps(asdict(circuit)), ex=KEPT_SECONDS)
+        kept = KEPT_SECONDS if circuit.state is State.CLOSED else DOWN_KEPT_SECONDS
+        pipe.set(key, json.dumps(asdict(circuit)), ex=kept)
         pipe.delete(f"{key}:probe")
 
     _client().transaction(change, key)
@@ -270,6 +296,7 @@ class Standing:
 
     upstream: Upstream
     circuit: State
+    is_down: bool
     success_rate: float | None  # 0 to 1, of what did not end for the prompt's sake
     p50_seconds: float | None
     p95_seconds: float | None
@@ -283,8 +310,7 @@ class Standing:
 def standing() -> list[Standing]:
     """Return how every upstream is doing, in their order. Some queries for each."""
     upstreams = list(Upstream.objects.all())
-    _asked["at"] = float("-inf")
-    refresh(upstream.pk for upstream in upstreams)
+    _learn(upstream.pk for upstream in upstreams)
     drawing = Attempt.objects.alive().filter(generation__unstored_since=None)
     alive = drawing.order_by().values_list("upstream").annotate(Count("pk"))
     in_flight = dict(alive)
@@ -311,6 +337,7 @@ def _standing_of(upstream: Upstream, in_flight: int) -> Standing:
     return Standing(
         upstream=upstream,
         circuit=circuit.state,
+        is_down=circuit.is_down,
         success_rate=drawn / len(counted) if counted else None,
         p50_seconds=_share(seconds, 0.5),
         p95_seconds=_share(seconds, 0.95),

@@ -119,7 +119,7 @@ MENDS: dict[str, tuple[str, str, str, Callable[[], QuerySet[Any]], str]] = {
         lambda: StripeEvent.objects.filter(handled_at=None).order_by("received_at"),
         "Try again",
     ),
-    "mails": ("billing_outgoingmail", "send_again", "billing.resend_mail", mail.failed, "Send again"),
+    "mails": ("billing_outgoingmail", "send_again", "billing.resend_mail", mail.failed_lately, "Send again"),
 }
 MENDED_AT_ONCE = 20
 
@@ -308,7 +308,7 @@ def _numbers() -> list[tuple[str, Number]]:
                 "Mails that failed",
                 unsent,
                 f"{reverse('admin:billing_outgoingmail_changelist')}?state=failed",
-                unsent > 0,
+                mail.failed_lately().exists(),
             ),
         ),
         (

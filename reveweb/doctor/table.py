@@ -33,7 +33,12 @@ CHECKS: dict[str, tuple[Check, ...]] = {
         Check("migrations", database.migrations, "whether its tables are this version's"),
         Check("pool", database.pool, "whether there is a connection for each thread that is asked for"),
         Check("connections", database.connections, "whether PostgreSQL gives out as many as all processes may open"),
-        Check("ledger", database.ledger, "whether every balance follows from its entries", seconds=20.0),
+        Check(
+            "ledger",
+            database.ledger,
+            "whether every balance follows from its entries; from 200,000 entries on, what the last comparison found",
+            seconds=20.0,
+        ),
     ),
     "redis and broker": (
         Check("redis", broker.server, "whether it answers soon, its version, and whether it takes writes"),
@@ -64,7 +69,7 @@ CHECKS: dict[str, tuple[Check, ...]] = {
     "mail": (
         Check("mail", mail.sending, "whether the mail server lets us in and takes our sender; nothing is sent"),
         Check("mail-records", mail.records, "whether the sender's domain has SPF and DMARC records", seconds=12.0),
-        Check("mails", processes.mails, "whether mails wait, or were given up"),
+        Check("mails", processes.mails, "whether mails wait, or were given up in the last 7 days"),
     ),
     "front": (
         Check("front", front.reach, "whether PUBLIC_URL leads to this very site, with Host and scheme"),

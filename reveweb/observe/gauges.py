@@ -31,7 +31,12 @@ gauge("reveweb_check_up", "Whether a check of /readyz is well.", "check")
 gauge("reveweb_heard_seconds", "Since when a kind of process was not heard.", "process")
 gauge("reveweb_images_unfinished", "Images on their way, by state.", "state")
 gauge("reveweb_images_oldest_seconds", "The age of the oldest image, by state.", "state")
-gauge("reveweb_upstream_up", "Whether jobs are sent to an upstream.", "upstream")
+gauge(
+    "reveweb_upstream_up",
+    "Whether an upstream draws: 0 while it is taken out or refuses this site, and from five failures in a row until it "
+    "answers.",
+    "upstream",
+)
 gauge("reveweb_upstream_in_flight", "Jobs that an upstream has.", "upstream")
 gauge("reveweb_upstream_success_ratio", "What was drawn of the last hour's attempts.", "upstream")
 gauge("reveweb_upstream_balance", "What is left at an upstream, in its own unit.", "upstream")

@@ -204,7 +204,7 @@ def _upstreams() -> Iterator[Sample]:
     draws = [
         (
             one.upstream.slug,
-            one.upstream.is_active and one.upstream.slug not in troubled and one.circuit.value != "open",
+            one.upstream.is_active and one.upstream.slug not in troubled and not one.is_down,
         )
         for one in standing
     ]

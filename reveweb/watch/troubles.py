@@ -97,7 +97,6 @@ _CHECKS: dict[str, tuple[str, Severity, str]] = {
     "webhooks": ("Nobody sends webhooks", Severity.WARNING, "Start `manage.py work --rest`."),
     "mail": ("Mails are late", Severity.ALARM, "See that the mail server of EMAIL_URL answers."),
     "unshared": ("Processes do not share their storage", Severity.ALARM, ""),
-    "upstream": ("The upstream cannot be reached", Severity.ALARM, "See that it runs and this machine gets there."),
 }
 
 
@@ -108,8 +107,6 @@ def processes() -> Iterator[Trouble]:
         finding = found.get(name)
         if finding is None or finding.words is None:
             continue
-        if name == "upstream" and upstream_trouble.all_current():
-            continue  # they are told by name
         if name == "broker" and found["redis"].words and settings.CELERY_BROKER_URL == settings.REDIS_URL:
             continue  # one server, one trouble
         words, _, more = finding.words.partition(". ")
@@ -135,8 +132,9 @@ def queue() -> Iterator[Trouble]:
 
 
 def drawing() -> Iterator[Trouble]:
-    """Upstreams that draw nothing."""
+    """Upstreams that draw nothing, each by its name: one that answers is no news of another."""
     troubled = upstream_trouble.all_current()
+    down = {upstream.pk for upstream in upstreams.down()}
     for upstream in Upstream.objects.filter(is_active=True):
         if known := troubled.get(upstream.slug):
             yield Trouble(
@@ -148,11 +146,20 @@ def drawing() -> Iterator[Trouble]:
                 reverse("admin:upstream_put_back", args=[upstream.pk]),
                 "Put back …",
             )
+        elif upstream.pk in down:
+            yield Trouble(
+                f"down:{upstream.slug}",
+                Severity.ALARM,
+                f"{upstream} is down: it failed {upstreams.FAILURES} times, and has not answered since",
+                "See that it runs and this machine gets there; it is tried again by itself. Or take it out.",
+                "generator.view_upstream",
+                reverse("admin:generator_upstream_change", args=[upstream.pk]),
+            )
         elif upstreams.state_of(upstream.pk) is upstreams.State.OPEN:
             yield Trouble(
                 f"failing:{upstream.slug}",
                 Severity.WARNING,
-                f"{upstream} fails, and is left alone for a moment",
+                f"{upstream} is busy, and is left alone for a moment",
                 "It is tried again by itself. Should it stay so, look there.",
                 "generator.view_upstream",
                 reverse("admin:generator_upstream_change", args=[upstream.pk]),
@@ -195,12 +202,12 @@ def money() -> Iterator[Trouble]:
 
 
 def mails() -> Iterator[Trouble]:
-    """Mails that were given up."""
-    if failed := mail.failed().count():
+    """Mails that were given up lately, though somebody may have their address."""
+    if failed := mail.failed_lately().count():
         yield Trouble(
             "mails",
             Severity.WARNING,
-            f"{counted(failed, 'mail')} could not be sent in a day",
+            f"{counted(failed, 'mail')} of the last {mail.LATELY.days} days could not be sent",
             "Each says what the mail server answered.",
             "billing.view_outgoingmail",
             f"{reverse('admin:billing_outgoingmail_changelist')}?state=failed",
@@ -211,12 +218,12 @@ def mails() -> Iterator[Trouble]:
 
 def files() -> Iterator[Trouble]:
     """A disk that is nearly full, and images without their file."""
-    disk = shutil.disk_usage(settings.VAR_DIR)
+    disk, node = shutil.disk_usage(settings.VAR_DIR), platform.node()
     if disk.free < max(DISK_BYTES, disk.total * DISK_SHARE):
         yield Trouble(
-            "disk",
+            f"disk:{node}",  # each machine's own, or a second one that is full would be no news
             Severity.ALARM,
-            f"The disk of VAR_DIR at {platform.node()} is nearly full: "
+            f"The disk of VAR_DIR at {node} is nearly full: "
             f"{disk.free / 1024**3:.1f} GiB of {disk.total / 1024**3:.0f} are free",
             "Make room, or give it a larger one.",
             "generator.view_upstreamtrouble",
@@ -234,13 +241,23 @@ def files() -> Iterator[Trouble]:
 
 
 def books() -> Iterator[Trouble]:
-    """What the night's comparison of the books found."""
+    """What the night's comparison of the books found, and that there was none."""
     if words := comparing.trouble():
         yield Trouble(
             "books",
             Severity.ALARM,
             words,
             "Each can be repaired, once it is seen what that would change.",
+            "generator.view_route",
+            reverse("admin:books"),
+            "Open the books",
+        )
+    if words := comparing.silence():
+        yield Trouble(
+            "uncompared",
+            Severity.ALARM,
+            words,
+            "See the log of `schedule` and `work --rest` at night, and compare now.",
             "generator.view_route",
             reverse("admin:books"),
             "Open the books",

@@ -206,6 +206,22 @@ def test_an_address_that_nobody_has_is_given_up_at_once(
     assert mail.failed().exists() == given_up
 
 
+def test_what_was_given_up_asks_for_somebody_for_some_days_and_a_refused_address_never(
+    wallet: Wallet, server: Server
+) -> None:
+    server.error = smtplib.SMTPRecipientsRefused({"alice@example.com": (550, b"No such user")})
+    mail.queue(wallet, "receipt", reference="receipt:1", **PAID)
+    assert (mail.failed().count(), mail.failed_lately().count()) == (1, 0)
+    server.error = smtplib.SMTPRecipientsRefused({"alice@example.com": (450, b"Try again later")})
+    mail.queue(wallet, "receipt", reference="receipt:2", **PAID)
+    for _ in range(mail.MOST_ATTEMPTS):
+        pass_time()
+        mail.send_due()
+    assert [one.reference for one in mail.failed_lately()] == ["receipt:2"]
+    OutgoingMail.objects.filter(reference="receipt:2").update(failed_at=timezone.now() - mail.LATELY)
+    assert (mail.failed().count(), mail.failed_lately().count()) == (2, 0)
+
+
 def test_a_mail_server_that_is_away_is_asked_once_and_then_left_alone(wallet: Wallet, server: Server) -> None:
     server.error = TimeoutError()
     for number in range(5):

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 from io import StringIO
 
 import pytest
@@ -17,6 +18,8 @@ from billing.ledger import Figure
 from billing.ledger.mending import Kept
 from billing.models import AuditRecord, Comparison, CreditGrant, Refund, Wallet
 from billing.staff import audit, comparing, repairs, roles
+from reveweb.watch import troubles
+from reveweb.watch.troubles import Severity
 from tests.billing import books
 
 pytestmark = pytest.mark.services
@@ -189,6 +192,52 @@ def test_the_last_comparison_is_kept_and_told(wallet: Wallet) -> None:
     repairs.repair(actor=None, wallets=found.wallets, shown=repairs.digest(figures), reason="As shown")
     comparing.run(comparing.begin() or 0)
     assert comparing.trouble() is None
+
+
+def test_the_commands_repair_ends_the_alarm_and_a_look_alone_writes_nothing(wallet: Wallet) -> None:
+    off_balance(wallet)
+    comparing.run(comparing.begin() or 0)
+    with pytest.raises(CommandError, match="1 drifts"):
+        call_command("audit_ledger", stdout=StringIO())
+    assert Comparison.objects.count() == 1
+    call_command("audit_ledger", repair=True, yes=True, stdout=StringIO())
+    assert comparing.trouble() is None
+    assert Comparison.objects.count() == 2
+
+
+def test_a_repair_beside_another_comparison_says_so_and_still_names_what_is_left(wallet: Wallet) -> None:
+    comparing.begin()
+    out = StringIO()
+    call_command("audit_ledger", repair=True, stdout=out)
+    assert "Another comparison is under way" in out.getvalue()
+    assert out.getvalue().splitlines()[-1] == "1 accounts, no drift."
+
+
+def earlier(pk: int, days: float) -> None:
+    """Let a comparison have been made so many days ago."""
+    row = Comparison.objects.get(pk=pk)
+    ago = timedelta(days=days)
+    row.started_at, row.heard_at = row.started_at - ago, row.heard_at - ago
+    row.ended_at = row.ended_at and row.ended_at - ago
+    row.save()
+
+
+def test_that_no_comparison_comes_to_its_end_is_told_after_two_days(wallet: Wallet) -> None:
+    assert comparing.silence() is None  # a new installation
+    pk = comparing.begin() or 0
+    earlier(pk, 1.9)
+    assert comparing.silence() is None  # the first was killed
+    earlier(pk, 0.2)
+    assert (comparing.silence() or "").startswith("The ledger was never compared to the end")
+    good = comparing.run(comparing.begin() or 0).pk
+    assert comparing.silence() is None
+    earlier(good, 2.1)
+    comparing.begin()  # and killed
+    assert (comparing.silence() or "").startswith("The ledger was last compared on ")
+    assert [(one.name, one.severity) for one in troubles.books()] == [("uncompared", Severity.ALARM)]
+    earlier(good, 100)
+    comparing.tidy()
+    assert comparing.silence() is not None  # still, after months
 
 
 def test_a_comparison_that_was_interrupted_makes_room(wallet: Wallet) -> None:

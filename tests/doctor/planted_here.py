@@ -170,6 +170,21 @@ def drifting_books(site: Site) -> None:
     Wallet.objects.filter(pk=wallet.pk).update(balance=999)
 
 
+@planted("ledger-uncompared", "ledger", Level.WARNING, cause="was never compared", cure="Compare now")
+def large_ledger_that_nobody_compares(site: Site) -> None:
+    from accounts.models import User
+    from billing import ledger
+    from tests.billing.books import grant
+
+    grant(ledger.wallet_of(User.objects.create(email="alice@example.com").pk), 3, reference="pack:1")
+    site.patch.setattr(database, "LARGE", 0)
+
+
+@planted("mails-given-up", "mails", Level.WARNING, cause="1 mail was given up in the last 7 days", cure="Admin → Mails")
+def mail_that_was_given_up(site: Site) -> None:
+    OutgoingMail.objects.create(reference="lost", to="a@example.com", template="x", failed_at=timezone.now())
+
+
 @planted("redis-unreachable", "redis", Level.FAULT, cause="cannot be reached", cure="REDIS_URL")
 def no_redis(site: Site) -> None:
     site.settings.REDIS_URL = f"redis://127.0.0.1:{free_port()}/0"

@@ -19,8 +19,9 @@ from redis import Redis
 from billing.models import OutgoingMail
 from generator.files import shared_mark, standing
 from generator.jobs.sending import Sender
-from generator.models import Generation, UpstreamTrouble
+from generator.models import Generation, Upstream, UpstreamTrouble
 from generator.upstreams import errors
+from generator.upstreams import health as upstreams
 from kit import pulse
 from reveweb import health
 from reveweb.watch import troubles
@@ -262,13 +263,15 @@ def test_an_upstream_that_refuses_or_cannot_be_reached_is_named(client: Client) 
     trouble = UpstreamTrouble.objects.create(upstream="x", kind=UpstreamTrouble.Kind.OUT_OF_FUNDS)
     assert attention(client) == ["upstream"]
     trouble.delete()
-    silence("upstream", 30)
-    silence("upstream-away", 20)
-    assert attention(client) == ["upstream"]
-    pulse.beat("upstream")  # it answered since
+    here = Upstream.objects.get()
+    away = errors.NotAccepted("no connection")
+    for _ in range(upstreams.FAILURES - 1):
+        upstreams.failed(here.pk, away)
     assert attention(client) == []
-    silence("upstream", 2000)
-    silence("upstream-away", 1000)  # nobody has asked for long
+    upstreams.failed(here.pk, away)
+    pulse.beat("upstream")  # another one answers
+    assert attention(client) == ["upstream"]
+    upstreams.answered(here.pk)
     assert attention(client) == []
 
 

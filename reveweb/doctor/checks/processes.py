@@ -91,13 +91,13 @@ def intake() -> Iterator[Finding]:
 
 
 def mails() -> Iterator[Finding]:
-    """Look for mails that wait, or were given up."""
+    """Look for mails that wait, or were given up lately."""
     if late := mail.late(health.MAIL_LATE):
         words = f"{late} mail{' waits' if late == 1 else 's wait'} for longer than they should."
         yield fault("mails-late", words, "Look at what `mail` finds here, and at Admin → Mails for their last errors.")
-    failed = mail.failed().count()
+    failed = mail.failed_lately().count()
     if failed:
-        words = f"{failed} mail{' was' if failed == 1 else 's were'} given up after a day of tries."
+        words = f"{failed} mail{' was' if failed == 1 else 's were'} given up in the last {mail.LATELY.days} days."
         yield warning("mails-given-up", words, "Look at Admin → Mails why, mend it, and send them again there.")
 
 
