@@ -1,8 +1,10 @@
 """What belongs to an event loop, such as its connections: one for each loop, closed when the loop ends."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Generic, TypeVar
+from weakref import WeakValueDictionary
 
 T = TypeVar("T")
 
@@ -40,3 +42,28 @@ class PerLoop(Generic[T]):
         finally:
             self._kept.pop(loop, None)
             await self._close(made)
+
+
+class Shares:
+    """So many places for each account, or whatever a number names; its others wait where nobody else does.
+
+    They are an event loop's own, and kept no longer than somebody waits or is inside.
+    """
+
+    def __init__(self, places: int) -> None:
+        self._places = places
+        self._kept: PerLoop[WeakValueDictionary[int, asyncio.Semaphore]] = PerLoop(WeakValueDictionary, _closed)
+
+    @contextlib.asynccontextmanager
+    async def place(self, of: int) -> AsyncIterator[None]:
+        """Wait for one of the places of `of`, and hold it while inside."""
+        kept = self._kept.get()
+        own = kept.get(of)
+        if own is None:
+            own = kept[of] = asyncio.Semaphore(self._places)
+        async with own:
+            yield
+
+
+async def _closed(kept: object) -> None:
+    """Nothing is to be closed."""

@@ -118,8 +118,9 @@ def _seen(request: HttpRequest, response: HttpResponseBase | None, began: float)
         request_body=body,
         request_bytes=size,
         answer_body=_answered(response),
-        # The list itself: who hangs up is noted before what is asked for may have been admitted.
+        # The lists themselves: who hangs up is noted before what is asked for may have been admitted.
         about=vars(request).setdefault("about", []),
+        charged=vars(request).setdefault("charged", []) if response is None else [],
     )
 
 

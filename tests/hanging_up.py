@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Callable
 from typing import Any
 
 from django.db import connections
@@ -9,8 +10,8 @@ from django.db import connections
 from generator.models import Generation
 
 
-async def hang_up(secret: str, path: str, body: dict[str, Any]) -> None:
-    """Send a request, and leave once it is an image that is being drawn."""
+async def hang_up(secret: str, path: str, body: dict[str, Any], *, once: Callable[[], bool] | None = None) -> None:
+    """Send a request, and leave once it is an image that is being drawn, or `once` that holds."""
     from reveweb.asgi import application  # only now: it wants the static files to be there
 
     messages = iter([{"type": "http.request", "body": json.dumps(body).encode(), "more_body": False}])
@@ -39,7 +40,7 @@ async def hang_up(secret: str, path: str, body: dict[str, Any]) -> None:
         "server": ("testserver", 80),
     }
     serving = asyncio.create_task(application(scope, receive, send))
-    while not await asyncio.to_thread(is_asked):
+    while not await asyncio.to_thread(once or is_asked):
         await asyncio.sleep(0.05)
     left.set()
     await serving

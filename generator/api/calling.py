@@ -44,6 +44,7 @@ class ApiRequest(HttpRequest):
     is_remembered: bool
     needs: KeyScope | None  # what the address needs of a key
     told: bytes  # what the request log may keep of a body that was given up, for it has pictures in it
+    charged: list[int]  # credits, of what the call had admitted, for the request log where its caller hung up
     about: list[str]  # the ids of the images that the call made or is about, for the request log (`is_about`)
 
 
@@ -144,6 +145,7 @@ async def admit(
         deleted_too=deleted_too,
     )
     is_about(request, admitted.generations)
+    vars(request).setdefault("charged", []).append(admitted.credits_charged)
     return admitted
 
 

@@ -14,7 +14,7 @@ import random
 import resource
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 from django.conf import settings
 from django.db.models import Q
@@ -35,11 +35,13 @@ log = logging.getLogger(__name__)
 STREAM_SECONDS = 600.0
 HEARTBEAT_SECONDS = 12.0  # of silence, after which proxies begin to doubt
 CHECK_SECONDS = 9.0  # how often it is asked whether keys still open
-STREAMS_OF_ONE_ACCOUNT = 256  # in one process
+STREAMS_OF_ONE_ACCOUNT = 256  # in one process, and as many of all its browser tokens
+STREAMS_OF_ONE_TOKEN = 8  # a visitor's, who leaves those to the account's programs
 MOST_STREAMS = 4_096  # in one process, and no more than a quarter of its connections
 RECONNECT_MS = (1000, 4000)  # between these clients come back, so that those of a process that ends come one by one
 FULL_SECONDS = 10  # until whoever finds no place may try again
 
+T = TypeVar("T")
 Tell = Callable[[Generation], Awaitable[dict[str, Any]]]
 
 
@@ -67,20 +69,26 @@ class Watch:
 async def take_place(caller: Caller) -> Callable[[], None]:
     """Count one more stream of an account, and return what ends that. Raises RateLimited.
 
+    Browser tokens have places apart from their account's, and each has a few of them: visitors take none from it.
     While the limiter cannot be reached nothing is counted but what this process has.
     """
     with contextlib.suppress(LimiterUnavailable):
         await limits.take_soon(limits.window_of(caller, "events", settings.STATUS_RATE_LIMIT_PER_MINUTE))
-    wallet = caller.wallet
-    taken, most = _board().taken, _most()
-    if taken[wallet.pk] >= STREAMS_OF_ONE_ACCOUNT or taken.total() >= most:
-        raise RateLimited(RateLimit(min(STREAMS_OF_ONE_ACCOUNT, most), 0, FULL_SECONDS))
-    taken[wallet.pk] += 1
+    token = caller.token.pk if caller.token else None
+    place = caller.wallet.pk, token is not None
+    board, most = _board(), _most()
+    own = STREAMS_OF_ONE_ACCOUNT if token is None else STREAMS_OF_ONE_TOKEN
+    is_full = board.taken[place] >= STREAMS_OF_ONE_ACCOUNT or board.taken.total() >= most
+    if is_full or (token is not None and board.of_tokens[token] >= own):
+        raise RateLimited(RateLimit(min(own, most), 0, FULL_SECONDS))
+    board.taken[place] += 1
+    if token is not None:
+        board.of_tokens[token] += 1
 
     def leave() -> None:
-        taken[wallet.pk] -= 1
-        if not taken[wallet.pk]:
-            del taken[wallet.pk]
+        _less(board.taken, place)
+        if token is not None:
+            _less(board.of_tokens, token)
 
     return leave
 
@@ -126,7 +134,8 @@ class _Board:
 
     def __init__(self) -> None:
         self.watches: set[Watch] = set()
-        self.taken: Counter[int] = Counter()  # places, by wallet
+        self.taken: Counter[tuple[int, bool]] = Counter()  # places, by wallet and whether they are its tokens'
+        self.of_tokens: Counter[int] = Counter()  # the latter, by token
         self.looks: Batch[int, Generation] = Batch(lambda pks: Generation.objects.in_bulk(pks))
         self.is_closed = False
         self.task = asyncio.create_task(self.run(), name="events")
@@ -184,6 +193,12 @@ def _refused(watches: list[Watch]) -> list[Watch]:
     live_tokens = BrowserToken.objects.filter(pk__in=named, revoked_at=None, expires_at__gt=now)
     good_tokens = {None, *live_tokens.values_list("pk", flat=True)} if named else {None}
     return [watch for watch in watches if watch.key not in good or watch.token not in good_tokens]
+
+
+def _less(counter: Counter[T], key: T) -> None:
+    counter[key] -= 1
+    if not counter[key]:
+        del counter[key]
 
 
 def _most() -> int:

@@ -81,6 +81,7 @@ async def get_image(request: ApiRequest, image_id: _ImageId) -> HttpResponse:
 @router.delete("/reve-image/{image_id}/", auth=auth, include_in_schema=False)
 async def delete_image(request: ApiRequest, image_id: _ImageId) -> HttpResponse:
     """Move a finished image to the trash. Its credits stay spent; in the gallery it can be restored for a while."""
+    request.caller.require_key()
     await limits.take_status_soon(request.caller)
     await in_thread(partial(_delete, request, image_id))
     return answer({"id": image_id, "deleted": True})

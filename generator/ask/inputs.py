@@ -115,7 +115,7 @@ async def resolve(
     with ExitStack() as fetched:
         files = {param: one.file for param, one in given if isinstance(one, Brought)}
         links = [(param, one.url) for param, one in given if isinstance(one, Linked)]
-        got = await asyncio.gather(*(_fetched(url, param) for param, url in links), return_exceptions=True)
+        got = await asyncio.gather(*(_fetched(wallet, url, param) for param, url in links), return_exceptions=True)
         for file in got:
             if not isinstance(file, BaseException):
                 fetched.enter_context(file)
@@ -177,9 +177,9 @@ def _own(wallet: Wallet, id: str, param: str, is_test: bool, token: BrowserToken
     return found
 
 
-async def _fetched(url: str, param: str) -> IO[bytes]:
+async def _fetched(wallet: Wallet, url: str, param: str) -> IO[bytes]:
     try:
-        return await fetch.fetch(url, most=uploads.MOST_BYTES)
+        return await fetch.fetch(url, wallet_id=wallet.pk, most=uploads.MOST_BYTES)
     except NotFetched as error:
         raise PictureRefused(param, str(error)) from error
 

@@ -33,6 +33,7 @@ class Seen:
     request_bytes: int = 0
     answer_body: bytes = b""
     about: list[str] = field(default_factory=list)  # ids of images, as far as views name them
+    charged: list[int] = field(default_factory=list)  # credits, beside `credits`, that no answer could tell
     count: int = 1
     last_at: datetime | None = None
 
@@ -61,6 +62,11 @@ class Seen:
         return None
 
     @property
+    def cost(self) -> int:
+        """The credits that it was charged, as far as that is known by now."""
+        return self.credits + sum(self.charged)
+
+    @property
     def size(self) -> int:
         """About how many bytes it takes."""
         return 1500 + len(self.request_body) + len(self.answer_body)
@@ -73,5 +79,5 @@ class Seen:
     def counted(self, earlier: "Seen") -> "Seen":
         """Return this call as the last of several, of which `earlier` stands for those before."""
         self.count, self.last_at, self.at = earlier.count + 1, self.at, earlier.at
-        self.credits += earlier.credits
+        self.credits += earlier.cost
         return self

@@ -121,7 +121,7 @@ def _row(call: Seen, wallet_id: int) -> ApiCall:
         status=call.status,
         error_code=_code(told)[:60],
         duration_ms=call.duration_ms,
-        credits=call.credits,
+        credits=call.cost,
         image_id=images[0] if images else "",
         images=len(images),
         ip=call.ip,

@@ -4,11 +4,11 @@ import asyncio
 import contextlib
 import unicodedata
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from urllib.parse import quote
-from weakref import WeakValueDictionary
 
 from django.core.files.storage import default_storage
 from django.http import HttpResponse
@@ -17,7 +17,7 @@ from generator.files import images, marks
 from generator.models import Generation
 from kit import storage
 from kit.http import signed
-from kit.loops import PerLoop
+from kit.loops import Shares
 from kit.text import hyphenated
 from kit.threads import Pool, in_thread
 
@@ -125,18 +125,12 @@ async def delivered(generation: Generation, format: str, *, within: tuple[int, i
         return await download_of(generation, format)
 
 
-@contextlib.asynccontextmanager
-async def delivery_for(wallet_id: int) -> AsyncIterator[None]:
+def delivery_for(wallet_id: int) -> AbstractAsyncContextManager[None]:
     """Wait until few of an account's images are on their way to programs, and be one of them while inside.
 
     A backlog of one account therefore waits where nobody else does.
     """
-    deliveries = _deliveries.get()
-    own = deliveries.get(wallet_id)
-    if own is None:
-        own = deliveries[wallet_id] = asyncio.Semaphore(DELIVERIES_OF_ONE_ACCOUNT)
-    async with own:
-        yield
+    return _deliveries.place(wallet_id)
 
 
 async def _in_turn(
@@ -176,13 +170,7 @@ def _turns() -> asyncio.Semaphore:
     return asyncio.Semaphore(CONVERSIONS_AT_ONCE)
 
 
-async def _closed(deliveries: "_Deliveries") -> None:
-    """Nothing is to be closed."""
-
-
-# By account, and no longer than somebody waits or is inside.
-_Deliveries = WeakValueDictionary[int, asyncio.Semaphore]
-_deliveries: PerLoop[_Deliveries] = PerLoop(WeakValueDictionary, _closed)
+_deliveries = Shares(DELIVERIES_OF_ONE_ACCOUNT)
 
 # In memory, for what it guards is this process's own queue; and a process that dies takes its count along. Only the
 # event loop's thread changes it.

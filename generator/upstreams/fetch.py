@@ -1,7 +1,8 @@
 """Pictures at addresses that a caller names: fetched over HTTPS from the public internet, and trusted with nothing.
 
 No key goes along, no private network is reached (`kit.http.network`), what comes has a bound and waits on the disk, and
-all of it has one time limit. What is told of a failure is in our words: an address may name what is nobody's business.
+all of it has one time limit. No account has more than a few of the connections: a server that never comes to an end
+keeps nobody else from theirs. What is told of a failure is in our words: an address may name what is nobody's business.
 """
 
 import asyncio
@@ -16,33 +17,44 @@ import httpx
 
 from generator.errors import NotFetched
 from kit.http.network import ForbiddenAddress, GuardedTransport
-from kit.loops import PerLoop
+from kit.loops import PerLoop, Shares
 
 SECONDS = 15.0
 MAX_REDIRECTS = 3
 SCHEMES = ("https",)
 IN_MEMORY = 256 * 1024
 URL_MAX_LENGTH = 4096
-_CONNECTIONS = 32
+_CONNECTIONS = 64
+_OF_ONE_ACCOUNT = 6  # as many as one call may name
 _HEADERS = {"User-Agent": "reveweb", "Accept": "image/*", "Accept-Encoding": "identity"}
 _BROKEN = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, ValueError)
 
 
-async def fetch(url: str, *, most: int) -> IO[bytes]:
-    """Return the file at `url`, of at most `most` bytes, at its beginning; to be closed. Raises NotFetched."""
+async def fetch(url: str, *, wallet_id: int, most: int) -> IO[bytes]:
+    """Return the file at `url`, of at most `most` bytes, at its beginning; to be closed. Raises NotFetched.
+
+    The time that it waits for others of its account is part of its own.
+    """
+    has_begun = False
     file: IO[bytes] = SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115 (whoever gets it closes it)
     try:
-        async with asyncio.timeout(SECONDS), _answer(url) as answer:
-            _check(answer, most)
-            size = 0
-            async for piece in answer.aiter_raw():
-                size += len(piece)
-                if size > most:
-                    raise _too_large(most)
-                file.write(piece)
+        async with asyncio.timeout(SECONDS), _shares.place(wallet_id):
+            has_begun = True
+            async with _answer(url) as answer:
+                _check(answer, most)
+                size = 0
+                async for piece in answer.aiter_raw():
+                    size += len(piece)
+                    if size > most:
+                        raise _too_large(most)
+                    file.write(piece)
         file.seek(0)
     except BaseException as error:
         file.close()
+        if isinstance(error, TimeoutError) and not has_begun:
+            raise NotFetched(
+                f"{_OF_ONE_ACCOUNT} other pictures of the account were still being fetched after {SECONDS:g} seconds"
+            ) from None
         if isinstance(error, TimeoutError):
             raise NotFetched(f"nothing whole came from its address within {SECONDS:g} seconds") from None
         if isinstance(error, ForbiddenAddress):
@@ -104,4 +116,5 @@ def _client() -> httpx.AsyncClient:
     )
 
 
+_shares = Shares(_OF_ONE_ACCOUNT)
 _clients = PerLoop(_client, lambda client: client.aclose())

@@ -202,8 +202,13 @@ def give_up_all(words: str) -> int:
 
 
 def purge() -> int:
-    """Drop what is older than a month, and endpoints that were deleted once nothing is left of them."""
-    done = delete_by_pages(WebhookDelivery.objects.filter(created_at__lt=timezone.now() - KEPT))
+    """Drop what ended a month ago, and endpoints that were deleted once nothing is left of them.
+
+    What a paused endpoint holds is kept, however long that is: it goes out when its owner resumes it.
+    """
+    before = timezone.now() - KEPT
+    # Nothing ends before it is there, and of the two only `created_at` has an index.
+    done = delete_by_pages(WebhookDelivery.objects.filter(created_at__lt=before, ended_at__lt=before))
     gone = WebhookEndpoint.objects.filter(state=WebhookEndpoint.State.DELETED, deliveries=None)
     WebhookEndpoint.objects.filter(pk__in=list(gone.values_list("pk", flat=True)[:RESENT_AT_ONCE])).delete()
     return done

@@ -220,6 +220,7 @@ def facts(base: str) -> dict[str, Any]:
         "deadline_seconds": settings.GENERATION_DEADLINE_SECONDS,
         "cancel_wait": _duration(cancelling.WAIT_SECONDS),
         "stream_duration": _duration(events.STREAM_SECONDS),
+        "token_streams": events.STREAMS_OF_ONE_TOKEN,
         "trash_minutes": trash.GRACE.seconds // 60,
         "forced_ends": forcing.ends(),
         "forced_refusals": forcing.refusals(),

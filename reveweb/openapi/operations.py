@@ -150,7 +150,7 @@ OPERATIONS: Mapping[str, Operation] = {
     EVENTS: Operation(frozenset({GenerationNotFound, ScopeMissing}), parameters=_AN_IMAGE),
     "cancel_image": Operation(frozenset({GenerationNotFound, ScopeMissing}), parameters=_AN_IMAGE),
     "delete_image": Operation(
-        frozenset({GenerationNotFound, NotFinished, ScopeMissing}),
+        frozenset({GenerationNotFound, NotFinished, ScopeMissing, NotForTokens}),
         answer={"id": IMAGE_ID, "deleted": True},
         parameters=_AN_IMAGE,
     ),

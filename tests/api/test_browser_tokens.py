@@ -167,12 +167,21 @@ def test_a_token_makes_images_and_follows_its_own(
         ("GET", "/v1/account"),
         ("GET", "/v1/usage"),
         ("DELETE", "/v1/files/file_x"),
+        ("DELETE", "/v1/reve-image/img_x"),
+        ("DELETE", "/v1/reve-image/img_x/"),
     ],
 )
 def test_a_token_has_no_business_there(wallet: Wallet, serve: Serve, token: str, method: str, path: str) -> None:
     options = {"json": {"origin": SITE}} if method == "POST" else {}
     words = assert_error(serve(method, path, headers=using(token), **options), 403, "scope_missing")
     assert "browser token" in words
+
+
+def test_a_token_deletes_not_even_what_it_made(wallet: Wallet, serve: Serve, token: str) -> None:
+    made = serve("POST", GENERATE[0], json=ASK, headers=using(token)).json()["id"]
+    lifecycle.cancel(Generation.objects.get())
+    assert_error(serve("DELETE", f"/v1/reve-image/{made}", headers=using(token)), 403, "scope_missing")
+    assert serve("DELETE", f"/v1/reve-image/{made}").json() == {"id": made, "deleted": True}
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import base64
 import io
 import json
 import re
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -18,7 +19,7 @@ from accounts import keys
 from accounts.models import KeyScope, User
 from billing.models import Wallet
 from generator.api.closed_reve import fields
-from generator.ask import prices
+from generator.ask import admission, one_statement, prices, retried
 from generator.jobs import lifecycle
 from generator.models import Generation, ImageModel, Operation, Route, Upstream
 from kit.storage import StorageAway
@@ -309,6 +310,38 @@ def test_who_hangs_up_is_owed_the_image(post: Post, api: Api, wallet: Wallet, se
     with working():
         response = post(PROMPT, CREATE)
     assert (response.status_code, response.headers["X-Reve-Credits-Used"]) == (200, "1")
+    assert Generation.objects.count() == 1
+    assert audit(wallet) == 2
+
+
+@pytest.mark.services
+def test_who_hangs_up_while_it_is_admitted_is_owed_the_image(
+    post: Post, api: Api, wallet: Wallet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, gone = threading.Event(), threading.Event()
+    plainly = admission.admit
+
+    def slowly(**wanted: Any) -> admission.Admission:
+        began.set()
+        assert gone.wait(60)
+        return plainly(**wanted)
+
+    async def leave() -> None:
+        await hang_up(api.secret, CREATE, PROMPT, once=began.is_set)
+        gone.set()
+        client = retried._clients.get()
+        async with asyncio.timeout(60):
+            while not [name async for name in client.scan_iter("reveweb:owed:*")]:
+                await asyncio.sleep(0.05)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(one_statement, "fits", lambda caller: False)
+        patch.setattr(admission, "admit", slowly)
+        asyncio.run(leave())
+    assert audit(wallet) == 2
+    with working():
+        response = post(PROMPT, CREATE)
+    assert (response.status_code, response.headers["X-Credits-Charged"]) == (200, "0")
     assert Generation.objects.count() == 1
     assert audit(wallet) == 2
 

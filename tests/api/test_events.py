@@ -235,19 +235,48 @@ def test_two_hundred_streams_hold_no_thread_and_cost_few_queries(
     assert all(len(read("".join(one))) == 1 for one in told[1:])
 
 
-def test_nobody_opens_any_number(api: Api, settings: Any, wallet: Wallet, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def crowd(caller: Caller) -> list[bool]:
-        taken: list[bool] = []
-        for _ in range(4):
-            try:
-                await events.take_place(caller)
-                taken.append(True)
-            except RateLimited:
-                taken.append(False)
-        return taken
+async def crowd(*callers: Caller) -> list[bool]:
+    """Whether each of them finds a place; none is left."""
+    taken: list[bool] = []
+    for caller in callers:
+        try:
+            await events.take_place(caller)
+            taken.append(True)
+        except RateLimited:
+            taken.append(False)
+    return taken
 
+
+def test_nobody_opens_any_number(api: Api, settings: Any, wallet: Wallet, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(events, "STREAMS_OF_ONE_ACCOUNT", 3)
-    assert asyncio.run(crowd(caller_of(api))) == [True, True, True, False]
+    assert asyncio.run(crowd(*[caller_of(api)] * 4)) == [True, True, True, False]
     monkeypatch.setattr(events, "STREAMS_OF_ONE_ACCOUNT", 300)
     settings.STATUS_RATE_LIMIT_PER_MINUTE = 2
-    assert asyncio.run(crowd(caller_of(api))) == [True, True, False, False]
+    assert asyncio.run(crowd(*[caller_of(api)] * 4)) == [True, True, False, False]
+
+
+def test_browser_tokens_have_a_few_places_and_take_none_of_their_accounts(
+    api: Api, settings: Any, wallet: Wallet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.STATUS_RATE_LIMIT_PER_MINUTE = 1000
+    by_key = caller_of(api)
+    minted = [tokens.mint(api.key, origin="https://app.example.com", seconds=600, credit_cap=2)[0] for _ in range(3)]
+    one, two, three = (Caller(api.key, wallet, token) for token in minted)
+    monkeypatch.setattr(events, "STREAMS_OF_ONE_ACCOUNT", 5)
+    monkeypatch.setattr(events, "STREAMS_OF_ONE_TOKEN", 2)
+
+    async def stories() -> None:
+        assert await crowd(one, one, one) == [True, True, False]
+        assert await crowd(two, two, two) == [True, True, False]
+        assert await crowd(three, three) == [True, False]  # all tokens together have as many as an account
+        assert await crowd(*[by_key] * 6) == [True] * 5 + [False]
+
+    asyncio.run(stories())
+
+    async def comes_and_goes() -> None:
+        for _ in range(4):
+            (await events.take_place(one))()
+        assert events.open_streams() == 0
+        assert not events._board().of_tokens
+
+    asyncio.run(comes_and_goes())

@@ -173,10 +173,10 @@ def hang_up(handler: Handler, api: Api, path: str, body: Any, *, answered: bool 
 
 def test_who_hangs_up_finds_that_too(api: Api, wallet: Wallet, handler: Handler, logged: Logged) -> None:
     hang_up(handler, api, GENERATE[0], {"prompt": "a lighthouse"})
-    assert [call.status for call in logged()] == [499]
+    assert [(call.status, call.credits) for call in logged()] == [(499, 1)]
 
 
-@pytest.mark.parametrize(("wait", "status", "credits"), [(True, 499, 0), (False, 200, 1)])
+@pytest.mark.parametrize(("wait", "status", "credits"), [(True, 499, 1), (False, 200, 1)])
 def test_an_agent_that_hangs_up_finds_that_too(
     api: Api, wallet: Wallet, lean: Handler, logged: Logged, wait: bool, status: int, credits: int
 ) -> None:

@@ -8,6 +8,7 @@ import pytest
 from generator.errors import NotFetched
 from generator.upstreams import fetch
 from kit.http import network
+from kit.loops import Shares
 from tests.environment import free_port
 from tests.generator.conftest import CannedServer, Reply
 
@@ -24,7 +25,7 @@ def reachable(server: CannedServer, monkeypatch: pytest.MonkeyPatch) -> CannedSe
 
 def fetched(url: str, most: int = MOST) -> bytes:
     async def get() -> bytes:
-        with await fetch.fetch(url, most=most) as file:
+        with await fetch.fetch(url, wallet_id=1, most=most) as file:
             return file.read()
 
     return asyncio.run(get())
@@ -58,6 +59,36 @@ def test_what_never_ends_or_never_begins_is_given_up(reachable: CannedServer, mo
     for reply in (Reply(silent=True), Reply(body=b"x" * 100, drip=0.05)):
         reachable.default = reply
         assert "within 0.3 seconds" in refusal(reachable.url)
+
+
+def test_nobody_takes_all_connections_with_a_server_that_never_answers(
+    reachable: CannedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetch, "_CONNECTIONS", 3)
+    monkeypatch.setattr(fetch, "_shares", Shares(2))
+    monkeypatch.setattr(fetch, "SECONDS", 240.0)
+    reachable.default = Reply(silent=True)
+    reachable.replies["/a.png"] = Reply(body=b"picture")
+
+    async def story() -> bytes:
+        greedy = [asyncio.create_task(fetch.fetch(reachable.url, wallet_id=1, most=MOST)) for _ in range(9)]
+        async with asyncio.timeout(120):
+            while len(reachable.requests) < 2:
+                await asyncio.sleep(0.01)
+            with await fetch.fetch(f"{reachable.url}/a.png", wallet_id=2, most=MOST) as file:
+                got = file.read()
+        monkeypatch.setattr(fetch, "SECONDS", 0.1)
+        with pytest.raises(NotFetched, match="other pictures of the account"):
+            await fetch.fetch(reachable.url, wallet_id=1, most=MOST)
+        for one in greedy:
+            one.cancel()
+        assert {type(one) for one in await asyncio.gather(*greedy, return_exceptions=True)} == {asyncio.CancelledError}
+        monkeypatch.setattr(fetch, "SECONDS", 240.0)
+        with await fetch.fetch(f"{reachable.url}/a.png", wallet_id=1, most=MOST) as file:  # all places are free again
+            return got + file.read()
+
+    assert asyncio.run(story()) == b"picture" * 2
+    assert len(reachable.requests) == 2 + 2
 
 
 def test_other_answers_are_told(reachable: CannedServer) -> None:

@@ -322,9 +322,25 @@ def test_a_deleted_endpoint_is_told_nothing_more(ask: Ask, wallet: Wallet, recei
     assert receivers.calls == []
     assert (only().state, only().last_error) == (State.FAILED, endpoints.DELETED)
     assert deliveries.resend(only()) is False
-    WebhookDelivery.objects.update(created_at=timezone.now() - timedelta(days=31))
+    long_ago = timezone.now() - timedelta(days=31)
+    WebhookDelivery.objects.update(created_at=long_ago, ended_at=long_ago)
     assert deliveries.purge() == 1
     assert not WebhookEndpoint.objects.exists()
+
+
+def test_what_is_held_is_kept_until_it_goes_out(ask: Ask, wallet: Wallet, receivers: Receivers) -> None:
+    endpoint = endpoints.add(wallet, url=receivers.url("/ok/"))
+    endpoints.pause(endpoint)
+    ask()
+    WebhookDelivery.objects.update(created_at=timezone.now() - timedelta(days=40))
+    assert deliveries.purge() == 0
+    endpoints.resume(endpoint)
+    assert deliveries.purge() == 0
+    deliver()
+    assert len(receivers.calls) == 1
+    assert deliveries.purge() == 0  # it can be looked at, and sent again, for a month
+    WebhookDelivery.objects.update(ended_at=timezone.now() - timedelta(days=31))
+    assert deliveries.purge() == 1
 
 
 def test_a_test_message_says_that_it_is_one(wallet: Wallet, receivers: Receivers) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
@@ -41,7 +42,7 @@ from generator.api.pictures import faults, parsed
 from generator.ask import inputs, limits, prices, retried
 from generator.ask.admission import ImageRequest
 from generator.ask.inputs import Brought, Given
-from generator.errors import GenerationNotFound, InvalidRequest, NotOffered
+from generator.errors import GenerationNotFound, InvalidRequest, NotOffered, RateLimit
 from generator.files import downloads
 from generator.models import PROMPT_REFUSED, Generation, ImageModel, Operation, Upload
 from kit.storage import StorageAway
@@ -172,33 +173,23 @@ async def _fulfil(request: ApiRequest, body: Options, wanted: ImageRequest) -> H
     same request again. That gets the image that was paid for, once, and no second one.
     """
     key = idempotency_key(request)
-    generation, rate = None, None
-    if key is None and await retried.is_owed(request.caller, wanted.digest):
-        await limits.take_status_soon(request.caller)  # refused, it is still owed
-        generation = await _owed(request, wanted)
-    if generation is not None:
-        is_about(request, (generation,))
-        used, charged = generation.credits, 0
-    else:
-        admitted = await admit(request, wanted, key)
-        generation, rate = admitted.generation, await rate_of(request, admitted)
-        used = charged = admitted.credits_charged
-    is_answered = False
+    taken = await _taken(request, wanted, key)
+    generation, is_answered = taken.generation, False
     try:
         if not generation.is_final:
             generation = await live.wait_until_final(generation, settings.SYNC_WAIT_SECONDS)
         is_failed = generation.status == Generation.Status.FAILED
         left = await in_thread(request.caller.left)
         version = await prices.slug_soon(generation.image_model_id)
-        response = await _answer(request, body, generation, Told(version, 0 if is_failed else used, left))
+        response = await _answer(request, body, generation, Told(version, 0 if is_failed else taken.used, left))
         is_answered = response.status_code != 429
     except GenerationNotFound:  # its file is gone: nobody is owed that for ever
         is_answered = True
         raise
     finally:
-        if key is None and not is_answered and generation.status != Generation.Status.FAILED:
-            await asyncio.shield(retried.owe(request.caller, wanted.digest, generation.public_id))
-    add_standing(response, rate, 0 if is_failed else charged, left)
+        if not is_answered:
+            await asyncio.shield(_owe(request, wanted, key, generation))
+    add_standing(response, taken.rate, 0 if is_failed else taken.charged, left)
     return response
 
 
@@ -230,7 +221,60 @@ def _come_again(generation: Generation, words: str) -> HttpResponse:
     return response
 
 
-# --- What is owed --------------------------------------------------------------------------------------------------
+# --- What is taken, and what is owed -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Taken:
+    """The image that a call came to, what that cost and what of it this call was charged, in credits."""
+
+    generation: Generation
+    used: int
+    charged: int
+    rate: RateLimit | None
+
+
+async def _taken(request: ApiRequest, wanted: ImageRequest, key: str | None) -> _Taken:
+    """Return an image that is owed, or admit what is asked for. Whoever hangs up meanwhile is owed what it comes to.
+
+    A thread that charges goes on after its caller has left, so this does as well.
+    """
+    taking = asyncio.create_task(_take(request, wanted, key))
+    try:
+        return await asyncio.shield(taking)
+    except asyncio.CancelledError:
+        owing = asyncio.create_task(_owe_what_comes(taking, request, wanted, key))
+        _owing.add(owing)
+        owing.add_done_callback(_owing.discard)
+        raise
+
+
+_owing: set[asyncio.Task[None]] = set()
+
+
+async def _take(request: ApiRequest, wanted: ImageRequest, key: str | None) -> _Taken:
+    if key is None and await retried.is_owed(request.caller, wanted.digest):
+        await limits.take_status_soon(request.caller)  # refused, it is still owed
+        if (found := await _owed(request, wanted)) is not None:
+            is_about(request, (found,))
+            return _Taken(found, found.credits, 0, None)
+    admitted = await admit(request, wanted, key)
+    credits = admitted.credits_charged
+    return _Taken(admitted.generation, credits, credits, await rate_of(request, admitted))
+
+
+async def _owe_what_comes(
+    taking: asyncio.Task[_Taken], request: ApiRequest, wanted: ImageRequest, key: str | None
+) -> None:
+    await asyncio.wait([taking])
+    if not taking.cancelled() and taking.exception() is None:
+        await _owe(request, wanted, key, taking.result().generation)
+
+
+async def _owe(request: ApiRequest, wanted: ImageRequest, key: str | None, generation: Generation) -> None:
+    """Note that an image is owed, unless it has a key to be had by, or there will be none."""
+    if key is None and generation.status != Generation.Status.FAILED:
+        await retried.owe(request.caller, wanted.digest, generation.public_id)
 
 
 async def _owed(request: ApiRequest, wanted: ImageRequest) -> Generation | None:
@@ -239,7 +283,7 @@ async def _owed(request: ApiRequest, wanted: ImageRequest) -> Generation | None:
     while (public_id := await retried.owed(*of)) is not None:
         try:
             found = await in_thread(partial(_kept, request, public_id))
-        except BaseException:  # whoever hung up just now is owed it still
+        except BaseException:  # it is owed still, whatever the database has
             await asyncio.shield(retried.owe(*of, public_id))
             raise
         if found is not None:
