@@ -183,9 +183,15 @@ def test_asking_for_the_price_is_no_way_to_try_out_the_rules(client: Client, ali
     wallet.rate_limit = 2
     wallet.save()
     _, secret = keys.mint(user=alice, name="a program")
-    send = {"content_type": "application/json", "headers": {"Authorization": f"Bearer {secret}"}}
-    body = {"prompt": "a gun", "dry_run": True}
-    statuses = [client.post("/v1/reve-image/generate", body, **send).status_code for _ in range(3)]
+    statuses = []
+    for _ in range(3):
+        answer = client.post(
+            "/v1/reve-image/generate",
+            {"prompt": "a gun", "dry_run": True},
+            content_type="application/json",
+            headers={"Authorization": f"Bearer {secret}"},
+        )
+        statuses.append(answer.status_code)
     assert statuses == [422, 422, 429]
     made.refresh_from_db()
     assert made.hits == 3
