@@ -20,6 +20,7 @@ from reveweb.watch import alerts
 from reveweb.watch.models import Alert, AlertCall
 
 KINDS = tuple(AlertCall.Kind)
+LISTED = 2  # mails of an alert in the list; its page has all
 
 
 class State(admin.SimpleListFilter):
@@ -49,7 +50,7 @@ class AlertAdmin(ReadOnlyAdmin):
         "ALERT_WEBHOOK_URL. It is kept here then."
     )
     many_rows = ManyRows("began_at", indexed=("state",))
-    list_display = ["began_at", "words", "state", "told_at", "mails", "webhook", "ended_at"]
+    list_display = ["began_at", "words", "state", "told_at", "mailed", "webhook", "ended_at"]
     list_filter = [State, ("name", RecentValues), "began_at"]
     ordering = ["-began_at", "-id"]
     fields = ["words", "cure", "named", "state", "began_at", "told_at", "mails", "webhook", "seen_at", "ended_at"]
@@ -82,6 +83,18 @@ class AlertAdmin(ReadOnlyAdmin):
             return "By whoever found it"
         mails = alert.told_by_mail  # type: ignore[attr-defined]  # `_told` adds it
         return _lines((str(one.to or one.wallet), _outcome(one)) for one in mails)
+
+    @display(description="Mails")
+    def mailed(self, alert: Alert) -> SafeString | str:
+        mails = alert.told_by_mail  # type: ignore[attr-defined]  # `_told` adds it
+        if len(mails) <= LISTED:
+            named: SafeString | str = self.mails(alert)
+            return named
+        sent = sum(one.sent_at is not None for one in mails)
+        failed = sum(one.failed_at is not None for one in mails)
+        waiting = len(mails) - sent - failed
+        told = ((sent, "sent"), (failed, "given up"), (waiting, "on the way"))
+        return ", ".join(f"{count} {words}" for count, words in told if count)
 
     @display(description="Webhook")
     def webhook(self, alert: Alert) -> SafeString | str:

@@ -34,6 +34,20 @@ def test_it_says_who_was_told_and_whether_that_reached_them(boss: Staff, over: A
 
 
 @pytest.mark.services
+def test_many_who_were_mailed_are_counted_in_the_list_and_named_on_its_page(
+    boss: Staff, over: Alert, settings: Any
+) -> None:
+    settings.ALERT_EMAILS = [f"ops{number}@example.com" for number in range(9)]
+    for number in range(1, 9):
+        reference = f"alert:{over.pk}:began:{number}"
+        ended = {"failed_at" if number == 3 else "sent_at": timezone.now()}
+        OutgoingMail.objects.create(to=f"ops{number}@example.com", template="alert_began", reference=reference, **ended)
+    assert "8 sent, 1 given up" in boss.text(LIST)
+    assert "ops8@example.com" not in boss.text(LIST)
+    assert "ops8@example.com" in boss.text("reveweb_alert_change", over.pk)
+
+
+@pytest.mark.services
 def test_a_page_of_many_asks_no_more_than_a_page_of_one(
     boss: Staff, over: Alert, django_assert_max_num_queries: Any
 ) -> None:
