@@ -37,6 +37,7 @@ def compose(mail: OutgoingMail) -> EmailMultiAlternatives:
         context["subject"],
         re.sub(r"\n{3,}", "\n\n", render_to_string(text, context)).strip() + "\n",
         to=[mail.to or context["user"].email],
+        reply_to=[settings.SUPPORT_EMAIL] if settings.SUPPORT_EMAIL else None,
         headers=_headers(mail, context),
     )
     message.attach_alternative(render_to_string(html, context), "text/html")

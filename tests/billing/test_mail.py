@@ -388,6 +388,20 @@ def test_the_brand_is_in_every_mail(wallet: Wallet, mailoutbox: list[Any], setti
     assert "LIGHT" in html
     assert 'href="mailto:help@shop.example"' in html
     assert "help@shop.example" in mailoutbox[0].body
+    assert mailoutbox[0].reply_to == ["help@shop.example"]
+
+
+def test_what_can_be_answered_says_so_and_offers_nothing_that_needs_a_log_in(
+    wallet: Wallet, mailoutbox: list[Any], settings: Any
+) -> None:
+    for settings.SUPPORT_EMAIL, way in (("", "tell us."), ("help@shop.example", "answer this email.")):
+        mail.queue(wallet, "account_suspended", reference=f"account_suspended:{way}")
+        mail.send_due()
+        [(html, _)] = mailoutbox[-1].alternatives
+        for words in (html, mailoutbox[-1].body):
+            assert f"If you think that this is wrong, {way}" in words
+            assert "Choose your emails" not in words
+    assert mailoutbox[0].reply_to == []
 
 
 def test_terms_and_privacy_are_in_every_mail(wallet: Wallet, mailoutbox: list[Any], settings: Any) -> None:
