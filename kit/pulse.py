@@ -1,9 +1,9 @@
 """When each kind of process was last heard: a timer that has died says nothing, so somebody has to ask.
 
 Kept on the Redis or Valkey that all processes share. Names: "scheduler", "worker" (it draws), "progress" (it got
-something done), "money" (it takes payments), "rest" (all other work), "webhooks" (it sends them), "upstream" and
-"upstream-away" (it answered a worker, or could not be reached), "stripe-accepted" and "stripe-refused" (a webhook of
-Stripe's was believed, or not). "version:rest:1.2.3" says which release such a process is of.
+something done), "money" (it takes payments), "rest" (all other work), "webhooks" (it sends them), "stripe-accepted"
+and "stripe-refused" (a webhook of Stripe's was believed, or not). "version:rest:1.2.3" says which release such a
+process is of.
 """
 
 import time

@@ -338,9 +338,8 @@ class Engine:
     async def _beat(self) -> None:
         """Let it be known that this works, and whether anything gets done."""
         while True:
-            names = ["worker", *(["progress"] if self._got_something_done else []), *self.worker.sender.news]
+            names = ["worker", *(["progress"] if self._got_something_done else [])]
             self._got_something_done = False
-            self.worker.sender.news.clear()
             for name in names:
                 with contextlib.suppress(redis.RedisError, OSError):
                     await asyncio.to_thread(pulse.beat, name)

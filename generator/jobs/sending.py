@@ -2,11 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable
 
 from generator.errors import BadImage
 from generator.files import uploads
-from generator.jobs.pacing import T, persistently
+from generator.jobs.pacing import persistently
 from generator.models import Attempt, Generation, Operation, Upstream
 from generator.upstreams import errors, health, transport, trouble
 from generator.upstreams.dialect import Job, Order, Picture
@@ -21,10 +20,9 @@ RESENDS, RESEND_SECONDS = 2, 1.0  # of one order to an upstream that takes it on
 
 
 class Sender:
-    """Asks upstreams. `news` is whether one answered, to be let known (`kit.pulse`)."""
+    """Sends to upstreams."""
 
     def __init__(self, dialects: Dialects) -> None:
-        self.news: set[str] = set()
         self._dialects = dialects
         self._is_closing = False
 
@@ -50,7 +48,7 @@ class Sender:
             transport.before_sending.set(self._go_ahead)
             while True:
                 try:
-                    job = await self.asked(dialect.submit(order))
+                    job = await dialect.submit(order)
                 except (errors.NotAccepted, errors.Unclear) as error:
                     health.failed(upstream.pk, error)
                     if isinstance(error, errors.NotAccepted) or not dialect.can.honours_keys or not again:
@@ -65,17 +63,6 @@ class Sender:
                     return job
                 again -= 1
                 await asyncio.sleep(RESEND_SECONDS)
-
-    async def asked(self, call: Awaitable[T]) -> T:
-        """Return what the upstream answers, and note whether it does."""
-        try:
-            answer = await call
-        except errors.UpstreamError as error:
-            is_silent = isinstance(error, errors.NotAccepted | errors.Unclear)
-            self.news.add("upstream-away" if is_silent and not isinstance(error, errors.Busy) else "upstream")
-            raise
-        self.news.add("upstream")
-        return answer
 
     def _go_ahead(self) -> None:
         if self._is_closing:

@@ -132,7 +132,7 @@ class Worker:
             return await self._look_for_bytes(generation)
         try:
             async with self.dialects.of(attempt.upstream) as dialect:
-                job = await self.sender.asked(dialect.poll(attempt.upstream_job))
+                job = await dialect.poll(attempt.upstream_job)
         except errors.Busy as error:
             await self.pause(generation, error.retry_after, error=error)
         except errors.Gone as error:
@@ -154,7 +154,7 @@ class Worker:
             try:
                 async with self.dialects.of(attempt.upstream) as dialect:
                     if dialect.can.can_cancel:
-                        is_dropped = await self.sender.asked(dialect.cancel(attempt.upstream_job))
+                        is_dropped = await dialect.cancel(attempt.upstream_job)
             except errors.UpstreamError as error:
                 log.warning("%s: it is not known whether its upstream dropped it: %r", generation, error)
         if is_dropped:

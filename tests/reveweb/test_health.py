@@ -18,7 +18,6 @@ from redis import Redis
 
 from billing.models import OutgoingMail
 from generator.files import shared_mark, standing
-from generator.jobs.sending import Sender
 from generator.models import Generation, Upstream, UpstreamTrouble
 from generator.upstreams import errors
 from generator.upstreams import health as upstreams
@@ -269,7 +268,6 @@ def test_an_upstream_that_refuses_or_cannot_be_reached_is_named(client: Client) 
         upstreams.failed(here.pk, away)
     assert attention(client) == []
     upstreams.failed(here.pk, away)
-    pulse.beat("upstream")  # another one answers
     assert attention(client) == ["upstream"]
     upstreams.answered(here.pk)
     assert attention(client) == []
@@ -288,31 +286,3 @@ def test_a_storage_that_takes_nothing_and_one_that_is_not_shared_are_named_witho
         standing.forget()
     monkeypatch.setattr(shared_mark, "unshared", lambda: True)
     assert attention(client) == ["unshared"]
-
-
-def test_a_worker_tells_whether_the_upstream_answers() -> None:
-    async def fail(error: Exception) -> None:
-        raise error
-
-    async def each() -> dict[str, set[str]]:
-        client: Any = None
-        sender = Sender(client)
-        told = {}
-        for error in (
-            errors.NotAccepted("refused"),
-            errors.Unclear("timed out"),
-            errors.Busy("wait", 1),
-            errors.PromptRefused("no"),
-        ):
-            with pytest.raises(type(error)):
-                await sender.asked(fail(error))
-            told[type(error).__name__] = set(sender.news)
-            sender.news.clear()
-        return told
-
-    assert asyncio.run(each()) == {
-        "NotAccepted": {"upstream-away"},
-        "Unclear": {"upstream-away"},
-        "Busy": {"upstream"},
-        "PromptRefused": {"upstream"},
-    }
