@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from tests import ROOT
+
 
 @dataclass(frozen=True)
 class View:
@@ -35,28 +37,8 @@ PUBLIC = [
     View("report-key", "/report-key/"),
 ]
 DOCS = [
-    View(f"docs-{name or 'introduction'}", f"/docs/{name}/" if name else "/docs/")
-    for name in (
-        "",
-        "quickstart",
-        "authentication",
-        "generate",
-        "edit",
-        "status",
-        "files",
-        "models",
-        "webhooks",
-        "limits",
-        "mcp",
-        "errors",
-        "keys",
-        "test-keys",
-        "best-practices",
-        "client",
-        "clients",
-        "examples",
-        "reference",
-    )
+    View(f"docs-{page.stem}", "/docs/" if page.stem == "introduction" else f"/docs/{page.stem}/")
+    for page in sorted((ROOT / "reveweb" / "docs" / "pages").glob("*.md"))
 ]
 DOCS.append(View("docs-search", "/docs/search/?q=credit"))
 PRIVATE = [
