@@ -41,7 +41,7 @@ class Stack:
         self.output = ""
         self._operator: subprocess.Popen[str] | None = None
 
-    def start(self, seconds: float = 170) -> float:
+    def start(self, seconds: float = 300) -> float:
         """Start everything, wait for the greeting, and return how many seconds that took."""
         began = time.monotonic()
         self.process = subprocess.Popen(
@@ -165,7 +165,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give whole installations time: several processes start at once, and the machine may be a busy one."""
     for item in items:
         if item.get_closest_marker("stack") and not item.get_closest_marker("timeout"):
-            item.add_marker(pytest.mark.timeout(400))
+            item.add_marker(pytest.mark.timeout(600))
 
 
 PREPARE = "import django; django.setup(); from reveweb.management.commands.run import prepare; prepare()"
