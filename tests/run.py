@@ -56,19 +56,17 @@ def _computing(folder: str) -> list[Check]:
             checks.append(Check(f"{' and '.join(away)} within reach", ["false"]))
     else:
         two = [*PYTEST, *spread(min(CORES, 5)), *PLAIN, "-m", "services and not stack"]
-        servers = POSTGRES | {"REDIS_URL": REDIS}
-        three = [*PYTEST, *spread(1), *PLAIN, "-m", "services and stack"]
-        servers_of_installations = servers | {"REDIS_URL": REDIS_OF_INSTALLATIONS}
-        checks += [
-            Check("tests on PostgreSQL and Redis", two, servers, ON_POSTGRES),
-            Check("tests of an installation on PostgreSQL and Redis", three, servers_of_installations, ON_POSTGRES),
-        ]
+        checks.append(Check("tests on PostgreSQL and Redis", two, POSTGRES | {"REDIS_URL": REDIS}, ON_POSTGRES))
     return checks
 
 
 def _waiting() -> list[Check]:
     """The passes that mostly wait for servers and a browser."""
+    three = [*PYTEST, *spread(1), *PLAIN, "-m", "services and stack"]
+    servers = POSTGRES | {"REDIS_URL": REDIS_OF_INSTALLATIONS}
+    on_servers = Check("tests of an installation on PostgreSQL and Redis", three, servers, ON_POSTGRES)
     return [
+        *([] if _away() else [on_servers]),
         Check("tests of whole installations", [*PYTEST, *spread(CORES // 2, "loadfile"), *PLAIN, "-m", "stack"]),
         Check("tests in Chromium", [*PYTEST, *spread(CORES // 2, "loadfile"), BROWSER]),
     ]
