@@ -32,7 +32,7 @@ def error_response(request: HttpRequest, answer: Answer, *, image_id: str | None
     elif speaks_openai(request):
         response = _openais(request, answer, image_id)
     elif request.path_info.rstrip("/") == MCP:
-        response = JsonResponse(_json_rpc(answer), status=answer.status)
+        response = JsonResponse(_json_rpc(request, answer), status=answer.status)
     else:
         response = _ours(request, answer, image_id)
     response["Cache-Control"] = "no-store"
@@ -81,6 +81,8 @@ def _plain(request: HttpRequest, answer: Answer, image_id: str | None) -> Json:
     return {"error": error}
 
 
-def _json_rpc(answer: Answer) -> Json:
-    error = {"code": _SERVER_ERROR, "message": answer.message, "data": {"code": answer.code}}
-    return {"jsonrpc": "2.0", "id": None, "error": error}
+def _json_rpc(request: HttpRequest, answer: Answer) -> Json:
+    data = {"code": answer.code}
+    if url := request_url(request):
+        data["request_url"] = url
+    return {"jsonrpc": "2.0", "id": None, "error": {"code": _SERVER_ERROR, "message": answer.message, "data": data}}

@@ -28,6 +28,7 @@ from mcp_types import (
 )
 from mcp_types import Tool as ToolSpec
 
+from generator.api.calling import request_url
 from reveweb import version
 from reveweb.held import Receive, Scope, Send
 from reveweb.lanes import most_bytes
@@ -107,6 +108,8 @@ async def _call_tool(context: Context, params: CallToolRequestParams) -> CallToo
         told = await tools.call(tool, call, params.arguments or {})
     except Exception as error:
         told = errors.tell(call.request, error)
+    if "error" in told.data and (url := request_url(call.request)):
+        told.data["error"]["request_url"] = url
     call.came_to.append(told)
     return _result(told)
 

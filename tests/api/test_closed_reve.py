@@ -200,7 +200,9 @@ def test_a_failure_says_that_nothing_was_charged(post: Post, wallet: Wallet) -> 
     with working():
         response = post({"prompt": "a lighthouse [sandbox:fail]"}, CREATE, Accept="image/png")
     assert "credit was returned" in assert_refused(response, 502, "GENERATION_FAILED")
-    assert response.json()["params"]["image_id"] == Generation.objects.get().public_id
+    params = response.json()["params"]
+    assert params["image_id"] == Generation.objects.get().public_id
+    assert params["request_url"].endswith(f"/dashboard/requests/{response.headers['X-Request-Id']}/")
     assert audit(wallet) == 3
 
 

@@ -202,12 +202,16 @@ def test_errors_say_what_to_do(developer: httpx.Client, agents: Stack) -> None:
     assert refused("edit_image", prompt="x", image="img_nothing")[0] == "invalid_request"
     assert refused("image_status", id="img_nothing")[0] == "not_found"
     assert "GET" not in refused("image_status", id="\x00")[1]
+    answer = ask(developer, "tools/call", {"name": "generate_image", "arguments": {"prompt": " "}}, **session)
+    called = f"{agents.url}/dashboard/requests/{answer.headers['x-request-id']}/"
+    assert answer.json()["result"]["structuredContent"]["error"]["request_url"] == called
     for mode, code in [("refuse", "prompt_refused"), ("fail", "upstream_failed")]:
         result = use(developer, "generate_image", session, prompt=f"A fox [sandbox:{mode}]")
         assert result["isError"]
         told = result["structuredContent"]
         assert (told["error"]["code"], told["credits_charged"], told["credits_remaining"]) == (code, 0, 23)
         assert told["session"]["credits_spent"] == 0
+        assert told["error"]["request_url"].startswith(f"{agents.url}/dashboard/requests/req_")
 
 
 def test_no_credits_and_no_room_in_the_minute(agents: Stack) -> None:
@@ -279,7 +283,9 @@ def test_a_session_ends_and_belongs_to_its_key(developer: httpx.Client, agents: 
     assert developer.delete(MCP).status_code == 404
     assert developer.delete(MCP, headers=session).status_code == 200
     gone = ask(developer, "ping", **session)
-    assert (gone.status_code, gone.json()["error"]["data"]) == (404, {"code": "session_not_found"})
+    called = f"{agents.url}/dashboard/requests/{gone.headers['x-request-id']}/"
+    assert gone.json()["error"]["data"] == {"code": "session_not_found", "request_url": called}
+    assert gone.status_code == 404
     assert developer.delete(MCP, headers=session).status_code == 404
 
 

@@ -26,6 +26,7 @@ from generator.api.calling import (
     is_about,
     known,
     rate_of,
+    request_url,
 )
 from generator.api.closed_reve import answers
 from generator.api.closed_reve.answers import Told
@@ -200,7 +201,8 @@ async def _answer(request: ApiRequest, body: Options, generation: Generation, to
         if generation.error_code == PROMPT_REFUSED:
             return answers.violation(told)
         words = f"{generation.error_message} {generation.returned}".lstrip()
-        return answers.error(502, "generation_failed", words, image_id=generation.public_id)
+        named = {"image_id": generation.public_id, "request_url": request_url(request)}
+        return answers.error(502, "generation_failed", words, **named)
     format = _format(request)
     try:
         download = await downloads.delivered(generation, "png" if format == "json" else format, within=body.bounds)
