@@ -108,7 +108,7 @@ def run_again(request: HttpRequest, request_id: str) -> HttpResponse:
     image = again.image_of(told)
     if status < 400 and image:
         return redirect("generation", public_id=image)
-    error = told.get("error")
+    error = told.get("error", told)
     message = error.get("message") if isinstance(error, dict) else ""
     return _page(request, call, refused=message or "It was answered, and made no image.", status=min(status, 499))
 

@@ -226,11 +226,54 @@ def test_a_call_runs_again_once_however_often_it_is_pressed(note: Note, browser:
     assert audit(wallet) == 1
 
 
-def test_what_refuses_it_is_said_on_the_calls_page(note: Note, browser: Client, wallet: Wallet, api: Api) -> None:
-    call = note()
+OPENAIS = {"model": "gpt-image-1", "prompt": "a lighthouse", "size": "1536x1024", "n": 2, "stream": True}
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "images"),
+    [
+        ("/v1/images/generations", OPENAIS, 2),
+        ("/v1/images/generations/", OPENAIS, 2),
+        ("/v1/image/create", BODY | {"version": "latest"}, 1),
+        ("/v1/image/create", BODY | {"version": "text2image_v1"}, 1),
+    ],
+)
+def test_calls_of_other_clients_run_again_too(
+    note: Note, browser: Client, wallet: Wallet, path: str, body: dict[str, Any], images: int
+) -> None:
+    call = note(path=path, request_body=json.dumps(body))
+    page = f"{PAGE}{call.request_id}/"
+    assert f"Run again for {images} credit" in browser.get(page).text
+    first = again(browser, call).url
+    made = list(Generation.objects.order_by("pk"))
+    assert first in [f"/gallery/{one.public_id}/" for one in made]
+    assert [(one.prompt, one.aspect_ratio, one.api_key) for one in made] == [
+        ("a lighthouse", "3:2", call.api_key)
+    ] * images
+    assert audit(wallet) == 3 - images
+
+
+@pytest.mark.parametrize("named", [{"model": "gone"}, {"size": "huge"}, {"markup": "x"}])
+def test_what_openais_endpoints_would_refuse_now_goes_to_the_studio(
+    note: Note, browser: Client, named: dict[str, Any]
+) -> None:
+    call = note(path="/v1/images/generations", request_body=json.dumps(OPENAIS | named))
+    text = browser.get(f"{PAGE}{call.request_id}/").text
+    assert "Run again for" not in text
+    assert "/create/?prompt=a+lighthouse" in text
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("/v1/reve-image/generate", 402), ("/v1/images/generations", 429), ("/v1/image/create", 402)],  # as each has it
+)
+def test_what_refuses_it_is_said_on_the_calls_page(
+    note: Note, browser: Client, wallet: Wallet, api: Api, path: str, status: int
+) -> None:
+    call = note(path=path)
     ApiKey.objects.filter(pk=api.key.pk).update(monthly_credit_cap=0)
     answer = again(browser, call)
-    assert answer.status_code == 402
+    assert answer.status_code == status
     assert "limit" in answer.text
     assert audit(wallet) == 3
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
@@ -22,6 +22,7 @@ from generator.api.calling import (
     answer,
     any_key,
     auth,
+    fulfil,
     idempotency_key,
     is_about,
     known,
@@ -63,6 +64,12 @@ RETRY_SECONDS = 5
 async def create(request: ApiRequest, body: CreateRequest) -> HttpResponse:
     """Draw an image from words."""
     return await _fulfil(request, body, await _wanted(request, Operation.CREATE, body, body.prompt))
+
+
+async def begin(request: ApiRequest, body: CreateRequest) -> HttpResponse:
+    """Draw what a call of `create` asks for, and answer as our own API does to whoever does not wait."""
+    wanted = await _wanted(request, Operation.CREATE, body, body.prompt)
+    return await fulfil(request, replace(wanted, wait=False))
 
 
 @router.post("/image/edit", auth=auth, include_in_schema=False)

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial, wraps
 from typing import Any
 
@@ -19,6 +20,7 @@ from generator.api.calling import (
     any_key,
     auth,
     describe_standing,
+    fulfil,
     idempotency_key,
     note_standing,
     request_url,
@@ -77,12 +79,7 @@ def _telling(view: View) -> View:
 @_telling
 async def generations(request: ApiRequest) -> HttpResponseBase:
     """Draw what is asked for in words, as OpenAI's `images.generate` does."""
-    idempotency_key(request)
-    with closing() as kept:
-        call = await bodies.read(request, kept, brings_pictures=False)
-    asked = fields.read(call.fields)
-    model, choice = await in_thread(partial(_chosen, request, asked, Operation.CREATE))
-    return await _fulfil(request, asked, _wanted(asked, Operation.CREATE, model, choice))
+    return await _fulfil(request, *await _in_words(request))
 
 
 @router.post("/images/edits", auth=auth, include_in_schema=False)
@@ -100,6 +97,13 @@ async def edits(request: ApiRequest) -> HttpResponseBase:
     model, choice = await in_thread(partial(_chosen, request, asked, operation, like))
     wanted = _wanted(asked, operation, model, choice, tuple(rows), mask_of(mask, rows[0]))
     return await _fulfil(request, asked, wanted)
+
+
+@_telling
+async def begin(request: ApiRequest) -> HttpResponseBase:
+    """Draw what a call of `generations` asks for, and answer as our own API does to whoever does not wait."""
+    _, wanted = await _in_words(request)
+    return await fulfil(request, replace(wanted, wait=False))
 
 
 @router.get("/models/{model_id}", auth=any_key, include_in_schema=False)
@@ -120,6 +124,15 @@ async def model(request: ApiRequest, model_id: str) -> HttpResponseBase:
 
 
 # --- What is wanted -----------------------------------------------------------------------------------------------
+
+
+async def _in_words(request: ApiRequest) -> tuple[Asked, ImageRequest]:
+    idempotency_key(request)
+    with closing() as kept:
+        call = await bodies.read(request, kept, brings_pictures=False)
+    asked = fields.read(call.fields)
+    model, choice = await in_thread(partial(_chosen, request, asked, Operation.CREATE))
+    return asked, _wanted(asked, Operation.CREATE, model, choice)
 
 
 def _operation_of(call: Call) -> Operation:
