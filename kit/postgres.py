@@ -1,4 +1,4 @@
-"""One statement on PostgreSQL, from an event loop: no thread, no transaction around it, one round trip.
+"""One statement on PostgreSQL, from an event loop: no thread, no transaction of its own, one round trip.
 
 For the few paths where that counts; everything else goes through the ORM. A statement commits by itself, so whoever
 loses the connection while it runs cannot know whether it did: that comes out as the driver's error and not as a retry.
@@ -32,14 +32,18 @@ def is_used() -> bool:
     return bool(settings.DATABASES[DEFAULT_DB_ALIAS]["ENGINE"].endswith("postgresql"))
 
 
-async def row(statement: str, parameters: Mapping[str, Any]) -> Row | None:
+async def row(statement: str, parameters: Mapping[str, Any], *, first: str = "") -> Row | None:
     """Run `statement` and return the first row that it gives, or None.
+
+    `first` is a statement that runs before it in the same transaction and the same round trip, with the same
+    parameters: what it waits for and locks, `statement` sees as it is then. One that locks a row and changes it, too,
+    may change it as it was before, and so end in a deadlock with whoever waits for that row.
 
     Raises IntegrityError when it violates a constraint, and nothing is changed then, DatabaseAway when it takes longer
     than `PATIENCE_SECONDS`; other errors of psycopg come through.
     """
     try:
-        return await _connections.get().row(statement, parameters)
+        return await _connections.get().row(statement, parameters, first)
     except TimeoutError as error:
         REFUSED.add()
         raise DatabaseAway(f"No answer within {PATIENCE_SECONDS:.0f} seconds.") from error
@@ -89,16 +93,23 @@ class _Connections:
     def _name() -> str:
         return str(connections.settings[DEFAULT_DB_ALIAS]["NAME"])
 
-    async def row(self, statement: str, parameters: Mapping[str, Any]) -> Row | None:
+    async def row(self, statement: str, parameters: Mapping[str, Any], first: str) -> Row | None:
         from psycopg import IntegrityError as Violation  # here: only PostgreSQL needs it
 
         async with asyncio.timeout(PATIENCE_SECONDS), self._place():
             connection = await self._take()
             try:
-                cursor = await connection.execute(statement, parameters)
+                async with connection.pipeline() if first else contextlib.nullcontext():
+                    if first:
+                        await connection.execute(first, parameters)
+                    cursor = await connection.execute(statement, parameters)
                 found: Row | None = await cursor.fetchone()
-            except Violation as error:
-                raise IntegrityError(*error.args) from error
+            except BaseException as error:
+                if first:  # the driver would take for prepared what the server left out
+                    await connection.close()
+                if isinstance(error, Violation):
+                    raise IntegrityError(*error.args) from error
+                raise
             finally:
                 await self._put_back(connection)
         return found

@@ -1,14 +1,14 @@
 """A hold as parts of a statement for PostgreSQL, beside `books.hold`, which does the same step by step.
 
-    purse ──▶ bucket ──▶ spendable ──▶ (what the caller makes sure of) ──▶ drawn ──▶ paid ──▶ entry ──▶ line
+    (LOCK) purse ──▶ bucket ──▶ spendable ──▶ (what the caller makes sure of) ──▶ drawn ──▶ paid ──▶ entry ──▶ line
 
 All of it comes out of one grant, that whose turn it is. Nothing is written unless the caller's step lets it through; a
 statement that gives no row has changed nothing. Then it was not for this path (too few credits, or not in one grant, a
 grant to write off first, somebody else's turn): `books.hold` says why.
 
-All of a statement sees the database as it was when it began. One that waits for the purse's lock therefore goes on with
-what may be old: so each condition stands where its row is locked or changed, for PostgreSQL looks at the latest version
-of such a row, and at no other.
+All of a statement sees the database as it was when it began. One that waited for the purse's lock would therefore go on
+with what may be old, and would wait for the old version of the row that it has locked: a deadlock, where another waits
+for both. So LOCK comes first, as a statement of its own; whoever changes a purse or a grant in it has that lock.
 """
 
 from billing.models import CreditEntry, CreditGrant, CreditLine, Wallet
@@ -18,21 +18,23 @@ _WALLET = f'"{Wallet._meta.db_table}"'
 _GRANT = f'"{CreditGrant._meta.db_table}"'
 
 
-def locked(*, only_if: str) -> str:
-    """Return the steps that lock a purse with the credits in it, and the grant that comes first, if it has them all.
+# Parameter: `wallet`.
+LOCK = f"SELECT 1 FROM {_WALLET} WHERE id = %(wallet)s::bigint FOR NO KEY UPDATE"  # noqa: S608 (name of a table)
+
+
+def found(*, only_if: str) -> str:
+    """Return the steps that find a purse with the credits in it, and the grant that comes first, if it has them all.
 
     `only_if` is a condition on the wallet's row. Parameters: `wallet`, `now`, `credits`.
     """
     return f"""
 purse AS (
     SELECT id FROM {_WALLET} WHERE id = %(wallet)s::bigint AND balance >= %(credits)s::int AND {only_if}
-    FOR NO KEY UPDATE
 ),
 bucket AS (
     SELECT {_GRANT}.id, {_GRANT}.expires_at, {_GRANT}.remaining
     FROM {_GRANT} JOIN purse ON {_GRANT}.wallet_id = purse.id
     WHERE {_GRANT}.remaining >= 1 ORDER BY {_GRANT}.expires_at ASC NULLS LAST, {_GRANT}.id LIMIT 1
-    FOR NO KEY UPDATE OF {_GRANT}
 ),
 spendable AS (
     SELECT id FROM bucket

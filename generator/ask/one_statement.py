@@ -54,7 +54,7 @@ async def admit(caller: Caller, group: Group, generation: Generation) -> int | N
         **routing.open_parameters(generation),
         "low": str(settings.LOW_BALANCE_CREDITS),
     }
-    found = await postgres.row(_statement(), parameters)
+    found = await postgres.row(_statement(), parameters, first=ledger.LOCK)
     if found is None:
         return None
     generation.pk, group.pk, balance = found
@@ -145,7 +145,7 @@ entitled AS (
     )
 ),
 {
-        ledger.locked(
+        ledger.found(
             only_if=f'''plan_id IS NOT DISTINCT FROM %(plan)s::bigint
         AND rate_limit IS NOT DISTINCT FROM %(wallet_rate)s::int
         AND EXISTS (SELECT 1 FROM opened) AND EXISTS (SELECT 1 FROM entitled)

@@ -34,6 +34,8 @@ def claim_due(
     """
     kind = "AND is_test" if samples else "AND NOT is_test"
     among = f"AND id IN ({', '.join(['%s'] * len(pks))})" if pks is not None else ""
+    # Not FOR NO KEY UPDATE, which would let rows through that some insert refers to just now: a statement that locks
+    # such a row and changes it may end in a deadlock.
     lock = "FOR UPDATE SKIP LOCKED" if connection.features.has_select_for_update_skip_locked else ""
     found = Generation.objects.raw(
         f"WITH due AS (SELECT id FROM {_TABLE} WHERE status = %s AND due_at <= %s"  # noqa: S608 (as below)

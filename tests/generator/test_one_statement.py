@@ -9,6 +9,7 @@ from functools import partial
 from itertools import count
 from typing import Any
 
+import psycopg
 import pytest
 from django.db import connection
 from django.utils import timezone
@@ -259,6 +260,37 @@ def test_fifty_at_once_get_the_twenty_credits_that_there_are(
         assert len(at_one_go) == 20
 
 
+MANY_WAIT = "SELECT count(*) > 2 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+
+
+@pytest.mark.usefixtures("_postgresql")
+def test_those_who_wait_for_a_purse_never_wait_for_each_other(
+    twenty: Api, wallet: Wallet, loop: asyncio.Runner, at_one_go: list[str]
+) -> None:
+    """Some row refers to the purse, and somebody changes it, while several wait: its old version is held."""
+    callers.look_up(twenty.secret, None)
+    url = connection.get_connection_params() | {"autocommit": False}
+    for name in ("cursor_factory", "context", "prepare_threshold"):
+        url.pop(name, None)
+
+    async def many() -> list[Any]:
+        with psycopg.connect(**url) as refers, psycopg.connect(**url) as changes, psycopg.connect(**url) as looks:
+            refers.execute("SELECT 1 FROM billing_wallet WHERE id = %s FOR KEY SHARE", [wallet.pk])
+            changes.execute("UPDATE billing_wallet SET rate_limit = rate_limit WHERE id = %s", [wallet.pk])
+            asked = [asyncio.ensure_future(soon(twenty.secret)) for _ in range(6)]
+            async with asyncio.timeout(60):
+                while looks.execute(MANY_WAIT).fetchone() != (True,):
+                    looks.rollback()
+                    await asyncio.sleep(0.05)
+            changes.commit()
+            return await asyncio.gather(*asked, return_exceptions=True)
+
+    results = loop.run(many())
+    assert [result for result in results if isinstance(result, Exception)] == []
+    assert len(at_one_go) == 6
+    assert audit(wallet) == 14
+
+
 def test_a_cap_is_exact_among_many_at_once(twenty: Api, wallet: Wallet, loop: asyncio.Runner) -> None:
     ApiKey.objects.filter(pk=twenty.key.pk).update(monthly_credit_cap=7)
     callers.look_up(twenty.secret, None)
@@ -372,9 +404,9 @@ def test_it_is_one_statement_without_a_transaction_around_it(
     statements: list[str] = []
     row = postgres.row
 
-    async def note(statement: str, parameters: Any) -> Any:
+    async def note(statement: str, parameters: Any, **more: Any) -> Any:
         statements.append(statement)
-        return await row(statement, parameters)
+        return await row(statement, parameters, **more)
 
     monkeypatch.setattr(postgres, "row", note)
     admitted = loop.run(soon(twenty.secret))
