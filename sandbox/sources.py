@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import secrets
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -118,4 +119,7 @@ def _side_by_side(pictures: list[Image.Image]) -> Image.Image:
 
 
 def _write(path: Path, image: Image.Image) -> None:
-    image.save(path, "PNG", compress_level=1)
+    """Put it there whole: somebody may be drawing over the same picture just now."""
+    half = path.with_suffix(f".{secrets.token_hex(4)}")
+    image.save(half, "PNG", compress_level=1)
+    half.replace(path)

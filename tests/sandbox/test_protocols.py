@@ -7,12 +7,15 @@ import io
 import sqlite3
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from PIL import Image
+
+from sandbox.sources import Sources, shape_of
 
 from .conftest import Sandbox
 
@@ -215,3 +218,16 @@ def test_jobs_of_before_edits_are_still_there(start: Callable[..., Sandbox], tmp
     sandbox = start(SANDBOX_SECONDS="0")
     until(lambda: sandbox.status("img_1").json(), lambda told: told["status"] == "completed")
     assert opened(httpx.get(f"{sandbox.url}/cdn/abc.png").content).size == (1024, 1024)
+
+
+def test_orders_of_the_same_picture_are_in_nobodys_way(tmp_path: Path) -> None:
+    sources = Sources(tmp_path)
+    picture, drawing = sheet(RED, (160, 90)), sheet(RED, (320, 180))
+    name = sources.keep([picture], keeps_shape=True)
+    with ThreadPoolExecutor(1) as pool:
+        others = pool.submit(lambda: [sources.keep([picture], keeps_shape=True) for _ in range(200)])
+        drawn = [sources.drawn_over(name, drawing)]
+        while not others.done():
+            drawn.append(sources.drawn_over(name, drawing))
+    assert {shape_of(one) for one in drawn} == {(160, 90)}
+    assert len(list(sources.directory.iterdir())) == 1
