@@ -18,6 +18,12 @@ from tests.billing import books
 pytestmark = pytest.mark.services
 
 
+@pytest.fixture(autouse=True)
+def _at_any_hour(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the first hour of a day the one before is not kept yet."""
+    monkeypatch.setattr(days, "SETTLED", timedelta(0))
+
+
 def sell(wallet: Wallet, credits: int, amount: int) -> Payment:
     grant = books.grant(wallet, credits, reference=f"checkout:cs_{credits}")
     about = {"reference": f"checkout:cs_{credits}", "amount": amount, "currency": "usd", "credits": credits}
