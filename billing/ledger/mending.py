@@ -97,7 +97,7 @@ def mendable(figures: Collection[Figure] | Iterator[Figure]) -> list[Figure]:
 def _locked(figures: Sequence[Figure]) -> Iterator[Figure]:
     """Lock the wallets, in one order, as whoever moves credits does first; return what is astray in them then."""
     pks = sorted({figure.wallet for figure in figures})
-    list(Wallet.objects.select_for_update(of=("self",)).filter(pk__in=pks).order_by("pk").values_list("pk"))
+    list(Wallet.objects.select_for_update(no_key=True).filter(pk__in=pks).order_by("pk").values_list("pk"))
     return astray(pks)
 
 

@@ -25,7 +25,7 @@ class Purse:
     """What `books` opens. What its methods change is in memory until the block ends, or a later one has to read."""
 
     def __init__(self, wallet_id: int) -> None:
-        self.wallet = Wallet.objects.select_for_update(of=("self",)).get(pk=wallet_id)
+        self.wallet = Wallet.objects.select_for_update(of=("self",), no_key=True).get(pk=wallet_id)
         self._grants: dict[int, CreditGrant] = {}
         self._has_all = False  # of those with something left
         self._changed: dict[int, CreditGrant] = {}

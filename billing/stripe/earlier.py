@@ -33,7 +33,7 @@ def end_left_behind(limit: int = 200) -> int:
 @transaction.atomic
 def _end(subscription: Subscription) -> bool:
     wallet = subscription.wallet
-    Wallet.objects.select_for_update(of=("self",)).get(pk=wallet.pk)
+    Wallet.objects.select_for_update(of=("self",), no_key=True).get(pk=wallet.pk)
     still_live = Subscription.objects.filter(pk=subscription.pk, status__in=Subscription.LIVE)
     if not still_live.update(status="canceled", ended_at=subscription.period_end or timezone.now()):
         return False

@@ -7,13 +7,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, connections, transaction
+from django.db import IntegrityError, connection, connections, transaction
 from django.utils import timezone
 
 from accounts.models import User
 from billing import ledger
 from billing.errors import InsufficientCredits, UnknownHold
 from billing.models import CreditEntry, CreditGrant, CreditLine, Wallet
+from tests import another
 from tests.billing import books
 from tests.billing.books import audit, history
 
@@ -242,6 +243,20 @@ def test_a_refusal_that_undoes_more_leaves_what_has_expired_to_be_written_off(wa
     assert error.value.balance == 2
     assert [ledger.write_off_expired(wallet), audit(wallet), ledger.write_off_expired(wallet)] == [3, 3, 3]
     assert history(wallet) == [("grant", 3), ("grant", 5), ("expire", -5)]
+
+
+def test_no_purse_waits_for_rows_that_refer_to_it(wallet: Wallet) -> None:
+    """As those of a request log do: one that is written with many others waits for whoever has the others."""
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite has one writer")
+    with another.connect() as refers, connection.cursor() as cursor:
+        refers.execute("SELECT 1 FROM billing_wallet WHERE id = %s FOR KEY SHARE", [wallet.pk])
+        cursor.execute("SET lock_timeout = '20s'")
+        try:
+            grant(wallet, 5, reference="stripe:evt_1")
+        finally:
+            cursor.execute("RESET lock_timeout")
+    assert audit(wallet) == 8
 
 
 def test_many_holds_at_once_spend_no_credit_twice(wallet: Wallet) -> None:

@@ -9,7 +9,6 @@ from functools import partial
 from itertools import count
 from typing import Any
 
-import psycopg
 import pytest
 from django.db import connection
 from django.utils import timezone
@@ -30,6 +29,7 @@ from generator.jobs import lifecycle
 from generator.models import Generation, Group, KeyMonth
 from kit import postgres
 from kit.threads import in_thread
+from tests import another
 from tests.billing import books
 from tests.billing.books import audit
 from tests.conftest import Api
@@ -269,12 +269,9 @@ def test_those_who_wait_for_a_purse_never_wait_for_each_other(
 ) -> None:
     """Some row refers to the purse, and somebody changes it, while several wait: its old version is held."""
     callers.look_up(twenty.secret, None)
-    url = connection.get_connection_params() | {"autocommit": False}
-    for name in ("cursor_factory", "context", "prepare_threshold"):
-        url.pop(name, None)
 
     async def many() -> list[Any]:
-        with psycopg.connect(**url) as refers, psycopg.connect(**url) as changes, psycopg.connect(**url) as looks:
+        with another.connect() as refers, another.connect() as changes, another.connect() as looks:
             refers.execute("SELECT 1 FROM billing_wallet WHERE id = %s FOR KEY SHARE", [wallet.pk])
             changes.execute("UPDATE billing_wallet SET rate_limit = rate_limit WHERE id = %s", [wallet.pk])
             asked = [asyncio.ensure_future(soon(twenty.secret)) for _ in range(6)]
