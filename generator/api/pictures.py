@@ -192,7 +192,13 @@ def _kept(given: Given, kept: ExitStack) -> Given:
 
 
 def parsed(request: ApiRequest) -> dict[str, Any]:
-    """Return the fields of a body in JSON that may be large, and give back its room."""
+    """Return the fields of a body in JSON that may be large, and give back its room.
+
+    One that the request log keeps as it is stays: what brings no pictures can be run again from there.
+    """
+    length = request.META.get("CONTENT_LENGTH") or ""
+    if length.isdigit() and int(length) <= words_kept.LONGEST_RAW:
+        return json_body.parse(request, most=words_kept.LONGEST_RAW)
     fields = json_body.parse(request, most=None)
     request.told = words_kept.told(fields)
     let_go_of_body(request)

@@ -54,6 +54,20 @@ def test_a_call_is_kept_with_its_answer(api: Api, wallet: Wallet, handler: Handl
     assert 0 <= call.duration_ms < 30_000
 
 
+@pytest.mark.parametrize("path", ["/v1/images/generations", "/v1/images/edits", "/v1/reve-image/edit"])
+def test_what_brings_no_pictures_is_kept_whole_at_every_endpoint(
+    api: Api, wallet: Wallet, handler: Handler, logged: Logged, unlogged: None, path: str
+) -> None:
+    """However it is spaced, or it could not be run again."""
+    body = {"prompt": "a lighthouse", "image": "img_nothing", "n": 10}
+    for content in (json.dumps(body), json.dumps(body, separators=(",", ":"))):
+        headers = with_key(api.secret) | {"Content-Type": "application/json"}
+        ask(handler, ("POST", path, {"content": content, "headers": headers}))
+    calls = logged()
+    assert [json.loads(call.request_body) for call in calls] == [body] * 2
+    assert all(call.is_whole for call in calls)
+
+
 def test_a_refusal_is_kept_and_leads_there(
     api: Api, wallet: Wallet, handler: Handler, logged: Logged, unlogged: None
 ) -> None:

@@ -23,9 +23,11 @@ from tests.chaos.proxy import Proxy
 from tests.environment import free_port, stop, wait_for_port
 from tests.installation import Stack
 
+DEADLINE = 30  # seconds within which an image ends
 QUICK = {  # what makes waits and deadlines short enough for a storm of a minute
     "CLAIM_SECONDS": "5",
     "DRAIN_SECONDS": "1",
+    "GENERATION_DEADLINE_SECONDS": str(DEADLINE),
     "IMAGE_MAX_BYTES": str(2 * 1024 * 1024),
     "RATE_LIMIT_PER_MINUTE": "100000",
     "STATUS_RATE_LIMIT_PER_MINUTE": "100000",
@@ -88,21 +90,17 @@ def role_of(process: Process, parent: str) -> str:
 class Site:
     """Everything that one storm starts."""
 
-    def __init__(
-        self, folder: Path, seed: int, *, postgres: str = "", template: Path | str = "", deadline: float = 30
-    ) -> None:
+    def __init__(self, folder: Path, seed: int, *, postgres: str = "", template: Path | str = "") -> None:
         """`postgres` is the server's URL with a database to connect to first; empty: SQLite and embedded Valkey.
 
-        `template` is a prepared `var/`, or the name of a migrated database. An image ends within `deadline` seconds.
+        `template` is a prepared `var/`, or the name of a migrated database.
         """
         self.folder, self.seed, self.postgres, self.template = folder, seed, postgres, template
-        self.deadline = deadline
         self.database = f"chaos_{os.getpid()}_{seed}" if postgres else ""
         self.upstream_port, self.redis_port = free_port(), free_port()
         self.proxies = {"upstream": Proxy(free_port(), self.upstream_port)}
         environment = {
             **QUICK,
-            "GENERATION_DEADLINE_SECONDS": f"{deadline:.0f}",
             "REVE_API_URL": f"http://127.0.0.1:{self.proxies['upstream'].port}",
         }
         if postgres:

@@ -13,7 +13,7 @@ from typing import Any
 
 from tests import ROOT
 from tests.chaos.load import Call, Customer, Records
-from tests.chaos.site import Site
+from tests.chaos.site import DEADLINE, Site
 from tests.chaos.studio import Person
 from tests.chaos.weather import SPELL_SHADOW, Weather
 from tests.stack.test_first_image import sign_up
@@ -169,7 +169,7 @@ async def _epilogue(site: Site) -> list[str]:
 
 
 def _audit(site: Site) -> dict[str, Any]:
-    seconds = site.deadline + SETTLE_SECONDS
+    seconds = DEADLINE + SETTLE_SECONDS
     command = [sys.executable, "-m", "tests.chaos.audit", str(site.folder), str(seconds)]
     environment = {**site.direct, "DJANGO_SETTINGS_MODULE": "reveweb.settings"}
     done = subprocess.run(
